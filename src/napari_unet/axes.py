@@ -1,0 +1,138 @@
+"""Axes of an image, as a string over ``TCZYX``: checked, or guessed and then shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_unet.errors import InputError
+
+AXES = "TCZYX"
+SPATIAL = "ZYX"
+
+
+def check_axes(axes: str, shape: Sequence[int]) -> str:
+    """Return ``axes`` in upper case if they can describe an array of this shape.
+
+    Raises
+    ------
+    InputError
+        For an unknown or repeated letter, a wrong number of letters, missing Y or X, or
+        an axis of length 0.
+
+    Examples
+    --------
+    >>> check_axes("zyx", (10, 64, 64))
+    'ZYX'
+    """
+    letters = str(axes).upper()
+    wrong = sorted(set(letters) - set(AXES))
+    if wrong or len(set(letters)) != len(letters):
+        raise InputError(
+            f"axes {axes!r} must use each of the letters {AXES} at most once, as in 'ZYX'."
+        )
+    if len(letters) != len(shape):
+        raise InputError(
+            f"axes {axes!r} name {len(letters)} axes but the image has {len(shape)} "
+            f"(shape {tuple(shape)}); give one letter per axis."
+        )
+    if "Y" not in letters or "X" not in letters:
+        raise InputError(f"axes {axes!r} must contain Y and X.")
+    for letter, size in zip(letters, shape, strict=True):
+        if size == 0:
+            raise InputError(
+                f"The image has no pixels: axis {letter} of shape {tuple(shape)} is empty."
+            )
+    return letters
+
+
+def guess_axes(shape: Sequence[int], *, ndim: int = 2, channels: int | None = 1) -> tuple[str, str]:
+    """Guess the axes of an array that does not say them.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Shape of the array.
+    ndim : {2, 3}
+        Spatial axes of the model: a 3D model makes a third axis Z.
+    channels : int or None
+        Length of the channel axis that the model expects, 1: none; None: there is a channel
+        axis of any length.
+
+    Returns
+    -------
+    axes : str
+        The guess.
+    doubt : str
+        One sentence where it could be otherwise; empty when there is no doubt.
+
+    Raises
+    ------
+    InputError
+        If the array has fewer than 2 or more than 5 axes.
+
+    Examples
+    --------
+    >>> guess_axes((64, 64))
+    ('YX', '')
+    >>> guess_axes((64, 64, 3), channels=3)
+    ('YXC', '')
+    >>> guess_axes((10, 64, 64))
+    ('ZYX', "The first axis may be Z or T: it was taken as Z; give axes='TYX' for time.")
+    """
+    n = len(shape)
+    if n == 2:
+        return "YX", ""
+    if not 3 <= n <= 5:
+        raise InputError(
+            f"An image needs 2 to 5 axes out of {AXES}, but this one has {n} "
+            f"(shape {tuple(shape)}); give it another shape or select a part."
+        )
+    if n == 5:
+        return "TCZYX", "Five axes were taken as 'TCZYX'; give axes= for another order."
+    rgb = shape[-1] in (3, 4) and min(shape[-3:-1]) > 4
+    if channels is None:
+        channels = shape[-1] if rgb else (shape[0] if n == 3 or ndim == 3 else shape[1])
+    if n == 3:
+        if rgb or (channels > 1 and shape[-1] == channels and shape[0] != channels):
+            return "YXC", ""
+        if channels > 1 and shape[0] == channels and ndim == 2:
+            return "CYX", ""
+        if ndim == 3:
+            return "ZYX", ""
+        return "ZYX", ("The first axis may be Z or T: it was taken as Z; give axes='TYX' for time.")
+    if rgb:
+        return "ZYXC", "The first axis may be Z or T: it was taken as Z; give axes='TYXC' for time."
+    if channels > 1 and shape[1] == channels:
+        return "ZCYX", "The first axis may be Z or T: it was taken as Z; give axes='TCYX' for time."
+    if channels > 1 and shape[0] == channels:
+        return "CZYX", ""
+    return "TZYX", "The first axis may be T or C: it was taken as T; give axes='CZYX' otherwise."
+
+
+def spatial_axes(axes: str) -> str:
+    """The letters of ``axes`` that are spatial, in canonical order.
+
+    >>> spatial_axes("TCYX"), spatial_axes("XYZ")
+    ('YX', 'ZYX')
+    """
+    return "".join(letter for letter in SPATIAL if letter in axes)
+
+
+def label_axes(axes: str) -> str:
+    """Axes of the labels of an image with ``axes``: the same without C.
+
+    >>> label_axes("TCYX")
+    'TYX'
+    """
+    return axes.replace("C", "")
+
+
+def score_axes(axes: str) -> str:
+    """Axes of the scores of an image with ``axes``: C stands before the spatial ones.
+
+    >>> score_axes("YXC"), score_axes("TZYX")
+    ('CYX', 'TCZYX')
+    """
+    kept = label_axes(axes)
+    first = min(kept.index(letter) for letter in spatial_axes(kept))
+    return kept[:first] + "C" + kept[first:]

@@ -1,0 +1,306 @@
+"""What a model says of itself: the card in the header of its file.
+
+Nothing here needs torch, so cards are listed without importing it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from napari_unet.errors import ModelError
+
+FORMAT_VERSION = 1
+
+Task = Literal["instance", "semantic", "regression"]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Normalization(_Frozen):
+    """How intensities are brought to a common range before the network.
+
+    ``percentile`` maps the two percentiles of each channel to 0 and 1; ``range`` maps the
+    given ``limits`` to 0 and 1; ``none`` leaves the values as they are.
+    """
+
+    mode: Literal["percentile", "range", "none"] = Field(
+        "percentile", description="Map percentiles, or a fixed range, to 0..1; or change nothing."
+    )
+    lower: float = Field(1.0, ge=0, le=100, description="Percentile that becomes 0.")
+    upper: float = Field(99.8, ge=0, le=100, description="Percentile that becomes 1.")
+    scope: Literal["image", "time", "plane"] = Field(
+        "image", description="Limits for the whole image, for each time point, or for each plane."
+    )
+    limits: tuple[tuple[float, float], ...] | None = Field(
+        None, description="For mode 'range': (low, high) of each channel, or one pair for all."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.mode == "percentile" and not self.lower < self.upper:
+            raise ValueError(f"lower percentile {self.lower} must be below upper {self.upper}")
+        if (self.mode == "range") != (self.limits is not None):
+            raise ValueError("limits are given for mode 'range', and only for it")
+        for low, high in self.limits or ():
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise ValueError(f"limits must be finite with low < high, not ({low}, {high})")
+        return self
+
+
+class UNetConfig(_Frozen):
+    """The architecture of a U-Net (Ronneberger et al. 2015; 3D: Cicek et al. 2016).
+
+    ``features[i]`` are the channels of level ``i``; ``strides[i]`` is the pooling between
+    the levels ``i`` and ``i + 1``, one integer per spatial axis (ZYX or YX order).
+
+    Examples
+    --------
+    >>> config = UNetConfig(ndim=2, features=(8, 16, 32))
+    >>> config.stride, config.receptive_field, config.halo
+    ((4, 4), (22, 22), (24, 24))
+    >>> UNetConfig(ndim=3, features=(8, 16), strides=((1, 2, 2),)).stride
+    (1, 2, 2)
+    """
+
+    ndim: Literal[2, 3] = Field(2, description="Number of spatial axes.")
+    in_channels: int = Field(1, ge=1, description="Channels of the input image.")
+    out_channels: int = Field(1, ge=1, description="Channels of the output.")
+    features: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (16, 32, 64, 128, 256), min_length=1, description="Channels of each level."
+    )
+    strides: tuple[tuple[Annotated[int, Field(ge=1, le=8)], ...], ...] = Field(
+        (), description="Pooling between the levels, one integer per axis; empty: 2 everywhere."
+    )
+    norm: Literal["batch", "instance", "group", "none"] = Field(
+        "batch", description="Normalisation layer after each convolution."
+    )
+    upsampling: Literal["nearest", "linear", "transposed"] = Field(
+        "nearest", description="How the decoder raises the resolution."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_strides(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("strides"):
+            ndim = data.get("ndim", 2)
+            features = data.get("features", (16, 32, 64, 128, 256))
+            if isinstance(ndim, int) and isinstance(features, (tuple, list)):
+                data = {**data, "strides": ((2,) * ndim,) * (len(features) - 1)}
+        return data
+
+    @model_validator(mode="after")
+    def _matching_strides(self) -> Self:
+        if len(self.strides) != len(self.features) - 1:
+            raise ValueError(
+                f"{len(self.features)} levels need {len(self.features) - 1} strides, "
+                f"not {len(self.strides)}"
+            )
+        if any(len(stride) != self.ndim for stride in self.strides):
+            raise ValueError(f"every stride needs {self.ndim} integers: {self.strides}")
+        return self
+
+    @property
+    def stride(self) -> tuple[int, ...]:
+        """Product of all strides per axis: the grid on which tiles must start."""
+        return tuple(math.prod(s[axis] for s in self.strides) for axis in range(self.ndim))
+
+    @property
+    def receptive_field(self) -> tuple[int, ...]:
+        """Farthest input pixel, in pixels per axis, that an output pixel depends on."""
+        return tuple(self._radius(axis) for axis in range(self.ndim))
+
+    @property
+    def halo(self) -> tuple[int, ...]:
+        """The receptive field rounded up to the stride: context that a tile needs."""
+        pairs = zip(self.receptive_field, self.stride, strict=True)
+        return tuple(-(-radius // stride) * stride for radius, stride in pairs)
+
+    def _radius(self, axis: int) -> int:
+        strides = [s[axis] for s in self.strides]
+
+        def encoder(level: int, low: int, high: int) -> tuple[int, int]:
+            low, high = low - 2, high + 2  # two 3-wide convolutions
+            if level == 0:
+                return low, high
+            s = strides[level - 1]
+            return encoder(level - 1, low * s, high * s + s - 1)
+
+        def decoder(level: int, low: int, high: int) -> tuple[int, int]:
+            if level == len(strides):
+                return encoder(level, low, high)
+            low, high = low - 2, high + 2
+            s = strides[level]
+            if self.upsampling == "linear":
+                # centre i of the fine grid lies at (i + 1/2) / s - 1/2 of the coarse one
+                below = (2 * low + 1 - s) // (2 * s), -(-(2 * high + 1 - s) // (2 * s))
+            else:
+                below = low // s, high // s
+            skip, deep = encoder(level, low, high), decoder(level + 1, *below)
+            return min(skip[0], deep[0]), max(skip[1], deep[1])
+
+        spans = (decoder(0, p, p) for p in range(math.prod(strides)))
+        return max(max(p - low, high - p) for p, (low, high) in enumerate(spans))
+
+
+class ClassInfo(_Frozen):
+    """One class of a semantic model, or the objects of an instance model."""
+
+    value: int = Field(ge=0, le=65535, description="Value in the label image.")
+    name: str = Field(min_length=1)
+    colour: Colour = "#ffffff"
+
+
+class InstanceRepresentation(_Frozen):
+    """Which maps the network learned; `napari_unet.instances` knows each name and version."""
+
+    name: str = "foreground-distance"
+    version: int = 1
+
+
+class Decoding(_Frozen):
+    """Default settings that turn scores into instance labels."""
+
+    threshold: float = Field(0.5, gt=0, lt=1)
+    seed_threshold: float = Field(0.5, gt=0, lt=1)
+    min_size: int = Field(0, ge=0)
+
+
+class TrainingRecord(_Frozen):
+    """Where the weights came from."""
+
+    base: str | None = None
+    base_sha256: str | None = None
+    examples: int = Field(ge=0)
+    labelled_pixels: int = Field(ge=0)
+    data_sha256: str
+    steps: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    seed: int
+    versions: dict[str, str]
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class ScoreRecord(_Frozen):
+    """A measured score and the data it was measured on."""
+
+    data: str
+    images: int = Field(ge=1)
+    values: dict[str, float]
+
+
+class ModelCard(_Frozen):
+    """Everything that is known of a model besides its weights."""
+
+    format_version: int = FORMAT_VERSION
+    name: str = Field(min_length=1, pattern=r"^[^/\\]+$")
+    description: str = ""
+    task: Task
+    axes: str = Field(description="Axes of the network's input without the batch, as 'CYX'.")
+    channels: tuple[str, ...] = Field(description="Names of the input channels, in order.")
+    classes: tuple[ClassInfo, ...] = ()
+    instances: InstanceRepresentation | None = None
+    decoding: Decoding = Decoding()
+    pixel_size: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+        None, description="Of the training images in `unit`, ZYX or YX; None: unknown."
+    )
+    unit: Literal["micrometer"] = "micrometer"
+    object_diameter: float | None = Field(
+        None, gt=0, description="Median diameter of the training objects in pixels."
+    )
+    normalization: Normalization = Normalization()
+    output_limits: tuple[tuple[float, float], ...] | None = Field(
+        None, description="Regression: values that the outputs 0 and 1 stand for, per channel."
+    )
+    architecture: UNetConfig
+    training: TrainingRecord | None = None
+    scores: tuple[ScoreRecord, ...] = ()
+    thumbnail: str | None = Field(None, description="Small PNG, base64.")
+    licence: str = ""
+    authors: tuple[str, ...] = ()
+    citation: str = ""
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: tuple[ClassInfo, ...]) -> tuple[ClassInfo, ...]:
+        if len({c.value for c in classes}) != len(classes):
+            raise ValueError("two classes have the same label value")
+        return classes
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        expected = "CZYX" if self.architecture.ndim == 3 else "CYX"
+        if self.axes != expected:
+            raise ValueError(
+                f"axes are {self.axes!r}, a {len(expected) - 1}D network has {expected!r}"
+            )
+        if len(self.channels) != self.architecture.in_channels:
+            raise ValueError(
+                f"{len(self.channels)} channel names for {self.architecture.in_channels} channels"
+            )
+        if self.pixel_size is not None and len(self.pixel_size) != self.architecture.ndim:
+            raise ValueError(f"pixel_size needs {self.architecture.ndim} values")
+        if self.task == "semantic" and len(self.classes) != self.architecture.out_channels:
+            raise ValueError(
+                f"{len(self.classes)} classes for {self.architecture.out_channels} output channels"
+            )
+        if (self.task == "instance") != (self.instances is not None):
+            raise ValueError("an instance model, and no other, names its instance representation")
+        return self
+
+    @property
+    def exact_tiling(self) -> bool:
+        """Whether tiled and whole prediction are equal; else tiles are blended."""
+        return self.architecture.norm in ("batch", "none")
+
+
+def parse_card(text: str, source: str) -> ModelCard:
+    """Read a card from its JSON text.
+
+    Parameters
+    ----------
+    text : str
+        The value of the header key ``napari_unet.card``.
+    source : str
+        Name of the file, for messages.
+
+    Raises
+    ------
+    ModelError
+        If the card was made by a newer version or is damaged.
+    """
+    import json
+
+    try:
+        data = json.loads(text)
+        version = data["format_version"]
+    except (ValueError, TypeError, KeyError):
+        raise ModelError(
+            f"The model card in {source} is damaged; get a fresh copy of the file."
+        ) from None
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ModelError(
+            f"{source} has model format {version}, made by a newer version than this one "
+            f"(which reads up to {FORMAT_VERSION}); update napari-unet-torch."
+        )
+    try:
+        return ModelCard.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "card"
+        raise ModelError(
+            f"The model card in {source} is damaged at {place!r} ({first['msg']}); "
+            "get a fresh copy of the file."
+        ) from None

@@ -1,0 +1,90 @@
+"""The state of a training on disk, so that it goes on after an interruption."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from napari_unet.errors import TrainingError
+from napari_unet.io import atomic_path
+
+if TYPE_CHECKING:
+    from napari_unet.training_setup import TrainingSetup
+
+
+class Checkpoint:
+    """A file with everything that the next step depends on.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. It is read with ``weights_only``: nothing in it executes.
+    setup : TrainingSetup
+        What is trained; a file of another training is refused.
+    """
+
+    def __init__(self, path: str | Path, setup: TrainingSetup) -> None:
+        self.path = Path(path)
+        self._identity = {
+            "data": setup.data_sha256,
+            "config": setup.config.model_dump_json(exclude={"device", "precision", "name"}),
+            "architecture": setup.network.config.model_dump_json(),
+        }
+
+    def save(self, run: Any) -> None:
+        """Write the state of a run, atomically."""
+        state = {
+            "identity": self._identity,
+            "step": run.step,
+            "seconds": run.seconds,
+            "last_validation": run.last_validation,
+            "network": run.network.state_dict(),
+            "optimizer": run.optimizer.state_dict(),
+            "rng": run.rng.bit_generator.state,
+            "generator": run.generator.get_state(),
+            "best": run.best,
+            "best_weights": run.best_weights,
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        with atomic_path(self.path) as temporary:
+            temporary.write_bytes(buffer.getvalue())
+
+    def restore(self, run: Any) -> None:
+        """Put a run into the saved state, where the file exists.
+
+        Raises
+        ------
+        TrainingError
+            If the file is damaged or belongs to another training.
+        """
+        if not self.path.is_file():
+            return
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            identity = state["identity"]
+        except Exception:  # noqa: BLE001 - torch names no error of its own for a damaged file
+            raise TrainingError(
+                f"The checkpoint {self.path} is damaged; remove it to start anew."
+            ) from None
+        if identity != self._identity:
+            raise TrainingError(
+                f"The checkpoint {self.path} belongs to a training with other examples or "
+                "settings; remove it, or name another file."
+            )
+        run.network.load_state_dict(state["network"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        run.rng.bit_generator.state = state["rng"]
+        run.generator.set_state(state["generator"])
+        run.step = state["step"]
+        run.before = state["seconds"]
+        run.last_validation = state["last_validation"]
+        run.best = state["best"]
+        run.best_weights = state["best_weights"]
+
+    def remove(self) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)

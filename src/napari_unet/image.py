@@ -1,0 +1,207 @@
+"""An image of any kind, read part by part as (C, [Z,] Y, X) of one time point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.axes import check_axes, guess_axes, label_axes, score_axes, spatial_axes
+from napari_unet.errors import InputError
+from napari_unet.tiling import Region
+
+PixelSize = tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Anything with shape, dtype and slicing, with the meaning of its axes.
+
+    Build it with `open_image`. Reads are in canonical order whatever the order of
+    ``axes``: C first, then the spatial axes in the order ZYX.
+
+    Attributes
+    ----------
+    arrays : tuple of array-like
+        One array, or one per channel, each of shape ``shape``.
+    axes : str
+        Axes of each array.
+    doubt : str
+        One sentence where the axes were guessed and could be others.
+    channels : tuple of int
+        Input channels to read, in order.
+    pixel_size : tuple of float or None
+        Micrometres per spatial axis in canonical order; None where unknown.
+    """
+
+    arrays: tuple[Any, ...]
+    axes: str
+    doubt: str
+    channels: tuple[int, ...]
+    pixel_size: PixelSize
+
+    @property
+    def spatial(self) -> str:
+        """Spatial axes in canonical order."""
+        return spatial_axes(self.axes)
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """Sizes of the spatial axes in canonical order."""
+        return tuple(self.size(axis) for axis in self.spatial)
+
+    @property
+    def times(self) -> int:
+        """Number of time points."""
+        return self.size("T")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the pixels."""
+        return np.result_type(*(a.dtype for a in self.arrays))
+
+    def size(self, axis: str) -> int:
+        """Length of an axis; 1 where the image has none of it."""
+        return int(self.arrays[0].shape[self.axes.index(axis)]) if axis in self.axes else 1
+
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of the labels: that of the image less C, in its order of axes."""
+        return tuple(self.size(axis) for axis in label_axes(self.axes))
+
+    def score_shape(self, channels: int) -> tuple[int, ...]:
+        """Shape of scores with that many channels."""
+        return tuple(channels if axis == "C" else self.size(axis) for axis in score_axes(self.axes))
+
+    def read(self, time: int, region: Region) -> NDArray[Any]:
+        """Pixels of one time point and region, (C, *spatial) in the image's dtype."""
+        parts = []
+        for channel in self.channels:
+            array = self.arrays[channel] if len(self.arrays) > 1 else self.arrays[0]
+            place = dict(zip(self.spatial, region, strict=True))
+            index: list[int | slice] = []
+            kept = ""
+            for axis in self.axes:
+                if axis in place:
+                    index.append(place[axis])
+                    kept += axis
+                else:
+                    index.append(time if axis == "T" else channel)
+            part = np.asarray(array[tuple(index)])
+            parts.append(part.transpose([kept.index(axis) for axis in self.spatial]))
+        return np.stack(parts)
+
+
+def open_image(
+    image: Any,
+    *,
+    axes: str | None = None,
+    channels: Sequence[int] | None = None,
+    pixel_size: float | Sequence[float | None] | None = None,
+    ndim: int = 2,
+    in_channels: int = 1,
+) -> ImageSource:
+    """Check an image against a model's needs.
+
+    Parameters
+    ----------
+    image : array-like, or list of array-like
+        Anything with ``shape``, ``dtype`` and slicing; a list has one array per channel.
+    axes : str, optional
+        Axes over TCZYX of the array (of each array in a list); None: guessed.
+    channels : sequence of int, optional
+        Which channels to use, in the model's order; None: all of them.
+    pixel_size : float or sequence, optional
+        Micrometres, one for all spatial axes or one per spatial axis in the image's order.
+    ndim, in_channels : int
+        Spatial axes and input channels of the model.
+
+    Raises
+    ------
+    InputError
+        If the image cannot be used; the message says why.
+    """
+    arrays = tuple(image) if isinstance(image, list | tuple) else (image,)
+    if not arrays:
+        raise InputError("The list of channels is empty; give one array per channel.")
+    arrays = tuple(_as_array(array) for array in arrays)
+    shapes = {tuple(int(n) for n in array.shape) for array in arrays}
+    if len(shapes) > 1:
+        raise InputError(
+            f"The channels have different shapes {sorted(shapes)}; they must be equal."
+        )
+    shape = shapes.pop()
+    doubt = ""
+    if axes is None:
+        in_axis = 1 if len(arrays) > 1 else in_channels
+        axes, doubt = guess_axes(
+            shape, ndim=ndim, channels=None if channels and len(arrays) == 1 else in_axis
+        )
+    axes = check_axes(axes, shape)
+    if len(arrays) > 1 and "C" in axes:
+        raise InputError(f"A list has one array per channel, so axes {axes!r} must not contain C.")
+    if ndim == 3 and "Z" not in axes:
+        raise InputError(
+            f"The model is 3D and needs a Z axis, but the axes are {axes!r}; "
+            "give a stack, or use a 2D model."
+        )
+    available = shape[axes.index("C")] if "C" in axes else len(arrays)
+    chosen = _choose_channels(channels, available, in_channels, axes)
+    sizes = _pixel_size(pixel_size, axes)
+    return ImageSource(arrays, axes, doubt, chosen, sizes)
+
+
+def _as_array(array: Any) -> Any:
+    if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
+        raise InputError(
+            f"The image is a {type(array).__name__}; give an array with shape, dtype and slicing."
+        )
+    kind = np.dtype(array.dtype).kind
+    if kind == "c":
+        raise InputError(
+            f"The image is complex ({array.dtype}); give a real one, such as its absolute value."
+        )
+    if kind not in "buif":
+        raise InputError(f"The image has dtype {array.dtype}; integers or floats are expected.")
+    return array
+
+
+def _choose_channels(
+    channels: Sequence[int] | None, available: int, wanted: int, axes: str
+) -> tuple[int, ...]:
+    if channels is None:
+        if available != wanted:
+            need = f"{wanted} channel" + ("s" if wanted > 1 else "")
+            raise InputError(
+                f"The model takes {need} but the image (axes {axes!r}) has {available}; "
+                f"name {wanted} of them with channels=, or correct axes=."
+            )
+        return tuple(range(available))
+    chosen = tuple(int(c) for c in channels)
+    if len(chosen) != wanted:
+        raise InputError(f"channels={chosen} names {len(chosen)}, but the model takes {wanted}.")
+    wrong = [c for c in chosen if not 0 <= c < available]
+    if wrong:
+        raise InputError(
+            f"channels={chosen}: the image has no channel {wrong[0]}, only 0 to {available - 1}."
+        )
+    return chosen
+
+
+def _pixel_size(value: float | Sequence[float | None] | None, axes: str) -> PixelSize:
+    spatial = spatial_axes(axes)
+    if value is None:
+        return (None,) * len(spatial)
+    given = [axis for axis in axes if axis in spatial]  # the user's order is the image's
+    sizes = [value] * len(given) if isinstance(value, int | float) else list(value)
+    if len(sizes) != len(given):
+        raise InputError(
+            f"pixel_size has {len(sizes)} values for the {len(given)} spatial axes of {axes!r}."
+        )
+    for size in sizes:
+        if size is not None and not (np.isfinite(size) and size > 0):
+            raise InputError(f"pixel_size {value} must be positive micrometres, or None: unknown.")
+    table = dict(zip(given, sizes, strict=True))
+    return tuple(None if table[a] is None else float(table[a] or 0) for a in spatial)

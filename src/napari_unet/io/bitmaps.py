@@ -1,0 +1,100 @@
+"""PNG and JPEG files."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.errors import FileError
+from napari_unet.io.reason import reason_of
+
+
+def open_bitmap(path: Path) -> tuple[NDArray[Any], str]:
+    """Read a PNG or JPEG file.
+
+    A palette is replaced by its colours (by grey levels if all are grey), CMYK by RGB. An
+    alpha channel that is opaque everywhere is dropped; otherwise it stays as the last
+    channel.
+
+    Returns
+    -------
+    array : ndarray
+        Grey (Y, X), or (Y, X, C), as bool, uint8 or uint16.
+    axes : str
+        ``"YX"`` or ``"YXC"``.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged, or holds colours of 16 bits, which would lose 8 of them.
+    """
+    from PIL import Image
+
+    if _is_deep_colour(path):
+        raise FileError(
+            f"{path} holds colours of 16 bits, which would be read as 8 bits; "
+            "save it as a TIFF file."
+        )
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large pictures and refuses huge ones.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                picture.load()
+                if picture.mode == "P":
+                    has_alpha = "transparency" in picture.info
+                    colours = picture.convert("RGBA" if has_alpha else "RGB")
+                    array = _grey_if_grey(np.array(colours))
+                elif picture.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+                    array = np.array(picture.convert("RGB"))
+                else:
+                    array = np.array(picture)
+    except Image.DecompressionBombError as error:
+        raise FileError(
+            f"{path} is too large to be read as a picture; save it as a tiled TIFF file."
+        ) from error
+    except Exception as error:
+        # Pillow raises OSError, SyntaxError, ValueError and struct.error on damaged files.
+        raise FileError(
+            f"{path} is no PNG or JPEG file, or a damaged one ({reason_of(error)}); open it in "
+            "another program, or copy or export it anew."
+        ) from error
+    if array.dtype.kind == "i":  # some versions of Pillow widen 16-bit grey to 32 bits
+        array = array.astype(np.uint16)
+    return drop_opaque_alpha(array)
+
+
+def drop_opaque_alpha(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    """Drop the last channel of grey+alpha or RGBA where it is opaque everywhere."""
+    if array.ndim == 2:
+        return array, "YX"
+    if array.shape[-1] in (2, 4) and (array[..., -1] == np.iinfo(array.dtype).max).all():
+        array = np.ascontiguousarray(array[..., :-1])
+        if array.shape[-1] == 1:
+            return array[..., 0], "YX"
+    return array, "YXC"
+
+
+def write_png(path: Path, array: NDArray[Any]) -> None:
+    """Write (Y, X) uint8 or uint16, or (Y, X, 3 or 4) uint8, without loss."""
+    from PIL import Image
+
+    Image.fromarray(np.ascontiguousarray(array)).save(path, format="PNG")
+
+
+def _grey_if_grey(array: NDArray[Any]) -> NDArray[Any]:
+    red = array[..., 0]
+    if (red == array[..., 1]).all() and (red == array[..., 2]).all():
+        return array[..., 0] if array.shape[-1] == 3 else array[..., [0, 3]]
+    return array
+
+
+def _is_deep_colour(path: Path) -> bool:
+    """Whether a PNG file has 16 bits a channel and more than one channel."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    return head[:4] == b"\x89PNG" and len(head) == 26 and head[24] == 16 and head[25] != 0

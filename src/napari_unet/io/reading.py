@@ -1,0 +1,166 @@
+"""Opening an image file of any supported kind."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.errors import FileError
+from napari_unet.io.bitmaps import open_bitmap
+from napari_unet.io.calibration import PixelSize
+from napari_unet.io.lazy import LazyArray
+from napari_unet.io.reason import reason_of
+from napari_unet.io.tiff import open_tiff
+from napari_unet.io.zarr_files import is_zarr, open_zarr
+
+_TIFF = (".tif", ".tiff", ".btf", ".tf8")
+_BITMAP = (".png", ".jpg", ".jpeg")
+READ_SUFFIXES = (*_TIFF, *_BITMAP, ".npy", ".zarr")
+"""Endings of the files that `read_image` opens."""
+
+_EAGER_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFile:
+    """An image as its file gives it.
+
+    Attributes
+    ----------
+    path : Path
+        The file, or the folder of a Zarr image.
+    array : ndarray or LazyArray
+        The pixels, with the file's data type in the machine's byte order. A LazyArray
+        reads what is sliced, when it is sliced.
+    axes : str or None
+        One letter over TCZYX per axis of ``array``; None where the file does not say what
+        an axis is.
+    pixel_size : tuple of float or None, or None
+        Micrometres per spatial axis in the order of ``axes``; None where the file does not
+        say. Always None where ``axes`` is None.
+    """
+
+    path: Path
+    array: NDArray[Any] | LazyArray
+    axes: str | None
+    pixel_size: PixelSize
+
+
+def read_image(path: str | os.PathLike[str], *, eager_bytes: int = _EAGER_BYTES) -> ImageFile:
+    """Open an image file.
+
+    TIFF (plain, BigTIFF, OME-TIFF, ImageJ hyperstack), PNG, JPEG, ``.npy``, and Zarr
+    folders (an array, or an OME-Zarr image, at full resolution). Of a TIFF file with
+    several images the first is read. Colour samples become the axis C. The alpha channel of
+    a PNG is dropped where it is opaque everywhere; a TIFF keeps all of its samples. A TIFF
+    palette is not applied (its indices are the pixels), that of a PNG is.
+
+    Pixel sizes come from OME metadata, from ImageJ's unit and resolution, or from the TIFF
+    resolution tags where these hold a length and not a print setting such as 72 or 300 dots
+    per inch. PNG, JPEG and ``.npy`` files have none.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, or the folder of a Zarr image.
+    eager_bytes : int
+        TIFF and ``.npy`` images up to this many bytes are read at once, which also finds
+        damaged pixels. Larger ones, and all Zarr images, are read when they are sliced.
+
+    Returns
+    -------
+    ImageFile
+        Pixels, axes and pixel size.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, empty, truncated, damaged, not readable for the user, or of
+        a kind that is not supported.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from napari_unet.io import write_labels
+    >>> labels = np.zeros((4, 32, 32), np.uint16)
+    >>> path = Path(tempfile.mkdtemp()) / "labels.tif"
+    >>> _ = write_labels(path, labels, axes="ZYX", pixel_size=(2.0, 0.325, 0.325))
+    >>> image = read_image(path)
+    >>> image.array.shape, image.axes, image.pixel_size
+    ((4, 32, 32), 'ZYX', (2.0, 0.325, 0.325))
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    _check_path(path, suffix)
+    array: NDArray[Any] | LazyArray
+    axes: str | None
+    pixel_size: PixelSize = None
+    if path.is_dir():
+        array, axes, pixel_size = open_zarr(path)
+    elif suffix in _TIFF:
+        array, axes, pixel_size = open_tiff(path, eager_bytes)
+    elif suffix in _BITMAP:
+        array, axes = open_bitmap(path)
+    else:
+        array, axes = _open_npy(path, eager_bytes)
+    if array.dtype.kind not in "buifc":
+        raise FileError(
+            f"{path} holds values of type {array.dtype}, which are no pixels; save integers or "
+            "floats."
+        )
+    if array.ndim < 2 or 0 in array.shape:
+        raise FileError(
+            f"{path} holds an array of shape {array.shape}, which is no image; an image has at "
+            "least two axes, none of length 0."
+        )
+    return ImageFile(path, array, axes, pixel_size)
+
+
+def _check_path(path: Path, suffix: str) -> None:
+    """Raise what can be said of a file before it is opened."""
+    kinds = ", ".join(READ_SUFFIXES)
+    try:
+        if path.is_dir():
+            if not is_zarr(path):
+                raise FileError(
+                    f"{path} is a folder, not an image; give the path of one image ({kinds})."
+                )
+            return
+        if not path.exists():
+            raise FileError(f"{path} does not exist; check the name and the folder.")
+        if suffix not in READ_SUFFIXES or suffix == ".zarr":
+            raise FileError(
+                f"{path} is of a kind that cannot be read; export it as OME-TIFF, or give one of "
+                f"{kinds}."
+            )
+        if path.stat().st_size == 0:
+            raise FileError(f"{path} is empty (0 bytes); copy or export the file anew.")
+        with path.open("rb"):
+            pass
+    except PermissionError as error:
+        raise FileError(
+            f"{path} may not be read by you; change its permissions or copy it elsewhere."
+        ) from error
+    except OSError as error:
+        raise FileError(
+            f"{path} cannot be read ({reason_of(error)}); check the name and the disk."
+        ) from error
+
+
+def _open_npy(path: Path, eager_bytes: int) -> tuple[NDArray[Any] | LazyArray, str | None]:
+    try:
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:
+        # NumPy lets a Python tokenizer loose on the header.
+        raise FileError(
+            f"{path} is no .npy array of numbers, or a damaged one ({reason_of(error)}); save "
+            "it anew with numpy.save."
+        ) from error
+    axes = "YX" if mapped.ndim == 2 else None
+    lazy = LazyArray(path, mapped)
+    return (lazy if mapped.nbytes > eager_bytes else np.asarray(lazy)), axes

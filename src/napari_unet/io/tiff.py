@@ -1,0 +1,126 @@
+"""Opening TIFF files: plain, BigTIFF, OME-TIFF and ImageJ hyperstacks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.errors import FileError
+from napari_unet.io.calibration import PixelSize, order_sizes
+from napari_unet.io.lazy import LazyArray
+from napari_unet.io.reason import reason_of
+from napari_unet.io.tiff_check import find_tiff_damage
+from napari_unet.io.tiff_metadata import tiff_axes, tiff_sizes
+
+_PAGE_BYTES = 4 * 2**20
+"""Planes up to this size are decoded whole; larger ones in the strips or tiles they have."""
+
+
+def open_tiff(
+    path: Path, eager_bytes: int
+) -> tuple[NDArray[Any] | LazyArray, str | None, PixelSize]:
+    """Open the first image of a TIFF file; of a pyramid, its full resolution.
+
+    Raises
+    ------
+    FileError
+        If the file is no TIFF, is truncated or damaged, or needs a codec that is missing.
+    """
+    import tifffile
+
+    tif = None
+    lazy = False
+    try:
+        with _quiet(tifffile.logger()):
+            tif = tifffile.TiffFile(path)
+            series = tif.series[0]
+            damage = find_tiff_damage(path, tif, series)
+            if damage is not None:
+                raise FileError(
+                    f"{path} is truncated or damaged: {damage}; copy or export the file anew."
+                )
+            order, axes = tiff_axes(tif, series)
+            sizes = tiff_sizes(tif)
+            array: NDArray[Any] | LazyArray
+            if series.nbytes <= eager_bytes:
+                array = _read_whole(series, order)
+            else:
+                array = _read_lazily(path, tif, series, order)
+                lazy = True
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(
+            f"{path} cannot be read ({reason_of(error)}); check the disk and retry."
+        ) from error
+    except Exception as error:
+        # On damaged files tifffile raises errors of any kind, not only its own.
+        raise _open_error(path, error) from error
+    finally:
+        if tif is not None and not lazy:
+            tif.close()
+    return array, axes, order_sizes(sizes, axes) if axes else None
+
+
+def _read_whole(series: Any, order: tuple[int, ...]) -> NDArray[Any]:
+    shape = series.get_shape(squeeze=False)
+    whole = series.asarray().reshape(shape)
+    rest = [axis for axis in range(len(shape)) if axis not in order]
+    whole = whole.transpose([*rest, *order]).reshape([shape[axis] for axis in order])
+    return np.ascontiguousarray(whole, dtype=whole.dtype.newbyteorder("="))
+
+
+def _read_lazily(path: Path, tif: Any, series: Any, order: tuple[int, ...]) -> LazyArray:
+    shape = series.get_shape(squeeze=False)
+    keyframe = series.keyframe
+    if series.dataoffset is not None and not series.is_multifile:
+        dtype = np.dtype(tif.byteorder + series.dtype.char)
+        source = np.memmap(path, dtype, "r", series.dataoffset, shape)
+        return LazyArray(path, source, order, tif.close)
+    stored = shape[:-1] if series.get_axes(squeeze=False)[-1] == "S" and shape[-1] == 1 else shape
+    if tuple(stored[-len(keyframe.shape) :]) != tuple(keyframe.shape):
+        # Planes of another shape than the image's last axes, as tifffile stores an image one
+        # pixel wide, cannot be addressed one by one.
+        return LazyArray(path, _read_whole(series, order), close=tif.close)
+    import zarr
+
+    # Per plane is faster, but a large plane must not be decoded again for each tile of it.
+    whole_planes = not keyframe.is_tiled and keyframe.nbytes <= _PAGE_BYTES
+    store = series.aszarr(level=0, squeeze=False, chunkmode=2 if whole_planes else 0)
+    array = LazyArray(path, zarr.open_array(store, mode="r"), order, tif.close)
+    _ = array[(0,) * array.ndim]  # a missing codec or a broken start shows here, not later
+    return array
+
+
+def _open_error(path: Path, error: Exception) -> FileError:
+    if "imagecodecs" in str(error):
+        return FileError(
+            f"{path} is compressed in a way that needs the package imagecodecs "
+            f"({reason_of(error)}); run 'pip install imagecodecs', or save the file with ZIP compression or none."
+        )
+    return FileError(
+        f"{path} is no TIFF file, or a damaged one ({reason_of(error)}); open it in another "
+        "program, or copy or export it anew."
+    )
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Keep this thread's messages from a logger: what matters is raised as an error."""
+    thread = threading.get_ident()
+
+    def others(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    logger.addFilter(others)
+    try:
+        yield
+    finally:
+        logger.removeFilter(others)

@@ -1,0 +1,176 @@
+"""What a TIFF file says about its axes and its pixel size."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from typing import Any
+
+from napari_unet.io.calibration import (
+    is_print_resolution,
+    size_from_resolution,
+    tidy,
+    unit_in_micrometres,
+)
+
+AXES_KEY = "napari_unet_axes"
+"""Under this key our files keep the axes as they were given, with their order and those of
+length 1, which the formats themselves would lose."""
+
+_RESOLUTION_UNITS = {2: 25400.0, 3: 10000.0}  # inch, centimetre
+
+
+def tiff_axes(tif: Any, series: Any) -> tuple[tuple[int, ...], str | None]:
+    """Which stored axes to show in which order, and their letters over TCZYX.
+
+    Samples (the colours of a pixel) become C. Axes of length 1 that the file does not
+    name, or that its format adds by itself, are dropped.
+
+    Returns
+    -------
+    order : tuple of int
+        Places in ``series.get_shape(squeeze=False)``.
+    axes : str or None
+        One letter per place; None where the file does not say what an axis is.
+
+    Raises
+    ------
+    ValueError
+        If the image has both channels and colour samples.
+    """
+    stored = series.get_axes(squeeze=False)
+    shape = series.get_shape(squeeze=False)
+    declared = _declared_order(tif, stored, shape)
+    if declared is not None:
+        return declared
+    named = series.kind == "shaped"  # only there do axes of length 1 stand for something
+    letters = {}
+    for place, (letter, size) in enumerate(zip(stored, shape, strict=True)):
+        if size > 1 or letter in "YX" or (named and letter in "TCZ"):
+            letters[place] = "C" if letter == "S" else letter
+    if sum(letter == "C" for letter in letters.values()) > 1:
+        # Channels of one sample each, or colours of one channel, leave only one of the two.
+        letters = {p: a for p, a in letters.items() if a != "C" or shape[p] > 1}
+    axes = "".join(letters.values())
+    if axes.count("C") > 1:
+        raise ValueError("it has both channels and colours; split one of them into files")
+    known = set(axes) <= set("TCZYX") and len(set(axes)) == len(axes) and {"Y", "X"} <= set(axes)
+    return tuple(letters), axes if known else None
+
+
+def _declared_order(
+    tif: Any, stored: str, shape: Sequence[int]
+) -> tuple[tuple[int, ...], str] | None:
+    """The order that one of our own files declares, if it still fits what is stored."""
+    axes = _declared_axes(tif)
+    if not axes or not set(axes) <= set("TCZYX") or len(set(axes)) != len(axes):
+        return None
+    order = []
+    for letter in axes:
+        places = [p for p, s in enumerate(stored) if s == letter or (letter == "C" and s == "S")]
+        if not places:
+            return None
+        order.append(max(places, key=lambda place: shape[place]))
+    rest = set(range(len(shape))) - set(order)
+    return (tuple(order), axes) if all(shape[place] == 1 for place in rest) else None
+
+
+def _declared_axes(tif: Any) -> str | None:
+    if tif.is_ome:
+        for item in _ome_root(tif).iter():
+            if _name(item) == "M" and item.get("K") == AXES_KEY:
+                return item.text
+        return None
+    if tif.is_imagej:
+        value = (tif.imagej_metadata or {}).get(AXES_KEY)
+    elif tif.is_shaped:
+        value = _shaped_metadata(tif).get(AXES_KEY)
+    else:
+        return None
+    return value if isinstance(value, str) else None
+
+
+def tiff_sizes(tif: Any) -> dict[str, float | None]:
+    """Pixel size in micrometres by axis letter; what is unknown is None or left out.
+
+    Read from OME-XML, from ImageJ's unit, spacing and resolution, from our own metadata, or
+    else from the resolution tags when their unit is a length. Whole numbers of dots per inch
+    that programs write by default (72, 96, 300, ...) are no measurement.
+    """
+    if tif.is_ome:
+        return _ome_sizes(tif)
+    if tif.is_imagej:
+        return _imagej_sizes(tif, tif.imagej_metadata or {})
+    if tif.is_shaped:
+        metadata = _shaped_metadata(tif)
+        if AXES_KEY in metadata:
+            return {a: _number(metadata.get(f"PhysicalSize{a}"), 1.0) for a in "ZYX"}
+    return _resolution_sizes(tif)
+
+
+def _ome_sizes(tif: Any) -> dict[str, float | None]:
+    pixels = next((e for e in _ome_root(tif).iter() if _name(e) == "Pixels"), None)
+    if pixels is None:
+        return {}
+    sizes = {}
+    for axis in "ZYX":
+        unit = unit_in_micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        sizes[axis] = _number(pixels.get(f"PhysicalSize{axis}"), unit)
+    return sizes
+
+
+def _imagej_sizes(tif: Any, metadata: dict[str, Any]) -> dict[str, float | None]:
+    if "unit" not in metadata:
+        sizes = _resolution_sizes(tif)
+        unit = _RESOLUTION_UNITS.get(_tag(tif, "ResolutionUnit")) if sizes else None
+        return sizes | {"Z": _number(metadata.get("spacing"), unit)}
+    unit = unit_in_micrometres(metadata["unit"])
+    sizes = {
+        "Z": _number(
+            metadata.get("spacing"),
+            unit_in_micrometres(metadata.get("zunit", "um")) if "zunit" in metadata else unit,
+        )
+    }
+    for axis in "YX":
+        own = f"{axis.lower()}unit"
+        length = unit_in_micrometres(metadata[own]) if own in metadata else unit
+        if length is not None:
+            sizes[axis] = size_from_resolution(_tag(tif, f"{axis}Resolution"), length)
+    return sizes
+
+
+def _resolution_sizes(tif: Any) -> dict[str, float | None]:
+    unit = _RESOLUTION_UNITS.get(_tag(tif, "ResolutionUnit"))
+    if unit is None:
+        return {}
+    sizes = {a: size_from_resolution(_tag(tif, f"{a}Resolution"), unit) for a in "YX"}
+    return {} if any(is_print_resolution(size) for size in sizes.values()) else dict(sizes)
+
+
+def _number(value: Any, unit: float | None) -> float | None:
+    """A length in a unit, as micrometres."""
+    try:
+        number = abs(float(value))  # ImageJ writes a negative spacing for a reversed stack
+    except (TypeError, ValueError):
+        return None
+    if unit is None or not math.isfinite(number):
+        return None
+    return tidy(number * unit) if unit != 1.0 else (number if tidy(number) else None)
+
+
+def _tag(tif: Any, name: str) -> Any:
+    return tif.pages.first.tags.valueof(name)
+
+
+def _shaped_metadata(tif: Any) -> dict[str, Any]:
+    found = tif.shaped_metadata
+    return dict(found[0]) if found else {}
+
+
+def _ome_root(tif: Any) -> ET.Element:
+    return ET.fromstring(tif.ome_metadata)
+
+
+def _name(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]

@@ -1,0 +1,36 @@
+"""Scores of a prediction against the truth: overlap, instance matching, regression error.
+
+`evaluate` scores whole images, one or several; the building blocks (`dice`, `jaccard`,
+`match_instances`) score one thing each. Scores of several images come twice: *pooled*
+(the counts of all images are summed first) and, under names that end in ``_mean``, as
+the mean over images. Where there is nothing to find and nothing was found, every overlap
+score is 1.
+"""
+
+from __future__ import annotations
+
+from napari_unet.metrics.evaluation import evaluate
+from napari_unet.metrics.instances import InstanceMatch, match_instances
+from napari_unet.metrics.overlap import dice, jaccard
+from napari_unet.metrics.scores import (
+    IOU_THRESHOLDS,
+    InstanceScores,
+    RegressionScores,
+    Scores,
+    SemanticScores,
+    Task,
+)
+
+__all__ = [
+    "IOU_THRESHOLDS",
+    "InstanceMatch",
+    "InstanceScores",
+    "RegressionScores",
+    "Scores",
+    "SemanticScores",
+    "Task",
+    "dice",
+    "evaluate",
+    "jaccard",
+    "match_instances",
+]

@@ -1,0 +1,127 @@
+"""Finding model files and reading their cards, without torch."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+
+from napari_unet.card import ModelCard, parse_card
+from napari_unet.errors import ModelError
+
+CARD_KEY = "napari_unet.card"
+SUFFIX = ".safetensors"
+BUNDLED = Path(__file__).parent / "models"
+
+
+def user_models_folder() -> Path:
+    """Where the user's models live: the platform's data folder, or NAPARI_UNET_MODELS."""
+    from platformdirs import user_data_path
+
+    override = os.environ.get("NAPARI_UNET_MODELS")
+    return Path(override) if override else user_data_path("napari-unet", appauthor=False) / "models"
+
+
+def model_files() -> dict[str, Path]:
+    """Files of all models by name; bundled names are reserved and come first."""
+    found: dict[str, Path] = {}
+    for folder in (BUNDLED, user_models_folder()):
+        if folder.is_dir():
+            for path in sorted(folder.glob(f"*{SUFFIX}")):
+                found.setdefault(path.stem, path)
+    return found
+
+
+def bundled_names() -> frozenset[str]:
+    """Names that no user model may take."""
+    return frozenset(path.stem for path in BUNDLED.glob(f"*{SUFFIX}"))
+
+
+def list_models() -> list[ModelCard]:
+    """Cards of the bundled models and of the user's; unreadable files are left out.
+
+    Examples
+    --------
+    >>> [card.task for card in list_models() if card.name == "nuclei"]
+    ['instance']
+    """
+    cards = []
+    for path in model_files().values():
+        try:
+            cards.append(read_header(path))
+        except ModelError:
+            continue
+    return cards
+
+
+def find_model(source: str | Path) -> Path:
+    """Path of a model given by name or by file.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    text = str(source)
+    path = Path(text).expanduser()
+    looks_like_path = path.suffix != "" or os.sep in text or isinstance(source, Path)
+    known = model_files()
+    if text in known:
+        return known[text]
+    if path.is_file():
+        return path
+    if looks_like_path:
+        raise ModelError(f"There is no model file {text}; check the path.")
+    names = ", ".join(known) or "none"
+    raise ModelError(
+        f"There is no model {text!r}; there are: {names}; or give a .safetensors file."
+    )
+
+
+def read_header(path: Path) -> ModelCard:
+    """Read the card of a model file, and nothing else of it.
+
+    Raises
+    ------
+    ModelError
+        If the file is no safetensors file of ours, is damaged, or was made by a newer version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise ModelError(f"The model file {path} cannot be read ({error.strerror}).") from None
+    if start[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05") or start[:1] == b"\x80":
+        raise ModelError(
+            f"{path.name} is a pickled PyTorch file, which can run code when it is opened; "
+            "only .safetensors models are loaded."
+        )
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError):
+        raise ModelError(
+            f"{path.name} is damaged or no .safetensors file; get a fresh copy of it."
+        ) from None
+    if CARD_KEY not in metadata:
+        raise ModelError(
+            f"{path.name} is a .safetensors file without a model card of napari-unet; "
+            "models are made by napari_unet.train or Model.save."
+        )
+    return parse_card(metadata[CARD_KEY], path.name)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    status = path.stat()
+    return _hash(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _hash(path: Path, changed: int, size: int) -> str:
+    del changed, size
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,122 @@
+"""Where results go: an array in memory, or a zarr array written block by block."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.axes import label_axes, score_axes
+from napari_unet.errors import FileError
+from napari_unet.image import ImageSource
+from napari_unet.tiling import Region
+
+CHUNK = {"T": 1, "C": 1, "Z": 32, "Y": 512, "X": 512}
+
+
+class OutputArray:
+    """The result array of an image, in the image's order of axes.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image.
+    channels : int or None
+        Number of score channels; None for labels.
+    dtype : dtype
+        Of the result.
+    output : path or URL, optional
+        Where a zarr array is written; None keeps the result in memory. A local array is
+        written under a temporary name and renamed when it is complete.
+
+    Raises
+    ------
+    FileError
+        If the output exists or cannot be created.
+    """
+
+    def __init__(
+        self, source: ImageSource, channels: int | None, dtype: Any, output: str | Path | None
+    ) -> None:
+        self.axes = label_axes(source.axes) if channels is None else score_axes(source.axes)
+        shape = source.label_shape() if channels is None else source.score_shape(channels)
+        self._canonical = [a for a in "CZYX" if a in self.axes]
+        self._target: Path | None = None
+        self._partial: Path | None = None
+        self.array: Any
+        if output is None:
+            self.array = np.zeros(shape, dtype)
+        else:
+            self.array = self._create(shape, np.dtype(dtype), output)
+
+    def write(self, time: int, region: Region, block: NDArray[Any]) -> None:
+        """Put a block ([C,] *spatial, canonical order) at a time point and region."""
+        self.array[self._index(time, region)] = self._arrange(block)
+
+    def add(self, time: int, region: Region, block: NDArray[Any]) -> None:
+        """Add a block to what is there."""
+        index = self._index(time, region)
+        self.array[index] = self.array[index] + self._arrange(block)
+
+    def finish(self, record: dict[str, Any]) -> Any:
+        """Complete the array and return it; the record goes into a zarr array's attributes."""
+        if self._partial is not None and self._target is not None:
+            import zarr
+
+            self.array.attrs["napari_unet"] = json.loads(json.dumps(record, default=str))
+            self._partial.replace(self._target)
+            self._partial = None
+            return zarr.open_array(self._target, mode="r")
+        if not isinstance(self.array, np.ndarray):
+            self.array.attrs["napari_unet"] = json.loads(json.dumps(record, default=str))
+        return self.array
+
+    def discard(self) -> None:
+        """Remove an incomplete local array."""
+        if self._partial is not None:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            self._partial = None
+
+    def _index(self, time: int, region: Region) -> tuple[Any, ...]:
+        place: dict[str, Any] = dict(
+            zip([a for a in self._canonical if a != "C"], region, strict=True)
+        )
+        place["T"] = time
+        place["C"] = slice(None)
+        return tuple(place[axis] for axis in self.axes)
+
+    def _arrange(self, block: NDArray[Any]) -> NDArray[Any]:
+        order = [self._canonical.index(axis) for axis in self.axes if axis != "T"]
+        return block.transpose(order)
+
+    def _create(self, shape: tuple[int, ...], dtype: np.dtype[Any], output: str | Path) -> Any:
+        import zarr
+
+        chunks = tuple(min(n, CHUNK[axis]) for n, axis in zip(shape, self.axes, strict=True))
+        store: str | Path = output
+        if "://" not in str(output):
+            self._target = Path(output)
+            if self._target.exists():
+                raise FileError(f"The output {output} exists; give another name or remove it.")
+            self._partial = self._target.with_name(f".{self._target.name}.{os.getpid()}.partial")
+            store = self._partial
+        try:
+            if self._partial is not None:
+                self._partial.parent.mkdir(parents=True, exist_ok=True)
+            return zarr.create_array(
+                store=str(store),
+                shape=shape,
+                chunks=chunks,
+                dtype=dtype,
+                dimension_names=[axis.lower() for axis in self.axes],
+            )
+        except (OSError, ValueError) as error:
+            self.discard()
+            raise FileError(
+                f"The output {output} cannot be written ({error}); choose another folder."
+            ) from None

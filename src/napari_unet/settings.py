@@ -1,0 +1,216 @@
+"""Settings of a prediction and of a training: one model each for API, form, file and log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from napari_unet.card import ClassInfo, Decoding, Normalization, Task
+from napari_unet.errors import SettingsError
+
+Size = Annotated[int, Field(ge=1, le=65536)]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SegmentSettings(_Settings):
+    """How an image is predicted and its scores are decoded.
+
+    Fields that are None take the value of the model's card.
+
+    Examples
+    --------
+    >>> SegmentSettings(tile=256).tile
+    256
+    """
+
+    tile: Literal["auto"] | Size | tuple[Size, ...] = Field(
+        "auto",
+        description="Pixels that a tile writes: automatic, one number, or one per spatial axis.",
+    )
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    precision: Precision = Field(
+        "auto", description="Number format of the network; auto: the fastest on this device."
+    )
+    normalization: Normalization | None = Field(
+        None, description="How intensities are normalised; empty: as the model was trained."
+    )
+    threshold: float | None = Field(
+        None, gt=0, lt=1, description="Foreground probability from which a pixel is an object's."
+    )
+    seed_threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Relative distance to the boundary from which a pixel seeds an object; "
+        "lower finds and splits more objects.",
+    )
+    min_size: int | None = Field(None, ge=0, description="Objects with fewer pixels are removed.")
+    object_diameter: float | None = Field(
+        None,
+        gt=0,
+        description="Typical diameter of the objects in pixels of this image; the image is "
+        "resampled so that it suits the model.",
+    )
+    volume_mode: Literal["auto", "slices", "linked"] = Field(
+        "auto",
+        description="Planes of a stack with a 2D model: separate objects, or linked through z "
+        "(auto for instances).",
+    )
+    link_iou: float = Field(
+        0.25, gt=0, le=1, description="Overlap (IoU) from which objects of two planes are linked."
+    )
+    flips: bool = Field(
+        default=False,
+        description="Average over all flips of each tile: slower, often a little better.",
+    )
+
+    @field_validator("tile", mode="before")
+    @classmethod
+    def _list_to_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+
+class TrainConfig(_Settings):
+    """What is trained, for how long, and how.
+
+    Examples
+    --------
+    >>> TrainConfig(task="instance", steps=100).batch_size
+    8
+    """
+
+    task: Task = Field("instance", description="Objects, classes of pixels, or values.")
+    classes: tuple[ClassInfo, ...] = Field(
+        (), description="Semantic classes; empty: one for each value in the labels."
+    )
+    name: str = Field("my-model", min_length=1, description="Name of the new model.")
+    description: str = Field("", description="One sentence for the model's card.")
+    ndim: Literal["auto"] | Annotated[int, Field(ge=2, le=3)] = Field(
+        "auto", description="Spatial axes of a new network; auto: 3 for stacks of 8 planes or more."
+    )
+    minutes: float | None = Field(
+        None, gt=0, description="Time budget, validation included; empty: the steps decide."
+    )
+    steps: int | None = Field(None, ge=1, description="Number of steps; empty: the minutes decide.")
+    patch: tuple[Size, ...] | None = Field(
+        None, description="Size of the training patches per spatial axis; empty: from the data."
+    )
+    batch_size: int = Field(8, ge=1, le=512, description="Patches in a step.")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of AdamW.")
+    augmentation: Literal["none", "light", "standard", "strong"] = Field(
+        "standard", description="How much the patches are varied."
+    )
+    validation_fraction: float = Field(
+        0.15,
+        ge=0,
+        le=0.5,
+        description="Share of the examples held out where no validation examples are given.",
+    )
+    validation_every: int | None = Field(
+        None, ge=1, description="Steps between validations; empty: about twenty in the run."
+    )
+    normalization: Normalization = Field(
+        default_factory=Normalization, description="How intensities are normalised."
+    )
+    features: tuple[Size, ...] = Field(
+        (16, 32, 64, 128, 256), min_length=1, description="Channels per level of a new network."
+    )
+    strides: tuple[tuple[int, ...], ...] = Field(
+        (), description="Pooling per level and axis of a new network; empty: 2 everywhere."
+    )
+    norm: Literal["batch", "instance", "group", "none"] = Field(
+        "batch", description="Normalisation layer of a new network."
+    )
+    upsampling: Literal["nearest", "linear", "transposed"] = Field(
+        "nearest", description="Up-sampling of a new network."
+    )
+    loss: Literal["auto", "mse", "mae"] = Field(
+        "auto", description="Regression: mean squared or mean absolute error (auto: mae)."
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of everything random.")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    precision: Precision = Field("auto", description="Number format of the forward pass.")
+
+    @field_validator("patch", "features", "strides", "classes", mode="before")
+    @classmethod
+    def _lists_to_tuples(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(tuple(v) if isinstance(v, list) else v for v in value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.minutes is not None and self.steps is not None:
+            raise ValueError("give minutes or steps, not both")
+        return self
+
+
+S = TypeVar("S", SegmentSettings, TrainConfig)
+
+
+def resolve(kind: type[S], settings: S | None, overrides: dict[str, Any]) -> S:
+    """Settings with overrides applied.
+
+    Raises
+    ------
+    SettingsError
+        If a name is unknown or a value out of bounds; all faults in one sentence.
+
+    Examples
+    --------
+    >>> resolve(SegmentSettings, None, {"tile": 64}).tile
+    64
+    """
+    if settings is not None and not isinstance(settings, kind):
+        raise SettingsError(
+            f"settings is a {type(settings).__name__}; give a {kind.__name__}, "
+            "or its fields as keyword arguments."
+        )
+    values = (
+        {} if settings is None else {n: getattr(settings, n) for n in settings.model_fields_set}
+    )
+    unknown = sorted(set(overrides) - set(kind.model_fields))
+    if unknown:
+        raise SettingsError(
+            f"There is no setting {unknown[0]!r}; the settings are {', '.join(kind.model_fields)}."
+        )
+    try:
+        return kind.model_validate({**values, **overrides})
+    except ValidationError as error:
+        raise SettingsError(describe(error)) from None
+
+
+def fill_decoding(settings: SegmentSettings, decoding: Decoding) -> SegmentSettings:
+    """Settings whose empty decoding fields are taken from a card.
+
+    >>> fill_decoding(SegmentSettings(min_size=9), Decoding()).min_size
+    9
+    """
+    fill = {
+        name: getattr(decoding, name)
+        for name in Decoding.model_fields
+        if getattr(settings, name) is None
+    }
+    return settings.model_copy(update=fill)
+
+
+def describe(error: ValidationError) -> str:
+    """All faults of a validation in one sentence, each with its field and value."""
+    faults = []
+    seen = set()
+    for fault in error.errors():
+        field = str(fault["loc"][0]) if fault["loc"] else ""
+        if field in seen:
+            continue
+        seen.add(field)
+        message = fault["msg"].removeprefix("Value error, ")
+        value = "" if isinstance(fault["input"], dict) else f" (given: {fault['input']!r})"
+        faults.append(f"{field}: {message}{value}" if field else message)
+    return "; ".join(faults) + "."
