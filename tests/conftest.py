@@ -1,7 +1,105 @@
-"""Settings for all tests."""
+"""Settings for all tests, and tiny models: none of them is trained."""
 
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from napari_unet.model import Model
 
 # No deadline per example: the first one pays for imports, and machines differ in speed.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def make_model() -> Callable[..., Model]:
+    """``make_model(ndim=2, task="instance", ...)``: random weights, each time the same.
+
+    Batch-norm statistics are random too, so that folding and normalising show.
+    """
+    return functools.lru_cache(maxsize=None)(_random_model)
+
+
+@pytest.fixture(scope="session")
+def bright_model() -> Callable[..., Model]:
+    """``bright_model(ndim=2)``: a network that takes bright pixels (above 0.5) as objects."""
+    return functools.lru_cache(maxsize=None)(_bright_model)
+
+
+def _random_model(
+    ndim: int = 2,
+    in_channels: int = 1,
+    out_channels: int | None = None,
+    task: str = "instance",
+    values: tuple[int, ...] = (0, 1, 2),
+    features: tuple[int, ...] = (4, 8),
+    strides: tuple[tuple[int, ...], ...] = (),
+    norm: str = "batch",
+    upsampling: str = "nearest",
+    **card_fields: Any,
+) -> Model:
+    import torch
+    from torch import nn
+
+    from napari_unet.card import ClassInfo, ModelCard, UNetConfig
+    from napari_unet.instances import REPRESENTATION
+    from napari_unet.model import Model
+    from napari_unet.unet import UNet
+
+    if out_channels is None:
+        out_channels = {"instance": 2, "semantic": len(values), "regression": 1}[task]
+    config = UNetConfig(
+        ndim=ndim,
+        in_channels=in_channels,
+        out_channels=out_channels,
+        features=features,
+        strides=strides,
+        norm=norm,
+        upsampling=upsampling,
+    )
+    classes = tuple(ClassInfo(value=v, name=f"class {v}") for v in values)
+    card = ModelCard(
+        name="random",
+        task=task,
+        axes="CZYX" if ndim == 3 else "CYX",
+        channels=tuple(f"channel {i}" for i in range(in_channels)),
+        classes=classes if task == "semantic" else (),
+        instances=REPRESENTATION if task == "instance" else None,
+        architecture=config,
+        **card_fields,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        network = UNet(config).eval()
+        with torch.no_grad():
+            for module in network.modules():
+                if isinstance(module, nn.Conv2d | nn.Conv3d):
+                    nn.init.kaiming_normal_(module.weight)  # values keep their size with depth
+                if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+                    module.running_mean.normal_(0, 0.5)
+                    module.running_var.uniform_(1, 3)
+                    module.weight.uniform_(0.5, 1.5)
+                    module.bias.normal_(0, 0.2)
+            network.head.weight.mul_(5)  # scores that differ from pixel to pixel
+    return Model(card, network)
+
+
+def _bright_model(ndim: int = 2, **card_fields: Any) -> Model:
+    import torch
+
+    model = _random_model(ndim=ndim, features=(1,), norm="none", **card_fields)
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.zero_()
+        block = model.network.encoder[0]
+        for layer in (block[0], block[3]):  # two 3-wide convolutions that change nothing
+            layer.weight[(0, 0, *([1] * ndim))] = 1
+        model.network.head.weight.fill_(20)
+        model.network.head.bias.fill_(-10)
+    return model

@@ -691,6 +691,33 @@ def test_flipped_bytes_raise_no_other_errors(folder: Path, data: st.DataObject) 
     assert "\n" not in refusal
 
 
+def test_a_list_of_planes_that_runs_in_a_circle(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((3, 8, 8), np.uint8), metadata=None, byteorder="<",
+                     photometric="minisblack")  # fmt: skip
+    with tifffile.TiffFile(path) as tif:
+        first, second = tif.pages[0].offset, tif.pages[1].offset
+    content = path.read_bytes()
+    assert content.count(struct.pack("<I", second)) == 1
+    path.write_bytes(content.replace(struct.pack("<I", second), struct.pack("<I", first)))
+    with pytest.raises(FileError, match="in a circle"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}, {"compression": "zlib"}])
+def test_planes_larger_than_what_is_stored_are_not_filled_with_zeros(
+    tmp_path: Path, options: Any
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((16, 16), np.uint8), metadata=None, byteorder="<", **options)
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        for name in ("ImageWidth", "ImageLength"):
+            tif.pages[0].tags[name].overwrite(60000)
+    for eager_bytes in (0, 10**12):
+        with pytest.raises(FileError, match="truncated or damaged"):
+            read_image(path, eager_bytes=eager_bytes)
+
+
 def test_truncated_files_say_so_without_log_noise(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_unet.batch import FileResult, iter_segment_files, segment_files
     from napari_unet.card import ModelCard, UNetConfig
     from napari_unet.errors import UNetError
     from napari_unet.examples import Example
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Example": "examples",
+    "FileResult": "batch",
     "Model": "model",
     "ModelCard": "card",
     "Prediction": "prediction",
@@ -36,15 +38,18 @@ _HOME = {
     "evaluate": "metrics",
     "iter_predict": "prediction",
     "iter_segment": "segmentation",
+    "iter_segment_files": "batch",
     "iter_train": "training",
     "list_models": "model_file",
     "predict": "prediction",
     "segment": "segmentation",
+    "segment_files": "batch",
     "train": "training",
 }
 
 __all__ = [
     "Example",
+    "FileResult",
     "Model",
     "ModelCard",
     "Prediction",
@@ -60,10 +65,12 @@ __all__ = [
     "evaluate",
     "iter_predict",
     "iter_segment",
+    "iter_segment_files",
     "iter_train",
     "list_models",
     "predict",
     "segment",
+    "segment_files",
     "train",
 ]
 

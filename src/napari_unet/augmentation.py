@@ -17,7 +17,8 @@ class Augmentation:
     Attributes
     ----------
     rotate : bool
-        Any angle in the YX plane; else multiples of 90 degrees.
+        Any angle in the YX plane; else multiples of 90 degrees (of 180 where a patch is
+        not square).
     scale : float
         Zoom from ``1 / (1 + scale)`` to ``1 + scale``.
     elastic : float
@@ -74,7 +75,8 @@ def augment(
     """Cut patches out of windows, varied in shape and intensity.
 
     One sampling grid per patch joins flip, rotation, zoom and elastic deformation, so that
-    everything is interpolated once.
+    everything is interpolated once; flips and quarter turns alone move pixels and
+    interpolate nothing.
 
     Parameters
     ----------
@@ -99,6 +101,11 @@ def augment(
     device = images.device
     if how == PRESETS["none"]:
         return _centre(images, patch), _centre(targets, patch), _centre(known, patch)
+    if not how.rotate and how.scale == 0 and how.elastic == 0:
+        turned = _turn((images, targets, known), patch, how, generator)
+        if change_intensity:
+            turned = (_vary_intensity(turned[0], how, generator), *turned[1:])
+        return turned
     matrix = _matrices(count, ndim, how, generator)
     grid = _grid(images.shape[2:], patch, matrix, how.elastic, generator).to(device)
     sampled = F.grid_sample(
@@ -116,6 +123,29 @@ def _centre(windows: Tensor, patch: tuple[int, ...]) -> Tensor:
     for axis, size in enumerate(patch, start=2):
         windows = windows.narrow(axis, (windows.shape[axis] - size) // 2, size)
     return windows
+
+
+def _turn(
+    windows: tuple[Tensor, Tensor, Tensor],
+    patch: tuple[int, ...],
+    how: Augmentation,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Centres of the windows after quarter turns and flips."""
+    count, ndim = windows[0].shape[0], len(patch)
+    quarters = torch.randint(0, 4, (count,), generator=generator).tolist()
+    flips = torch.randint(0, 2, (count, ndim), generator=generator).tolist()
+    height, width = windows[0].shape[-2:]
+    fits = height >= patch[-1] and width >= patch[-2]  # also when it lies on its side
+    turned: tuple[list[Tensor], ...] = ([], [], [])
+    for i, (quarter, picks) in enumerate(zip(quarters, flips, strict=True)):
+        axes = [axis for axis, pick in enumerate(picks, start=2) if pick and how.flip]
+        turns = quarter if fits else 2 * (quarter // 2)
+        for out, window in zip(turned, windows, strict=True):
+            part = _centre(torch.rot90(window[i : i + 1], turns, (-2, -1)), patch)
+            out.append(part.flip(axes))
+    image, target, known = (torch.cat(parts) for parts in turned)
+    return image, target, known
 
 
 def _uniform(shape: tuple[int, ...], size: float, generator: torch.Generator) -> Tensor:

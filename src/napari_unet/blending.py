@@ -16,15 +16,30 @@ from napari_unet.prediction_plan import PredictionPlan
 from napari_unet.tiling import Region, Tile
 
 
-def _overlap(plan: PredictionPlan) -> tuple[int, ...]:
-    return tuple(h // 2 for h in plan.tiles.halo)
+def ramp_overlap(plan: PredictionPlan) -> tuple[int, ...]:
+    """How far a ramp reaches to either side of the border between two tiles.
+
+    Half the receptive field: where the image is resampled the halo also holds the reach of
+    the interpolation, which must stay free around the extended core.
+    """
+    return tuple(radius // 2 for radius in plan.card.architecture.receptive_field)
+
+
+def split_blended(plan: PredictionPlan, tile: Tile) -> tuple[Tile, ...]:
+    """Cut a tile in two; unchanged if the ramps of a half would then meet."""
+    halves = plan.tiles.split(tile)
+    for half in halves:
+        for core, whole, overlap in zip(half.write, tile.write, ramp_overlap(plan), strict=True):
+            if core != whole and core.stop - core.start < 2 * overlap:
+                return (tile,)
+    return halves
 
 
 def extended_core(plan: PredictionPlan, tile: Tile) -> Region:
     """The core and half of the overlap with each neighbour."""
     return tuple(
         slice(max(w.start - o, 0) if w.start else 0, min(w.stop + o, n))
-        for w, o, n in zip(tile.write, _overlap(plan), plan.tiles.shape, strict=True)
+        for w, o, n in zip(tile.write, ramp_overlap(plan), plan.tiles.shape, strict=True)
     )
 
 
@@ -34,7 +49,7 @@ def blend_weights(
     """Linear ramps across the borders between tiles; over all tiles they sum to 1."""
     weights = np.ones((1,) * (len(target) + 1), np.float32)
     parts: Iterator[Any] = zip(
-        target, tile.write, _overlap(plan), plan.tiles.shape, old, strict=True
+        target, tile.write, ramp_overlap(plan), plan.tiles.shape, old, strict=True
     )
     for axis, (region, write, overlap, n, o) in enumerate(parts):
         centre = (np.arange(region.start, region.stop) + 0.5) * (n / o)

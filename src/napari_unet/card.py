@@ -26,7 +26,8 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has no infinity and no NaN: they would be written as null and not be read again
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Normalization(_Frozen):
@@ -70,7 +71,7 @@ class UNetConfig(_Frozen):
     --------
     >>> config = UNetConfig(ndim=2, features=(8, 16, 32))
     >>> config.stride, config.receptive_field, config.halo
-    ((4, 4), (22, 22), (24, 24))
+    ((4, 4), (23, 23), (24, 24))
     >>> UNetConfig(ndim=3, features=(8, 16), strides=((1, 2, 2),)).stride
     (1, 2, 2)
     """
@@ -258,6 +259,19 @@ class ModelCard(_Frozen):
             )
         if (self.task == "instance") != (self.instances is not None):
             raise ValueError("an instance model, and no other, names its instance representation")
+        if self.normalization.limits and len(self.normalization.limits) not in (
+            1,
+            len(self.channels),
+        ):
+            raise ValueError(
+                f"{len(self.normalization.limits)} normalisation limits for "
+                f"{len(self.channels)} channels"
+            )
+        if self.output_limits and len(self.output_limits) != self.architecture.out_channels:
+            raise ValueError(
+                f"{len(self.output_limits)} output limits for "
+                f"{self.architecture.out_channels} output channels"
+            )
         return self
 
     @property
@@ -286,11 +300,16 @@ def parse_card(text: str, source: str) -> ModelCard:
     try:
         data = json.loads(text)
         version = data["format_version"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ModelError(
             f"The model card in {source} is damaged; get a fresh copy of the file."
         ) from None
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or version < 1:
+        raise ModelError(
+            f"The model card in {source} is damaged: its format_version is {version!r}; "
+            "get a fresh copy of the file."
+        )
+    if version > FORMAT_VERSION:
         raise ModelError(
             f"{source} has model format {version}, made by a newer version than this one "
             f"(which reads up to {FORMAT_VERSION}); update napari-unet-torch."

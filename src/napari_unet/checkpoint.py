@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_unet.errors import TrainingError
+from napari_unet.examples import fingerprint
 from napari_unet.io import atomic_path
 
 if TYPE_CHECKING:
     from napari_unet.training_setup import TrainingSetup
+
+
+FREE = {"device", "precision", "name", "description"}  # may differ when a training goes on
 
 
 class Checkpoint:
@@ -30,7 +34,9 @@ class Checkpoint:
         self.path = Path(path)
         self._identity = {
             "data": setup.data_sha256,
-            "config": setup.config.model_dump_json(exclude={"device", "precision", "name"}),
+            "validation": fingerprint(setup.validation)[0],
+            "base": setup.base.sha256 if setup.base else "",
+            "config": setup.config.model_dump_json(exclude=FREE),
             "architecture": setup.network.config.model_dump_json(),
         }
 
@@ -40,7 +46,9 @@ class Checkpoint:
             "identity": self._identity,
             "step": run.step,
             "seconds": run.seconds,
-            "last_validation": run.last_validation,
+            "validation_seconds": run.validation_seconds,
+            "last_milestone": run.last_milestone,
+            "finished": run.finished,
             "network": run.network.state_dict(),
             "optimizer": run.optimizer.state_dict(),
             "rng": run.rng.bit_generator.state,
@@ -53,8 +61,8 @@ class Checkpoint:
         with atomic_path(self.path) as temporary:
             temporary.write_bytes(buffer.getvalue())
 
-    def restore(self, run: Any) -> None:
-        """Put a run into the saved state, where the file exists.
+    def restore(self, run: Any) -> bool:
+        """Put a run into the saved state, where the file exists; say whether it does.
 
         Raises
         ------
@@ -62,28 +70,35 @@ class Checkpoint:
             If the file is damaged or belongs to another training.
         """
         if not self.path.is_file():
-            return
+            return False
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
-            identity = state["identity"]
+            same = state["identity"] == self._identity
         except Exception:  # noqa: BLE001 - torch names no error of its own for a damaged file
-            raise TrainingError(
-                f"The checkpoint {self.path} is damaged; remove it to start anew."
-            ) from None
-        if identity != self._identity:
+            raise self._damaged() from None
+        if not same:
             raise TrainingError(
                 f"The checkpoint {self.path} belongs to a training with other examples or "
                 "settings; remove it, or name another file."
             )
-        run.network.load_state_dict(state["network"])
-        run.optimizer.load_state_dict(state["optimizer"])
-        run.rng.bit_generator.state = state["rng"]
-        run.generator.set_state(state["generator"])
-        run.step = state["step"]
-        run.before = state["seconds"]
-        run.last_validation = state["last_validation"]
-        run.best = state["best"]
-        run.best_weights = state["best_weights"]
+        try:
+            run.network.load_state_dict(state["network"])
+            run.optimizer.load_state_dict(state["optimizer"])
+            run.rng.bit_generator.state = state["rng"]
+            run.generator.set_state(state["generator"])
+            run.step = state["step"]
+            run.before = state["seconds"]
+            run.validation_seconds = state["validation_seconds"]
+            run.last_milestone = state["last_milestone"]
+            run.finished = state["finished"]
+            run.best = state["best"]
+            run.best_weights = state["best_weights"]
+        except (KeyError, RuntimeError, TypeError, ValueError):
+            raise self._damaged() from None
+        return True
+
+    def _damaged(self) -> TrainingError:
+        return TrainingError(f"The checkpoint {self.path} is damaged; remove it to start anew.")
 
     def remove(self) -> None:
         """Remove the file."""

@@ -100,9 +100,15 @@ def open_example(example: Example, *, ndim: int, in_channels: int | None) -> Ima
         If they do not fit one another or the network.
     """
     if not (isinstance(example.region, str) and example.region == "all"):
+        name = repr(example.region) if isinstance(example.region, str) else "a mask"
         raise TrainingError(
-            f"region {example.region!r} is not available in this version: "
+            f"region {name} is not available in this version: "
             "label the whole image and use region='all'."
+        )
+    if example.background is not None:
+        raise TrainingError(
+            f"background={example.background!r} is for painted labels, which are not available "
+            "in this version: label the whole image and leave background out."
         )
     images = example.image if isinstance(example.image, list | tuple) else [example.image]
     if in_channels is None:
@@ -160,13 +166,13 @@ def make_frames(
     return frames
 
 
-def read_labels(source: ImageSource, labels: Any, time: int, task: Task) -> NDArray[Any]:
-    """Labels of one time point, (K, *spatial) in canonical order; K = 1 but for regression.
+def check_labels(source: ImageSource, labels: Any, task: Task) -> str:
+    """Axes of the labels of an image, if their shape and dtype fit.
 
     Raises
     ------
     InputError
-        If the shape or dtype does not fit.
+        If they do not.
     """
     expected = source.label_shape()
     shape = tuple(int(n) for n in labels.shape)
@@ -181,8 +187,24 @@ def read_labels(source: ImageSource, labels: Any, time: int, task: Task) -> NDAr
             f"labels have shape {shape}, but an image with axes {source.axes!r} of shape "
             f"{tuple(source.arrays[0].shape)} needs {expected}."
         )
-    if task != "regression" and np.dtype(labels.dtype).kind not in "uib":
-        raise InputError(f"labels must be integers, not {labels.dtype}.")
+    kinds = {"instance": "ui", "semantic": "uib", "regression": "uibf"}[task]
+    if np.dtype(labels.dtype).kind not in kinds:
+        raise InputError(
+            f"labels for the task {task!r} must be {'real' if 'f' in kinds else 'integers'}, "
+            f"not {labels.dtype}; convert them, or choose another task."
+        )
+    return axes
+
+
+def read_labels(source: ImageSource, labels: Any, time: int, task: Task) -> NDArray[Any]:
+    """Labels of one time point, (K, *spatial) in canonical order; K = 1 but for regression.
+
+    Raises
+    ------
+    InputError
+        If the shape or dtype does not fit.
+    """
+    axes = check_labels(source, labels, task)
     index = tuple(time if axis == "T" else slice(None) for axis in axes)
     part = np.asarray(labels[index])
     kept = axes.replace("T", "")
@@ -247,13 +269,15 @@ def _encode(labels: NDArray[Any], goal: LearningGoal) -> tuple[NDArray[Any], NDA
     ndim = labels.ndim - 1
     none = np.zeros((0, ndim), np.intp)
     if goal.task == "regression":
+        check_finite(labels)
         low, high = np.array(goal.output_limits).T.reshape(2, -1, *(1,) * ndim)
         return ((labels - low) / (high - low)).astype(np.float32), none
     if goal.task == "semantic":
         values = np.array([c.value for c in goal.classes])
         order = np.argsort(values)
         index = order[np.searchsorted(values[order], labels)]
-        return index.astype(np.uint8), _one_pixel_each(index[0])
+        small = np.min_scalar_type(len(values) - 1)
+        return index.astype(small), _one_pixel_each(index[0])
     maps = instances.encode(labels[0])
     return maps.astype(np.float16), _one_pixel_each(labels[0], skip_zero=True)
 
@@ -328,15 +352,16 @@ def _cut(
 
 
 def fingerprint(examples: Sequence[Example]) -> tuple[str, int]:
-    """SHA-256 of the labels and of a sample of the images, and the number of labelled pixels."""
+    """SHA-256 of images and labels, and the number of labelled pixels."""
     digest = hashlib.sha256()
     pixels = 0
     for example in examples:
-        labels = np.ascontiguousarray(np.asarray(example.labels))
-        digest.update(str((labels.shape, labels.dtype)).encode())
-        digest.update(labels.tobytes())
-        pixels += labels.size
-        first = example.image[0] if isinstance(example.image, list | tuple) else example.image
-        corner = np.asarray(first[tuple(slice(0, 64) for _ in first.shape)])
-        digest.update(np.ascontiguousarray(corner).tobytes())
+        images = example.image if isinstance(example.image, list | tuple) else [example.image]
+        chosen = [int(c) for c in example.channels or ()]
+        digest.update(str((example.axes, chosen, len(images))).encode())
+        for each in (*images, example.labels):
+            array = np.ascontiguousarray(np.asarray(each))
+            digest.update(str((array.shape, array.dtype.str)).encode())
+            digest.update(array.data)
+        pixels += int(array.size)  # the labels come last
     return digest.hexdigest(), pixels

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numbers
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +139,9 @@ def open_image(
     if axes is None:
         in_axis = 1 if len(arrays) > 1 else in_channels
         axes, doubt = guess_axes(
-            shape, ndim=ndim, channels=None if channels and len(arrays) == 1 else in_axis
+            shape,
+            ndim=ndim,
+            channels=in_axis if channels is None or len(arrays) > 1 else None,
         )
     axes = check_axes(axes, shape)
     if len(arrays) > 1 and "C" in axes:
@@ -158,7 +162,13 @@ def _as_array(array: Any) -> Any:
         raise InputError(
             f"The image is a {type(array).__name__}; give an array with shape, dtype and slicing."
         )
-    kind = np.dtype(array.dtype).kind
+    try:
+        kind = np.dtype(array.dtype).kind
+    except TypeError:  # the dtype of another library, such as torch
+        raise InputError(
+            f"The image has dtype {array.dtype}, which NumPy does not know; convert it to a "
+            "NumPy array first."
+        ) from None
     if kind == "c":
         raise InputError(
             f"The image is complex ({array.dtype}); give a real one, such as its absolute value."
@@ -179,7 +189,12 @@ def _choose_channels(
                 f"name {wanted} of them with channels=, or correct axes=."
             )
         return tuple(range(available))
-    chosen = tuple(int(c) for c in channels)
+    try:
+        chosen = tuple(operator.index(c) for c in channels)
+    except TypeError:
+        raise InputError(
+            f"channels={channels!r} must be a list of channel numbers from 0, such as [0]."
+        ) from None
     if len(chosen) != wanted:
         raise InputError(f"channels={chosen} names {len(chosen)}, but the model takes {wanted}.")
     wrong = [c for c in chosen if not 0 <= c < available]
@@ -195,13 +210,16 @@ def _pixel_size(value: float | Sequence[float | None] | None, axes: str) -> Pixe
     if value is None:
         return (None,) * len(spatial)
     given = [axis for axis in axes if axis in spatial]  # the user's order is the image's
-    sizes = [value] * len(given) if isinstance(value, int | float) else list(value)
+    sizes = list(value) if isinstance(value, Iterable) else [value] * len(given)
     if len(sizes) != len(given):
         raise InputError(
             f"pixel_size has {len(sizes)} values for the {len(given)} spatial axes of {axes!r}."
         )
     for size in sizes:
-        if size is not None and not (np.isfinite(size) and size > 0):
-            raise InputError(f"pixel_size {value} must be positive micrometres, or None: unknown.")
+        number = isinstance(size, numbers.Real) and np.isfinite(size) and size > 0
+        if size is not None and not number:
+            raise InputError(
+                f"pixel_size {value!r} must be positive micrometres, or None: unknown."
+            )
     table = dict(zip(given, sizes, strict=True))
     return tuple(None if table[a] is None else float(table[a] or 0) for a in spatial)

@@ -42,16 +42,20 @@ def soft_dice_loss(probability: Tensor, target: Tensor, known: Tensor) -> Tensor
 
 
 def instance_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
-    """Cross-entropy of both maps, Dice of the foreground, absolute error of the distance.
+    """Cross-entropy and Dice of the foreground; cross-entropy and error of the distance.
 
-    The distance is a soft label in 0..1; its absolute error keeps the ridges sharp.
+    The distance is a soft label in 0..1; its absolute error keeps the ridges sharp. Its
+    terms are means over the objects plus means over the background, so that a few small
+    objects count as much as the wide background around them.
     """
     logits = logits.float()
     entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     probability = logits.sigmoid()
     dice = soft_dice_loss(probability[:, :1], target[:, :1], known)
-    distance = (probability[:, 1:] - target[:, 1:]).abs()
-    return masked_mean(entropy, known) + 0.5 * dice + masked_mean(distance, known)
+    distance = entropy[:, 1:] + (probability[:, 1:] - target[:, 1:]).abs()
+    inside = known * (target[:, :1] > 0.5)
+    balanced = masked_mean(distance, inside) + masked_mean(distance, known - inside)
+    return masked_mean(entropy[:, :1], known) + 0.5 * dice + 0.5 * balanced
 
 
 def semantic_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:

@@ -41,15 +41,18 @@ def bundled_names() -> frozenset[str]:
 def list_models() -> list[ModelCard]:
     """Cards of the bundled models and of the user's; unreadable files are left out.
 
+    Each carries the name that `Model.load` takes, which is its file's, even where the file
+    was renamed.
+
     Examples
     --------
     >>> [card.task for card in list_models() if card.name == "nuclei"]
     ['instance']
     """
     cards = []
-    for path in model_files().values():
+    for name, path in model_files().items():
         try:
-            cards.append(read_header(path))
+            cards.append(read_header(path).model_copy(update={"name": name}))
         except ModelError:
             continue
     return cards
@@ -65,12 +68,14 @@ def find_model(source: str | Path) -> Path:
     """
     text = str(source)
     path = Path(text).expanduser()
-    looks_like_path = path.suffix != "" or os.sep in text or isinstance(source, Path)
+    looks_like_path = path.suffix != "" or path.name != text or isinstance(source, Path)
     known = model_files()
     if text in known:
         return known[text]
     if path.is_file():
         return path
+    if looks_like_path and path.is_dir():
+        raise ModelError(f"'{text}' is a folder; name the .safetensors file in it.")
     if looks_like_path:
         raise ModelError(f"There is no model file {text}; check the path.")
     names = ", ".join(known) or "none"
@@ -91,18 +96,19 @@ def read_header(path: Path) -> ModelCard:
 
     try:
         with path.open("rb") as file:
-            start = file.read(16)
+            start = file.read(4)
     except OSError as error:
         raise ModelError(f"The model file {path} cannot be read ({error.strerror}).") from None
-    if start[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05") or start[:1] == b"\x80":
-        raise ModelError(
-            f"{path.name} is a pickled PyTorch file, which can run code when it is opened; "
-            "only .safetensors models are loaded."
-        )
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError):
+        # asked only now: the length that begins a safetensors file can look like either mark
+        if start.startswith((b"PK\x03\x04", b"\x80")):
+            raise ModelError(
+                f"{path.name} is a pickled PyTorch file, which can run code when it is opened; "
+                "only .safetensors models are loaded."
+            ) from None
         raise ModelError(
             f"{path.name} is damaged or no .safetensors file; get a fresh copy of it."
         ) from None

@@ -138,6 +138,7 @@ def _sample_regions(
 ) -> list[tuple[int, tuple[slice, ...]]]:
     """Whole chunks, evenly spread, of at most `SAMPLE_PIXELS` pixels together."""
     chunk = _chunk_shape(source)
+    chunk["Z"] = min(chunk.get("Z", 1), len(planes))
     ranges = [
         range(planes.start, planes.stop, chunk["Z"]) if axis == "Z" else range(0, size, chunk[axis])
         for axis, size in zip(source.spatial, source.spatial_shape, strict=True)
@@ -175,5 +176,6 @@ def _chunk_shape(source: ImageSource) -> dict[str, int]:
     found = dict(zip(source.axes, chunks, strict=True))
     # one huge chunk would break the bound
     return {
-        axis: min(int(found.get(axis, 1)), CHUNK if axis != "Z" else 64) for axis in source.spatial
+        axis: min(int(found[axis]), CHUNK if axis != "Z" else 64, source.size(axis))
+        for axis in source.spatial
     }

@@ -21,7 +21,7 @@ from napari_unet.settings import SegmentSettings, fill_decoding
 from napari_unet.tiling import TilePlan, per_axis
 
 CPU_TILE_BYTES = 1 << 30
-LIVE_FEATURE_MAPS = 7  # at full resolution, in and around the last decoder level: measured
+LIVE_FEATURE_MAPS = 9  # at full resolution: scripts/measure_memory.py
 SAME_SCALE = 0.02  # a zoom this close to 1 is within the scale variation of the training
 
 
@@ -58,7 +58,7 @@ class PredictionPlan:
     @property
     def blended(self) -> bool:
         """Whether blocks overlap and are to be added up."""
-        return not self.card.exact_tiling and len(self.tiles) > 1
+        return not self.card.exact_tiling
 
     @property
     def planewise(self) -> bool:

@@ -196,13 +196,18 @@ def decode(
         in_channels=len(channels),
     )
     labels = OutputArray(source, None, label_dtype(card), None)
-    writer = _FrameWriter(labels, source, card, wanted, _Summary(card))
+    summary = _Summary(card)
+    writer = _FrameWriter(labels, source, card, wanted, summary)
     planewise = card.architecture.ndim == 2 and "Z" in source.axes
     whole = tuple(slice(0, n) for n in source.spatial_shape)
     for time in range(source.times):
         for plane in range(source.size("Z")) if planewise else (None,):
             region = whole if plane is None else (slice(plane, plane + 1), *whole[1:])
             writer.write(time, plane, source.read(time, region))
+    summary.objects = writer.objects
+    said = summary.as_dict()
+    if said["empty"]:
+        logger.warning("%s", said["message"])
     result: NDArray[Any] = labels.finish({})
     return result
 

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from napari_unet.card import ClassInfo, Decoding, Normalization, Task
 from napari_unet.errors import SettingsError
 
+
+def _known_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name, re.ASCII):
+        raise ValueError("a device is 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'")
+    return name
+
+
 Size = Annotated[int, Field(ge=1, le=65536)]
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+Stride = Annotated[int, Field(ge=1, le=8)]
+Device = Annotated[str, AfterValidator(_known_device)]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SegmentSettings(_Settings):
@@ -89,7 +106,12 @@ class TrainConfig(_Settings):
     classes: tuple[ClassInfo, ...] = Field(
         (), description="Semantic classes; empty: one for each value in the labels."
     )
-    name: str = Field("my-model", min_length=1, description="Name of the new model.")
+    name: str = Field(
+        "my-model",
+        min_length=1,
+        pattern=r"^[^/\\]+$",  # as in the card: it is a file's name as well
+        description="Name of the new model, without / and \\.",
+    )
     description: str = Field("", description="One sentence for the model's card.")
     ndim: Literal["auto"] | Annotated[int, Field(ge=2, le=3)] = Field(
         "auto", description="Spatial axes of a new network; auto: 3 for stacks of 8 planes or more."
@@ -122,7 +144,7 @@ class TrainConfig(_Settings):
     features: tuple[Size, ...] = Field(
         (16, 32, 64, 128, 256), min_length=1, description="Channels per level of a new network."
     )
-    strides: tuple[tuple[int, ...], ...] = Field(
+    strides: tuple[tuple[Stride, ...], ...] = Field(
         (), description="Pooling per level and axis of a new network; empty: 2 everywhere."
     )
     norm: Literal["batch", "instance", "group", "none"] = Field(
@@ -179,7 +201,8 @@ def resolve(kind: type[S], settings: S | None, overrides: dict[str, Any]) -> S:
     unknown = sorted(set(overrides) - set(kind.model_fields))
     if unknown:
         raise SettingsError(
-            f"There is no setting {unknown[0]!r}; the settings are {', '.join(kind.model_fields)}."
+            f"There is no setting {', '.join(map(repr, unknown))}; "
+            f"the settings are {', '.join(kind.model_fields)}."
         )
     try:
         return kind.model_validate({**values, **overrides})
@@ -203,14 +226,20 @@ def fill_decoding(settings: SegmentSettings, decoding: Decoding) -> SegmentSetti
 
 def describe(error: ValidationError) -> str:
     """All faults of a validation in one sentence, each with its field and value."""
-    faults = []
-    seen = set()
+    messages: dict[str, list[str]] = {}
+    values: dict[str, str] = {}
     for fault in error.errors():
         field = str(fault["loc"][0]) if fault["loc"] else ""
-        if field in seen:
-            continue
-        seen.add(field)
         message = fault["msg"].removeprefix("Value error, ")
-        value = "" if isinstance(fault["input"], dict) else f" (given: {fault['input']!r})"
-        faults.append(f"{field}: {message}{value}" if field else message)
+        known = messages.setdefault(field, [])
+        if known:  # another alternative of the same field
+            message = message.removeprefix("Input should be ")
+        if message not in known:
+            known.append(message)
+        if not isinstance(fault["input"], dict):
+            values.setdefault(field, f" (given: {fault['input']!r})")
+    faults = (
+        f"{field}: {', or '.join(known)}{values.get(field, '')}" if field else ", ".join(known)
+        for field, known in messages.items()
+    )
     return "; ".join(faults) + "."

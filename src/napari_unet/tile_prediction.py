@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_unet.blending import blend_weights, extended_core
+from napari_unet.blending import blend_weights, extended_core, split_blended
 from napari_unet.card import ModelCard
 from napari_unet.devices import PreparedNetwork, on_cpu
 from napari_unet.errors import InputError
@@ -70,7 +70,7 @@ def run_plan(plan: PredictionPlan) -> Generator[Block, None, None]:
                 except (RuntimeError, MemoryError) as error:
                     if not _out_of_memory(error):
                         raise
-                    halves = tiles.split(tile) if not plan.blended else (tile,)
+                    halves = split_blended(plan, tile) if plan.blended else tiles.split(tile)
                     if len(halves) > 1:
                         waiting = [*halves, *waiting]
                     elif prepared.device.type != "cpu":

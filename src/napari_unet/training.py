@@ -135,11 +135,11 @@ def iter_train(
     )
     run = _Run(setup)
     store = Checkpoint(checkpoint, setup) if checkpoint is not None else None
-    if store is not None:
-        store.restore(run)
+    if store is not None and not store.restore(run):
+        store.save(run)  # a place that cannot be written to is noticed before the work
     while not run.finished:
         step = run.advance()
-        if store is not None and step.metric is not None:
+        if store is not None and run.at_milestone:
             store.save(run)
         if (yield step) == "stop":
             break
@@ -170,8 +170,10 @@ class _Run:
         self.step = 0
         self.before = 0.0  # seconds of an earlier, interrupted run
         self.start = time.perf_counter()
-        self.validation_seconds = 0.0
-        self.last_validation = 0.0
+        self.validation_seconds = 0.0  # of the last one
+        self.last_milestone = 0.0
+        self.at_milestone = False
+        self.finished = False
         self.best: float | None = None
         self.best_weights: dict[str, Tensor] | None = None
 
@@ -187,10 +189,6 @@ class _Run:
             return self.step / config.steps
         budget = (config.minutes or DEFAULT_MINUTES) * 60
         return min(self.seconds / max(budget - self.validation_seconds, 1e-3), 1.0)
-
-    @property
-    def finished(self) -> bool:
-        return self.fraction >= 1
 
     def advance(self) -> TrainStep:
         """One step of the optimiser; now and then, and at the end, a validation."""
@@ -216,7 +214,13 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.step += 1
-        metric = self._validate() if self._due() else None
+        # settled once a step: the clock must not end a run between here and a validation
+        self.finished = self.fraction >= 1
+        self.at_milestone = self._due()
+        metric = None
+        if self.at_milestone:
+            metric = self._validate() if self.setup.validation else None
+            self.last_milestone = self.seconds
         total = self.setup.config.steps or round(self.step / max(self.fraction, 1e-6))
         return TrainStep(self.step, total, value, rate, metric, self.best, self.seconds)
 
@@ -251,8 +255,7 @@ class _Run:
         return image.contiguous(memory_format=self.format), target, known
 
     def _due(self) -> bool:
-        if not self.setup.validation:
-            return False
+        """Whether it is time to validate, and to write a checkpoint."""
         if self.finished:
             return True
         every = self.setup.config.validation_every
@@ -263,16 +266,15 @@ class _Run:
         # by time: about twenty, and never more than a tenth of the time for them
         budget = (self.setup.config.minutes or DEFAULT_MINUTES) * 60
         pause = max(budget / 20, 9 * self.validation_seconds)
-        return self.seconds - self.last_validation >= pause
+        return self.seconds - self.last_milestone >= pause
 
     def _validate(self) -> float:
         began = time.perf_counter()
         self._settle_statistics()
-        metric = validate(self.setup, self.network)
+        metric = validate(self.setup, self.network, self.precision)
         if self.best is None or metric >= self.best:
             self.best = metric
             self.best_weights = _copy_weights(self.network)
-        self.last_validation = self.seconds
         self.validation_seconds = time.perf_counter() - began
         return metric
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from napari_unet.examples import (
     Example,
     Frame,
     LearningGoal,
+    check_labels,
     find_classes,
     find_output_limits,
     fingerprint,
@@ -125,11 +127,20 @@ def set_up(
         raise TrainingError("There are no examples; give at least one image with labels.")
     if config.patch is not None and config.ndim != "auto" and len(config.patch) != config.ndim:
         raise TrainingError(f"patch {config.patch} does not have {config.ndim} sizes.")
+    if base is not None and base.card.task != config.task:
+        raise TrainingError(
+            f"The base model {base.card.name!r} is for the task {base.card.task!r}, "
+            f"not {config.task!r}; choose another base, or train a new network."
+        )
     ndim, in_channels = _dimensions(examples, base, config)
     opened = [open_example(e, ndim=ndim, in_channels=in_channels) for e in examples]
     held_out = [] if validation is None else list(validation)
-    for example in held_out:
-        open_example(example, ndim=ndim, in_channels=len(opened[0].channels))
+    # those of the validation too: a fault must not come to light after minutes of training
+    sources = opened + [
+        open_example(e, ndim=ndim, in_channels=len(opened[0].channels)) for e in held_out
+    ]
+    for source, example in zip(sources, [*examples, *held_out], strict=True):
+        check_labels(source, example.labels, config.task)
     kept = list(range(len(examples)))
     if validation is None and len(examples) > 1 and config.validation_fraction > 0:
         count = max(1, round(config.validation_fraction * len(examples)))
@@ -137,7 +148,9 @@ def set_up(
         held_out = [examples[i] for i in sorted(order[:count])]
         kept = sorted(int(i) for i in order[count:])
     pairs = [(opened[i], examples[i].labels) for i in kept]
-    goal = _find_goal(pairs, config, base)
+    goal = _find_goal(pairs, [e.labels for e in examples], config, base)
+    if goal.task == "semantic" and validation:
+        find_classes([e.labels for e in validation], goal.classes)
     if base is not None:
         config = config.model_copy(update={"normalization": base.card.normalization})
     frames = [
@@ -150,18 +163,20 @@ def set_up(
     channels = len(opened[0].channels)
     network = _make_network(config, base, goal, ndim, channels)
     digest, pixels = fingerprint([examples[i] for i in kept])
+    patch = _choose_patch(config, frames, network.config)
+    _check_statistics(patch, config.batch_size, network.config)
     return TrainingSetup(
         config=config,
         goal=goal,
         frames=frames,
         validation=held_out,
         network=network,
-        patch=_choose_patch(config, frames, network.config),
+        patch=patch,
         base=base,
         data_sha256=digest,
         examples=len(kept),
         labelled_pixels=pixels,
-        object_diameter=_median_diameter(pairs) if goal.task == "instance" else None,
+        object_diameter=_median_diameter(pairs, ndim) if goal.task == "instance" else None,
         pixel_size=_common_pixel_size([source for source, _ in pairs], ndim),
         channel_names=base.card.channels
         if base
@@ -194,18 +209,17 @@ def _dimensions(
 
 
 def _find_goal(
-    pairs: Sequence[tuple[ImageSource, Any]], config: TrainConfig, base: Model | None
+    pairs: Sequence[tuple[ImageSource, Any]],
+    every: Sequence[Any],
+    config: TrainConfig,
+    base: Model | None,
 ) -> LearningGoal:
-    if base is not None and base.card.task != config.task:
-        raise TrainingError(
-            f"The base model {base.card.name!r} is for the task {base.card.task!r}, "
-            f"not {config.task!r}; choose another base, or train a new network."
-        )
+    """The goal; semantic classes are those of every example, whichever are held out."""
     if config.task == "instance":
         return LearningGoal("instance")
     if config.task == "semantic":
         named = config.classes or (base.card.classes if base else ())
-        return LearningGoal("semantic", find_classes([labels for _, labels in pairs], named))
+        return LearningGoal("semantic", find_classes(every, named))
     if base is not None and base.card.output_limits is not None:
         return LearningGoal("regression", output_limits=base.card.output_limits)
     limits = find_output_limits([labels for _, labels in pairs])
@@ -261,17 +275,28 @@ def _choose_patch(
     return tuple(-(-w // s) * s for w, s in zip(wanted, architecture.stride, strict=True))
 
 
-def _median_diameter(pairs: Sequence[tuple[ImageSource, Any]]) -> float | None:
-    """Of disks (2D) or balls (3D) as large as the objects, in pixels."""
+def _check_statistics(patch: tuple[int, ...], batch_size: int, config: UNetConfig) -> None:
+    """Batch norm cannot train on one value per channel, at the deepest level."""
+    deepest = batch_size * math.prod(n // s for n, s in zip(patch, config.stride, strict=True))
+    if config.norm == "batch" and deepest < 2:
+        raise TrainingError(
+            f"patch {patch} and batch_size {batch_size} leave a single pixel at the deepest "
+            "level; make one of them larger, or take fewer levels (features)."
+        )
+
+
+def _median_diameter(pairs: Sequence[tuple[ImageSource, Any]], ndim: int) -> float | None:
+    """Of disks (2D) or balls (3D) as large as the objects of the network's ndim, in pixels."""
     diameters: list[float] = []
     for source, labels in pairs:
         for time in range(source.times):
             part = read_labels(source, labels, time, "instance")[0]
-            _, sizes = np.unique(part[part > 0], return_counts=True)
-            if part.ndim == 2:
-                diameters.extend(np.sqrt(4 / np.pi * sizes))
-            else:
-                diameters.extend(np.cbrt(6 / np.pi * sizes))
+            for frame in part if part.ndim > ndim else [part]:
+                _, sizes = np.unique(frame[frame > 0], return_counts=True)
+                if ndim == 2:
+                    diameters.extend(np.sqrt(4 / np.pi * sizes))
+                else:
+                    diameters.extend(np.cbrt(6 / np.pi * sizes))
     return round(float(np.median(diameters)), 2) if diameters else None
 
 

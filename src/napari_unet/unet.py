@@ -99,6 +99,16 @@ def fold_batch_norm(network: UNet) -> UNet:
     return network
 
 
+class _GroupNorm(nn.GroupNorm):
+    """Group normalisation that also takes a single pixel, which torch's modules refuse.
+
+    The deepest level of a small image has one pixel; its group is its own mean.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
 def _convolution(
     config: UNetConfig, before: int, after: int, kernel: int, *, bias: bool
 ) -> nn.Module:
@@ -119,9 +129,8 @@ def _norm(config: UNetConfig, channels: int) -> nn.Module:
     if config.norm == "batch":
         return nn.BatchNorm2d(channels) if config.ndim == 2 else nn.BatchNorm3d(channels)
     if config.norm == "instance":
-        kind = nn.InstanceNorm2d if config.ndim == 2 else nn.InstanceNorm3d
-        return kind(channels, affine=True)
+        return _GroupNorm(channels, channels)  # one channel a group: instance normalisation
     if config.norm == "group":
         groups = next(g for g in (8, 4, 2, 1) if channels % g == 0)
-        return nn.GroupNorm(groups, channels)
+        return _GroupNorm(groups, channels)
     return nn.Identity()

@@ -17,10 +17,15 @@ from napari_unet.training_setup import TrainingSetup
 from napari_unet.unet import UNet
 
 
-def validate(setup: TrainingSetup, network: UNet) -> float:
-    """The task's metric on the validation examples of a training; higher is better."""
+def validate(setup: TrainingSetup, network: UNet, precision: str) -> float:
+    """The task's metric on the validation examples of a training; higher is better.
+
+    ``precision`` is a resolved one: a race for the fastest would make the choice of the best
+    weights a matter of chance.
+    """
     model = Model(setup.make_card(0, 0.0), network)
-    return headline(score(model, setup.validation, device=setup.config.device))
+    device = setup.config.device
+    return headline(score(model, setup.validation, device=device, precision=precision))
 
 
 def score(model: Model, examples: Sequence[Example], **settings: Any) -> Scores:
@@ -35,7 +40,11 @@ def score(model: Model, examples: Sequence[Example], **settings: Any) -> Scores:
         if model.card.task == "regression":
             prediction = predict(example.image, model, **place, **settings)
             labels = np.asarray(example.labels)
-            found.append(np.asarray(prediction.scores, np.float64).reshape(labels.shape))
+            values = np.asarray(prediction.scores, np.float64)
+            if labels.ndim == values.ndim:  # channels, wherever the image has them
+                order = prediction.record["axes"]
+                values = values.transpose([prediction.axes.index(axis) for axis in order])
+            found.append(values.reshape(labels.shape))
         else:
             labels = np.asarray(example.labels)
             job = iter_segmentation(example.image, model, **place, **settings)

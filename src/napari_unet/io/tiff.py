@@ -16,7 +16,7 @@ from napari_unet.errors import FileError
 from napari_unet.io.calibration import PixelSize, order_sizes
 from napari_unet.io.lazy import LazyArray
 from napari_unet.io.reason import reason_of
-from napari_unet.io.tiff_check import find_tiff_damage
+from napari_unet.io.tiff_check import find_broken_list, find_missing_pixels
 from napari_unet.io.tiff_metadata import tiff_axes, tiff_sizes
 
 _PAGE_BYTES = 4 * 2**20
@@ -40,12 +40,9 @@ def open_tiff(
     try:
         with _quiet(tifffile.logger()):
             tif = tifffile.TiffFile(path)
+            _refuse(path, find_broken_list(path, tif))
             series = tif.series[0]
-            damage = find_tiff_damage(path, tif, series)
-            if damage is not None:
-                raise FileError(
-                    f"{path} is truncated or damaged: {damage}; copy or export the file anew."
-                )
+            _refuse(path, find_missing_pixels(tif, series))
             order, axes = tiff_axes(tif, series)
             sizes = tiff_sizes(tif)
             array: NDArray[Any] | LazyArray
@@ -67,6 +64,11 @@ def open_tiff(
         if tif is not None and not lazy:
             tif.close()
     return array, axes, order_sizes(sizes, axes) if axes else None
+
+
+def _refuse(path: Path, damage: str | None) -> None:
+    if damage is not None:
+        raise FileError(f"{path} is truncated or damaged: {damage}; copy or export the file anew.")
 
 
 def _read_whole(series: Any, order: tuple[int, ...]) -> NDArray[Any]:
@@ -103,7 +105,8 @@ def _open_error(path: Path, error: Exception) -> FileError:
     if "imagecodecs" in str(error):
         return FileError(
             f"{path} is compressed in a way that needs the package imagecodecs "
-            f"({reason_of(error)}); run 'pip install imagecodecs', or save the file with ZIP compression or none."
+            f"({reason_of(error)}); run "
+            "'pip install imagecodecs', or save the file with ZIP compression or none."
         )
     return FileError(
         f"{path} is no TIFF file, or a damaged one ({reason_of(error)}); open it in another "

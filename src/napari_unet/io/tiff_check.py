@@ -8,13 +8,27 @@ from pathlib import Path
 from typing import Any
 
 
-def find_tiff_damage(path: Path, tif: Any, series: Any) -> str | None:
-    """Say what is missing in a TIFF file, without reading pixels.
+def find_broken_list(path: Path, tif: Any) -> str | None:
+    """Say where a TIFF file's list of planes is broken; None where it is whole.
+
+    To be asked first: with a list that runs in a circle, looking for planes may not end.
 
     Parameters
     ----------
     path : Path
         The file.
+    tif : tifffile.TiffFile
+        The file, opened.
+    """
+    # These formats put other things at the places where TIFF has its chain of directories.
+    return None if tif.is_ndpi or tif.is_lsm or tif.is_stk else _broken_chain(path)
+
+
+def find_missing_pixels(tif: Any, series: Any) -> str | None:
+    """Say what is missing of an image in a TIFF file, without reading pixels.
+
+    Parameters
+    ----------
     tif : tifffile.TiffFile
         The file, opened.
     series : tifffile.TiffPageSeries
@@ -25,11 +39,6 @@ def find_tiff_damage(path: Path, tif: Any, series: Any) -> str | None:
     str or None
         What is wrong, in a few words; None if all planes lie within the file.
     """
-    # These formats put other things at the places where TIFF has its chain of directories.
-    if not (tif.is_ndpi or tif.is_lsm or tif.is_stk):
-        broken = _broken_chain(path)
-        if broken is not None:
-            return broken
     if series.kind in ("generic", "uniform") and (tif.is_imagej or tif.is_shaped):
         return "its description declares other planes than the file holds"
     if series.dataoffset is not None and len(series._pages) == 1:

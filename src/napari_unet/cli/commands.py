@@ -1,0 +1,184 @@
+"""The commands: thin over the Python API."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.cli.bars import run_with_bar
+from napari_unet.cli.parser import chosen_settings
+from napari_unet.cli.wording import as_options, one_line
+from napari_unet.errors import ModelError
+from napari_unet.model_file import SUFFIX, bundled_names, model_files, user_models_folder
+
+if TYPE_CHECKING:
+    from napari_unet.batch import FileResult
+    from napari_unet.examples import Example
+
+
+def segment(options: Namespace) -> int:
+    """Segment files, one line each."""
+    return _files(options, scores=False)
+
+
+def predict(options: Namespace) -> int:
+    """Write the scores of files."""
+    return _files(options, scores=True)
+
+
+def _files(options: Namespace, *, scores: bool) -> int:
+    from napari_unet.batch import FileDone, iter_segment_files
+
+    job = iter_segment_files(
+        options.images,
+        options.model,
+        options.output,
+        axes=options.axes,
+        channels=options.channels,
+        pixel_size=options.pixel_size,
+        file_format=options.format,
+        scores=scores,
+        **chosen_settings(options),
+    )
+
+    def report(step: Any) -> None:
+        if isinstance(step, FileDone):
+            _report(step.result)
+
+    results = run_with_bar(job, report)
+    return 2 if any(result.error for result in results) else 0
+
+
+def _report(result: FileResult) -> None:
+    """One line on a file; a fault, or a doubt about its axes, on standard error."""
+    if result.error is not None:
+        # most faults of files name the file themselves
+        place = "" if str(result.source) in result.error else f"{result.source}: "
+        print(f"napari-unet: error: {one_line(place + as_options(result.error))}", file=sys.stderr)
+        return
+    record = result.record or {}
+    said = one_line(as_options(record.get("message", "scores")))
+    print(f"{result.output}: {said.removesuffix('.')} ({result.seconds:.1f} s)", flush=True)
+    if record.get("axes_doubt"):
+        doubt = one_line(f"{result.source}: {as_options(record['axes_doubt'])}")
+        print(f"napari-unet: note: {doubt}", file=sys.stderr)
+
+
+def train(options: Namespace) -> int:
+    """Train a model on image and label files."""
+    from napari_unet.training import iter_train
+
+    target, name = _new_model(options.output)
+    examples = _examples(options)
+    job = iter_train(
+        examples,
+        base=options.base,
+        checkpoint=options.checkpoint,
+        name=name,
+        **chosen_settings(options),
+    )
+    model = run_with_bar(job)
+    path = model.save(target)
+    record = model.card.training
+    steps, seconds = (record.steps, record.seconds) if record else (0, 0.0)
+    count = f"{len(examples)} example" + ("s" if len(examples) != 1 else "")
+    print(f"{path}: {steps} steps on {count} ({seconds:.1f} s)")
+    return 0
+
+
+def _new_model(output: str) -> tuple[Path, str]:
+    """Where a new model is saved, and its name.
+
+    Faults are found here, before the training and not after it.
+    """
+    from napari_unet.folders import check_writable
+
+    given = Path(output)
+    if output.endswith(SUFFIX) or given.name != output:
+        name = given.name.removesuffix(SUFFIX)
+        path = given.with_name(name + SUFFIX) if name else given
+    else:
+        name = output
+        path = user_models_folder() / f"{name}{SUFFIX}"
+    if name.strip(".") == "" or output.endswith(("/", "\\")):
+        raise ModelError(
+            f"{output!r} is no name for a model; give one such as my-model, or a path ending in "
+            f"{SUFFIX}."
+        )
+    if name in bundled_names():
+        raise ModelError(f"{name!r} is the name of a bundled model; choose another.")
+    if path.exists() or (given.name == output and name in model_files()):
+        raise ModelError(f"There is a model {path} already; choose another name, or remove it.")
+    check_writable(path.parent)
+    return path, name
+
+
+def _examples(options: Namespace) -> list[Example]:
+    from napari_unet.batch import read_example
+    from napari_unet.folders import example_files
+
+    return [
+        read_example(
+            image,
+            labels,
+            axes=options.axes,
+            channels=options.channels,
+            pixel_size=options.pixel_size,
+        )
+        for image, labels in example_files(options.images, options.labels)
+    ]
+
+
+def models_list(options: Namespace) -> int:
+    """One line a model."""
+    del options
+    from napari_unet.model_file import read_header
+
+    bundled = bundled_names()
+    for name, path in model_files().items():
+        try:
+            card = read_header(path)
+        except ModelError as error:
+            print(f"napari-unet: note: {one_line(str(error))}", file=sys.stderr)
+            continue
+        origin = "bundled" if name in bundled else "yours"
+        kind = f"{card.architecture.ndim}D {card.task}"
+        print("\t".join((name, origin, kind, one_line(card.description))))
+    return 0
+
+
+def models_show(options: Namespace) -> int:
+    """The card and the file of a model, as one JSON object."""
+    import json
+
+    from napari_unet.model_file import file_sha256, find_model, read_header
+
+    path = find_model(options.model)
+    card = read_header(path)
+    shown = {
+        "file": str(path),
+        "sha256": file_sha256(path),
+        "exact_tiling": card.exact_tiling,
+        "card": card.model_dump(mode="json", exclude={"thumbnail"}),
+    }
+    print(json.dumps(shown, indent=2, ensure_ascii=False))
+    return 0
+
+
+def models_verify(options: Namespace) -> int:
+    """Recompute the stored output."""
+    from napari_unet.model import Model
+
+    model = Model.load(options.model)
+    model.verify()
+    print(f"{model.card.name}: gives the output that was stored with it")
+    return 0
+
+
+def demo(options: Namespace) -> int:
+    """Segment the bundled images."""
+    from napari_unet.cli.demo import run_demo
+
+    return run_demo(options.output, window=not options.no_window)

@@ -1,0 +1,108 @@
+"""The main job on the bundled images: what ``napari-unet demo`` does."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.cli.bars import run_with_bar
+from napari_unet.folders import check_writable
+from napari_unet.io import atomic_path, write_labels
+from napari_unet.metrics import evaluate
+from napari_unet.model import Model
+from napari_unet.overlay import draw_overlay
+from napari_unet.samples import load_sample, sample_names
+from napari_unet.segmentation import iter_segmentation
+
+MODEL = "nuclei"
+QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+
+
+def run_demo(folder: Path, *, window: bool = True) -> int:
+    """Segment every bundled image, compare with its truth, write the results.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``*_labels.tif``, the run records ``*_labels.json`` and ``*_overlay.png``.
+    window : bool
+        Open napari on the results where there is a display.
+    """
+    check_writable(folder)
+    model = Model.load(MODEL)
+    shown = []
+    for name in sample_names():
+        sample = load_sample(name)
+        result = run_with_bar(iter_segmentation(sample.image, model, axes=sample.axes))
+        scores = evaluate(result.labels, sample.truth, task="instance")
+        path = write_labels(
+            folder / f"{name}_labels.tif",
+            result.labels,
+            axes=result.axes,
+            pixel_size=None,
+            record={**result.record, "source": sample.source, "scores": scores.as_dict()},
+        )
+        _write_png(folder / f"{name}_overlay.png", sample.image, result.labels)
+        record = result.record
+        true = len(np.unique(sample.truth)) - 1
+        print(
+            f"{name}: {record['objects']} objects in {record['seconds']:.1f} s, "
+            f"{true} in the truth, AP at IoU 0.5: {scores.ap[0.5]:.3f}",
+            flush=True,
+        )
+        shown += [sample.path, path]
+    print(f"written to {folder.resolve()}")
+    if window:
+        _open_window(shown)
+    return 0
+
+
+def _open_window(shown: Sequence[Path]) -> None:
+    """Open napari in a process of its own, where it can be."""
+    if not _has_display():
+        return
+    if not _is_installed("napari") or not any(map(_is_installed, QT_BINDINGS)):
+        print('napari opens the results once it is installed with: pip install "napari[pyqt6]"')
+        return
+    command = [sys.executable, "-m", "napari_unet.widgets.show_results", *map(str, shown)]
+    # it outlives the command, and does not keep a pipe open that the command writes to
+    subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    print("opening napari")
+
+
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _write_png(path: Path, image: NDArray[Any], labels: NDArray[Any]) -> None:
+    """The overlay of a plane; of a stack, of planes side by side."""
+    from PIL import Image
+
+    if image.ndim == 2:
+        picture = draw_overlay(image, labels)
+    else:
+        planes = np.linspace(0, len(image) - 1, 6).round().astype(int)[1:-1]
+        picture = np.concatenate([draw_overlay(image[z], labels[z]) for z in planes], axis=1)
+        picture = picture.repeat(3, axis=0).repeat(3, axis=1)
+    with atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary, "PNG")
+
+
+def _has_display() -> bool:
+    windows = ("win32", "darwin")
+    return sys.platform in windows or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )

@@ -1,0 +1,251 @@
+"""The options of each command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn, get_args, get_origin
+
+from napari_unet.errors import SettingsError
+
+_ABOUT = """\
+Segment microscopy images with U-Nets, train them, and see what a model is.
+"""
+
+_EXAMPLES = {
+    "": """\
+examples:
+  napari-unet demo
+  napari-unet segment cells.tif -m nuclei -o results
+  napari-unet train images/ labels/ -o my-nuclei --base nuclei --minutes 20
+
+'napari-unet COMMAND --help' tells the options of a command.""",
+    "segment": """\
+Labels of cells.tif go to OUT/cells_labels.tif, with axes and pixel size; the settings, the
+model and the versions that made them to OUT/cells_labels.json.
+
+examples:
+  napari-unet segment cells.tif -m nuclei -o results
+  napari-unet segment folder/ -m nuclei -o results --min-size 30 --format ome.tif
+  napari-unet segment colour.png -m nuclei -o results --channels 2 --object-diameter 40""",
+    "predict": """\
+Scores of cells.tif go to OUT/cells_scores.tif, with a channel axis: class probabilities,
+object maps or values, as the model gives them.
+
+example:
+  napari-unet predict cells.tif -m nuclei -o results""",
+    "train": """\
+Labels have the names of their images; a.tif may also be labelled in a_labels.tif.
+
+examples:
+  napari-unet train images/ labels/ -o my-nuclei --base nuclei --minutes 20
+  napari-unet train images/ masks/ -o tissue --task semantic --steps 2000""",
+    "demo": """\
+Writes label TIFFs, overlay PNGs and run records, tells how well the labels agree with the
+truth, and opens napari where there is a display.""",
+}
+
+
+def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser; only the command that ``words`` name gets the options of its settings.
+
+    It raises `SettingsError` for arguments that it does not understand.
+    """
+    parser = _Parser(
+        prog="napari-unet",
+        description=_ABOUT,
+        epilog=_EXAMPLES[""],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    # the settings need pydantic, which takes longer than all the rest
+    command = next((word for word in words if not word.startswith("-")), "")
+
+    for name, text in (
+        ("segment", "label the objects or classes of images"),
+        ("predict", "write the scores of a model"),
+    ):
+        sub = _add_command(commands, name, text)
+        sub.add_argument("images", nargs="+", metavar="IN", help="image file, or folder of images")
+        _add_model(sub, "-m", "--model", required=True)
+        sub.add_argument("-o", "--output", required=True, type=Path, help="folder for the results")
+        sub.add_argument(
+            "--format", choices=("tif", "ome.tif"), default="tif", help="(default: tif)"
+        )
+        _add_image_options(sub)
+        if command == name:
+            from napari_unet.settings import SegmentSettings
+
+            _add_settings(sub, SegmentSettings)
+
+    sub = _add_command(commands, "train", "train a model")
+    sub.add_argument("images", type=Path, metavar="IMAGES", help="image file, or folder of images")
+    sub.add_argument(
+        "labels", type=Path, metavar="LABELS", help="label file, or folder of labels by name"
+    )
+    sub.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        help="name of the new model (kept among your models), or a path ending in .safetensors",
+    )
+    sub.add_argument("--base", metavar="MODEL", help="model to start from: name or file")
+    sub.add_argument(
+        "--checkpoint", type=Path, help="file that keeps the training, to go on after a break"
+    )
+    _add_image_options(sub)
+    if command == "train":
+        from napari_unet.settings import TrainConfig
+
+        _add_settings(sub, TrainConfig, leave_out=("name",))
+
+    sub = commands.add_parser("models", help="list, show or verify models")
+    actions = sub.add_subparsers(metavar="ACTION", required=True)
+    actions.add_parser("list", help="all models, one a line").set_defaults(run="models_list")
+    for name, text in (
+        ("show", "the card of a model, as JSON"),
+        ("verify", "recompute the output that is stored with a model"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.set_defaults(run=f"models_{name}")
+        _add_model(action, "model")
+
+    sub = _add_command(commands, "demo", "segment the images that come with the package")
+    sub.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("demo"),
+        help="folder for the results (default: demo)",
+    )
+    sub.add_argument("--no-window", action="store_true", help="do not open napari")
+    return parser
+
+
+def chosen_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Settings that were given on the command line, by field."""
+    return {
+        name.removeprefix("settings."): value
+        for name, value in vars(options).items()
+        if name.startswith("settings.") and value is not None
+    }
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # where argparse would print its usage as well: a fault is one line
+        raise SettingsError(f"{message}; '{self.prog} --help' tells the options.")
+
+
+def _add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text.capitalize()}.",
+        epilog=_EXAMPLES[name],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=name)
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser, *names: str, **more: Any) -> None:
+    parser.add_argument(
+        *names, metavar="MODEL", help="name of a model, or a .safetensors file", **more
+    )
+
+
+def _add_image_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--axes", help="axes of the images over TCZYX, as in ZYX (default: as the file says)"
+    )
+    parser.add_argument(
+        "--channels",
+        type=_integers,
+        metavar="N[,N]",
+        help="channels to use, counted from 0, as in 0,2 (default: all)",
+    )
+    parser.add_argument(
+        "--pixel-size",
+        type=_numbers,
+        metavar="SIZE[,SIZE]",
+        help="micrometres: one number, or one per spatial axis in the order of the axes, as in "
+        "0.5,0.1,0.1 (default: as the file says)",
+    )
+
+
+def _add_settings(
+    parser: argparse.ArgumentParser, kind: type, leave_out: Sequence[str] = ()
+) -> None:
+    """One option per field of a settings model; values are checked by the model."""
+    from napari_unet.card import Decoding
+
+    group = parser.add_argument_group("settings")
+    for name, field in kind.model_fields.items():  # type: ignore[attr-defined]
+        if name in leave_out:
+            continue
+        flag, dest = "--" + name.replace("_", "-"), f"settings.{name}"
+        text = (field.description or "").replace("%", "%%").replace("empty:", "left out:")
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, bool):
+            group.add_argument(flag, dest=dest, action=argparse.BooleanOptionalAction, help=text)
+            continue
+        metavar = "VALUE"
+        if get_origin(field.annotation) is Literal:
+            metavar = "|".join(map(str, get_args(field.annotation)))
+        if default is None and name in Decoding.model_fields:
+            text += " (default: the model's)"
+        elif isinstance(default, str | int | float) and default != "":
+            text += f" (default: {default})"
+        elif isinstance(default, tuple) and default:
+            text += f" (default: {','.join(map(str, default))})"
+        if name == "normalization":
+            text += """ As JSON: '{"mode": "range", "limits": [[0, 255]]}'."""
+        # text stays text: a description may be a number, or have commas
+        read = str if field.annotation is str else _value
+        group.add_argument(flag, dest=dest, metavar=metavar, type=read, help=text)
+
+
+def _value(text: str) -> object:
+    """A number, list or JSON object where the text is one; else the text itself.
+
+    >>> _value("64"), _value("8,64"), _value("auto"), _value('{"mode": "none"}')
+    (64, [8, 64], 'auto', {'mode': 'none'})
+    """
+    import json
+
+    for candidate in (text, f"[{text}]"):
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            if "," not in text:
+                break
+    return text
+
+
+def _integers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of integers such as 0,2") from None
+
+
+def _numbers(text: str) -> float | list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number or list as 0.5,0.1") from None
+    return values[0] if len(values) == 1 else values
+
+
+class _Version(argparse.Action):
+    def __init__(self, option_strings: list[str], dest: str, **_: object) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from napari_unet.record import package_version
+
+        print(package_version())
+        parser.exit()

@@ -1,0 +1,232 @@
+"""Checkpoints: an interrupted training goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+import napari_unet
+from napari_unet.errors import FileError, TrainingError
+from napari_unet.examples import Example
+from napari_unet.model import Model
+from napari_unet.training import TrainStep, iter_train, train
+
+DATA = Path(napari_unet.__file__).parent / "data"
+IMAGE = tifffile.imread(DATA / "nuclei_2d.tif")[:72, :72]
+TRUTH = tifffile.imread(DATA / "nuclei_2d_truth.tif")[:72, :72]
+EXAMPLE = Example(IMAGE, TRUTH)
+HELD_OUT = Example(IMAGE.T, TRUTH.T)
+SETTINGS: dict[str, Any] = {
+    "features": (4, 8),
+    "patch": (32, 32),
+    "batch_size": 2,
+    "steps": 9,
+    "validation_every": 3,
+    "learning_rate": 1e-2,
+    "device": "cpu",
+    "precision": "float32",
+}
+
+
+def interrupt(path: Path, after: int, **settings: Any) -> list[TrainStep]:
+    """A training that ends, without a result, after some steps."""
+    arguments = {"validation": [HELD_OUT]} | SETTINGS | settings
+    job = iter_train([EXAMPLE], checkpoint=path, **arguments)
+    steps = list(itertools.islice(job, after))
+    job.close()
+    return steps
+
+
+def same_weights(first: Model, second: Model) -> bool:
+    a, b = first.network.state_dict(), second.network.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Path:
+    path = tmp_path / "run.ckpt"
+    interrupt(path, 4)
+    return path
+
+
+@pytest.mark.parametrize("held_out", [[HELD_OUT], []])
+@pytest.mark.parametrize("after", [1, 3, 5, 9])
+def test_a_resumed_training_gives_the_same_weights(
+    tmp_path: Path, after: int, held_out: list[Example]
+) -> None:
+    path = tmp_path / "run.ckpt"
+    whole = iter_train([EXAMPLE], validation=held_out, **SETTINGS)
+    expected = []
+    while True:
+        try:
+            expected.append(next(whole))
+        except StopIteration as end:
+            undisturbed: Model = end.value
+            break
+    interrupt(path, after, validation=held_out)
+    saved = after // 3 * 3  # the step of the last checkpoint
+    job = iter_train([EXAMPLE], validation=held_out, checkpoint=path, **SETTINGS)
+    rest = []
+    while True:
+        try:
+            rest.append(next(job))
+        except StopIteration as end:
+            resumed: Model = end.value
+            break
+
+    def told(step: TrainStep) -> tuple[Any, ...]:
+        return (step.step, step.loss, step.learning_rate, step.metric, step.best)
+
+    assert [told(s) for s in rest] == [told(s) for s in expected[saved:]]
+    assert same_weights(resumed, undisturbed)
+    assert resumed.card.training is not None
+    assert resumed.card.training.steps == 9
+
+
+def test_the_best_weights_survive_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.ckpt"
+    seen: list[dict[str, torch.Tensor]] = []
+    metrics = iter([0.9, 0.2, 0.1])
+
+    def scripted(setup: Any, network: torch.nn.Module, precision: str) -> float:
+        seen.append({k: v.clone() for k, v in network.state_dict().items()})
+        return next(metrics)
+
+    monkeypatch.setattr("napari_unet.training.validate", scripted)
+    interrupt(path, 4)
+    model = train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
+    found = model.network.state_dict()
+    assert len(seen) == 3
+    assert all(torch.equal(found[key], seen[0][key]) for key in found)
+
+
+def test_a_resumed_time_budget_counts_what_was_spent(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    settings = SETTINGS | {"steps": None, "minutes": 0.05, "validation_every": 1}
+    job = iter_train([EXAMPLE], validation=[], checkpoint=path, **settings)
+    spent = 0.0
+    for step in job:
+        spent = step.seconds
+        if spent > 1.5:
+            break
+    job.close()
+    first = next(iter_train([EXAMPLE], validation=[], checkpoint=path, **settings))
+    assert first.seconds > spent * 0.8
+    assert first.step > 1
+
+
+def test_the_file_is_removed_at_the_end_and_kept_when_interrupted(interrupted: Path) -> None:
+    assert [p.name for p in interrupted.parent.iterdir()] == ["run.ckpt"]
+    train([EXAMPLE], validation=[HELD_OUT], checkpoint=interrupted, **SETTINGS)
+    assert list(interrupted.parent.iterdir()) == []
+
+
+def test_stopping_removes_the_file(interrupted: Path) -> None:
+    job = iter_train([EXAMPLE], validation=[HELD_OUT], checkpoint=interrupted, **SETTINGS)
+    next(job)
+    with pytest.raises(StopIteration):
+        job.send("stop")
+    assert list(interrupted.parent.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_to_is_noticed_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "run.ckpt"):
+        with pytest.raises(FileError):
+            next(iter_train([EXAMPLE], validation=[], checkpoint=path, **SETTINGS))
+
+
+# --------------------------------------------------------------------- another training's file
+
+
+OTHER_IMAGE = IMAGE.copy()
+OTHER_IMAGE[-1, -1] += 1
+OTHER = Example(OTHER_IMAGE, TRUTH)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"learning_rate": 2e-2},
+        {"steps": 10},
+        {"seed": 1},
+        {"features": (4, 6)},
+        {"examples": [OTHER]},
+        {"examples": [EXAMPLE, EXAMPLE]},
+        {"validation": [OTHER]},
+        {"validation": []},
+        {"base": True},
+    ],
+    ids=str,
+)
+def test_the_file_of_another_training_is_refused(
+    interrupted: Path, changes: dict[str, Any]
+) -> None:
+    before = interrupted.read_bytes()
+    arguments = {"examples": [EXAMPLE], "validation": [HELD_OUT]} | SETTINGS | changes
+    if "base" in changes:
+        arguments["base"] = train([EXAMPLE], **(SETTINGS | {"steps": 1}))
+    with pytest.raises(TrainingError, match="belongs to a training with other examples"):
+        next(iter_train(checkpoint=interrupted, **arguments))
+    assert interrupted.read_bytes() == before
+
+
+def test_name_and_description_may_change(interrupted: Path) -> None:
+    arguments = SETTINGS | {"name": "new", "description": "Better."}
+    job = iter_train([EXAMPLE], validation=[HELD_OUT], checkpoint=interrupted, **arguments)
+    assert next(job).step == 4  # after the checkpoint of step 3
+
+
+# -------------------------------------------------------------------------------- damaged files
+
+
+class Harmful:
+    """Would make a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "empty", "noise", "text", "keys", "shapes"])
+def test_a_damaged_file_is_refused(interrupted: Path, kind: str) -> None:
+    content = interrupted.read_bytes()
+    if kind in ("keys", "shapes"):
+        state = torch.load(interrupted, weights_only=True)
+        if kind == "keys":
+            del state["optimizer"]
+        else:
+            state["network"] = {k: v[..., :1] for k, v in state["network"].items()}
+        torch.save(state, interrupted)
+    else:
+        interrupted.write_bytes(
+            {
+                "truncated": content[: len(content) // 2],
+                "empty": b"",
+                "noise": np.random.default_rng(0).bytes(1000),
+                "text": b"not a checkpoint",
+            }[kind]
+        )
+    with pytest.raises(TrainingError, match="is damaged; remove it"):
+        next(iter_train([EXAMPLE], validation=[HELD_OUT], checkpoint=interrupted, **SETTINGS))
+
+
+def test_nothing_in_the_file_executes(tmp_path: Path) -> None:
+    path, mark = tmp_path / "run.ckpt", tmp_path / "mark"
+    for save in (torch.save, lambda o, p: p.write_bytes(pickle.dumps(o))):
+        save({"identity": Harmful(mark)}, path)
+        with pytest.raises(TrainingError, match="is damaged"):
+            next(iter_train([EXAMPLE], checkpoint=path, **SETTINGS))
+        assert not mark.exists()

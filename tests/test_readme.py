@@ -1,0 +1,60 @@
+"""The README's code blocks run as they stand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from napari_unet.cli import main
+from napari_unet.samples import load_sample
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+PYTHON = [text for kind, text in BLOCKS if kind == "python"]
+COMMANDS = [
+    line for kind, text in BLOCKS if kind == "console" for line in text.splitlines() if line
+]
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert len(PYTHON) >= 2
+    assert len(COMMANDS) >= 5
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_python_block_runs(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(PYTHON[number], f"README block {number}", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NAPARI_UNET_MODELS", str(tmp_path / "models"))
+    flat, stack = load_sample("nuclei_2d"), load_sample("nuclei_3d")
+    truth = flat.path.with_name("nuclei_2d_truth.tif")
+    for folder, source in (("images", flat.path), ("labels", truth)):
+        (tmp_path / folder).mkdir()
+        shutil.copy(source, tmp_path / folder / "a.tif")
+    shutil.copy(stack.path, tmp_path / "stack.tif")
+    Image.fromarray(flat.image[:64, :64]).save(tmp_path / "image.png")
+    words = shlex.split(line)
+    assert words.pop(0) == "napari-unet"
+    if "--minutes" in words:  # nobody waits ten minutes for a test
+        words[words.index("--minutes") + 1] = "0.05"
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert main(words) == 0
+    written = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert bool(written) == ("-o" in words)
+
+
+def test_the_foreign_name_is_never_recommended() -> None:
+    assert not re.search(r"pip install\s+napari-unet(?!-torch)", README.read_text(encoding="utf-8"))
