@@ -152,9 +152,16 @@ def test_the_record_stands_beside_and_makes_the_run_again(
 ) -> None:
     model = nu.Model.load(make_model().save(tmp_path / "model"))
     image = np.random.default_rng(3).integers(0, 4000, (50, 70), np.uint16)
+    foreground, distance = nu.predict(image, model).scores
     path = write_image(tmp_path / "a.tif", image, axes="YX")
     (result,) = nu.segment_files(
-        [path], model, tmp_path, tile=24, normalization={"lower": 3, "upper": 97}, threshold=0.45
+        [path],
+        model,
+        tmp_path,
+        tile=24,
+        normalization={"lower": 3, "upper": 97},
+        threshold=float(np.quantile(foreground, 0.6)),
+        seed_threshold=float(np.quantile(distance, 0.8)),
     )
     assert result.output is not None
     labels = read_image(result.output).array

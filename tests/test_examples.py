@@ -189,7 +189,7 @@ def test_partial_labels_are_refused(changes: dict[str, Any], words: str) -> None
 def test_images_with_missing_pixels_are_refused(bad: float) -> None:
     image = np.ones((5, 7))
     image[2, 3] = bad
-    with pytest.raises(UNetError, match="NaN|infinite"):
+    with pytest.raises(UNetError, match=r"NaN|infinite"):
         frames_of(Example(image, np.ones((5, 7), int)), LearningGoal("instance"))
 
 

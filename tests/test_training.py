@@ -35,13 +35,14 @@ IMAGES = {
 }
 LEARN: dict[int, dict[str, Any]] = {
     2: {"features": (8, 16, 32), "patch": (64, 64), "batch_size": 4, "steps": 60},
-    3: {"features": (8, 16), "patch": (16, 32, 32), "batch_size": 2, "steps": 60},
+    3: {"features": (8, 16), "patch": (16, 24, 24), "batch_size": 4, "steps": 50},
 }
 TINY: dict[str, Any] = {
     "features": (4, 8),
     "patch": (32, 32),
     "batch_size": 2,
     "steps": 4,
+    "validation_every": 2,
     "device": "cpu",
     "precision": "float32",
 }
@@ -111,14 +112,14 @@ def test_objects_are_learned_from_a_real_image(ndim: int) -> None:
     config = LEARN[ndim] | {"ndim": ndim, "learning_rate": 1e-2, "device": "cpu"}
     steps, model = finish(
         iter_train(
-            [training], validation=[held_out], augmentation="light", validation_every=20, **config
+            [training], validation=[held_out], augmentation="light", validation_every=25, **config
         )
     )
     scores = score(model, [held_out], device="cpu")
     assert isinstance(scores, InstanceScores)
     assert scores.ap[0.5] > 0.35
     assert headline(scores) == pytest.approx(steps[-1].best)
-    untrained = train([training], validation=[], **(config | {"steps": 1, "learning_rate": 1e-9}))
+    untrained = Model(model.card, UNet(model.card.architecture).eval())
     floor = score(untrained, [held_out], device="cpu")
     assert isinstance(floor, InstanceScores)
     assert floor.ap[0.5] < 0.1
@@ -133,11 +134,10 @@ def test_classes_are_learned_from_a_real_image(ndim: int) -> None:
     assert [c.value for c in model.card.classes] == [0, 5, 9]
     scores = score(model, [held_out], device="cpu")
     assert isinstance(scores, SemanticScores)
-    # more than any answer that is the same everywhere, for each class
-    for value in (0, 5, 9):
-        share = float((held_out.labels == value).mean())
-        assert scores.dice[value] > max(0.25, 2 * share / (1 + share) + 0.02)
-    assert scores.accuracy > 0.7
+    # with the same answer everywhere one class alone would score
+    assert min(scores.dice.values()) > 0.25
+    assert scores.macro_dice > 0.5
+    assert scores.accuracy > 0.65
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -177,7 +177,7 @@ def test_the_seed_decides_every_bit() -> None:
 
 def test_validating_changes_nothing_of_what_is_learned() -> None:
     often, never = (
-        finish(iter_train([corner()], validation=held_out, validation_every=1, **TINY))
+        finish(iter_train([corner()], validation=held_out, **(TINY | {"validation_every": 1})))
         for held_out in ([corner(100, 300)], [])
     )
     assert [s.loss for s in often[0]] == [s.loss for s in never[0]]
@@ -264,7 +264,7 @@ def script(monkeypatch: pytest.MonkeyPatch, metrics: list[float]) -> list[dict[s
 
 def test_the_best_weights_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = script(monkeypatch, [0.2, 0.9, 0.1, 0.5])
-    job = iter_train([corner()], validation=[corner()], validation_every=1, **TINY)
+    job = iter_train([corner()], validation=[corner()], **(TINY | {"validation_every": 1}))
     steps, model = finish(job)
     assert [s.metric for s in steps] == [0.2, 0.9, 0.1, 0.5]
     assert [s.best for s in steps] == [0.2, 0.9, 0.9, 0.9]
@@ -274,7 +274,7 @@ def test_the_best_weights_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_stopping_gives_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = script(monkeypatch, [0.2, 0.9, 0.1, 0.5])
-    job = iter_train([corner()], validation=[corner()], validation_every=1, **TINY)
+    job = iter_train([corner()], validation=[corner()], **(TINY | {"validation_every": 1}))
     for _ in range(3):
         next(job)
     model = stop(job)
@@ -298,7 +298,8 @@ def test_stopping_before_any_validation_gives_the_last_weights() -> None:
 
 
 def test_what_a_step_says() -> None:
-    steps, _ = finish(iter_train([corner()], validation=[corner()], **(TINY | {"steps": 40})))
+    settings = TINY | {"steps": 40, "validation_every": None, "norm": "none"}
+    steps, _ = finish(iter_train([corner()], validation=[corner()], **settings))
     assert [s.step for s in steps] == list(range(1, 41))
     assert {s.total for s in steps} == {40}
     assert [s.learning_rate for s in steps] == [1e-3 * schedule(i / 40) for i in range(40)]
@@ -321,9 +322,8 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
 @pytest.mark.parametrize("held_out", [[], [corner(100, 300)]])
 def test_minutes_are_kept_to(held_out: list[Example]) -> None:
     start = time.perf_counter()
-    steps, model = finish(
-        iter_train([corner()], validation=held_out, minutes=0.05, **(TINY | {"steps": None}))
-    )
+    settings = TINY | {"steps": None, "validation_every": None, "minutes": 0.05}
+    steps, model = finish(iter_train([corner()], validation=held_out, **settings))
     taken = time.perf_counter() - start
     assert 1.5 < steps[-1].seconds < 4.5  # 3 seconds, less what the last validation may take
     assert taken < 10
@@ -348,7 +348,8 @@ def test_closing_leaves_nothing(
     monkeypatch.chdir(tmp_path)
     threads = threading.active_count()
     before = weights(base)
-    job = iter_train([corner()], base=base, validation=[corner()], validation_every=1, **TINY)
+    settings = TINY | {"validation_every": 1}
+    job = iter_train([corner()], base=base, validation=[corner()], **settings)
     for _ in itertools.islice(job, 2):
         assert torch.is_grad_enabled()  # no mode leaks out of a step
         assert not torch.is_inference_mode_enabled()
@@ -575,16 +576,15 @@ def test_a_base_that_does_not_fit(base: Model) -> None:
         next(iter_train([Example([values(), values()], values())], base=base, **TINY))
     classes = tuple(ClassInfo(value=v, name=str(v)) for v in range(2))
     two = Example(values(), values())
-    with pytest.raises(TrainingError, match="3 outputs.*need 2"):
+    with pytest.raises(TrainingError, match=r"3 outputs.*need 2"):
         next(iter_train([two], base=semantic_model(), task="semantic", classes=classes, **TINY))
     with pytest.raises(UNetError, match="no model"):
         next(iter_train([two], base="no-such-model", **TINY))
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_a_loss_that_is_no_number_ends_in_words() -> None:
-    image = (values() * 1e38).astype(np.float32)
-    settings = TINY | {"norm": "none", "normalization": Normalization(mode="none")}
-    job = iter_train([Example(image, values())], augmentation="none", **settings)
+    bright = Example(values() * 1e30, values())
+    plain = {"norm": "none", "normalization": Normalization(mode="none"), "augmentation": "none"}
+    job = iter_train([bright], task="regression", loss="mse", **plain, **TINY)
     with pytest.raises(TrainingError, match=r"loss became (nan|inf) at step \d.*learning rate"):
         finish(job)

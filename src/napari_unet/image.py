@@ -215,8 +215,9 @@ def _pixel_size(value: float | Sequence[float | None] | None, axes: str) -> Pixe
         raise InputError(
             f"pixel_size has {len(sizes)} values for the {len(given)} spatial axes of {axes!r}."
         )
+    size: Any
     for size in sizes:
-        number = isinstance(size, numbers.Real) and np.isfinite(size) and size > 0
+        number = isinstance(size, numbers.Real) and np.isfinite(float(size)) and float(size) > 0
         if size is not None and not number:
             raise InputError(
                 f"pixel_size {value!r} must be positive micrometres, or None: unknown."

@@ -111,10 +111,32 @@ def segment(
 
 
 def iter_segment(
-    image: Any, model: Model | str | Path, **arguments: Any
+    image: Any,
+    model: Model | str | Path,
+    *,
+    axes: str | None = None,
+    channels: Sequence[int] | None = None,
+    pixel_size: float | Sequence[float | None] | None = None,
+    settings: SegmentSettings | None = None,
+    output: str | Path | None = None,
+    client: Any = None,
+    **overrides: Any,
 ) -> Generator[Progress, None, Any]:
-    """`segment` as a generator: yields `Progress`, returns the labels."""
-    result = yield from iter_segmentation(image, model, **arguments)
+    """`segment` as a generator: yields `Progress` per tile, returns the labels.
+
+    Closing it cancels the run within one tile and leaves no output behind.
+    """
+    result = yield from iter_segmentation(
+        image,
+        model,
+        axes=axes,
+        channels=channels,
+        pixel_size=pixel_size,
+        settings=settings,
+        output=output,
+        client=client,
+        **overrides,
+    )
     return result.labels
 
 

@@ -230,8 +230,9 @@ class _Run:
         if weights is None:
             self._settle_statistics()
             weights = _copy_weights(self.network)
-        network = UNet(self.network.config)
-        network.load_state_dict(weights)
+        with torch.device("meta"):  # no random values, which would come out of the caller's state
+            network = UNet(self.network.config)
+        network.load_state_dict(weights, assign=True)
         card = self.setup.make_card(self.step, self.seconds)
         return Model(card, network.eval())
 

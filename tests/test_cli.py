@@ -1,0 +1,779 @@
+"""The command line: what it writes, what it says, and with which status it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from safetensors.torch import load_file
+
+import napari_unet as nu
+from napari_unet.cli import commands, main
+from napari_unet.cli.bars import run_with_bar
+from napari_unet.cli.wording import as_options, one_line
+from napari_unet.io import read_image, write_image, write_labels
+from napari_unet.model_file import read_header
+from napari_unet.samples import load_sample, sample_names
+
+
+@pytest.fixture(scope="module")
+def bright(bright_model: Callable[..., nu.Model], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model file that takes bright pixels as objects."""
+    return str(bright_model().save(tmp_path_factory.mktemp("model") / "bright"))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder, and no models of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NAPARI_UNET_MODELS", str(tmp_path / "models"))
+    return tmp_path
+
+
+def squares(count: int = 2) -> np.ndarray:
+    """Bright squares of 7 x 7 pixels in a row."""
+    image = np.full((20, 12 * count + 4), 20, np.uint8)
+    for i in range(count):
+        image[5:12, 4 + 12 * i : 11 + 12 * i] = 200
+    return image
+
+
+def written(folder: str = "out") -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+# Segment and predict
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.png", "a.jpg", "a.npy"])
+def test_segment_one_file(name: str, bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if name.endswith(".jpg"):
+        Image.fromarray(squares()).save(name, quality=95)
+    else:
+        write_image(name, squares(), axes="YX")
+    assert main(["segment", name, "-m", bright, "-o", "out"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    (line,) = printed.out.splitlines()
+    assert line.startswith(f"{Path('out', 'a_labels.tif')}: 2 objects (")
+    assert written() == ["a_labels.json", "a_labels.tif"]
+    labels = read_image("out/a_labels.tif").array
+    np.testing.assert_array_equal(labels > 0, squares() > 100)
+
+
+def test_segment_several_files_and_folders(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, count in (("one/a.tif", 1), ("one/b.png", 2), ("c.tif", 3)):
+        write_image(name, squares(count), axes="YX")
+    assert main(["segment", "c.tif", "one", "-m", bright, "-o", "out"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("_labels.tif: ")[0][-1] for line in lines] == ["c", "a", "b"]
+    assert [line.split(": ")[1][0] for line in lines] == ["3", "1", "2"]
+    assert [n for n in written() if n.endswith("tif")] == [f"{n}_labels.tif" for n in "abc"]
+
+
+@pytest.mark.parametrize("ending", ["tif", "ome.tif"])
+def test_axes_and_pixel_size_go_through(ending: str, bright: str) -> None:
+    stack = np.stack([squares()] * 3)
+    write_image("a.tif", stack, axes="TYX", pixel_size=(0.5, 0.25))
+    assert main(["segment", "a.tif", "-m", bright, "-o", "out", "--format", ending]) == 0
+    result = read_image(f"out/a_labels.{ending}")
+    assert result.axes == "TYX"
+    assert result.pixel_size == pytest.approx((0.5, 0.25))
+    assert result.array.shape == stack.shape
+    with tifffile.TiffFile(f"out/a_labels.{ending}") as file:
+        assert file.is_ome == (ending == "ome.tif")
+
+
+def test_axes_and_pixel_size_as_given(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("a.npy", np.stack([squares()] * 3))
+    words = ["segment", "a.npy", "-m", bright, "-o", "out"]
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    (note,) = printed.err.splitlines()
+    assert note.startswith("napari-unet: note: a.npy: ")
+    assert "--axes TYX" in note
+    assert read_image("out/a_labels.tif").axes == "ZYX"
+    assert main([*words, "--axes", "tyx", "--pixel-size", "0.5"]) == 0
+    assert capsys.readouterr().err == ""
+    result = read_image("out/a_labels.tif")
+    assert result.axes == "TYX"
+    assert result.pixel_size == pytest.approx((0.5, 0.5))
+    assert main([*words, "--axes", "ZYX", "--pixel-size", "2,0.5,0.25"]) == 0
+    assert read_image("out/a_labels.tif").pixel_size == pytest.approx((2, 0.5, 0.25))
+
+
+@pytest.mark.parametrize(("channel", "objects"), [("0", 1), ("1", 2), ("2", 3)])
+def test_a_channel_of_a_colour_image(channel: str, objects: int, bright: str) -> None:
+    colours = np.stack([np.pad(squares(n), ((0, 0), (0, 36 - 12 * n))) for n in (1, 2, 3)], -1)
+    write_image("a.png", colours, axes="YXC")
+    assert main(["segment", "a.png", "-m", bright, "-o", "out", "--channels", channel]) == 0
+    result = read_image("out/a_labels.tif")
+    assert result.axes == "YX"
+    assert int(result.array.max()) == objects
+    assert json.loads(Path("out/a_labels.json").read_text())["channels"] == [int(channel)]
+
+
+@pytest.mark.parametrize(("tile", "resolved"), [("16", [16, 16]), ("8,16", [8, 16])])
+def test_tiles(tile: str, resolved: list[int], bright: str) -> None:
+    write_image("a.tif", squares(), axes="YX")
+    assert main(["segment", "a.tif", "-m", bright, "-o", "out", "--tile", tile]) == 0
+    assert json.loads(Path("out/a_labels.json").read_text())["settings"]["tile"] == resolved
+    assert int(read_image("out/a_labels.tif").array.max()) == 2
+
+
+def test_normalization_as_json(bright: str) -> None:
+    write_image("a.tif", squares(), axes="YX")  # 20 and 200
+    words = ["segment", "a.tif", "-m", bright, "-o", "out", "--normalization"]
+    for high, objects in ((255, 2), (1000, 0)):
+        chosen = {"mode": "range", "limits": [[0, high]]}
+        assert main([*words, json.dumps(chosen)]) == 0
+        record = json.loads(Path("out/a_labels.json").read_text())
+        assert record["objects"] == objects
+        assert record["settings"]["normalization"]["limits"] == [[0, high]]
+        assert record["intensity_limits"] == [[[0, high]]]
+
+
+def test_switches(bright: str) -> None:
+    write_image("a.tif", squares(), axes="YX")
+    words = ["segment", "a.tif", "-m", bright, "-o", "out"]
+    for option, value in (("--flips", True), ("--no-flips", False)):
+        assert main([*words, option]) == 0
+        assert json.loads(Path("out/a_labels.json").read_text())["settings"]["flips"] is value
+
+
+def test_an_empty_result_is_said_in_words(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image("a.tif", squares(), axes="YX")
+    assert main(["segment", "a.tif", "-m", bright, "-o", "out", "--min-size", "1000"]) == 0
+    printed = capsys.readouterr()
+    assert "No objects were found" in printed.out
+    assert printed.err == ""
+    assert not read_image("out/a_labels.tif").array.any()
+
+
+def test_predict_writes_scores_with_a_channel_axis(
+    bright: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image("a.tif", np.stack([squares()] * 3), axes="ZYX", pixel_size=(2, 0.5, 0.5))
+    assert main(["predict", "a.tif", "-m", bright, "-o", "out"]) == 0
+    assert capsys.readouterr().out.startswith(f"{Path('out', 'a_scores.tif')}: scores (")
+    assert written() == ["a_scores.json", "a_scores.tif"]
+    scores = read_image("out/a_scores.tif")
+    assert scores.axes == "CZYX"
+    assert scores.array.shape == (2, 3, *squares().shape)
+    assert scores.array.dtype == np.float32
+    assert scores.pixel_size == pytest.approx((2, 0.5, 0.5))
+    assert json.loads(Path("out/a_scores.json").read_text())["operation"] == "predict"
+
+
+def test_the_record_makes_the_run_again(make_model: Callable[..., nu.Model]) -> None:
+    model = make_model()
+    path = str(model.save("random"))
+    image = np.random.default_rng(3).integers(0, 4000, (50, 70), np.uint16)
+    foreground, distance = nu.predict(image, model).scores
+    write_image("a.tif", image, axes="YX")
+    options = ["--tile", "24", "--normalization", '{"lower": 3, "upper": 97}']
+    options += ["--threshold", str(np.quantile(foreground, 0.6))]
+    options += ["--seed-threshold", str(np.quantile(distance, 0.8)), "--flips"]
+    assert main(["segment", "a.tif", "-m", path, "-o", "first", *options]) == 0
+    first = json.loads(Path("first/a_labels.json").read_text())
+    assert first["model"] == {"name": "random", "sha256": nu.Model.load(path).sha256}
+    assert first["settings"]["tile"] == [24, 24]
+    assert first["settings"]["device"] != "auto"
+    assert first["settings"]["precision"] != "auto"
+    assert first["seconds"] > 0
+    assert {"napari-unet-torch", "torch", "numpy"} <= set(first["versions"])
+
+    again = []
+    for name, value in first["settings"].items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            again.append(f"--{option}" if value else f"--no-{option}")
+        elif value is not None:
+            word = value if isinstance(value, str) else json.dumps(value)
+            again.append(f"--{option}={word}")
+    assert main(["segment", "a.tif", "-m", path, "-o", "second", *again]) == 0
+    labels = read_image("first/a_labels.tif").array
+    assert labels.max() > 1
+    np.testing.assert_array_equal(read_image("second/a_labels.tif").array, labels)
+    second = json.loads(Path("second/a_labels.json").read_text())
+    varying = {"output", "seconds", "started"}
+    assert {k: v for k, v in first.items() if k not in varying} == {
+        k: v for k, v in second.items() if k not in varying
+    }
+
+
+def test_in_place(bright: str) -> None:
+    for name in "ab":
+        write_image(f"in/{name}.tif", squares(), axes="YX")
+    before = [Path("in", f"{name}.tif").read_bytes() for name in "ab"]
+    for _ in range(2):
+        assert main(["segment", "in", "-m", bright, "-o", "in"]) == 0
+    assert [n for n in written("in") if n.endswith(".tif")] == [
+        "a.tif",
+        "a_labels.tif",
+        "b.tif",
+        "b_labels.tif",
+    ]
+    assert [Path("in", f"{name}.tif").read_bytes() for name in "ab"] == before
+
+
+# Status and faults
+
+
+def test_a_bad_file_among_good_ones(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "abc":
+        write_image(f"in/{name}.tif", squares(), axes="YX")
+    Path("in/b.tif").write_bytes(b"II*\0 and then nothing of use")
+    assert main(["segment", "in", "-m", bright, "-o", "out"]) == 2
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 2
+    (line,) = printed.err.splitlines()
+    assert line.startswith("napari-unet: error: ")
+    assert line.count("b.tif") == 1
+    assert line.endswith(".")
+    assert [n for n in written() if n.endswith("tif")] == ["a_labels.tif", "c_labels.tif"]
+
+
+def test_two_images_of_one_name(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("in/a.tif", "in/a.png", "in/b.tif"):
+        write_image(name, squares(), axes="YX")
+    assert main(["segment", "in", "-m", bright, "-o", "out"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "a_labels.tif" in line
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "COMMAND"),
+        (["segmnt"], "segmnt"),
+        (["segment", "a.tif"], "--model"),
+        (["segment", "a.tif", "-m", "nuclei", "-o", "x", "--pixel-size", "small"], "'small'"),
+        (["segment", "a.tif", "-m", "nuclei", "-o", "x", "--channels", "red"], "'red'"),
+        (["segment", "a.tif", "-m", "nuclei", "-o", "x", "--format", "gif"], "'gif'"),
+        (["predict", "a.tif", "-m", "nuclei", "-o", "x", "--steps", "3"], "--steps 3"),
+        (["models"], "ACTION"),
+        (["models", "show"], "MODEL"),
+        (["segment", "nowhere", "-m", "nuclei", "-o", "x"], "nowhere does not exist"),
+        (["models", "show", "nowhere"], "'nowhere'"),
+        (["train", "nowhere", "nowhere", "-o", "new"], "nowhere does not exist"),
+    ],
+    ids=str,
+)
+def test_a_fault_is_one_line_and_status_2(
+    words: list[str], said: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("napari-unet: error: ")
+    assert line.endswith(".")
+    assert said in line
+    assert list(here.iterdir()) == []
+
+
+def test_an_interrupted_run(
+    bright: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abc":
+        write_image(f"in/{name}.tif", squares(), axes="YX")
+    real = os.fsync
+    flushed = 0
+
+    def fsync(handle: int) -> None:  # in the middle of writing the labels of b
+        nonlocal flushed
+        real(handle)
+        flushed += 1
+        if flushed > 4:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert main(["segment", "in", "-m", bright, "-o", "out"]) == 130
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 1  # what is done is told at once
+    assert printed.err == "napari-unet: interrupted\n"
+    assert written() == ["a_labels.json", "a_labels.tif"]
+
+
+def test_a_name_of_two_lines_is_told_in_one(
+    bright: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["segment", "first\nsecond.tif", "-m", bright, "-o", "out"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("give axes= for another order.", "give --axes for another order."),
+        ("give axes='CZYX' otherwise.", "give --axes CZYX otherwise."),
+        ("pixel_size has 3 values.", "--pixel-size has 3 values."),
+        ("check object_diameter and pixel_size.", "check --object-diameter and --pixel-size."),
+        ("use task='instance' or 'regression'.", "use --task instance or 'regression'."),
+        (
+            "tile: too small (given: 0); link_iou: too large.",
+            "--tile: too small (given: 0); --link-iou: too large.",
+        ),
+        ("patch (32,) and batch_size 1 do.", "patch (32,) and --batch-size 1 do."),
+        # words and paths stay as they are
+        ("The channels have different shapes; lower threshold.",) * 2,
+        ("runs/pixel_size/a.tif and b/min_size and min_size.tif do not exist.",) * 2,
+        ("argument --pixel-size: 'a' is no number.",) * 2,
+    ],
+)
+def test_hints_name_options(message: str, expected: str) -> None:
+    assert as_options(message) == expected
+
+
+def test_one_line() -> None:
+    assert one_line("a  b\r\nc\n") == "a  b c"
+
+
+def test_a_broken_pipe_is_no_traceback(bright: str) -> None:
+    code = "import sys; from napari_unet.cli import main; sys.exit(main(['models', 'list']))"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, timeout=120
+    )
+    os.close(write)
+    assert done.stderr == b""
+    assert done.returncode == 141
+
+
+# The bar
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_bar_shows_on_terminals_only(
+    terminal: bool,
+    bright: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_image("[b]a.tif", squares(), axes="YX")
+    screen = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in the logs of some services
+    assert main(["segment", "[b]a.tif", "-m", bright, "-o", "out"]) == 0
+    assert ("[b]a.tif: done" in screen.getvalue()) == terminal
+    assert terminal or screen.getvalue() == ""
+    assert "2 objects" in capsys.readouterr().out  # not on the screen of the bar
+
+
+def test_a_bar_gives_the_result_and_closes_a_job_that_fails() -> None:
+    closed = []
+
+    def job(fail: bool) -> Any:
+        try:
+            yield nu.Progress(1, 2, "half")
+            if fail:
+                raise nu.UNetError("Broken.")
+            yield nu.TrainStep(1, 2, 0.5, 0.001, None, 0.25, 1.0)
+            return "result"
+        finally:
+            closed.append(fail)
+
+    steps: list[Any] = []
+    assert run_with_bar(job(fail=False), steps.append) == "result"
+    assert [type(step) for step in steps] == [nu.Progress, nu.TrainStep]
+    with pytest.raises(nu.UNetError):
+        run_with_bar(job(fail=True))
+
+    def interrupt(step: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_with_bar(job(fail=False), interrupt)
+    assert closed == [False, True, False]
+
+
+# Train
+
+QUICK = ["--steps", "3", "--features", "4,8", "--patch", "32,32", "--batch-size", "2"]
+
+
+@pytest.fixture
+def pairs(here: Path) -> tuple[str, str]:
+    """Folders of three images and of their labels."""
+    for name, count in (("a", 1), ("b", 2), ("c", 3)):
+        write_image(f"images/{name}.tif", squares(count), axes="YX")
+        truth = (squares(count) > 100) * (1 + np.arange(12 * count + 4) // 12)
+        write_labels(f"labels/{name}.tif", truth.astype(np.uint8), axes="YX")
+    return "images", "labels"
+
+
+def test_train_to_a_file_and_use_it(
+    pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *pairs, "-o", "my/first.v2", *QUICK]) == 0
+    path = Path("my/first.v2.safetensors")
+    line = capsys.readouterr().out
+    assert line.startswith(f"{path}: 3 steps on 3 examples (")
+    card = read_header(path)
+    assert (card.name, card.task) == ("first.v2", "instance")
+    assert card.architecture.features == (4, 8)
+    assert card.training is not None
+    assert card.training.steps == 3
+    assert main(["models", "verify", str(path)]) == 0
+    assert main(["segment", "images", "-m", str(path), "-o", "out"]) == 0
+    assert len(written()) == 6
+
+
+def test_train_a_model_of_ones_own(
+    pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", *pairs, *QUICK, "--description", "1, 2"]
+    assert main([*words, "-o", "mine"]) == 0
+    assert written("models") == ["mine.safetensors"]
+    assert main(["predict", "images/a.tif", "-m", "mine", "-o", "out"]) == 0
+    capsys.readouterr()
+    assert main(["models", "list"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert ["mine", "yours", "2D instance", "1, 2"] in rows
+
+    before = Path("models/mine.safetensors").read_bytes()
+    assert main([*words, "-o", "mine"]) == 2
+    assert "already" in capsys.readouterr().err
+    assert Path("models/mine.safetensors").read_bytes() == before
+
+    # on from there, under another name
+    base = ["--steps", "2", "--patch", "32,32", "--batch-size", "2", "--base", "mine"]
+    assert main(["train", *pairs, "-o", "next.safetensors", *base]) == 0
+    card = read_header(Path("next.safetensors"))
+    assert card.training is not None
+    assert card.training.base == "mine"
+    assert card.training.base_sha256 == nu.Model.load("mine").sha256
+    assert card.architecture.features == (4, 8)
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["nuclei", "nuclei.safetensors", "folder/nuclei", "there.safetensors", "", "..", "folder/"],
+)
+def test_names_that_no_new_model_can_have(
+    output: str,
+    pairs: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("there.safetensors").touch()
+    # said before any work
+    monkeypatch.setattr(commands, "_examples", lambda options: pytest.fail("worked"))
+    assert main(["train", *pairs, "-o", output, *QUICK]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert output.removesuffix(".safetensors") in line
+    assert not Path("models").exists()
+    assert not Path("folder").exists()
+    assert Path("there.safetensors").read_bytes() == b""
+
+
+def test_an_image_without_labels(
+    pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("labels/b.tif").unlink()
+    assert main(["train", *pairs, "-o", "new.safetensors", *QUICK]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "b.tif has no labels" in line
+    assert not Path("new.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--steps", "0"], "--steps"),
+        (["--minutes", "1"], "minutes"),
+        (["--task", "guess"], "--task"),
+        (["--patch", "32,32,32,32"], "patch"),
+        (["--features", "big"], "--features"),
+        (["--base", "nowhere"], "'nowhere'"),
+        (["--task", "semantic", "--classes", '[{"value": 0, "name": "none"}]'], "value 1"),
+    ],
+    ids=str,
+)
+def test_training_settings_that_cannot_be(
+    options: list[str],
+    said: str,
+    pairs: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["train", *pairs, "-o", "new.safetensors", *QUICK, *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(".")
+    assert said in line
+    assert not Path("new.safetensors").exists()
+
+
+def test_train_semantic(pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    classes = [{"value": 0, "name": "none"}, *({"value": v, "name": f"{v}"} for v in (1, 2, 3))]
+    options = ["--task", "semantic", "--classes", json.dumps(classes)]
+    assert main(["train", *pairs, "-o", "semantic.safetensors", *QUICK, *options]) == 0
+    assert main(["segment", "images/c.tif", "-m", "semantic.safetensors", "-o", "out"]) == 0
+    assert set(np.unique(read_image("out/c_labels.tif").array)) <= {0, 1, 2, 3}
+    assert "4 classes" in capsys.readouterr().out
+
+
+def test_train_regression(pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--task", "regression", "--loss", "mse"]
+    assert main(["train", *pairs, "-o", "values.safetensors", *QUICK, *options]) == 0
+    assert main(["predict", "images/c.tif", "-m", "values.safetensors", "-o", "out"]) == 0
+    assert read_image("out/c_scores.tif").array.shape[-2:] == squares(3).shape
+    assert main(["segment", "images/c.tif", "-m", "values.safetensors", "-o", "out"]) == 2
+    assert "predict" in capsys.readouterr().err
+
+
+def test_a_training_goes_on_from_its_checkpoint(
+    pairs: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", *pairs, *QUICK]
+    assert main([*words, "-o", "whole.safetensors"]) == 0
+
+    with monkeypatch.context() as patched:
+
+        def stop(job: Any) -> None:
+            next(job)
+            next(job)
+            job.close()
+            raise KeyboardInterrupt
+
+        patched.setattr(commands, "run_with_bar", stop)
+        assert main([*words, "-o", "parts.safetensors", "--checkpoint", "state.pt"]) == 130
+    assert Path("state.pt").exists()
+    assert not Path("parts.safetensors").exists()
+
+    with monkeypatch.context() as patched:
+        steps: list[Any] = []
+        patched.setattr(commands, "run_with_bar", lambda job: run_with_bar(job, steps.append))
+        assert main([*words, "-o", "parts.safetensors", "--checkpoint", "state.pt"]) == 0
+    assert steps[0].step > 1
+    assert steps[-1].step == 3
+    assert not Path("state.pt").exists()
+    whole, parts = load_file("whole.safetensors"), load_file("parts.safetensors")
+    for name, value in whole.items():
+        np.testing.assert_array_equal(parts[name].numpy(), value.numpy())
+
+
+def test_a_checkpoint_of_another_training(
+    pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("state.pt").write_bytes(b"something else")
+    words = ["train", *pairs, "-o", "new.safetensors", *QUICK, "--checkpoint", "state.pt"]
+    assert main(words) == 2
+    assert "state.pt" in capsys.readouterr().err
+    assert Path("state.pt").read_bytes() == b"something else"
+    assert not Path("new.safetensors").exists()
+
+
+# Models
+
+
+def test_models_list(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("models").mkdir()
+    Path("models/mine.safetensors").write_bytes(Path(bright).read_bytes())
+    Path("models/broken.safetensors").write_bytes(b"nothing")
+    assert main(["models", "list"]) == 0
+    printed = capsys.readouterr()
+    rows = [line.split("\t") for line in printed.out.splitlines()]
+    assert [row[:3] for row in rows] == [
+        ["nuclei", "bundled", "2D instance"],
+        ["mine", "yours", "2D instance"],
+    ]
+    (note,) = printed.err.splitlines()
+    assert "broken.safetensors" in note
+
+
+def test_models_show(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "show", bright]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["file"] == bright
+    assert shown["sha256"] == nu.Model.load(bright).sha256
+    assert shown["exact_tiling"] is True
+    card = nu.Model.load(bright).card
+    assert nu.ModelCard.model_validate(shown["card"]) == card.model_copy(update={"thumbnail": None})
+
+
+def test_models_verify(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "verify", bright]) == 0
+    assert capsys.readouterr().out.startswith("random: ")
+    # flip a bit of the last weight
+    data = bytearray(Path(bright).read_bytes())
+    stored = load_file(bright)
+    needle = stored["network.head.weight"].numpy().tobytes()
+    at = data.find(needle)
+    data[at + 3] ^= 0x80
+    Path("changed.safetensors").write_bytes(bytes(data))
+    assert main(["models", "verify", "changed.safetensors"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "another result" in line
+
+
+def test_the_bundled_model_is_whole() -> None:
+    assert main(["models", "verify", "nuclei"]) == 0
+
+
+# Demo
+
+
+def test_demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("a window"))
+    monkeypatch.setenv("DISPLAY", ":9")
+    assert main(["demo", "-o", "results", "--no-window"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(sample_names()) + 1
+    for line, name in zip(lines, sample_names(), strict=False):
+        sample = load_sample(name)
+        labels = read_image(f"results/{name}_labels.tif")
+        record = json.loads(Path(f"results/{name}_labels.json").read_text())
+        assert labels.axes == sample.axes
+        assert labels.array.shape == sample.image.shape
+        assert line.startswith(f"{name}: {labels.array.max()} objects in {record['seconds']:.1f} s")
+        ap = nu.evaluate(labels.array, sample.truth).ap[0.5]
+        assert line.endswith(
+            f"{len(np.unique(sample.truth)) - 1} in the truth, AP at IoU 0.5: {ap:.3f}"
+        )
+        assert record["source"] == sample.source
+        assert record["model"]["name"] == "nuclei"
+        with Image.open(f"results/{name}_overlay.png") as picture:
+            assert picture.mode == "RGB"
+            assert min(picture.size) > 100
+    assert len(written("results")) == 3 * len(sample_names())
+
+
+@pytest.fixture
+def started(bright: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, Any]]]:
+    """Processes that a demo with a quick model starts."""
+    calls: list[tuple[list[str], dict[str, Any]]] = []
+    monkeypatch.setattr("napari_unet.cli.demo.MODEL", bright)
+    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: calls.append((words, more)))
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    return calls
+
+
+def test_demo_opens_a_window_that_outlives_it(
+    started: list[tuple[list[str], dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DISPLAY", ":9")
+    monkeypatch.setattr("napari_unet.cli.demo._is_installed", lambda module: True)
+    assert main(["demo"]) == 0
+    ((words, more),) = started
+    assert words[:3] == [sys.executable, "-m", "napari_unet.widgets.show_results"]
+    expected = [(load_sample(n).path, Path("demo", f"{n}_labels.tif")) for n in sample_names()]
+    assert [Path(word) for word in words[3:]] == [path for pair in expected for path in pair]
+    assert all(Path(word).is_file() for word in words[3:])
+    assert more["start_new_session"] is True
+    assert more["stdout"] == subprocess.DEVNULL
+    assert "opening napari" in capsys.readouterr().out
+
+
+def test_demo_without_a_display(
+    started: list[tuple[list[str], dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo"]) == 0
+    assert started == []
+    assert "napari" not in capsys.readouterr().out
+
+
+def test_demo_without_qt(
+    started: list[tuple[list[str], dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    monkeypatch.setattr("napari_unet.cli.demo._is_installed", lambda module: module == "napari")
+    assert main(["demo"]) == 0
+    assert started == []
+    assert "napari[pyqt6]" in capsys.readouterr().out
+
+
+# The installed script, and what it imports
+
+SCRIPT = Path(sys.executable).with_name("napari-unet")
+
+
+def test_the_script_segments_and_says_its_faults_in_one_line(bright: str) -> None:
+    write_image("a.tif", squares(), axes="YX")
+    Path("b.tif").write_bytes(np.random.default_rng(0).bytes(3000))
+    words = [SCRIPT, "segment", "a.tif", "b.tif", "-m", bright, "-o", "out"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert done.stdout.startswith(f"{Path('out', 'a_labels.tif')}: 2 objects (")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("napari-unet: error: b.tif")
+    assert written() == ["a_labels.json", "a_labels.tif"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="counts the processor's time as POSIX does")
+def test_help_is_quick() -> None:
+    import resource
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, timeout=120)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert done.returncode == 0
+        assert "napari-unet segment" in done.stdout
+        assert done.stderr == ""
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    seconds()  # compiles the modules
+    assert min(seconds() for _ in range(3)) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "absent"),
+    [
+        (["--help"], {"torch", "pydantic", "numpy", "napari"}),
+        (["--version"], {"torch", "pydantic", "numpy", "napari"}),
+        (["segment", "--help"], {"torch", "napari", "scipy", "skimage"}),
+        (["train", "--help"], {"torch", "napari", "scipy", "skimage"}),
+        (["models", "list"], {"torch", "napari", "scipy", "skimage"}),
+        (["models", "show", "nuclei"], {"torch", "napari", "scipy", "skimage"}),
+    ],
+    ids=str,
+)
+def test_what_is_imported(words: list[str], absent: set[str]) -> None:
+    code = (
+        "import sys\nfrom napari_unet.cli import main\n"
+        f"try:\n    status = main({words!r})\nexcept SystemExit as end:\n    status = end.code\n"
+        f"assert not status\nassert not {absent!r} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("command", ["segment", "predict", "train", "models", "demo"])
+def test_help_of_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    settings = {"train": nu.TrainConfig, "segment": nu.SegmentSettings}.get(command)
+    for field in settings.model_fields if settings else ():
+        assert field == "name" or f"--{field.replace('_', '-')}" in shown
+    if command == "segment":
+        for part in ("(default: the model's)", "micrometres", "auto|slices|linked", "0.25"):
+            assert part in shown

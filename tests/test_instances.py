@@ -1,0 +1,189 @@
+"""Instance labels to maps and back."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from napari_unet.card import Decoding, InstanceRepresentation
+from napari_unet.errors import InputError, ModelError
+from napari_unet.instances import (
+    REPRESENTATION,
+    check_representation,
+    decode,
+    encode,
+    remove_small,
+)
+from napari_unet.metrics import evaluate
+
+DECODING = Decoding(threshold=0.5, seed_threshold=0.5)
+
+
+def balls(shape: tuple[int, ...], *places: tuple[tuple[float, ...], float]) -> np.ndarray:
+    """Balls (centre, radius) labelled 1, 2, ...; a pixel belongs to the nearest one."""
+    grid = np.indices(shape)
+    distances = [
+        np.sqrt(sum((g - c) ** 2 for g, c in zip(grid, centre, strict=True))) - radius
+        for centre, radius in places
+    ]
+    nearest = np.argmin(distances, axis=0)
+    return np.where(np.min(distances, axis=0) <= 0, nearest + 1, 0).astype(np.int32)
+
+
+def assert_same_objects(found: np.ndarray, truth: np.ndarray, iou: float) -> None:
+    scores = evaluate(found, truth)
+    best = [t for t in scores.iou_thresholds if t <= iou + 1e-9]
+    assert dict(zip(scores.iou_thresholds, scores.ap, strict=True))[best[-1]] == 1
+
+
+SCENES = {
+    "apart": balls((60, 80), ((15, 20), 9), ((40, 30), 12), ((30, 62), 7)),
+    "touching": balls((50, 80), ((25, 22), 12), ((25, 44), 12), ((25, 64), 10)),
+    "at the border": balls((40, 50), ((0, 10), 9), ((20, 49), 8), ((39, 0), 7), ((20, 20), 8)),
+    "of many sizes": balls((70, 90), ((20, 20), 2), ((20, 30), 5), ((45, 60), 20)),
+    "3D": balls((20, 30, 36), ((8, 10, 9), 6), ((10, 18, 19), 6), ((19, 5, 30), 5)),
+    "one pixel thick": balls((1, 40, 40), ((0, 10, 10), 6), ((0, 25, 28), 8)),
+    "small": balls((12, 12), ((3, 3), 0), ((8, 8), 1)),
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_decoding_brings_back_what_was_encoded(scene: str) -> None:
+    truth = SCENES[scene]
+    found = decode(encode(truth), DECODING)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found > 0, truth > 0)
+    assert_same_objects(found, truth, 0.7)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(5, 11), min_size=1, max_size=6), st.integers(0, 3), st.integers(0, 99))
+def test_disks_in_a_row_come_back(radii: list[int], gap: int, seed: int) -> None:
+    """Touching (gap 0) or apart, with noise in the maps."""
+    ends = list(itertools.accumulate(2 * r + gap for r in radii))
+    places = [((12.0, end - r), r) for end, r in zip(ends, radii, strict=True)]
+    truth = balls((25, ends[-1] + 5), *places)
+    noise = np.random.default_rng(seed).uniform(-0.02, 0.02, (2, *truth.shape))
+    found = decode(np.clip(encode(truth) + noise, 0, 1), DECODING)
+    assert found.max() == len(radii)
+    assert_same_objects(found, truth, 0.7)
+
+
+def test_maps_are_a_foreground_and_a_relative_distance() -> None:
+    truth = SCENES["touching"]
+    foreground, distance = encode(truth)
+    np.testing.assert_array_equal(foreground, truth > 0)
+    assert (distance[truth == 0] == 0).all()
+    for label in (1, 2, 3):
+        inside = distance[truth == label]
+        assert inside.max() == pytest.approx(1)
+        assert 0 < inside.min() < 0.2
+    assert distance[25, 22] > 0.9  # the centre of the first
+    # where two objects touch, the distance falls although there is no background
+    border = (truth[:, :-1] == 1) & (truth[:, 1:] == 2)
+    assert border.any()
+    assert distance[:, :-1][border].max() < 0.2
+
+
+def test_the_border_of_the_image_is_no_boundary() -> None:
+    labels = np.zeros((20, 30), np.uint8)
+    labels[:, :10] = 1
+    distance = encode(labels)[1]
+    np.testing.assert_allclose(distance[:, 0], 1)
+    np.testing.assert_allclose(distance[:, :10], np.broadcast_to(np.arange(10, 0, -1) / 10, (20, 10)))
+
+
+def test_an_object_that_fills_the_image_is_one_object() -> None:
+    labels = np.full((9, 9), 3)
+    np.testing.assert_array_equal(encode(labels), 1)
+    np.testing.assert_array_equal(decode(encode(labels), DECODING), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint32, np.int64, np.uint64])
+def test_ids_do_not_matter(dtype: type) -> None:
+    truth = SCENES["touching"]
+    top = np.iinfo(dtype).max
+    huge = np.array([0, top, top // 2, 7], dtype)[truth]
+    np.testing.assert_array_equal(encode(huge), encode(truth))
+
+
+def test_huge_ids_without_background() -> None:
+    labels = np.array([[2**40, 2**40, 2**41, 2**41]])
+    np.testing.assert_array_equal(encode(labels), encode(np.array([[1, 1, 2, 2]])))
+
+
+def test_negative_ids_are_refused() -> None:
+    with pytest.raises(InputError, match="-4"):
+        encode(np.array([[0, 1, -4]]))
+
+
+@pytest.mark.parametrize("dtype", [float, bool])
+def test_labels_that_are_no_integers_are_refused(dtype: type) -> None:
+    with pytest.raises(InputError, match="must be integers"):
+        encode(np.zeros((4, 4), dtype))
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (1, 1), (3, 5, 6), (1, 1, 1)])
+def test_nothing_becomes_nothing(shape: tuple[int, ...]) -> None:
+    maps = encode(np.zeros(shape, np.uint8))
+    assert maps.shape == (2, *shape)
+    assert not maps.any()
+    assert not decode(maps, DECODING).any()
+
+
+@settings(max_examples=60)
+@given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=9).map(lambda s: (2, *s)),
+        elements=st.floats(0, 1, width=32),
+    ),
+    st.integers(0, 6),
+)
+def test_labels_are_consecutive_and_large_enough_for_any_maps(
+    maps: np.ndarray, min_size: int
+) -> None:
+    decoding = Decoding(threshold=0.4, seed_threshold=0.6, min_size=min_size)
+    labels = decode(maps, decoding)
+    assert labels.shape == maps.shape[1:]
+    assert labels.dtype == np.int32
+    counts = np.bincount(labels.ravel())[1:]
+    assert (counts >= max(min_size, 1)).all()
+    assert not labels[maps[0] <= np.float32(0.4)].any()
+    if min_size == 0:  # no piece of foreground is lost
+        np.testing.assert_array_equal(labels > 0, maps[0] > 0.4)
+
+
+def test_foreground_without_a_seed_is_an_object() -> None:
+    maps = np.zeros((2, 6, 12), np.float32)
+    maps[0, 1:4, 1:4] = maps[0, 1:4, 7:10] = 0.9
+    maps[1, 2, 2] = 0.9  # only the first has a seed
+    labels = decode(maps, DECODING)
+    assert labels.max() == 2
+    np.testing.assert_array_equal(labels > 0, maps[0] > 0.5)
+
+
+def test_a_lower_seed_threshold_joins_and_a_higher_one_splits() -> None:
+    maps = np.ones((2, 1, 30), np.float32)
+    maps[1, 0] = 0.7 + 0.25 * np.cos(np.arange(30) * 2 * np.pi / 10)  # valleys at 0.45
+    found = {t: decode(maps, Decoding(seed_threshold=t)).max() for t in (0.4, 0.6)}
+    assert found == {0.4: 1, 0.6: 4}
+
+
+def test_small_objects_are_removed_and_the_rest_numbered_anew() -> None:
+    labels = np.array([[4, 4, 4, 0, 9, 2, 2]])
+    np.testing.assert_array_equal(remove_small(labels, 2), [[2, 2, 2, 0, 0, 1, 1]])
+    np.testing.assert_array_equal(remove_small(labels, 0), [[2, 2, 2, 0, 3, 1, 1]])
+    assert not remove_small(labels, 4).any()
+
+
+def test_unknown_representations_are_refused() -> None:
+    check_representation(REPRESENTATION)
+    for other in (None, InstanceRepresentation(name="flows"), InstanceRepresentation(version=2)):
+        with pytest.raises(ModelError, match="update napari-unet-torch"):
+            check_representation(other)
