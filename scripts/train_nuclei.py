@@ -19,7 +19,6 @@ import numpy as np
 import tifffile
 
 import napari_unet as nu
-from napari_unet.calibration import calibrate
 from napari_unet.card import ScoreRecord
 from napari_unet.model import Model
 from napari_unet.validation import score
@@ -117,9 +116,7 @@ def main() -> None:
                 flush=True,
             )
             losses = []
-    decoding = calibrate(model, [example(arguments.data, name) for name in selection])
-    print(decoding)
-    model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
+    print(model.card.decoding)
     scores = score(model, [example(arguments.data, name) for name in held_out])
     values = {
         "AP at IoU 0.5, mean over images": round(scores.ap_mean[0.5], 4),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from napari_unet.card import InstanceRepresentation
     from napari_unet.model import Model
 
 # No deadline per example: the first one pays for imports, and machines differ in speed.
@@ -42,6 +43,7 @@ def _random_model(
     strides: tuple[tuple[int, ...], ...] = (),
     norm: str = "batch",
     upsampling: str = "nearest",
+    instances: InstanceRepresentation | None = None,
     **card_fields: Any,
 ) -> Model:
     import torch
@@ -70,7 +72,7 @@ def _random_model(
         axes="CZYX" if ndim == 3 else "CYX",
         channels=tuple(f"channel {i}" for i in range(in_channels)),
         classes=classes if task == "semantic" else (),
-        instances=REPRESENTATION if task == "instance" else None,
+        instances=(instances or REPRESENTATION) if task == "instance" else None,
         architecture=config,
         **card_fields,
     )
@@ -86,7 +88,12 @@ def _random_model(
                     module.running_var.uniform_(1, 3)
                     module.weight.uniform_(0.5, 1.5)
                     module.bias.normal_(0, 0.2)
-            network.head.weight.mul_(5)  # scores that differ from pixel to pixel
+            # every output to mean 0 and deviation 1, so that all classes and objects occur
+            size = 24 if ndim == 3 else 64
+            logits = network(torch.rand(1, in_channels, *(size,) * ndim))[0].flatten(1)
+            scale = 1 / logits.std(1)
+            network.head.bias.sub_(logits.mean(1)).mul_(scale)
+            network.head.weight.mul_(scale.reshape(-1, *(1,) * (ndim + 1)))
     return Model(card, network)
 
 

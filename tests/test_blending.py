@@ -77,13 +77,13 @@ def constant_network(plan: PredictionPlan, logits: np.ndarray) -> PredictionPlan
 
 @pytest.mark.parametrize("norm", ["instance", "group"])
 def test_blended_tiles_come_close_to_the_whole(make_model: MakeModel, norm: str) -> None:
-    model = make_model(norm=norm)
+    model = make_model(norm=norm, features=(4, 16))
     image = random_image(120, 90)
     whole = predict(image, model, axes="YX", tile=999, **FIXED)
     tiled = predict(image, model, axes="YX", tile=40, **FIXED)
     assert tiled.record["tiles"] == 9
     assert np.abs(whole.scores - tiled.scores).mean() < 0.05
-    assert np.corrcoef(whole.scores.ravel(), tiled.scores.ravel())[0, 1] > 0.98
+    assert np.corrcoef(whole.scores.ravel(), tiled.scores.ravel())[0, 1] > 0.95
 
 
 def test_one_tile_is_the_network_itself(make_model: MakeModel) -> None:
@@ -167,8 +167,8 @@ def test_out_of_memory_in_a_blended_run(
 
     monkeypatch.setattr(PreparedNetwork, "__call__", limited)
     found = predict(image, model, axes="YX", **FIXED).scores
-    assert 0 < np.abs(found - whole).max()
-    assert np.corrcoef(whole.ravel(), found.ravel())[0, 1] > 0.98
+    assert np.abs(found - whole).max() > 0
+    assert np.corrcoef(whole.ravel(), found.ravel())[0, 1] > 0.95
 
 
 @pytest.mark.parametrize("task", ["instance", "semantic"])

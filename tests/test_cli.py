@@ -19,12 +19,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import napari_unet as nu
-from napari_unet.cli import commands, main
+from napari_unet.cli import main
 from napari_unet.cli.bars import run_with_bar
 from napari_unet.cli.wording import as_options, one_line
-from napari_unet.io import read_image, write_image, write_labels
-from napari_unet.model_file import read_header
-from napari_unet.samples import load_sample, sample_names
+from napari_unet.io import read_image, write_image
 
 
 @pytest.fixture(scope="module")
@@ -347,7 +345,11 @@ def test_a_broken_pipe_is_no_traceback(bright: str) -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, timeout=120
+        [sys.executable, "-c", code],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=120,
     )
     os.close(write)
     assert done.stderr == b""
@@ -408,182 +410,6 @@ def test_a_bar_gives_the_result_and_closes_a_job_that_fails() -> None:
     assert closed == [False, True, False]
 
 
-# Train
-
-QUICK = ["--steps", "3", "--features", "4,8", "--patch", "32,32", "--batch-size", "2"]
-
-
-@pytest.fixture
-def pairs(here: Path) -> tuple[str, str]:
-    """Folders of three images and of their labels."""
-    for name, count in (("a", 1), ("b", 2), ("c", 3)):
-        write_image(f"images/{name}.tif", squares(count), axes="YX")
-        truth = (squares(count) > 100) * (1 + np.arange(12 * count + 4) // 12)
-        write_labels(f"labels/{name}.tif", truth.astype(np.uint8), axes="YX")
-    return "images", "labels"
-
-
-def test_train_to_a_file_and_use_it(
-    pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["train", *pairs, "-o", "my/first.v2", *QUICK]) == 0
-    path = Path("my/first.v2.safetensors")
-    line = capsys.readouterr().out
-    assert line.startswith(f"{path}: 3 steps on 3 examples (")
-    card = read_header(path)
-    assert (card.name, card.task) == ("first.v2", "instance")
-    assert card.architecture.features == (4, 8)
-    assert card.training is not None
-    assert card.training.steps == 3
-    assert main(["models", "verify", str(path)]) == 0
-    assert main(["segment", "images", "-m", str(path), "-o", "out"]) == 0
-    assert len(written()) == 6
-
-
-def test_train_a_model_of_ones_own(
-    pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["train", *pairs, *QUICK, "--description", "1, 2"]
-    assert main([*words, "-o", "mine"]) == 0
-    assert written("models") == ["mine.safetensors"]
-    assert main(["predict", "images/a.tif", "-m", "mine", "-o", "out"]) == 0
-    capsys.readouterr()
-    assert main(["models", "list"]) == 0
-    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert ["mine", "yours", "2D instance", "1, 2"] in rows
-
-    before = Path("models/mine.safetensors").read_bytes()
-    assert main([*words, "-o", "mine"]) == 2
-    assert "already" in capsys.readouterr().err
-    assert Path("models/mine.safetensors").read_bytes() == before
-
-    # on from there, under another name
-    base = ["--steps", "2", "--patch", "32,32", "--batch-size", "2", "--base", "mine"]
-    assert main(["train", *pairs, "-o", "next.safetensors", *base]) == 0
-    card = read_header(Path("next.safetensors"))
-    assert card.training is not None
-    assert card.training.base == "mine"
-    assert card.training.base_sha256 == nu.Model.load("mine").sha256
-    assert card.architecture.features == (4, 8)
-
-
-@pytest.mark.parametrize(
-    "output",
-    ["nuclei", "nuclei.safetensors", "folder/nuclei", "there.safetensors", "", "..", "folder/"],
-)
-def test_names_that_no_new_model_can_have(
-    output: str,
-    pairs: tuple[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    Path("there.safetensors").touch()
-    # said before any work
-    monkeypatch.setattr(commands, "_examples", lambda options: pytest.fail("worked"))
-    assert main(["train", *pairs, "-o", output, *QUICK]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert output.removesuffix(".safetensors") in line
-    assert not Path("models").exists()
-    assert not Path("folder").exists()
-    assert Path("there.safetensors").read_bytes() == b""
-
-
-def test_an_image_without_labels(
-    pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("labels/b.tif").unlink()
-    assert main(["train", *pairs, "-o", "new.safetensors", *QUICK]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "b.tif has no labels" in line
-    assert not Path("new.safetensors").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--steps", "0"], "--steps"),
-        (["--minutes", "1"], "minutes"),
-        (["--task", "guess"], "--task"),
-        (["--patch", "32,32,32,32"], "patch"),
-        (["--features", "big"], "--features"),
-        (["--base", "nowhere"], "'nowhere'"),
-        (["--task", "semantic", "--classes", '[{"value": 0, "name": "none"}]'], "value 1"),
-    ],
-    ids=str,
-)
-def test_training_settings_that_cannot_be(
-    options: list[str],
-    said: str,
-    pairs: tuple[str, str],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["train", *pairs, "-o", "new.safetensors", *QUICK, *options]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith(".")
-    assert said in line
-    assert not Path("new.safetensors").exists()
-
-
-def test_train_semantic(pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    classes = [{"value": 0, "name": "none"}, *({"value": v, "name": f"{v}"} for v in (1, 2, 3))]
-    options = ["--task", "semantic", "--classes", json.dumps(classes)]
-    assert main(["train", *pairs, "-o", "semantic.safetensors", *QUICK, *options]) == 0
-    assert main(["segment", "images/c.tif", "-m", "semantic.safetensors", "-o", "out"]) == 0
-    assert set(np.unique(read_image("out/c_labels.tif").array)) <= {0, 1, 2, 3}
-    assert "4 classes" in capsys.readouterr().out
-
-
-def test_train_regression(pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--task", "regression", "--loss", "mse"]
-    assert main(["train", *pairs, "-o", "values.safetensors", *QUICK, *options]) == 0
-    assert main(["predict", "images/c.tif", "-m", "values.safetensors", "-o", "out"]) == 0
-    assert read_image("out/c_scores.tif").array.shape[-2:] == squares(3).shape
-    assert main(["segment", "images/c.tif", "-m", "values.safetensors", "-o", "out"]) == 2
-    assert "predict" in capsys.readouterr().err
-
-
-def test_a_training_goes_on_from_its_checkpoint(
-    pairs: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["train", *pairs, *QUICK]
-    assert main([*words, "-o", "whole.safetensors"]) == 0
-
-    with monkeypatch.context() as patched:
-
-        def stop(job: Any) -> None:
-            next(job)
-            next(job)
-            job.close()
-            raise KeyboardInterrupt
-
-        patched.setattr(commands, "run_with_bar", stop)
-        assert main([*words, "-o", "parts.safetensors", "--checkpoint", "state.pt"]) == 130
-    assert Path("state.pt").exists()
-    assert not Path("parts.safetensors").exists()
-
-    with monkeypatch.context() as patched:
-        steps: list[Any] = []
-        patched.setattr(commands, "run_with_bar", lambda job: run_with_bar(job, steps.append))
-        assert main([*words, "-o", "parts.safetensors", "--checkpoint", "state.pt"]) == 0
-    assert steps[0].step > 1
-    assert steps[-1].step == 3
-    assert not Path("state.pt").exists()
-    whole, parts = load_file("whole.safetensors"), load_file("parts.safetensors")
-    for name, value in whole.items():
-        np.testing.assert_array_equal(parts[name].numpy(), value.numpy())
-
-
-def test_a_checkpoint_of_another_training(
-    pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("state.pt").write_bytes(b"something else")
-    words = ["train", *pairs, "-o", "new.safetensors", *QUICK, "--checkpoint", "state.pt"]
-    assert main(words) == 2
-    assert "state.pt" in capsys.readouterr().err
-    assert Path("state.pt").read_bytes() == b"something else"
-    assert not Path("new.safetensors").exists()
-
-
 # Models
 
 
@@ -594,10 +420,9 @@ def test_models_list(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list"]) == 0
     printed = capsys.readouterr()
     rows = [line.split("\t") for line in printed.out.splitlines()]
-    assert [row[:3] for row in rows] == [
-        ["nuclei", "bundled", "2D instance"],
-        ["mine", "yours", "2D instance"],
-    ]
+    kinds = [row[:3] for row in rows]
+    assert ["nuclei", "bundled", "2D instance"] in kinds
+    assert kinds[-1] == ["mine", "yours", "2D instance"]  # after all bundled ones
     (note,) = printed.err.splitlines()
     assert "broken.safetensors" in note
 
@@ -631,94 +456,19 @@ def test_the_bundled_model_is_whole() -> None:
     assert main(["models", "verify", "nuclei"]) == 0
 
 
-# Demo
-
-
-def test_demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("a window"))
-    monkeypatch.setenv("DISPLAY", ":9")
-    assert main(["demo", "-o", "results", "--no-window"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(sample_names()) + 1
-    for line, name in zip(lines, sample_names(), strict=False):
-        sample = load_sample(name)
-        labels = read_image(f"results/{name}_labels.tif")
-        record = json.loads(Path(f"results/{name}_labels.json").read_text())
-        assert labels.axes == sample.axes
-        assert labels.array.shape == sample.image.shape
-        assert line.startswith(f"{name}: {labels.array.max()} objects in {record['seconds']:.1f} s")
-        ap = nu.evaluate(labels.array, sample.truth).ap[0.5]
-        assert line.endswith(
-            f"{len(np.unique(sample.truth)) - 1} in the truth, AP at IoU 0.5: {ap:.3f}"
-        )
-        assert record["source"] == sample.source
-        assert record["model"]["name"] == "nuclei"
-        with Image.open(f"results/{name}_overlay.png") as picture:
-            assert picture.mode == "RGB"
-            assert min(picture.size) > 100
-    assert len(written("results")) == 3 * len(sample_names())
-
-
-@pytest.fixture
-def started(bright: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, Any]]]:
-    """Processes that a demo with a quick model starts."""
-    calls: list[tuple[list[str], dict[str, Any]]] = []
-    monkeypatch.setattr("napari_unet.cli.demo.MODEL", bright)
-    monkeypatch.setattr(subprocess, "Popen", lambda words, **more: calls.append((words, more)))
-    monkeypatch.setattr(sys, "platform", "linux")
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
-    return calls
-
-
-def test_demo_opens_a_window_that_outlives_it(
-    started: list[tuple[list[str], dict[str, Any]]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("DISPLAY", ":9")
-    monkeypatch.setattr("napari_unet.cli.demo._is_installed", lambda module: True)
-    assert main(["demo"]) == 0
-    ((words, more),) = started
-    assert words[:3] == [sys.executable, "-m", "napari_unet.widgets.show_results"]
-    expected = [(load_sample(n).path, Path("demo", f"{n}_labels.tif")) for n in sample_names()]
-    assert [Path(word) for word in words[3:]] == [path for pair in expected for path in pair]
-    assert all(Path(word).is_file() for word in words[3:])
-    assert more["start_new_session"] is True
-    assert more["stdout"] == subprocess.DEVNULL
-    assert "opening napari" in capsys.readouterr().out
-
-
-def test_demo_without_a_display(
-    started: list[tuple[list[str], dict[str, Any]]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["demo"]) == 0
-    assert started == []
-    assert "napari" not in capsys.readouterr().out
-
-
-def test_demo_without_qt(
-    started: list[tuple[list[str], dict[str, Any]]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
-    monkeypatch.setattr("napari_unet.cli.demo._is_installed", lambda module: module == "napari")
-    assert main(["demo"]) == 0
-    assert started == []
-    assert "napari[pyqt6]" in capsys.readouterr().out
-
-
 # The installed script, and what it imports
 
 SCRIPT = Path(sys.executable).with_name("napari-unet")
 
 
+def run(*words: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, check=False, capture_output=True, text=True, timeout=300)
+
+
 def test_the_script_segments_and_says_its_faults_in_one_line(bright: str) -> None:
     write_image("a.tif", squares(), axes="YX")
     Path("b.tif").write_bytes(np.random.default_rng(0).bytes(3000))
-    words = [SCRIPT, "segment", "a.tif", "b.tif", "-m", bright, "-o", "out"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    done = run(SCRIPT, "segment", "a.tif", "b.tif", "-m", bright, "-o", "out")
     assert done.returncode == 2
     assert done.stdout.startswith(f"{Path('out', 'a_labels.tif')}: 2 objects (")
     (line,) = done.stderr.splitlines()
@@ -732,7 +482,7 @@ def test_help_is_quick() -> None:
 
     def seconds() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, timeout=120)
+        done = run(SCRIPT, "--help")
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert done.returncode == 0
         assert "napari-unet segment" in done.stdout
@@ -761,8 +511,8 @@ def test_what_is_imported(words: list[str], absent: set[str]) -> None:
         f"try:\n    status = main({words!r})\nexcept SystemExit as end:\n    status = end.code\n"
         f"assert not status\nassert not {absent!r} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stderr.decode()
+    done = run(sys.executable, "-c", code)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("command", ["segment", "predict", "train", "models", "demo"])

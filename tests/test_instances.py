@@ -36,9 +36,7 @@ def balls(shape: tuple[int, ...], *places: tuple[tuple[float, ...], float]) -> n
 
 
 def assert_same_objects(found: np.ndarray, truth: np.ndarray, iou: float) -> None:
-    scores = evaluate(found, truth)
-    best = [t for t in scores.iou_thresholds if t <= iou + 1e-9]
-    assert dict(zip(scores.iou_thresholds, scores.ap, strict=True))[best[-1]] == 1
+    assert evaluate(found, truth).ap[iou] == 1
 
 
 SCENES = {
@@ -95,7 +93,9 @@ def test_the_border_of_the_image_is_no_boundary() -> None:
     labels[:, :10] = 1
     distance = encode(labels)[1]
     np.testing.assert_allclose(distance[:, 0], 1)
-    np.testing.assert_allclose(distance[:, :10], np.broadcast_to(np.arange(10, 0, -1) / 10, (20, 10)))
+    np.testing.assert_allclose(
+        distance[:, :10], np.broadcast_to(np.arange(10, 0, -1) / 10, (20, 10))
+    )
 
 
 def test_an_object_that_fills_the_image_is_one_object() -> None:

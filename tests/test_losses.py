@@ -65,12 +65,12 @@ def test_regression_errors_of_a_hand_computed_case() -> None:
 
 def test_instance_loss_of_undecided_logits() -> None:
     logits = torch.zeros(1, 2, 1, 4)  # probability 1/2 everywhere
-    target = torch.tensor([[[[1.0, 1.0, 0.0, 0.0]], [[1.0, 0.5, 0.0, 0.0]]]])
+    target = torch.tensor([[[[1.0, 0.0, 0.0, 0.0]], [[0.75, 0.0, 0.0, 0.0]]]])
     known = torch.ones(1, 1, 1, 4)
-    # any soft label costs log 2 at probability 1/2
-    dice = 1 - (2 * 1 + 1) / (2 + 2 + 1)
-    distance = (0.5 + 0 + 0.5 + 0.5) / 4
-    expected = math.log(2) + 0.5 * dice + distance
+    entropy = math.log(2)  # at probability 1/2 any soft label costs this
+    dice = 1 - (2 * 0.5 + 1) / (2 + 1 + 1)
+    inside, outside = entropy + 0.25, entropy + 0.5  # one pixel weighs as much as three
+    expected = entropy + 0.5 * dice + 0.5 * (inside + outside)
     assert task_loss("instance")(logits, target, known).item() == pytest.approx(expected)
 
 
@@ -92,8 +92,10 @@ def test_a_perfect_prediction_costs_least(task: Task, shape: tuple[int, ...]) ->
     costs = [loss(best + amount * (logits - best), target, known).item() for amount in (0, 0.95, 1)]
     assert costs == sorted(costs)
     assert costs[1] - costs[0] > 0.01
-    # the entropy of a soft label (the distance) stays
-    floor = F.binary_cross_entropy(target, target).item() if task == "instance" else 0.0
+    floor = 0.0
+    if task == "instance":  # the entropy of a soft label, the distance, stays
+        distance = target[:, 1][target[:, 0] > 0]
+        floor = 0.5 * F.binary_cross_entropy(distance, distance).item()
     assert costs[0] == pytest.approx(floor, abs=1e-3)
 
 

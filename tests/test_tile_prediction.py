@@ -108,7 +108,9 @@ def test_flips_are_averaged(make_model: MakeModel) -> None:
     logits = []
     for axes in ((), (1,), (2,), (1, 2)):
         flipped = np.flip(image, axes).copy()
-        logits.append(whole_logits(flipped, model).flip(axes) if axes else whole_logits(image, model))
+        logits.append(
+            whole_logits(flipped, model).flip(axes) if axes else whole_logits(image, model)
+        )
     expected = torch.stack(logits).mean(0).sigmoid().numpy()
     found = predict(image, model, axes="CYX", flips=True, **FIXED).scores
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
@@ -117,9 +119,7 @@ def test_flips_are_averaged(make_model: MakeModel) -> None:
 
 
 @settings(max_examples=40)
-@given(
-    cases(2), st.booleans(), st.tuples(st.floats(0.3, 3.5), st.floats(0.3, 3.5) | st.just(1.0))
-)
+@given(cases(2), st.booleans(), st.tuples(st.floats(0.3, 3.5), st.floats(0.3, 3.5) | st.just(1.0)))
 @example(({}, (1, 50), (8, 8)), False, (2.7, 0.4))
 @example(({"upsampling": "linear"}, (50, 60), (8, 8)), True, (3.5, 1.0))
 def test_tiled_equals_whole_when_resampled(

@@ -33,9 +33,10 @@ IMAGES = {
     2: (tifffile.imread(DATA / "nuclei_2d.tif"), tifffile.imread(DATA / "nuclei_2d_truth.tif")),
     3: (tifffile.imread(DATA / "nuclei_3d.tif"), tifffile.imread(DATA / "nuclei_3d_truth.tif")),
 }
+FAST: dict[str, Any] = {"batch_size": 4, "learning_rate": 1e-2, "augmentation": "light"}
 LEARN: dict[int, dict[str, Any]] = {
-    2: {"features": (8, 16, 32), "patch": (64, 64), "batch_size": 4, "steps": 60},
-    3: {"features": (8, 16), "patch": (16, 24, 24), "batch_size": 4, "steps": 50},
+    2: FAST | {"features": (8, 16, 32), "patch": (64, 64), "device": "cpu"},
+    3: FAST | {"features": (8, 16), "patch": (16, 24, 24), "device": "cpu"},
 }
 TINY: dict[str, Any] = {
     "features": (4, 8),
@@ -106,51 +107,50 @@ def real_examples(task: Task, ndim: int) -> tuple[Example, Example]:
     return Example(image[left], labels[left]), Example(image[right], labels[right])
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
-def test_objects_are_learned_from_a_real_image(ndim: int) -> None:
+@pytest.mark.parametrize(("ndim", "steps"), [(2, 60), (3, 80)])
+def test_objects_are_learned_from_a_real_image(ndim: int, steps: int) -> None:
     training, held_out = real_examples("instance", ndim)
-    config = LEARN[ndim] | {"ndim": ndim, "learning_rate": 1e-2, "device": "cpu"}
-    steps, model = finish(
-        iter_train(
-            [training], validation=[held_out], augmentation="light", validation_every=25, **config
-        )
+    config = LEARN[ndim] | {"ndim": ndim, "steps": steps}
+    told, model = finish(
+        iter_train([training], validation=[held_out], validation_every=20, **config)
     )
     scores = score(model, [held_out], device="cpu")
     assert isinstance(scores, InstanceScores)
-    assert scores.ap[0.5] > 0.35
-    assert headline(scores) == pytest.approx(steps[-1].best)
-    untrained = Model(model.card, UNet(model.card.architecture).eval())
-    floor = score(untrained, [held_out], device="cpu")
+    assert scores.ap[0.5] > 0.5
+    assert headline(scores) == pytest.approx(told[-1].best)
+    # the same network before it has learned anything
+    start = train([training], validation=[], **(config | {"steps": 1, "learning_rate": 1e-9}))
+    floor = score(start, [held_out], device="cpu")
     assert isinstance(floor, InstanceScores)
     assert floor.ap[0.5] < 0.1
     assert model.card.axes == ("CYX" if ndim == 2 else "CZYX")
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("ndim", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_classes_are_learned_from_a_real_image(ndim: int) -> None:
     training, held_out = real_examples("semantic", ndim)
-    config = LEARN[ndim] | {"ndim": ndim, "learning_rate": 1e-2, "device": "cpu"}
-    model = train([training], task="semantic", augmentation="light", **config)
+    model = train([training], task="semantic", ndim=ndim, steps=60, **LEARN[ndim])
     assert [c.value for c in model.card.classes] == [0, 5, 9]
     scores = score(model, [held_out], device="cpu")
     assert isinstance(scores, SemanticScores)
-    # with the same answer everywhere one class alone would score
-    assert min(scores.dice.values()) > 0.25
-    assert scores.macro_dice > 0.5
-    assert scores.accuracy > 0.65
+    # with the same answer everywhere a single class would score, and that one less
+    assert scores.dice[5] > 0.7
+    assert scores.macro_dice > 0.4
+    most = max(float((held_out.labels == value).mean()) for value in (0, 5, 9))
+    assert scores.accuracy > most + 0.08
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_denoising_is_learned_from_a_real_image(ndim: int) -> None:
     training, held_out = real_examples("regression", ndim)
-    config = LEARN[ndim] | {"ndim": ndim, "learning_rate": 1e-2, "device": "cpu"}
-    model = train([training], task="regression", augmentation="light", **config)
+    small = LEARN[ndim] | {"features": (4, 8), "batch_size": 2, "steps": 50}
+    model = train([training], task="regression", ndim=ndim, **small)
     noisy = evaluate(held_out.image, held_out.labels, task="regression").psnr
     found = predict(held_out.image, model, device="cpu").scores[0]
     clean = evaluate(found, held_out.labels, task="regression").psnr
     assert noisy is not None
     assert clean is not None
-    assert clean > noisy + 3
+    assert clean > noisy + 1.5
     low, high = np.percentile(training.labels, (1.0, 99.8))
     assert model.card.output_limits == ((pytest.approx(low), pytest.approx(high)),)
 

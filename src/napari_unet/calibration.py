@@ -23,8 +23,8 @@ SMALL_OBJECT = 1.0  # percentile of the true sizes
 def calibrate(model: Model, examples: Sequence[Example], **settings: Any) -> Decoding:
     """The best thresholds and smallest size, one after the other.
 
-    The network runs once per example. The settings are judged by the sum of the mean AP at
-    IoU 0.5 and 0.75; a setting must be better than the default to replace it.
+    The network runs once per example. The settings are judged by the AP at IoU 0.5 to 0.75,
+    averaged; a setting must be better than the default to replace it.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def calibrate(model: Model, examples: Sequence[Example], **settings: Any) -> Dec
     def judge(decoding: Decoding) -> float:
         found = [decode(p, **decoding.model_dump()) for p in predictions]
         scores = evaluate(found, truth, task="instance")
-        return scores.ap_mean[0.5] + scores.ap_mean[0.75]
+        return float(np.mean([ap for iou, ap in scores.ap_mean.items() if iou <= 0.75]))
 
     sizes = [np.unique(labels[labels > 0], return_counts=True)[1] for labels in truth]
     small = np.percentile(np.concatenate(sizes), SMALL_OBJECT) if any(map(len, sizes)) else 0

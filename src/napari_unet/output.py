@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,8 @@ class OutputArray:
         Of the result.
     output : path or URL, optional
         Where a zarr array is written; None keeps the result in memory. A local array is
-        written under a temporary name and renamed when it is complete.
+        written under a temporary name and renamed when it is complete; a remote one is
+        removed again when it is discarded.
 
     Raises
     ------
@@ -48,6 +51,7 @@ class OutputArray:
         self._canonical = [a for a in "CZYX" if a in self.axes]
         self._target: Path | None = None
         self._partial: Path | None = None
+        self._remote: str | None = None
         self.array: Any
         if output is None:
             self.array = np.zeros(shape, dtype)
@@ -72,15 +76,22 @@ class OutputArray:
             self._partial.replace(self._target)
             self._partial = None
             return zarr.open_array(self._target, mode="r")
-        if not isinstance(self.array, np.ndarray):
+        if self._remote is not None:
             self.array.attrs["napari_unet"] = json.loads(json.dumps(record, default=str))
+            self._remote = None
         return self.array
 
     def discard(self) -> None:
-        """Remove an incomplete local array."""
+        """Remove an incomplete array."""
         if self._partial is not None:
             shutil.rmtree(self._partial, ignore_errors=True)
             self._partial = None
+        if self._remote is not None:
+            import fsspec
+
+            filesystem, path = fsspec.core.url_to_fs(self._remote)
+            filesystem.rm(path, recursive=True)
+            self._remote = None
 
     def _index(self, time: int, region: Region) -> tuple[Any, ...]:
         place: dict[str, Any] = dict(
@@ -99,8 +110,9 @@ class OutputArray:
 
         chunks = tuple(min(n, CHUNK[axis]) for n, axis in zip(shape, self.axes, strict=True))
         store: str | Path = output
-        if "://" not in str(output):
-            self._target = Path(output)
+        local = _local_path(output)
+        if local is not None:
+            self._target = local
             if self._target.exists():
                 raise FileError(f"The output {output} exists; give another name or remove it.")
             self._partial = self._target.with_name(f".{self._target.name}.{os.getpid()}.partial")
@@ -108,15 +120,26 @@ class OutputArray:
         try:
             if self._partial is not None:
                 self._partial.parent.mkdir(parents=True, exist_ok=True)
-            return zarr.create_array(
+            array = zarr.create_array(
                 store=str(store),
                 shape=shape,
                 chunks=chunks,
                 dtype=dtype,
                 dimension_names=[axis.lower() for axis in self.axes],
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImportError) as error:
             self.discard()
             raise FileError(
                 f"The output {output} cannot be written ({error}); choose another folder."
             ) from None
+        if self._partial is None:
+            self._remote = str(output)
+        return array
+
+
+def _local_path(output: str | Path) -> Path | None:
+    """The path that is meant, also by a ``file:`` URL; None for another URL."""
+    text = str(output)
+    if text.startswith("file:"):
+        return Path(url2pathname(urlsplit(text).path))
+    return None if "://" in text else Path(output)

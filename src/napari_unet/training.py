@@ -16,6 +16,7 @@ from torch import Tensor
 
 from napari_unet.augmentation import PRESETS, augment
 from napari_unet.checkpoint import Checkpoint
+from napari_unet.completion import complete
 from napari_unet.devices import DTYPES, resolve_device, training_precision
 from napari_unet.errors import TrainingError
 from napari_unet.examples import Example, draw_patches
@@ -29,6 +30,7 @@ from napari_unet.validation import validate
 
 DEFAULT_MINUTES = 10.0
 WARM_UP = 0.03
+AFTERWARDS = 3  # validations that the last one, the calibration and the thumbnail take
 STATISTICS_PATCHES = 64
 
 
@@ -45,8 +47,8 @@ class TrainStep:
     learning_rate : float
         Of this step.
     metric : float or None
-        On the validation examples, where they were just scored: AP at IoU 0.5 (instance),
-        mean Dice (semantic), PSNR in dB (regression).
+        On the validation examples, where they were just scored: mean AP over IoU 0.5 to 0.95
+        (instance), mean Dice (semantic), PSNR in dB (regression).
     best : float or None
         The best metric so far.
     seconds : float
@@ -92,7 +94,8 @@ def train(
     -------
     Model
         With the weights that scored best on the validation examples, or the last ones
-        where there are none.
+        where there are none. The decoding of instances is calibrated on the validation
+        examples.
 
     Raises
     ------
@@ -143,7 +146,7 @@ def iter_train(
             store.save(run)
         if (yield step) == "stop":
             break
-    model = run.best_model()
+    model = complete(run.best_model(), setup, run.precision)
     if store is not None:
         store.remove()
     return model
@@ -188,7 +191,7 @@ class _Run:
         if config.steps is not None:
             return self.step / config.steps
         budget = (config.minutes or DEFAULT_MINUTES) * 60
-        return min(self.seconds / max(budget - self.validation_seconds, 1e-3), 1.0)
+        return min(self.seconds / max(budget - AFTERWARDS * self.validation_seconds, 1e-3), 1.0)
 
     def advance(self) -> TrainStep:
         """One step of the optimiser; now and then, and at the end, a validation."""
