@@ -152,7 +152,7 @@ def test_the_record_stands_beside_and_makes_the_run_again(
 ) -> None:
     model = nu.Model.load(make_model().save(tmp_path / "model"))
     image = np.random.default_rng(3).integers(0, 4000, (50, 70), np.uint16)
-    foreground, distance = nu.predict(image, model).scores
+    foreground, _ = nu.predict(image, model).scores
     path = write_image(tmp_path / "a.tif", image, axes="YX")
     (result,) = nu.segment_files(
         [path],
@@ -161,7 +161,7 @@ def test_the_record_stands_beside_and_makes_the_run_again(
         tile=24,
         normalization={"lower": 3, "upper": 97},
         threshold=float(np.quantile(foreground, 0.6)),
-        seed_threshold=float(np.quantile(distance, 0.8)),
+        split_depth=0.1,
     )
     assert result.output is not None
     labels = read_image(result.output).array
@@ -177,7 +177,7 @@ def test_the_record_stands_beside_and_makes_the_run_again(
     assert settings["tile"] == [24, 24]
     assert settings["device"] not in ("auto", "")
     assert settings["precision"] in ("float32", "bfloat16", "float16")
-    assert None not in (settings["threshold"], settings["seed_threshold"], settings["min_size"])
+    assert None not in (settings["threshold"], settings["split_depth"], settings["min_size"])
     again = nu.segment(image, model, **settings)
     np.testing.assert_array_equal(again, labels)
 

@@ -178,11 +178,11 @@ def test_the_record_makes_the_run_again(make_model: Callable[..., nu.Model]) -> 
     model = make_model()
     path = str(model.save("random"))
     image = np.random.default_rng(3).integers(0, 4000, (50, 70), np.uint16)
-    foreground, distance = nu.predict(image, model).scores
+    foreground, _ = nu.predict(image, model).scores
     write_image("a.tif", image, axes="YX")
     options = ["--tile", "24", "--normalization", '{"lower": 3, "upper": 97}']
     options += ["--threshold", str(np.quantile(foreground, 0.6))]
-    options += ["--seed-threshold", str(np.quantile(distance, 0.8)), "--flips"]
+    options += ["--split-depth", "0.1", "--flips"]
     assert main(["segment", "a.tif", "-m", path, "-o", "first", *options]) == 0
     first = json.loads(Path("first/a_labels.json").read_text())
     assert first["model"] == {"name": "random", "sha256": nu.Model.load(path).sha256}

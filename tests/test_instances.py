@@ -21,7 +21,7 @@ from napari_unet.instances import (
 )
 from napari_unet.metrics import evaluate
 
-DECODING = Decoding(threshold=0.5, seed_threshold=0.5)
+DECODING = Decoding(threshold=0.5, split_depth=0.15)
 
 
 def balls(shape: tuple[int, ...], *places: tuple[tuple[float, ...], float]) -> np.ndarray:
@@ -148,7 +148,7 @@ def test_nothing_becomes_nothing(shape: tuple[int, ...]) -> None:
 def test_labels_are_consecutive_and_large_enough_for_any_maps(
     maps: np.ndarray, min_size: int
 ) -> None:
-    decoding = Decoding(threshold=0.4, seed_threshold=0.6, min_size=min_size)
+    decoding = Decoding(threshold=0.4, split_depth=0.6, min_size=min_size)
     labels = decode(maps, decoding)
     assert labels.shape == maps.shape[1:]
     assert labels.dtype == np.int32
@@ -168,11 +168,11 @@ def test_foreground_without_a_seed_is_an_object() -> None:
     np.testing.assert_array_equal(labels > 0, maps[0] > 0.5)
 
 
-def test_a_lower_seed_threshold_joins_and_a_higher_one_splits() -> None:
+def test_a_lower_split_depth_splits_and_a_higher_one_joins() -> None:
     maps = np.ones((2, 1, 30), np.float32)
-    maps[1, 0] = 0.7 + 0.25 * np.cos(np.arange(30) * 2 * np.pi / 10)  # valleys at 0.45
-    found = {t: decode(maps, Decoding(seed_threshold=t)).max() for t in (0.4, 0.6)}
-    assert found == {0.4: 1, 0.6: 4}
+    maps[1, 0] = 0.7 + 0.2 * np.cos(np.arange(30) * 2 * np.pi / 10)  # dips of 0.4
+    found = {depth: decode(maps, Decoding(split_depth=depth)).max() for depth in (0.2, 0.6)}
+    assert found == {0.2: 4, 0.6: 1}
 
 
 def test_small_objects_are_removed_and_the_rest_numbered_anew() -> None:

@@ -220,7 +220,7 @@ def test_decoding_a_prediction_is_segmenting(
     "how",
     [
         {"threshold": 0.3},
-        {"seed_threshold": 0.8},
+        {"split_depth": 0.8},
         {"min_size": 12},
         {"volume_mode": "slices"},
         {"link_iou": 0.95},

@@ -48,7 +48,7 @@ SEGMENT_FAULTS = [
     ("threshold", 1),
     ("threshold", float("nan")),
     ("threshold", "high"),
-    ("seed_threshold", 1.5),
+    ("split_depth", 1.5),
     ("min_size", -1),
     ("min_size", 2.5),
     ("object_diameter", 0),
@@ -222,11 +222,11 @@ def test_settings_of_another_kind_are_refused(settings: Any) -> None:
 
 @given(st.none() | st.floats(0.01, 0.99), st.none() | st.floats(0.01, 0.99), st.none() | st.just(3))
 def test_empty_decoding_fields_take_the_cards(low: Any, seed: Any, size: Any) -> None:
-    decoding = Decoding(threshold=0.2, seed_threshold=0.8, min_size=40)
-    given_ = SegmentSettings(threshold=low, seed_threshold=seed, min_size=size, tile=9)
+    decoding = Decoding(threshold=0.2, split_depth=0.8, min_size=40)
+    given_ = SegmentSettings(threshold=low, split_depth=seed, min_size=size, tile=9)
     filled = fill_decoding(given_, decoding)
     assert filled.threshold == (0.2 if low is None else low)
-    assert filled.seed_threshold == (0.8 if seed is None else seed)
+    assert filled.split_depth == (0.8 if seed is None else seed)
     assert filled.min_size == (40 if size is None else size)
     assert filled.tile == 9
 
@@ -248,7 +248,7 @@ def segment_settings(draw: st.DrawFn) -> SegmentSettings:
             | st.just(Normalization(scope="plane", lower=0.1))
         ),
         threshold=draw(share),
-        seed_threshold=draw(share),
+        split_depth=draw(share),
         min_size=draw(st.none() | st.integers(0, 10**6)),
         object_diameter=draw(st.none() | st.floats(1e-3, 1e6)),
         volume_mode=draw(st.sampled_from(["auto", "slices", "linked"])),

@@ -74,6 +74,7 @@ def cases(draw: st.DrawFn, ndim: int) -> tuple[dict[str, Any], Any, Any]:
 @example(({"in_channels": 2}, (1, 61), (8, 8)), True)
 @example(({"upsampling": "linear", "features": (4, 6, 8)}, (75, 1), 4), False)
 @example(({"strides": ((1, 2),)}, (1, 1), "auto"), False)
+@example(({"strides": ((1, 2),)}, (1, 1), "auto"), True)
 def test_tiled_equals_whole_in_2d(make_model: MakeModel, case: Any, flips: bool) -> None:
     network, shape, tile = case
     assert_tiled_equals_whole(make_model(task="regression", **network), shape, tile, flips)

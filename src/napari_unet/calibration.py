@@ -15,7 +15,7 @@ from napari_unet.prediction import predict
 from napari_unet.segmentation import decode
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
-SEED_THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
+SPLIT_DEPTHS = (0.15, 0.1, 0.2, 0.25, 0.3, 0.4)
 SIZE_SHARES = (0.0, 0.5, 1.0)
 SMALL_OBJECT = 1.0  # percentile of the true sizes
 
@@ -63,7 +63,7 @@ def calibrate(model: Model, examples: Sequence[Example], **settings: Any) -> Dec
     best = model.card.decoding
     highest = judge(best)
     for field, values in (
-        ("seed_threshold", SEED_THRESHOLDS),
+        ("split_depth", SPLIT_DEPTHS),
         ("threshold", THRESHOLDS),
         ("min_size", tuple(int(share * small) for share in SIZE_SHARES)),
     ):

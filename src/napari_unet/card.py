@@ -175,7 +175,7 @@ class Decoding(_Frozen):
     """Default settings that turn scores into instance labels."""
 
     threshold: float = Field(0.5, gt=0, lt=1)
-    seed_threshold: float = Field(0.5, gt=0, lt=1)
+    split_depth: float = Field(0.15, gt=0, lt=1)
     min_size: int = Field(0, ge=0)
 
 

@@ -21,6 +21,7 @@ from skimage.segmentation import watershed
 
 from napari_unet.card import Decoding, InstanceRepresentation
 from napari_unet.errors import InputError, ModelError
+from napari_unet.seeds import find_seeds
 
 REPRESENTATION = InstanceRepresentation(name="foreground-distance", version=1)
 CHANNELS = ("foreground", "distance")
@@ -76,7 +77,7 @@ def decode(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
     maps : (2, [Z,] Y, X) float array
         Foreground and distance.
     decoding : Decoding
-        Thresholds and smallest size.
+        Foreground threshold, depth of the dips that split objects, smallest size.
 
     Returns
     -------
@@ -86,24 +87,18 @@ def decode(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
     Examples
     --------
     >>> labels = np.array([[0, 1, 1, 1, 2, 2, 2, 0]])
-    >>> decode(encode(labels), Decoding(threshold=0.5, seed_threshold=0.7)).tolist()
+    >>> decode(encode(labels), Decoding()).tolist()
     [[0, 1, 1, 1, 2, 2, 2, 0]]
     """
     foreground = np.ascontiguousarray(maps[0] > decoding.threshold)
     if not foreground.any():
         return np.zeros(foreground.shape, np.int32)
     faces: Literal[4, 6] = 4 if foreground.ndim == 2 else 6
-    seeds, count = cc3d.connected_components(
-        foreground & (maps[1] > decoding.seed_threshold),
-        connectivity=faces,
-        return_N=True,
-        out_dtype=np.uint32,
-    )
-    seeds = seeds.astype(np.int32)
+    seeds, count = find_seeds(maps[1], foreground, decoding.split_depth)
     parts, number = cc3d.connected_components(
         foreground, connectivity=faces, return_N=True, out_dtype=np.uint32
     )
-    # a piece of foreground whose distances stay below the threshold is an object too
+    # a piece of foreground whose distances stay below all levels is an object too
     seeded = np.zeros(number + 1, bool)
     seeded[parts[seeds > 0]] = True
     new_ids = np.zeros(number + 1, np.int32)

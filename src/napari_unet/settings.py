@@ -60,12 +60,12 @@ class SegmentSettings(_Settings):
     threshold: float | None = Field(
         None, gt=0, lt=1, description="Foreground probability from which a pixel is an object's."
     )
-    seed_threshold: float | None = Field(
+    split_depth: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="Relative distance to the boundary from which a pixel seeds an object; "
-        "lower finds and splits more objects.",
+        description="How far the relative distance to the boundary must dip between two objects "
+        "that touch; lower splits more.",
     )
     min_size: int | None = Field(None, ge=0, description="Objects with fewer pixels are removed.")
     object_diameter: float | None = Field(

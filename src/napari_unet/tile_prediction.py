@@ -185,7 +185,8 @@ def _average_flips(prepared: PreparedNetwork, block: NDArray[np.float32]) -> Ten
     count = 0
     for picks in itertools.product((False, True), repeat=block.ndim - 1):
         flipped = tuple(a for a, pick in zip(axes, picks, strict=True) if pick)
-        logits = prepared(np.flip(block, flipped))
+        # a copy: torch refuses negative strides, which NumPy keeps on axes of one pixel
+        logits = prepared(np.flip(block, flipped).copy())
         with torch.inference_mode():
             logits = logits.flip(flipped) if flipped else logits
             total = logits if total is None else total + logits
