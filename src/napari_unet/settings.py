@@ -136,7 +136,9 @@ class TrainConfig(_Settings):
         description="Share of the examples held out where no validation examples are given.",
     )
     validation_every: int | None = Field(
-        None, ge=1, description="Steps between validations; empty: about twenty in the run."
+        None,
+        ge=1,
+        description="Steps between validations; empty: about twenty in the run, ten steps apart at least.",
     )
     normalization: Normalization = Field(
         default_factory=Normalization, description="How intensities are normalised."

@@ -266,7 +266,7 @@ class _Run:
         if every is not None:
             return self.step % every == 0
         if self.setup.config.steps is not None:
-            return self.step % max(1, self.setup.config.steps // 20) == 0
+            return self.step % max(10, self.setup.config.steps // 20) == 0
         # by time: about twenty, and never more than a tenth of the time for them
         budget = (self.setup.config.minutes or DEFAULT_MINUTES) * 60
         pause = max(budget / 20, 9 * self.validation_seconds)
