@@ -1,0 +1,302 @@
+"""Between layers of the viewer and arrays: what a layer says, and where a result belongs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.transforms import CompositeAffine
+
+from napari_unet.axes import guess_axes
+from napari_unet.card import ModelCard
+from napari_unet.io.calibration import tidy, unit_in_micrometres
+from napari_unet.widgets._preview import View
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Layer
+
+RECORD_KEY = "napari_unet"  # in a layer's metadata
+
+_LETTERS = {
+    "T": ("t", "time"),
+    "C": ("c", "ch", "channel", "channels"),
+    "Z": ("z", "depth"),
+    "Y": ("y",),
+    "X": ("x",),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LayerImage:
+    """An image layer as it was at one moment; the layer itself is not kept.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer.
+    array : array-like
+        The pixels; of a multiscale layer the finest level.
+    rgb : bool
+        Whether the last axis holds colours. It is no axis of the layer then.
+    axis_labels : tuple of str
+        One per axis of the layer.
+    spacing : tuple of float or None
+        Micrometres per axis of the layer; None where its unit is no length.
+    place : CompositeAffine
+        Scale, shear, rotation and translation, with units and labels.
+    affine : Affine
+        The layer's further transform.
+    """
+
+    name: str
+    array: Any
+    rgb: bool
+    axis_labels: tuple[str, ...]
+    spacing: tuple[float | None, ...]
+    place: CompositeAffine
+    affine: Any
+
+    @classmethod
+    def of(cls, layer: Image) -> LayerImage:
+        """What a layer holds now."""
+        place = CompositeAffine(
+            scale=layer.scale,
+            translate=layer.translate,
+            rotate=layer.rotate,
+            shear=layer.shear,
+            ndim=layer.ndim,
+            units=layer.units,
+            axis_labels=layer.axis_labels,
+        )
+        # the length of a step along each axis, whatever the layer is turned or stretched by
+        steps = np.linalg.norm(layer.affine.linear_matrix @ place.linear_matrix, axis=0)
+        units = [unit_in_micrometres(unit) for unit in layer.units]
+        return cls(
+            name=layer.name,
+            array=layer.data[0] if layer.multiscale else layer.data,
+            rgb=bool(layer.rgb),
+            axis_labels=tuple(layer.axis_labels),
+            spacing=tuple(
+                None if unit is None else tidy(float(step) * unit)
+                for step, unit in zip(steps, units, strict=True)
+            ),
+            place=place,
+            affine=layer.affine,
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array, colours included."""
+        return tuple(int(n) for n in self.array.shape)
+
+    def guess_axes(self, *, ndim: int, channels: int) -> tuple[str, str]:
+        """Axes of the array, and the doubt about them in words.
+
+        Parameters
+        ----------
+        ndim, channels : int
+            Spatial axes and input channels of the model.
+
+        Returns
+        -------
+        axes : str
+            Taken from the layer's axis labels where they name them; else guessed.
+        doubt : str
+            Empty where there is none.
+
+        Raises
+        ------
+        InputError
+            If the array has too few or too many axes.
+        """
+        named = letters_of(self.axis_labels)
+        if named is not None:
+            return named + "C" * self.rgb, ""
+        if not self.rgb:
+            axes, doubt = guess_axes(self.shape, ndim=ndim, channels=channels)
+            return axes, in_the_form(doubt)
+        axes, doubt = guess_axes(self.shape[:-1], ndim=ndim, channels=1)
+        doubt = re.sub(r"axes='(\w+)'", r"axes='\1C'", doubt)
+        return axes + "C", in_the_form(doubt)
+
+    def pixel_size(self, axes: str) -> tuple[float | None, ...]:
+        """Micrometres per spatial axis, in the order of ``axes``; None where unknown."""
+        return tuple(
+            self.spacing[i] if i < len(self.spacing) else None
+            for i, axis in enumerate(axes)
+            if axis in "ZYX"
+        )
+
+    def placement(self, axes: str, corner: Sequence[int] | None = None) -> dict[str, Any]:
+        """Arguments that lay a result over the image.
+
+        Parameters
+        ----------
+        axes : str
+            Of the array. The result has them less C.
+        corner : sequence of int, optional
+            Where in the image the result begins, one pixel index per axis of the result.
+
+        Returns
+        -------
+        dict
+            scale, translate, rotate, shear, affine, units and axis_labels of a layer.
+        """
+        kept = [i for i, axis in enumerate(axes) if axis != "C"]
+        place = self.place.set_slice(kept)
+        translate = place.translate
+        if corner is not None:
+            translate = translate + place.linear_matrix @ np.asarray(corner, float)
+        return {
+            "scale": place.scale,
+            "translate": translate,
+            "rotate": place.rotate,
+            "shear": place.shear,
+            "affine": self.affine.set_slice(kept).affine_matrix,
+            "units": place.units,
+            "axis_labels": place.axis_labels,
+        }
+
+
+def letters_of(axis_labels: Sequence[str]) -> str | None:
+    """Axes that the labels of a layer spell; None where they say nothing.
+
+    Examples
+    --------
+    >>> letters_of(("time", "y", "x")), letters_of(("-2", "-1"))
+    ('TYX', None)
+    """
+    table = {word: letter for letter, words in _LETTERS.items() for word in words}
+    letters = [table.get(label.strip().lower(), "?") for label in axis_labels]
+    distinct = len(set(letters)) == len(letters)
+    if "?" in letters or not distinct or not {"Y", "X"} <= set(letters):
+        return None
+    return "".join(letters)
+
+
+def in_the_form(message: str) -> str:
+    """A message of the Python API in words that suit a form.
+
+    Examples
+    --------
+    >>> in_the_form("The first axis was taken as Z; give axes='TYX' for time.")
+    'The first axis was taken as Z; type TYX for time.'
+    """
+    message = re.sub(r"give axes='(\w+)'", r"type \1", message)
+    message = message.replace("give axes= for", "type").replace("axes=", "the axes")
+    return message.replace("channels=", "the channels")
+
+
+def describe_pixel_size(sizes: Sequence[float | None], axes: str) -> str:
+    """The pixel size in words.
+
+    Examples
+    --------
+    >>> describe_pixel_size((2.0, 0.325, 0.325), "ZYX")
+    'Z 2 × Y 0.325 × X 0.325 µm'
+    >>> describe_pixel_size((None, None), "YX")
+    'unknown'
+    """
+    if all(size is None for size in sizes):
+        return "unknown"
+    letters = [axis for axis in axes if axis in "ZYX"]
+    parts = [
+        f"{axis} {'?' if size is None else format(size, '.4g')}"
+        for axis, size in zip(letters, sizes, strict=True)
+    ]
+    return " × ".join(parts) + " µm"
+
+
+def add_labels(
+    viewer: Viewer,
+    labels: Any,
+    name: str,
+    placement: dict[str, Any],
+    record: dict[str, Any],
+    card: ModelCard,
+) -> Layer:
+    """Show labels as a layer that carries its run record.
+
+    Classes get the colours of the model's card, and their names in the status bar.
+    """
+    look: dict[str, Any] = {}
+    if card.task == "semantic":
+        from napari.utils.colormaps import DirectLabelColormap
+
+        colours: dict[int | None, Any] = {c.value: c.colour for c in card.classes}
+        look["colormap"] = DirectLabelColormap(
+            color_dict={**colours, 0: "transparent", None: "transparent"}
+        )
+        look["features"] = {
+            "index": [c.value for c in card.classes],
+            "class": [c.name for c in card.classes],
+        }
+    metadata = {RECORD_KEY: record}
+    return viewer.add_labels(labels, name=name, metadata=metadata, **placement, **look)
+
+
+def add_values(
+    viewer: Viewer,
+    values: Any,
+    axes: str,
+    name: str,
+    placement: dict[str, Any],
+    record: dict[str, Any],
+) -> list[Layer]:
+    """Show predicted values, an image layer for each channel.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where.
+    values : array
+        With an axis C among ``axes``.
+    axes : str
+        Of ``values``.
+    name : str
+        Of the layer; several get numbers.
+    placement : dict
+        From `LayerImage.placement`.
+    record : dict
+        The run record.
+    """
+    axis = axes.index("C")
+    count = values.shape[axis]
+    layers = []
+    for channel in range(count):
+        index = tuple(channel if i == axis else slice(None) for i in range(values.ndim))
+        layers.append(
+            viewer.add_image(
+                values[index],
+                name=name if count == 1 else f"{name} {channel}",
+                metadata={RECORD_KEY: record},
+                **placement,
+            )
+        )
+    return layers
+
+
+def view_of(viewer: Viewer, layer: Image, axes: str) -> View:
+    """The part of a layer that is in view, at the viewer's time point and plane."""
+    displayed = [axes[i] for i in _displayed(viewer, layer)]
+    point = layer.world_to_data(viewer.dims.point)
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    place: dict[str, int] = {}
+    parts = {axis: slice(0, int(shape[axes.index(axis)])) for axis in "YX"}
+    for i, axis in enumerate(axes[: layer.ndim]):
+        place[axis] = int(np.clip(round(float(point[i])), 0, shape[i] - 1))
+        if axis in "YX" and sorted(displayed) == ["X", "Y"]:
+            finer = layer.downsample_factors[layer.data_level][i] if layer.multiscale else 1
+            low, high = (int(corner * finer) for corner in layer.corner_pixels[:, i])
+            if high > low:
+                parts[axis] = slice(max(low, 0), min(high + 1, int(shape[i])))
+    return View.around(parts["Y"], parts["X"], place.get("T", 0), place.get("Z", 0))
+
+
+def _displayed(viewer: Viewer, layer: Image) -> list[int]:
+    offset = viewer.dims.ndim - layer.ndim  # layers are aligned at the last axes
+    return [axis - offset for axis in viewer.dims.displayed if axis >= offset]
