@@ -3,8 +3,9 @@
     python scripts/train_nuclei.py DATA --minutes 62 --output nuclei.safetensors
 
 DATA is a folder with ``images/``, ``labels/`` and ``index.csv`` (file, kind, height, group).
-The images named in ``scripts/nuclei_validation.txt`` are never trained on and never looked
-at before the end; the best weights are picked on a further share of the training images.
+The images named in ``scripts/nuclei_validation.txt`` are never trained on and scored
+only at the end; the best weights and the decoding are picked on further images, which are not
+trained on either.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import numpy as np
 import tifffile
 
 import napari_unet as nu
-from napari_unet.card import ScoreRecord
+from napari_unet.calibration import calibrate
+from napari_unet.card import Decoding, ScoreRecord
+from napari_unet.completion import make_thumbnail
 from napari_unet.model import Model
 from napari_unet.validation import score
 
@@ -60,34 +63,13 @@ def example(data: Path, name: str) -> nu.Example:
     return nu.Example(image, labels.astype(np.int32), axes="YX")
 
 
-def main() -> None:
-    """Split, train, score, save."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--output", type=Path, default=Path("nuclei.safetensors"))
-    parser.add_argument("--minutes", type=float)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--patch", type=int, default=192)
-    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
-    parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--split-only", action="store_true", help="write the list and stop")
-    arguments = parser.parse_args()
-    rows = fluorescence(arguments.data)
-    if arguments.split_only:
-        VALIDATION_LIST.write_text("\n".join(split_validation(rows)) + "\n")
-        return
-    held_out = VALIDATION_LIST.read_text().split()
-    groups = {row["group"] for row in rows if row["file"] in held_out}
-    rest = [row["file"] for row in rows if row["group"] not in groups]
-    order = np.random.default_rng(7).permutation(len(rest))
-    selection = [rest[i] for i in order[:SELECTION_IMAGES]]
-    training = [rest[i] for i in order[SELECTION_IMAGES:]]
-    print(f"{len(training)} to train on, {len(selection)} to select, {len(held_out)} held out")
+def train(
+    examples: list[nu.Example], validation: list[nu.Example], arguments: argparse.Namespace
+) -> Model:
+    """Train, telling each validation."""
     job = nu.iter_train(
-        [example(arguments.data, name) for name in training],
-        validation=[example(arguments.data, name) for name in selection],
+        examples,
+        validation=validation,
         checkpoint=arguments.checkpoint,
         task="instance",
         name="nuclei",
@@ -101,13 +83,13 @@ def main() -> None:
         device=arguments.device,
         seed=0,
     )
-    start, losses = time.perf_counter(), []
+    losses: list[float] = []
     while True:
         try:
             step = next(job)
         except StopIteration as end:
             model: Model = end.value
-            break
+            return model
         losses.append(step.loss)
         if step.metric is not None:
             print(
@@ -116,6 +98,52 @@ def main() -> None:
                 flush=True,
             )
             losses = []
+
+
+def plain(card: nu.ModelCard) -> nu.ModelCard:
+    """The card with the default decoding, from which a calibration starts."""
+    return card.model_copy(update={"decoding": Decoding()})
+
+
+def main() -> None:
+    """Split, train, score, save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--output", type=Path, default=Path("nuclei.safetensors"))
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--patch", type=int, default=192)
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--model", type=Path, help="calibrate and score this model again instead of training"
+    )
+    parser.add_argument("--split-only", action="store_true", help="write the list and stop")
+    arguments = parser.parse_args()
+    rows = fluorescence(arguments.data)
+    if arguments.split_only:
+        VALIDATION_LIST.write_text("\n".join(split_validation(rows)) + "\n")
+        return
+    held_out = VALIDATION_LIST.read_text().split()
+    groups = {row["group"] for row in rows if row["file"] in held_out}
+    rest = [row["file"] for row in rows if row["group"] not in groups]
+    order = np.random.default_rng(7).permutation(len(rest))
+    selection = [rest[i] for i in order[:SELECTION_IMAGES]]
+    training = [rest[i] for i in order[SELECTION_IMAGES:]]
+    print(f"{len(training)} to train on, {len(selection)} to select, {len(held_out)} held out")
+    start = time.perf_counter()
+    held_back = [example(arguments.data, name) for name in selection]
+    if arguments.model is None:
+        taught = [example(arguments.data, name) for name in training]
+        model = train(taught, held_back, arguments)
+    else:
+        model = Model.load(arguments.model)
+        decoding = calibrate(Model(plain(model.card), model.network), held_back)
+        model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
+        picture = make_thumbnail(model, held_back[0])
+        model = Model(model.card.model_copy(update={"thumbnail": picture}), model.network)
     print(model.card.decoding)
     scores = score(model, [example(arguments.data, name) for name in held_out])
     values = {

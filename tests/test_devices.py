@@ -89,10 +89,6 @@ def test_devices_can_be_named_without_touching_them(monkeypatch: pytest.MonkeyPa
         resolve_device("cuda")
 
 
-def test_waiting_for_the_cpu_is_nothing() -> None:
-    synchronize(CPU)
-
-
 # Prepared networks
 
 

@@ -948,7 +948,12 @@ def test_a_record_that_cannot_be_written_stops_the_image_too(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("output", "record"),
-    [("a.tif", "a.json"), ("a.ome.tif", "a.json"), ("a.b.png", "a.b.json"), ("a.zarr", "a.json")],
+    [
+        ("a.tif", "a.json"),
+        ("a.ome.tif", "a.ome.json"),
+        ("a.b.png", "a.b.json"),
+        ("a.zarr", "a.json"),
+    ],
 )
 def test_record_paths(output: str, record: str) -> None:
     assert record_path(Path("out") / output) == Path("out") / record
@@ -956,7 +961,7 @@ def test_record_paths(output: str, record: str) -> None:
 
 def test_the_record_lies_beside_the_labels(tmp_path: Path) -> None:
     write_labels(tmp_path / "a.ome.tif", np.ones((2, 2), int), axes="YX", record={"model": "m"})
-    assert names_in(tmp_path) == ["a.json", "a.ome.tif"]
+    assert names_in(tmp_path) == ["a.ome.json", "a.ome.tif"]
     assert json.loads((tmp_path / "a.json").read_text()) == {"model": "m"}
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from napari_unet.errors import InputError
+
+T = TypeVar("T")
 
 AXES = "TCZYX"
 SPATIAL = "ZYX"
@@ -136,3 +139,13 @@ def score_axes(axes: str) -> str:
     kept = label_axes(axes)
     first = min(kept.index(letter) for letter in spatial_axes(kept))
     return kept[:first] + "C" + kept[first:]
+
+
+def in_order(values: Sequence[T], axes: str) -> tuple[T, ...]:
+    """Values of the spatial axes in the order of ``axes`` from the canonical order ZYX.
+
+    >>> in_order((0.5, 0.1, 0.2), "XYZ")
+    (0.2, 0.1, 0.5)
+    """
+    table = dict(zip(spatial_axes(axes), values, strict=True))
+    return tuple(table[axis] for axis in axes if axis in table)

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_unet.axes import SPATIAL, spatial_axes
+from napari_unet.axes import SPATIAL, in_order
 from napari_unet.errors import InputError, ModelError, UNetError
 from napari_unet.examples import Example
 from napari_unet.folders import check_writable, find_images, plain_stem
-from napari_unet.image import PixelSize
 from napari_unet.io import ImageFile, read_image, write_image, write_labels
 from napari_unet.model import Model
 from napari_unet.prediction import Prediction, iter_predict, refuse_client
@@ -150,6 +149,9 @@ def iter_segment_files(
                 yield Progress(done, total, f"{source.name}: {step.message}")
         except StopIteration as end:
             record = end.value
+            # one race between number formats for all files, not one a file
+            decided = {name: record["settings"][name] for name in ("device", "precision")}
+            wanted = wanted.model_copy(update=decided)
         except UNetError as problem:
             error = str(problem)
         finally:
@@ -161,16 +163,6 @@ def iter_segment_files(
         said = f"{source.name}: {error or 'done'}"
         yield FileDone((number + 1) * PARTS, total, said, result=result)
     return results
-
-
-def in_order(pixel_size: PixelSize, axes: str) -> PixelSize:
-    """Pixel sizes in the order of ``axes`` from the canonical order ZYX.
-
-    >>> in_order((0.5, 0.1, 0.2), "XYZ")
-    (0.2, 0.1, 0.5)
-    """
-    table = dict(zip(spatial_axes(axes), pixel_size, strict=True))
-    return tuple(table[axis] for axis in axes if axis in table)
 
 
 def spatial_in_order(axes: str) -> str:

@@ -26,13 +26,13 @@ def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
         card = card.model_copy(update={"decoding": calibrate(model, setup.validation, **run)})
     if card.task != "regression" and setup.validation:
         model = Model(card, model.network)
-        picture = _thumbnail(model, setup.validation[0], run)
+        picture = make_thumbnail(model, setup.validation[0], **run)
         card = card.model_copy(update={"thumbnail": picture})
     return Model(card, model.network)
 
 
-def _thumbnail(model: Model, example: Example, run: dict[str, Any]) -> str:
-    """The first held-out example as the model sees it: of a stack, its middle plane."""
+def make_thumbnail(model: Model, example: Example, **run: Any) -> str:
+    """An example as the model sees it, of a stack its middle plane: a small PNG in base64."""
     architecture = model.card.architecture
     source = open_image(
         example.image,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,11 +65,22 @@ class PreparedNetwork:
         """Logits (C_out, *spatial) in float32, on the device, of a block (C_in, *spatial)."""
         config = self.network.config
         # an own scope for each tile: around a yield the mode would leak into the caller
-        with torch.inference_mode():
+        with torch.inference_mode(), _exact_convolutions():
             x = torch.from_numpy(np.ascontiguousarray(block, np.float32))[None]
             x = x.to(self.device, DTYPES[self.precision], memory_format=_format(config.ndim))
             logits: Tensor = self.network(x)
             return logits[0].float()
+
+
+def _exact_convolutions() -> AbstractContextManager[None]:
+    """Keep cuDNN from rounding float32 convolutions to TF32, which has ten bits of mantissa."""
+    cudnn = torch.backends.cudnn
+    return cudnn.flags(
+        enabled=cudnn.enabled,
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic,
+        allow_tf32=False,
+    )
 
 
 def prepare_network(

@@ -95,9 +95,8 @@ def normalize(block: NDArray[Any], limits: Limits) -> NDArray[np.float32]:
     out = np.empty(block.shape, np.float32)
     for channel, (low, high) in enumerate(limits):
         if high > low:
-            scale = np.float32(1.0 / (high - low))
-            np.subtract(block[channel], np.float64(low), out=out[channel], casting="unsafe")
-            out[channel] *= scale
+            wide = block[channel].astype(np.float64) - low  # float32 cannot hold all limits
+            out[channel] = wide / (high - low)
         else:
             out[channel] = 0
     return out

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shutil
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +34,8 @@ class OutputArray:
         Number of score channels; None for labels.
     dtype : dtype
         Of the result.
+    planewise : bool
+        Whether planes are written one by one: then a chunk holds one.
     output : path or URL, optional
         Where a zarr array is written; None keeps the result in memory. A local array is
         written under a temporary name and renamed when it is complete; a remote one is
@@ -44,7 +48,13 @@ class OutputArray:
     """
 
     def __init__(
-        self, source: ImageSource, channels: int | None, dtype: Any, output: str | Path | None
+        self,
+        source: ImageSource,
+        channels: int | None,
+        dtype: Any,
+        output: str | Path | None,
+        *,
+        planewise: bool = False,
     ) -> None:
         self.axes = label_axes(source.axes) if channels is None else score_axes(source.axes)
         shape = source.label_shape() if channels is None else source.score_shape(channels)
@@ -56,16 +66,19 @@ class OutputArray:
         if output is None:
             self.array = np.zeros(shape, dtype)
         else:
-            self.array = self._create(shape, np.dtype(dtype), output)
+            chunk = CHUNK | {"Z": 1} if planewise else CHUNK
+            self.array = self._create(shape, np.dtype(dtype), output, chunk)
 
     def write(self, time: int, region: Region, block: NDArray[Any]) -> None:
         """Put a block ([C,] *spatial, canonical order) at a time point and region."""
-        self.array[self._index(time, region)] = self._arrange(block)
+        with self._named_faults():
+            self.array[self._index(time, region)] = self._arrange(block)
 
     def add(self, time: int, region: Region, block: NDArray[Any]) -> None:
         """Add a block to what is there."""
         index = self._index(time, region)
-        self.array[index] = self.array[index] + self._arrange(block)
+        with self._named_faults():
+            self.array[index] = self.array[index] + self._arrange(block)
 
     def finish(self, record: dict[str, Any]) -> Any:
         """Complete the array and return it; the record goes into a zarr array's attributes."""
@@ -93,6 +106,18 @@ class OutputArray:
             filesystem.rm(path, recursive=True)
             self._remote = None
 
+    @contextlib.contextmanager
+    def _named_faults(self) -> Iterator[None]:
+        """A disk that is full, or gone, in one sentence."""
+        try:
+            yield
+        except OSError as error:
+            name = self._target or self._remote
+            raise FileError(
+                f"The output {name} cannot be written ({error.strerror or error}); "
+                "make room, or choose another folder."
+            ) from error
+
     def _index(self, time: int, region: Region) -> tuple[Any, ...]:
         place: dict[str, Any] = dict(
             zip([a for a in self._canonical if a != "C"], region, strict=True)
@@ -105,17 +130,25 @@ class OutputArray:
         order = [self._canonical.index(axis) for axis in self.axes if axis != "T"]
         return block.transpose(order)
 
-    def _create(self, shape: tuple[int, ...], dtype: np.dtype[Any], output: str | Path) -> Any:
+    def _create(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        output: str | Path,
+        chunk: dict[str, int],
+    ) -> Any:
         import zarr
 
-        chunks = tuple(min(n, CHUNK[axis]) for n, axis in zip(shape, self.axes, strict=True))
+        chunks = tuple(min(n, chunk[axis]) for n, axis in zip(shape, self.axes, strict=True))
         store: str | Path = output
         local = _local_path(output)
         if local is not None:
             self._target = local
             if self._target.exists():
                 raise FileError(f"The output {output} exists; give another name or remove it.")
-            self._partial = self._target.with_name(f".{self._target.name}.{os.getpid()}.partial")
+            self._partial = self._target.with_name(
+                f".{self._target.name}.{uuid.uuid4().hex}.partial"
+            )
             store = self._partial
         try:
             if self._partial is not None:

@@ -138,9 +138,15 @@ def iter_predict(
         image, loaded, wanted, axes=axes, channels=channels, pixel_size=pixel_size
     )
     record = RunRecord.start("predict", plan, loaded)
-    scores = OutputArray(plan.source, plan.card.architecture.out_channels, np.float32, output)
+    scores = OutputArray(
+        plan.source,
+        plan.card.architecture.out_channels,
+        np.float32,
+        output,
+        planewise=plan.planewise,
+    )
     try:
-        for block in run_plan(plan):
+        for block in run_plan(plan, record.fallbacks):
             put = scores.add if plan.blended else scores.write
             put(block.time, block.region, block.scores)
             yield Progress(block.done, block.total, "predicting")

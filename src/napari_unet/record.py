@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from napari_unet.axes import in_order
 
 if TYPE_CHECKING:
     from napari_unet.model import Model
@@ -38,10 +40,13 @@ class RunRecord:
     ----------
     content : dict
         JSON-ready.
+    fallbacks : list of str
+        What the run had to do otherwise than its settings say, for want of memory.
     """
 
     content: dict[str, Any]
     clock: float
+    fallbacks: list[str] = field(default_factory=list)
 
     @classmethod
     def start(cls, operation: str, plan: PredictionPlan, model: Model) -> RunRecord:
@@ -57,7 +62,7 @@ class RunRecord:
             "axes_doubt": source.doubt,
             "channels": list(source.channels),
             "shape": [int(n) for n in source.arrays[0].shape],
-            "pixel_size": list(source.pixel_size),
+            "pixel_size": list(in_order(source.pixel_size, source.axes)),
             "pixel_size_unit": "micrometer",
             "zoom": list(plan.zoom),
             "intensity_limits": plan.limits.as_list(),
@@ -72,4 +77,4 @@ class RunRecord:
     def finish(self, **more: Any) -> dict[str, Any]:
         """The complete record, with the seconds that the run took."""
         seconds = round(time.perf_counter() - self.clock, 3)
-        return {**self.content, **more, "seconds": seconds}
+        return {**self.content, "fallbacks": self.fallbacks, **more, "seconds": seconds}

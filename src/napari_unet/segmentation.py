@@ -26,6 +26,8 @@ from napari_unet.record import RunRecord
 from napari_unet.settings import SegmentSettings, fill_decoding, resolve
 from napari_unet.tile_prediction import run_plan
 
+DECODING_FIELDS = {*Decoding.model_fields, "volume_mode", "link_iou"}
+
 logger = logging.getLogger(__name__)
 
 
@@ -163,18 +165,18 @@ def iter_segmentation(
         image, loaded, wanted, axes=axes, channels=channels, pixel_size=pixel_size
     )
     record = RunRecord.start("segment", plan, loaded)
-    labels = OutputArray(plan.source, None, label_dtype(card), output)
-    summary = _Summary(card)
+    labels = OutputArray(plan.source, None, label_dtype(card), output, planewise=plan.planewise)
+    summary = _Summary(card, constant=plan.constant)
     try:
         if card.task == "semantic" and not plan.blended:
             values = _class_values(card)
-            for block in run_plan(plan):
+            for block in run_plan(plan, record.fallbacks):
                 summary.see(block.scores)
                 labels.write(block.time, block.region, values[block.scores.argmax(0)])
                 yield Progress(block.done, block.total, "segmenting")
         else:
             writer = _FrameWriter(labels, plan.source, card, plan.settings, summary)
-            for done, time, plane, scores in _frames(plan, card):
+            for done, time, plane, scores in _frames(plan, card, record.fallbacks):
                 if scores is not None:
                     writer.write(time, plane, scores)
                 yield Progress(done, plan.total, "segmenting")
@@ -191,7 +193,9 @@ def iter_segmentation(
 def decode(
     prediction: Prediction, *, settings: SegmentSettings | None = None, **overrides: Any
 ) -> NDArray[Any]:
-    """Labels from scores, without the network: the same as `segment` would give.
+    """Labels from scores, without the network: what `segment` gives with the same settings.
+
+    Decoding settings that are not given are those of the prediction's record.
 
     Parameters
     ----------
@@ -208,7 +212,10 @@ def decode(
     """
     card = prediction.card
     _refuse_regression(card)
-    wanted = fill_decoding(resolve(SegmentSettings, settings, overrides), card.decoding)
+    given = resolve(SegmentSettings, settings, overrides)
+    recorded = prediction.record.get("settings", {})
+    kept = {n: recorded[n] for n in DECODING_FIELDS & set(recorded) - given.model_fields_set}
+    wanted = fill_decoding(resolve(SegmentSettings, given, kept), card.decoding)
     channels = tuple(range(card.architecture.out_channels))
     source = open_image(
         prediction.scores,
@@ -245,8 +252,9 @@ def label_dtype(card: ModelCard) -> np.dtype[Any]:
 class _Summary:
     """What a result holds, gathered while it is made."""
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, *, constant: bool = False) -> None:
         self.card = card
+        self.constant = constant
         self.objects: int | None = None
         self.low = [np.inf] * card.architecture.out_channels
         self.high = [-np.inf] * card.architecture.out_channels
@@ -263,9 +271,13 @@ class _Summary:
             low, high = ranges[0]
             out["objects"] = self.objects or 0
             out["empty"] = not self.objects
+            count = f"{self.objects} object" + ("" if self.objects == 1 else "s")
             out["message"] = (
-                f"{self.objects} objects"
+                count
                 if self.objects
+                else "No objects were found: the image is constant, so there is nothing to see; "
+                "check the channel and the normalisation."
+                if self.constant
                 else "No objects were found: the foreground probability lies between "
                 f"{low:.3g} and {high:.3g}; lower threshold, or check the channel, the axes "
                 "and the object diameter."
@@ -320,14 +332,14 @@ class _FrameWriter:
 
 
 def _frames(
-    plan: PredictionPlan, card: ModelCard
+    plan: PredictionPlan, card: ModelCard, fallbacks: list[str]
 ) -> Generator[tuple[int, int, int | None, NDArray[np.float32] | None], None, None]:
     """Complete frames as (tiles done, time, plane, scores); scores None while incomplete."""
     shape = plan.source.spatial_shape
     shape = (1, *shape[1:]) if plan.planewise else shape
     channels = card.architecture.out_channels
     scores = np.zeros((channels, *shape), np.float32)
-    for block in run_plan(plan):
+    for block in run_plan(plan, fallbacks):
         plane = block.region[0].start if plan.planewise else None
         region = block.region if plane is None else (slice(0, 1), *block.region[1:])
         place = (slice(None), *region)

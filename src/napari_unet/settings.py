@@ -25,7 +25,7 @@ def _known_device(name: str) -> str:
     return name
 
 
-Size = Annotated[int, Field(ge=1, le=65536)]
+Size = Annotated[int, Field(ge=1, lt=2**31)]
 Stride = Annotated[int, Field(ge=1, le=8)]
 Device = Annotated[str, AfterValidator(_known_device)]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -138,7 +138,7 @@ class TrainConfig(_Settings):
     validation_every: int | None = Field(
         None,
         ge=1,
-        description="Steps between validations; empty: about twenty in the run, ten steps apart at least.",
+        description="Steps between validations; empty: about twenty, ten steps apart.",
     )
     normalization: Normalization = Field(
         default_factory=Normalization, description="How intensities are normalised."

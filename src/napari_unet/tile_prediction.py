@@ -49,12 +49,15 @@ class Block:
     last_of_frame: bool
 
 
-def run_plan(plan: PredictionPlan) -> Generator[Block, None, None]:
+def run_plan(
+    plan: PredictionPlan, fallbacks: list[str] | None = None
+) -> Generator[Block, None, None]:
     """Run a plan: one `Block` a tile. Closing the generator cancels it.
 
     When memory runs out the tile is halved, at last on the CPU, and the run goes on from
-    the tile that it had reached.
+    the tile that it had reached. What was done is added to ``fallbacks``, in words.
     """
+    fallbacks = [] if fallbacks is None else fallbacks
     source, tiles = plan.source, plan.tiles
     prepared = plan.prepared
     planes: Sequence[int | None] = range(source.size("Z")) if plan.planewise else (None,)
@@ -68,13 +71,15 @@ def run_plan(plan: PredictionPlan) -> Generator[Block, None, None]:
                 try:
                     piece = _predict_tile(plan, prepared, tile, time, plane, limits)
                 except (RuntimeError, MemoryError) as error:
-                    if not _out_of_memory(error):
+                    if not out_of_memory(error):
                         raise
                     halves = split_blended(plan, tile) if plan.blended else tiles.split(tile)
                     if len(halves) > 1:
                         waiting = [*halves, *waiting]
+                        _note(fallbacks, "out of memory: tiles were halved")
                     elif prepared.device.type != "cpu":
                         prepared = on_cpu(prepared)
+                        _note(fallbacks, "out of memory: went on with float32 on the CPU")
                         waiting.insert(0, tile)
                     else:
                         raise InputError(
@@ -87,7 +92,13 @@ def run_plan(plan: PredictionPlan) -> Generator[Block, None, None]:
                 yield Block(time, *piece, done, plan.total, last)
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def _note(fallbacks: list[str], text: str) -> None:
+    if text not in fallbacks:
+        fallbacks.append(text)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()

@@ -24,6 +24,7 @@ from napari_unet.losses import task_loss
 from napari_unet.model import Model
 from napari_unet.progress import drain
 from napari_unet.settings import TrainConfig, resolve
+from napari_unet.tile_prediction import out_of_memory
 from napari_unet.training_setup import TrainingSetup, set_up
 from napari_unet.unet import UNet
 from napari_unet.validation import validate
@@ -131,7 +132,7 @@ def iter_train(
     if wanted.minutes is None and wanted.steps is None:
         wanted = wanted.model_copy(update={"minutes": DEFAULT_MINUTES})
     setup = set_up(
-        examples,
+        examples if isinstance(examples, Example) else list(examples),
         base=None if base is None else Model.load(base),
         config=wanted,
         validation=validation,
@@ -200,20 +201,24 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        image, target, known = self._batch()
-        with torch.autocast(
-            self.device.type, DTYPES[self.precision], enabled=self.precision != "float32"
-        ):
-            logits = self.network(image)
-        loss = self.loss(logits, target, known)
-        value = float(loss.detach())
+        try:
+            loss = self._forward()
+            value = float(loss.detach())
+            self.optimizer.zero_grad(set_to_none=True)
+            if math.isfinite(value):
+                loss.backward()  # type: ignore[no-untyped-call]
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"There is not enough memory for batch_size {self.setup.config.batch_size} with "
+                f"patch {self.setup.patch}; lower one of them."
+            ) from None
         if not math.isfinite(value):
             raise TrainingError(
                 f"The loss became {value} at step {self.step + 1}; lower the learning rate "
                 f"(now {self.setup.config.learning_rate:g}), or use precision 'float32'."
             )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.step += 1
@@ -238,6 +243,15 @@ class _Run:
         network.load_state_dict(weights, assign=True)
         card = self.setup.make_card(self.step, self.seconds)
         return Model(card, network.eval())
+
+    def _forward(self) -> Tensor:
+        """The loss of a new batch."""
+        image, target, known = self._batch()
+        with torch.autocast(
+            self.device.type, DTYPES[self.precision], enabled=self.precision != "float32"
+        ):
+            logits = self.network(image)
+        return self.loss(logits, target, known)
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         setup = self.setup

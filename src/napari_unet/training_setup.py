@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from napari_unet import instances
 from napari_unet.card import ClassInfo, ModelCard, TrainingRecord, UNetConfig
-from napari_unet.errors import TrainingError
+from napari_unet.errors import SettingsError, TrainingError
 from napari_unet.examples import (
     Example,
     Frame,
@@ -29,7 +30,7 @@ from napari_unet.examples import (
 from napari_unet.image import ImageSource
 from napari_unet.model import Model
 from napari_unet.record import versions
-from napari_unet.settings import TrainConfig
+from napari_unet.settings import TrainConfig, describe
 from napari_unet.tiling import per_axis
 from napari_unet.unet import UNet
 
@@ -123,6 +124,9 @@ def set_up(
     UNetError
         If something does not fit; the message says what.
     """
+    for each in (examples, validation or ()):
+        if isinstance(each, Example) or not all(isinstance(e, Example) for e in each):
+            raise TrainingError("examples must be a list of napari_unet.Example(image, labels).")
     if not examples:
         raise TrainingError("There are no examples; give at least one image with labels.")
     if config.patch is not None and config.ndim != "auto" and len(config.patch) != config.ndim:
@@ -244,17 +248,20 @@ def _make_network(
     features = config.features
     if ndim == 3 and "features" not in config.model_fields_set:
         features = (16, 32, 64)  # what a laptop trains in minutes
-    architecture = UNetConfig.model_validate(
-        {
-            "ndim": ndim,
-            "in_channels": channels,
-            "out_channels": goal.channels,
-            "features": features,
-            "strides": config.strides,
-            "norm": config.norm,
-            "upsampling": config.upsampling,
-        }
-    )
+    try:
+        architecture = UNetConfig.model_validate(
+            {
+                "ndim": ndim,
+                "in_channels": channels,
+                "out_channels": goal.channels,
+                "features": features,
+                "strides": config.strides,
+                "norm": config.norm,
+                "upsampling": config.upsampling,
+            }
+        )
+    except ValidationError as error:
+        raise SettingsError(describe(error)) from None
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(config.seed)
         return UNet(architecture)

@@ -18,16 +18,14 @@ from napari_unet.io.atomic import atomic_path
 
 
 def record_path(output: str | os.PathLike[str]) -> Path:
-    """Path of the run record of an output: the same name, ending in ``.json``.
+    """Path of the run record of an output: the same name, its last ending ``.json``.
 
     Examples
     --------
     >>> record_path("out/cells_labels.ome.tif").as_posix()
-    'out/cells_labels.json'
+    'out/cells_labels.ome.json'
     """
-    output = Path(output)
-    stem = output.stem.removesuffix(".ome").removesuffix(".OME") or output.stem
-    return output.with_name(f"{stem}.json")
+    return Path(output).with_suffix(".json")
 
 
 def write_record(path: str | os.PathLike[str], record: Mapping[str, Any]) -> Path:
