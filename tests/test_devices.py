@@ -16,7 +16,6 @@ from napari_unet.devices import (
     on_cpu,
     prepare_network,
     resolve_device,
-    synchronize,
     training_precision,
 )
 from napari_unet.errors import SettingsError
