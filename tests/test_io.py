@@ -962,7 +962,7 @@ def test_record_paths(output: str, record: str) -> None:
 def test_the_record_lies_beside_the_labels(tmp_path: Path) -> None:
     write_labels(tmp_path / "a.ome.tif", np.ones((2, 2), int), axes="YX", record={"model": "m"})
     assert names_in(tmp_path) == ["a.ome.json", "a.ome.tif"]
-    assert json.loads((tmp_path / "a.json").read_text()) == {"model": "m"}
+    assert json.loads((tmp_path / "a.ome.json").read_text()) == {"model": "m"}
 
 
 def test_importing_io_is_light() -> None:

@@ -32,7 +32,7 @@ def refusal(kind: Any, settings: Any = None, **overrides: Any) -> str:
 SEGMENT_FAULTS = [
     ("tile", 0),
     ("tile", -5),
-    ("tile", 70_000),
+    ("tile", 2**31),
     ("tile", (64, 0)),
     ("tile", 64.5),
     ("tile", "large"),
@@ -86,7 +86,7 @@ TRAIN_FAULTS = [
     ("loss", "dice"),
     ("seed", -1),
     ("seed", 2**31),
-    ("classes", [{"value": 70_000, "name": "a"}]),
+    ("classes", [{"value": 2**31, "name": "a"}]),
 ]
 
 
