@@ -71,7 +71,9 @@ def segment(
 ) -> Any:
     """Segment an image of any size.
 
-    The parameters are those of `napari_unet.predict`. An empty result is said to be empty
+    The parameters are those of `napari_unet.predict`. With ``output``, classes are written tile
+    by tile; objects are decoded in memory, a plane (2D model) or a time point (3D model) at a
+    time. An empty result is said to be empty
     through the logger ``napari_unet.segmentation``, at level WARNING.
 
     Returns

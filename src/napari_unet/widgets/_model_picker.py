@@ -84,9 +84,10 @@ def describe(card: ModelCard) -> str:
     lines = [html.escape(card.description)] if card.description else []
     lines.append(f"<small>{html.escape(kind)}</small>")
     for score in card.scores[:1]:
-        values = ", ".join(f"{name} {value:.2f}" for name, value in list(score.values.items())[:3])
-        where = f"{score.data}, {score.images} images"
-        lines.append(f"<small>{html.escape(values)} ({html.escape(where)})</small>")
+        name, value = next(iter(score.values.items()), ("images", score.images))
+        source = score.data.split(",", 1)[0]
+        text = f"{name}: {value:.2f} ({score.images} images, {source})"
+        lines.append(f"<small>{html.escape(text)}</small>")
     text = "<br>".join(lines)
     if card.thumbnail is None:
         return text
