@@ -190,3 +190,8 @@ def test_pixels_that_are_no_numbers_are_refused(value: float, word: str) -> None
         check_finite(image)
     with pytest.raises(InputError, match=word):
         find_limits(open_image(image), Normalization())
+
+
+def test_values_beyond_float32_are_normalised() -> None:
+    block = np.array([[[0.0, 5e299, 1e300]]])
+    np.testing.assert_allclose(normalize(block, ((0.0, 1e300),)), [[[0, 0.5, 1]]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,3 +139,25 @@ def test_blocks_land_in_their_place(axes: str, channels: int | None) -> None:
     )
     np.testing.assert_array_equal(result, 2 * (block if channels else block[None]))
     assert np.count_nonzero(output.array) == block.size
+
+
+def test_planes_that_come_one_by_one_have_chunks_of_their_own(tmp_path: Path) -> None:
+    source = open_image(np.zeros((8, 20, 20), np.uint8), axes="ZYX")
+    array = OutputArray(source, None, np.int32, tmp_path / "a.zarr", planewise=True)
+    assert array.array.chunks == (1, 20, 20)
+    array.discard()
+
+
+def test_a_full_disk_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_image(np.zeros((20, 20), np.uint8), axes="YX")
+    array = OutputArray(source, None, np.int32, tmp_path / "a.zarr")
+
+    class Full:
+        def __setitem__(self, *_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(array, "array", Full())
+    with pytest.raises(FileError, match="No space left on device"):
+        array.write(0, (slice(0, 20), slice(0, 20)), np.ones((20, 20), np.int32))
+    array.discard()
+    assert not list(tmp_path.iterdir())

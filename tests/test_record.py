@@ -8,6 +8,7 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,3 +63,15 @@ def test_the_record_of_a_prediction_makes_it_again() -> None:
     assert settings.device == "cpu"
     again = nu.predict(image, GOLDEN, axes=record["axes"], settings=settings)
     np.testing.assert_array_equal(again.scores, first.scores)
+
+
+def test_pixel_sizes_are_recorded_as_they_are_given(make_model: Any) -> None:
+    """The record's axes and pixel size, given again, give the same zoom."""
+    model = make_model(pixel_size=(0.5, 0.5))
+    image = np.random.default_rng(0).random((24, 30))
+    first = nu.predict(image, model, axes="XY", pixel_size=(1, 0.25), device="cpu").record
+    assert first["pixel_size"] == [1, 0.25]
+    again = nu.predict(
+        image, model, axes=first["axes"], pixel_size=first["pixel_size"], device="cpu"
+    ).record
+    assert again["zoom"] == first["zoom"] == [0.5, 2]

@@ -309,3 +309,14 @@ def test_faulty_settings_are_named(make_model: MakeModel, field: str, value: flo
         segment(NOISE[0, 0], make_model(), **{field: value}, **FIXED)
     with pytest.raises(SettingsError, match=field):
         decode(predict(NOISE[0, 0], make_model(), **FIXED), **{field: value})
+
+
+def test_decode_keeps_the_settings_of_its_prediction(make_model: MakeModel) -> None:
+    how = {"threshold": 0.7, "min_size": 30}
+    image = NOISE[0, 0]
+    prediction = predict(image, make_model(), **how, **FIXED)
+    labels = segment(image, make_model(), **how, **FIXED)
+    np.testing.assert_array_equal(decode(prediction), labels)
+    other = segment(image, make_model(), **(how | {"min_size": 0}), **FIXED)
+    np.testing.assert_array_equal(decode(prediction, min_size=0), other)
+    assert other.max() > labels.max()

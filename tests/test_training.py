@@ -596,3 +596,38 @@ def test_a_loss_that_is_no_number_ends_in_words() -> None:
     job = iter_train([bright], task="regression", loss="mse", **plain, **TINY)
     with pytest.raises(TrainingError, match=r"loss became (nan|inf) at step \d.*learning rate"):
         finish(job)
+
+
+# ------------------------------------------------------------------------- faults of settings
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"features": (4, 8, 16), "strides": ((2, 2),)},
+        {"features": (4, 8), "strides": ((2, 2, 2),)},
+    ],
+    ids=["too few strides", "strides of a volume"],
+)
+def test_an_impossible_architecture_is_told_in_words(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="stride"):
+        train([corner()], **(TINY | wrong))
+
+
+@pytest.mark.parametrize("wrong", [corner(), [(1, 2)]], ids=["one example", "pairs"])
+def test_examples_that_are_none(wrong: Any) -> None:
+    with pytest.raises(TrainingError, match=r"napari_unet\.Example"):
+        train(wrong, **TINY)
+
+
+def test_examples_may_come_from_a_generator() -> None:
+    assert train((corner() for _ in range(1)), **TINY).card.training.examples == 1
+
+
+def test_out_of_memory_names_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("napari_unet.training.draw_patches", exhausted)
+    with pytest.raises(TrainingError, match="batch_size"):
+        train([corner()], **TINY)
