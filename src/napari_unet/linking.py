@@ -33,19 +33,22 @@ class PlaneLinker:
     def __init__(self, iou: float | None, count: int = 0) -> None:
         self.count = count
         self._iou = iou
-        self._before: NDArray[np.int32] | None = None
+        # the plane before, numbered by itself so that its size alone matters, and its labels
+        self._before: tuple[NDArray[Any], NDArray[np.int32]] | None = None
 
     def link(self, plane: NDArray[Any]) -> NDArray[np.int32]:
         """Labels of the next plane, (Y, X) with consecutive labels from 1."""
         table = np.zeros(int(plane.max(initial=0)) + 1, np.int32)
         if self._iou is not None and self._before is not None:
-            for here, there in _mutual_best(plane, self._before, self._iou):
-                table[here] = there
+            before, labels = self._before
+            for here, there in _mutual_best(plane, before, self._iou):
+                table[here] = labels[there]
         fresh = np.flatnonzero(table[1:] == 0) + 1
         table[fresh] = self.count + 1 + np.arange(fresh.size)
         self.count += fresh.size
-        self._before = table[plane]
-        return self._before
+        self._before = plane, table
+        linked: NDArray[np.int32] = table[plane]
+        return linked
 
 
 def _mutual_best(a: NDArray[Any], b: NDArray[Any], iou: float) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ no more to look at than a small stack, and no tile is ever normalised by itself.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -146,20 +147,21 @@ def _sample_regions(
         planes.stop if axis == "Z" else size
         for axis, size in zip(source.spatial, source.spatial_shape, strict=True)
     ]
-    places = list(itertools.product(times, *ranges))
     sizes = [chunk[axis] for axis in source.spatial]
-    budget = max(1, SAMPLE_PIXELS // int(np.prod(sizes)))
-    if len(places) > budget:
+    budget = max(1, SAMPLE_PIXELS // math.prod(sizes))
+    starts = (times, *ranges)
+    counts = [len(places) for places in starts]
+    total = math.prod(counts)
+    picked = np.arange(min(total, budget))
+    if total > budget:
         # a fixed shuffle, not a fixed step: a step can fall in with a period of the image
-        picked = np.random.default_rng(0).choice(len(places), budget, replace=False)
-        places = [places[i] for i in sorted(picked)]
-    return [
-        (
-            int(time),
-            tuple(slice(c, min(c + n, end)) for c, n, end in zip(corner, sizes, ends, strict=True)),
-        )
-        for time, *corner in places
-    ]
+        picked = np.sort(np.random.default_rng(0).choice(total, budget, replace=False))
+    regions = []
+    for place in zip(*np.unravel_index(picked, counts), strict=True):
+        time, *corner = (values[int(i)] for values, i in zip(starts, place, strict=True))
+        ranges_of = zip(corner, sizes, ends, strict=True)
+        regions.append((time, tuple(slice(c, min(c + n, end)) for c, n, end in ranges_of)))
+    return regions
 
 
 def _chunk_shape(source: ImageSource) -> dict[str, int]:
