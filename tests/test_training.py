@@ -631,3 +631,9 @@ def test_out_of_memory_names_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("napari_unet.training.draw_patches", exhausted)
     with pytest.raises(TrainingError, match="batch_size"):
         train([corner()], **TINY)
+
+
+def test_two_classes_of_one_value_are_told_before_the_work() -> None:
+    twice = tuple(ClassInfo(value=1, name=name) for name in ("a", "b"))
+    with pytest.raises(SettingsError, match="same label value"):
+        train([corner()], **(TINY | {"task": "semantic", "classes": twice}))

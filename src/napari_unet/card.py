@@ -164,6 +164,13 @@ class ClassInfo(_Frozen):
     colour: Colour = "#ffffff"
 
 
+def distinct_values(classes: tuple[ClassInfo, ...]) -> tuple[ClassInfo, ...]:
+    """The classes, if no two share a label value; else a ValueError for the validator."""
+    if len({c.value for c in classes}) != len(classes):
+        raise ValueError("two classes have the same label value")
+    return classes
+
+
 class InstanceRepresentation(_Frozen):
     """Which maps the network learned; `napari_unet.instances` knows each name and version."""
 
@@ -236,9 +243,7 @@ class ModelCard(_Frozen):
     @field_validator("classes")
     @classmethod
     def _distinct(cls, classes: tuple[ClassInfo, ...]) -> tuple[ClassInfo, ...]:
-        if len({c.value for c in classes}) != len(classes):
-            raise ValueError("two classes have the same label value")
-        return classes
+        return distinct_values(classes)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

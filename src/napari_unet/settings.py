@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from napari_unet.card import ClassInfo, Decoding, Normalization, Task
+from napari_unet.card import ClassInfo, Decoding, Normalization, Task, distinct_values
 from napari_unet.errors import SettingsError
 
 
@@ -168,6 +168,11 @@ class TrainConfig(_Settings):
         if isinstance(value, list):
             return tuple(tuple(v) if isinstance(v, list) else v for v in value)
         return value
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, classes: tuple[ClassInfo, ...]) -> tuple[ClassInfo, ...]:
+        return distinct_values(classes)
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
