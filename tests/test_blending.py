@@ -12,11 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from napari_unet.blending import blend_weights, split_blended
+from napari_unet.decoding import decode
 from napari_unet.devices import PreparedNetwork
 from napari_unet.model import Model
 from napari_unet.prediction import predict
 from napari_unet.prediction_plan import PredictionPlan, plan_prediction
-from napari_unet.segmentation import decode, segment
+from napari_unet.segmentation import segment
 from napari_unet.settings import SegmentSettings
 from napari_unet.tile_prediction import run_plan
 
@@ -70,6 +71,7 @@ def constant_network(plan: PredictionPlan, logits: np.ndarray) -> PredictionPlan
         Constant(),  # type: ignore[arg-type]
         plan.limits,
         plan.zoom,
+        plan.extent,
         plan.tiles,
         plan.settings,
     )

@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unet.card import InstanceRepresentation
+from napari_unet.decoding import decode
 from napari_unet.errors import ModelError, SettingsError
 from napari_unet.metrics import evaluate
 from napari_unet.model import Model
 from napari_unet.prediction import predict
 from napari_unet.progress import Progress
-from napari_unet.segmentation import decode, iter_segment, iter_segmentation, segment
+from napari_unet.segmentation import iter_segment, iter_segmentation, segment
 
 MakeModel = Callable[..., Model]
 FIXED = {"device": "cpu", "precision": "float32"}

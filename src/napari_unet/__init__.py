@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_unet.batch import FileResult, iter_segment_files, segment_files
     from napari_unet.card import ModelCard, UNetConfig
+    from napari_unet.decoding import decode
     from napari_unet.errors import UNetError
     from napari_unet.examples import Example
     from napari_unet.metrics import Scores, evaluate
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from napari_unet.model_file import list_models
     from napari_unet.prediction import Prediction, iter_predict, predict
     from napari_unet.progress import Progress
-    from napari_unet.segmentation import decode, iter_segment, segment
+    from napari_unet.segmentation import iter_segment, segment
     from napari_unet.settings import SegmentSettings, TrainConfig
     from napari_unet.training import TrainStep, iter_train, train
 
@@ -34,7 +35,7 @@ _HOME = {
     "TrainStep": "training",
     "UNetConfig": "card",
     "UNetError": "errors",
-    "decode": "segmentation",
+    "decode": "decoding",
     "evaluate": "metrics",
     "iter_predict": "prediction",
     "iter_segment": "segmentation",

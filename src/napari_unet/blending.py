@@ -38,8 +38,8 @@ def split_blended(plan: PredictionPlan, tile: Tile) -> tuple[Tile, ...]:
 def extended_core(plan: PredictionPlan, tile: Tile) -> Region:
     """The core and half of the overlap with each neighbour."""
     return tuple(
-        slice(max(w.start - o, 0) if w.start else 0, min(w.stop + o, n))
-        for w, o, n in zip(tile.write, ramp_overlap(plan), plan.tiles.shape, strict=True)
+        slice(max(w.start - o, b.start), min(w.stop + o, b.stop))
+        for w, o, b in zip(tile.write, ramp_overlap(plan), plan.tiles.bounds, strict=True)
     )
 
 
@@ -48,15 +48,16 @@ def blend_weights(
 ) -> NDArray[np.float32]:
     """Linear ramps across the borders between tiles; over all tiles they sum to 1."""
     weights = np.ones((1,) * (len(target) + 1), np.float32)
+    tiles = plan.tiles
     parts: Iterator[Any] = zip(
-        target, tile.write, ramp_overlap(plan), plan.tiles.shape, old, strict=True
+        target, tile.write, ramp_overlap(plan), tiles.bounds, tiles.shape, old, strict=True
     )
-    for axis, (region, write, overlap, n, o) in enumerate(parts):
+    for axis, (region, write, overlap, bound, n, o) in enumerate(parts):
         centre = (np.arange(region.start, region.stop) + 0.5) * (n / o)
         ramp = np.ones(centre.size)
-        if overlap and write.start > 0:
+        if overlap and write.start > bound.start:
             ramp *= np.clip((centre - write.start + overlap) / (2 * overlap), 0, 1)
-        if overlap and write.stop < n:
+        if overlap and write.stop < bound.stop:
             ramp *= np.clip((write.stop + overlap - centre) / (2 * overlap), 0, 1)
         shape = [1] * (len(target) + 1)
         shape[axis + 1] = ramp.size

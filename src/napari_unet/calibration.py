@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from napari_unet.card import Decoding
+from napari_unet.decoding import decode
 from napari_unet.examples import Example
 from napari_unet.metrics import evaluate
 from napari_unet.model import Model
 from napari_unet.prediction import predict
-from napari_unet.segmentation import decode
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
 SPLIT_DEPTHS = (0.15, 0.1, 0.2, 0.25, 0.3, 0.4)

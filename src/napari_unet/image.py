@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.axes import check_axes, guess_axes, label_axes, score_axes, spatial_axes
+from napari_unet.axes import check_axes, guess_axes, label_axes, spatial_axes
 from napari_unet.errors import InputError
 from napari_unet.tiling import Region
 
@@ -72,10 +72,6 @@ class ImageSource:
     def label_shape(self) -> tuple[int, ...]:
         """Shape of the labels: that of the image less C, in its order of axes."""
         return tuple(self.size(axis) for axis in label_axes(self.axes))
-
-    def score_shape(self, channels: int) -> tuple[int, ...]:
-        """Shape of scores with that many channels."""
-        return tuple(channels if axis == "C" else self.size(axis) for axis in score_axes(self.axes))
 
     def read(self, time: int, region: Region) -> NDArray[Any]:
         """Pixels of one time point and region, (C, *spatial) in the image's dtype."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes, score_axes
 from napari_unet.errors import FileError
-from napari_unet.image import ImageSource
 from napari_unet.tiling import Region
 
 CHUNK = {"T": 1, "C": 1, "Z": 32, "Y": 512, "X": 512}
@@ -28,8 +27,10 @@ class OutputArray:
 
     Parameters
     ----------
-    source : ImageSource
-        The image.
+    axes : str
+        Of the image.
+    sizes : mapping of str to int
+        Length of each of its axes; that of C does not matter.
     channels : int or None
         Number of score channels; None for labels.
     dtype : dtype
@@ -49,15 +50,16 @@ class OutputArray:
 
     def __init__(
         self,
-        source: ImageSource,
+        axes: str,
+        sizes: Mapping[str, int],
         channels: int | None,
         dtype: Any,
         output: str | Path | None,
         *,
         planewise: bool = False,
     ) -> None:
-        self.axes = label_axes(source.axes) if channels is None else score_axes(source.axes)
-        shape = source.label_shape() if channels is None else source.score_shape(channels)
+        self.axes = label_axes(axes) if channels is None else score_axes(axes)
+        shape = tuple((channels or 1) if axis == "C" else sizes[axis] for axis in self.axes)
         self._canonical = [a for a in "CZYX" if a in self.axes]
         self._target: Path | None = None
         self._partial: Path | None = None

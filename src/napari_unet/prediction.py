@@ -15,7 +15,7 @@ from napari_unet.errors import SettingsError
 from napari_unet.image import PixelSize
 from napari_unet.model import Model
 from napari_unet.output import OutputArray
-from napari_unet.prediction_plan import plan_prediction
+from napari_unet.prediction_plan import PredictionPlan, plan_prediction
 from napari_unet.progress import Progress, drain
 from napari_unet.record import RunRecord
 from napari_unet.settings import SegmentSettings, resolve
@@ -137,9 +137,17 @@ def iter_predict(
     plan = plan_prediction(
         image, loaded, wanted, axes=axes, channels=channels, pixel_size=pixel_size
     )
-    record = RunRecord.start("predict", plan, loaded)
+    return (yield from iter_plan(plan, loaded, output))
+
+
+def iter_plan(
+    plan: PredictionPlan, model: Model, output: str | Path | None = None
+) -> Generator[Progress, None, Prediction]:
+    """Carry out a plan: what it says of the image, be it the whole or a part."""
+    record = RunRecord.start("predict", plan, model)
     scores = OutputArray(
-        plan.source,
+        plan.source.axes,
+        plan.sizes,
         plan.card.architecture.out_channels,
         np.float32,
         output,

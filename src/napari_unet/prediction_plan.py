@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +13,13 @@ import torch
 from napari_unet.card import ModelCard, UNetConfig
 from napari_unet.devices import PreparedNetwork, prepare_network, resolve_device
 from napari_unet.errors import SettingsError
+from napari_unet.extent import Extent
 from napari_unet.image import ImageSource, open_image
 from napari_unet.model import Model
 from napari_unet.normalization import IntensityLimits, find_limits
 from napari_unet.resampling import resampled_shape
 from napari_unet.settings import SegmentSettings, fill_decoding
-from napari_unet.tiling import TilePlan, per_axis
+from napari_unet.tiling import Region, TilePlan, per_axis
 
 CPU_TILE_BYTES = 1 << 30
 LIVE_FEATURE_MAPS = 9  # at full resolution: scripts/measure_memory.py
@@ -41,6 +42,8 @@ class PredictionPlan:
         For the normalisation.
     zoom : tuple of float
         Pixels of the network's grid per pixel of the image, per axis of the network.
+    extent : mapping of str to slice
+        What of the image is predicted, by axis of TZYX.
     tiles : TilePlan
         On the network's grid.
     settings : SegmentSettings
@@ -52,6 +55,7 @@ class PredictionPlan:
     prepared: PreparedNetwork
     limits: IntensityLimits
     zoom: tuple[float, ...]
+    extent: Mapping[str, slice]
     tiles: TilePlan
     settings: SegmentSettings
 
@@ -66,10 +70,20 @@ class PredictionPlan:
         return self.card.architecture.ndim == 2 and "Z" in self.source.axes
 
     @property
+    def region(self) -> Region:
+        """The spatial part that is predicted, in the order ZYX."""
+        return tuple(self.extent[axis] for axis in self.source.spatial)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Length of each axis of TZYX that is predicted."""
+        return {axis: part.stop - part.start for axis, part in self.extent.items()}
+
+    @property
     def total(self) -> int:
         """Number of tiles in all."""
-        planes = self.source.size("Z") if self.planewise else 1
-        return self.source.times * planes * len(self.tiles)
+        planes = self.sizes["Z"] if self.planewise else 1
+        return self.sizes["T"] * planes * len(self.tiles)
 
     @property
     def constant(self) -> bool:
@@ -85,8 +99,12 @@ def plan_prediction(
     axes: str | None = None,
     channels: Sequence[int] | None = None,
     pixel_size: float | Sequence[float | None] | None = None,
+    extent: Extent | None = None,
 ) -> PredictionPlan:
     """Settle every detail of a prediction.
+
+    The parameters are those of `napari_unet.predict`. With an ``extent`` only that part of
+    the image is predicted, with the same scores as in the whole.
 
     Raises
     ------
@@ -105,6 +123,7 @@ def plan_prediction(
     )
     wanted = settings.normalization or card.normalization
     limits = find_limits(source, wanted)
+    part = (extent or Extent()).of(source)
     zoom = find_zoom(card, source, settings.object_diameter)
     device = resolve_device(settings.device)
     prepared = prepare_network(model.network, device, settings.precision)
@@ -116,11 +135,18 @@ def plan_prediction(
         reach = [math.ceil(max(new / old, 1)) for new, old in zip(shape, old_shape, strict=True)]
         halo = tuple(r + more for r, more in zip(config.receptive_field, reach, strict=True))
         zoom = tuple(new / old for new, old in zip(shape, old_shape, strict=True))
+    spatial = [part[axis] for axis in source.spatial][-config.ndim :]
+    within = tuple(
+        slice(math.floor((p.start + 0.5) * new / old), math.floor((p.stop - 0.5) * new / old) + 1)
+        for p, new, old in zip(spatial, shape, old_shape, strict=True)
+    )
     if settings.tile == "auto":
-        tiles = _automatic_tiles(shape, halo, config, device)
+        tiles = _automatic_tiles(
+            TilePlan(shape, shape, halo, config.stride, within), config, device
+        )
     else:
         tile = per_axis(settings.tile, config.ndim)
-        tiles = TilePlan(shape, tile, halo, config.stride)
+        tiles = TilePlan(shape, tile, halo, config.stride, within)
     if not card.exact_tiling:
         # the ramps of more than two tiles must not meet
         core = tuple(max(t, h) for t, h in zip(tiles.tile, tiles.halo, strict=True))
@@ -133,7 +159,7 @@ def plan_prediction(
             "normalization": wanted,
         }
     )
-    return PredictionPlan(source, card, prepared, limits, zoom, tiles, resolved)
+    return PredictionPlan(source, card, prepared, limits, zoom, part, tiles, resolved)
 
 
 def find_zoom(
@@ -178,18 +204,17 @@ def memory_bytes(shape: Sequence[int], config: UNetConfig, precision: str = "flo
     return math.prod(shape) * config.features[0] * size * LIVE_FEATURE_MAPS
 
 
-def _automatic_tiles(
-    shape: tuple[int, ...], halo: tuple[int, ...], config: UNetConfig, device: torch.device
-) -> TilePlan:
+def _automatic_tiles(plan: TilePlan, config: UNetConfig, device: torch.device) -> TilePlan:
     """The largest tiles that fit: the fewer cuts, the less halo is computed twice."""
     if device.type == "cuda":
         budget = torch.cuda.mem_get_info(device)[0] // 2
     else:
         budget = min(CPU_TILE_BYTES, psutil.virtual_memory().available // 3)
-    cuts = [1] * len(shape)
+    cuts = [1] * len(plan.shape)
+    sizes = [bound.stop - bound.start for bound in plan.bounds]
     while True:
-        tile = tuple(-(-n // c) for n, c in zip(shape, cuts, strict=True))
-        plan = TilePlan(shape, tile, halo, config.stride)
+        tile = tuple(-(-n // c) for n, c in zip(sizes, cuts, strict=True))
+        plan = replace(plan, tile=tile)
         if memory_bytes(plan.read_shape, config) <= budget:
             return plan
         room = [t / max(h, s) for t, h, s in zip(plan.tile, plan.halo, config.stride, strict=True)]

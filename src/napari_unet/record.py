@@ -62,6 +62,11 @@ class RunRecord:
             "axes_doubt": source.doubt,
             "channels": list(source.channels),
             "shape": [int(n) for n in source.arrays[0].shape],
+            "extent": {
+                axis: [part.start, part.stop]
+                for axis, part in plan.extent.items()
+                if axis in source.axes
+            },
             "pixel_size": list(in_order(source.pixel_size, source.axes)),
             "pixel_size_unit": "micrometer",
             "zoom": list(plan.zoom),

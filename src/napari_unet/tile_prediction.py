@@ -30,9 +30,10 @@ class Block:
     Attributes
     ----------
     time : int
-        Time point.
+        Time point, counted from the first one of the plan's extent.
     region : tuple of slice
-        Spatial region in canonical order (ZYX or YX) on the image's grid.
+        Spatial region in canonical order (ZYX or YX) on the image's grid, counted from the
+        corner of the plan's extent.
     scores : (C_out, *region) float32 array
         Final scores; where tiles are blended, the tile's weighted share, to be added up.
     done, total : int
@@ -58,11 +59,11 @@ def run_plan(
     the tile that it had reached. What was done is added to ``fallbacks``, in words.
     """
     fallbacks = [] if fallbacks is None else fallbacks
-    source, tiles = plan.source, plan.tiles
+    tiles, extent = plan.tiles, plan.extent
     prepared = plan.prepared
-    planes: Sequence[int | None] = range(source.size("Z")) if plan.planewise else (None,)
+    planes: Sequence[int | None] = _range(extent["Z"]) if plan.planewise else (None,)
     done = 0
-    for time, plane in itertools.product(range(source.times), planes):
+    for time, plane in itertools.product(_range(extent["T"]), planes):
         limits = plan.limits.at(time, plane or 0)
         for whole in tiles:
             waiting = [whole]
@@ -89,7 +90,11 @@ def run_plan(
                     continue
                 done += not waiting
                 last = not waiting and done % len(tiles) == 0
-                yield Block(time, *piece, done, plan.total, last)
+                yield Block(time - extent["T"].start, *piece, done, plan.total, last)
+
+
+def _range(part: slice) -> range:
+    return range(part.start, part.stop)
 
 
 def _note(fallbacks: list[str], text: str) -> None:
@@ -139,10 +144,29 @@ def _predict_tile(
         scores = np.ascontiguousarray(scores, np.float32)
     if plan.blended:
         scores = scores * blend_weights(plan, tile, target, old)
+    target, scores = _cut(target, scores, plan.region[-config.ndim :])
     if plane is not None:
         scores = scores[:, None]
-        target = (slice(plane, plane + 1), *target)
+        first = plane - plan.extent["Z"].start
+        target = (slice(first, first + 1), *target)
     return target, scores
+
+
+def _cut(
+    target: Region, scores: NDArray[np.float32], wanted: Region
+) -> tuple[Region, NDArray[np.float32]]:
+    """What of a region is wanted, counted from the corner of that; cores lie on a grid."""
+    kept = [
+        slice(max(t.start, w.start), max(min(t.stop, w.stop), t.start, w.start))
+        for t, w in zip(target, wanted, strict=True)
+    ]
+    inside = tuple(
+        slice(k.start - t.start, k.stop - t.start) for k, t in zip(kept, target, strict=True)
+    )
+    place = tuple(
+        slice(k.start - w.start, k.stop - w.start) for k, w in zip(kept, wanted, strict=True)
+    )
+    return place, scores[(slice(None), *inside)]
 
 
 def _network_input(

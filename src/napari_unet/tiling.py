@@ -48,7 +48,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class TilePlan:
-    """A partition of an image into tiles.
+    """A partition of an image, or of a part of it, into tiles.
 
     Parameters
     ----------
@@ -60,6 +60,9 @@ class TilePlan:
         Context around a core, rounded up to the stride.
     stride : tuple of int
         Grid on which cores and reads start.
+    within : tuple of slice, optional
+        The part of the image that is covered; its starts are rounded down to the stride.
+        None: all of it.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class TilePlan:
     tile: tuple[int, ...]
     halo: tuple[int, ...]
     stride: tuple[int, ...]
+    within: Region | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.shape), len(self.tile), len(self.halo), len(self.stride)}
@@ -90,11 +94,20 @@ class TilePlan:
         positive = (*self.shape, *self.tile, *self.stride)
         if min(positive) < 1 or min(self.halo) < 0:
             raise SettingsError(f"tile sizes must be positive, not {self.tile}.")
-        rounded = zip(self.tile, self.shape, self.stride, strict=True)
-        core = tuple(_up(min(t, n), s) for t, n, s in rounded)
+        if self.within is not None:
+            parts = zip(self.within, self.stride, strict=True)
+            within = tuple(slice(p.start - p.start % s, p.stop) for p, s in parts)
+            object.__setattr__(self, "within", within)
+        rounded = zip(self.tile, self.bounds, self.stride, strict=True)
+        core = tuple(_up(min(t, b.stop - b.start), s) for t, b, s in rounded)
         object.__setattr__(self, "tile", core)
         halo = tuple(_up(h, s) for h, s in zip(self.halo, self.stride, strict=True))
         object.__setattr__(self, "halo", halo)
+
+    @property
+    def bounds(self) -> Region:
+        """What the cores cover together."""
+        return self.within or tuple(slice(0, n) for n in self.shape)
 
     @property
     def padded_shape(self) -> tuple[int, ...]:
@@ -108,13 +121,15 @@ class TilePlan:
         return tuple(min(t + 2 * h, p) for t, h, p in sizes)
 
     def __len__(self) -> int:
-        return math.prod(-(-n // t) for n, t in zip(self.shape, self.tile, strict=True))
+        sizes = zip(self.bounds, self.tile, strict=True)
+        return math.prod(-(-(b.stop - b.start) // t) for b, t in sizes)
 
     def __iter__(self) -> Iterator[Tile]:
-        starts = (range(0, n, t) for n, t in zip(self.shape, self.tile, strict=True))
+        sizes = zip(self.bounds, self.tile, strict=True)
+        starts = (range(b.start, b.stop, t) for b, t in sizes)
         for corner in itertools.product(*starts):
-            sizes = zip(corner, self.tile, self.shape, strict=True)
-            yield self.around(tuple(slice(c, min(c + t, n)) for c, t, n in sizes))
+            parts = zip(corner, self.tile, self.bounds, strict=True)
+            yield self.around(tuple(slice(c, min(c + t, b.stop)) for c, t, b in parts))
 
     def around(self, write: Region) -> Tile:
         """The tile that writes ``write``, whose starts must lie on the stride."""
