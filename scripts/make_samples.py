@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -17,22 +18,28 @@ from skimage.measure import label
 
 TARGET = Path(__file__).parents[1] / "src" / "napari_unet" / "data"
 FLUORESCENCE = "fluor_53ad09e43487.tif"
+HISTOLOGY = "histo_4590d7d47f52.tif"
 
 
 def main(data: Path) -> None:
-    """Copy one 2D image and one stack, each with its truth."""
+    """Copy one 2D image, one RGB image and one stack, each with its truth."""
+    science_bowl = data / "dsb2018-nuclei" / "images"
     pairs = {
-        "nuclei_2d": data / "dsb2018-nuclei" / "images" / FLUORESCENCE,
-        "nuclei_3d": next((data / "stardist-tiny-3d" / "images").glob("*.tif")),
+        "nuclei_2d": (science_bowl / FLUORESCENCE, "YX"),
+        "histology": (science_bowl / HISTOLOGY, "YXS"),
+        "nuclei_3d": (next((data / "stardist-tiny-3d" / "images").glob("*.tif")), "ZYX"),
     }
-    for name, source in pairs.items():
+    for name, (source, axes) in pairs.items():
         image = tifffile.imread(source)
-        truth = tifffile.imread(source.parents[1] / "labels" / source.name)
-        axes = "YX" if image.ndim == 2 else "ZYX"
-        write = {"compression": "zlib", "metadata": {"axes": axes}}
-        tifffile.imwrite(TARGET / f"{name}.tif", image, **write)
-        tifffile.imwrite(TARGET / f"{name}_truth.tif", truth.astype(np.uint16), **write)
+        truth = tifffile.imread(source.parents[1] / "labels" / source.name).astype(np.uint16)
+        colours = {"photometric": "rgb", "predictor": True} if axes == "YXS" else {}
+        _write(TARGET / f"{name}.tif", image, axes, **colours)
+        _write(TARGET / f"{name}_truth.tif", truth, axes.replace("S", ""))
         print(name, image.shape, image.dtype, int(label(truth > 0).max()), truth.max())
+
+
+def _write(path: Path, array: np.ndarray, axes: str, **options: Any) -> None:
+    tifffile.imwrite(path, array, compression="zlib", metadata={"axes": axes}, **options)
 
 
 if __name__ == "__main__":

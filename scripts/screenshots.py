@@ -34,14 +34,14 @@ def shoot(viewer: Any, path: Path) -> None:
         raise SystemExit(f"{path} is larger than {LARGEST / 1000:.0f} kB")
 
 
-def wait_for(dock: Any, runner: str, enough: Callable[[], bool] = bool) -> None:
-    """Let the window live until a job of the dock has ended, or is far enough."""
+def wait_until(reached: Callable[[], bool]) -> None:
+    """Let the window live until something is so."""
     import time
 
     from qtpy.QtWidgets import QApplication  # noqa: TID251
 
     end = time.monotonic() + 120
-    while getattr(dock, runner).running and not enough():
+    while not reached():
         QApplication.processEvents()
         time.sleep(0.01)
         if time.monotonic() > end:
@@ -60,35 +60,33 @@ def main(folder: Path) -> None:
         get_settings().appearance.theme = theme
         viewer.layers.clear()
         _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
-        wait_for(dock, "_warm_up")
+        wait_until(lambda dock=dock: dock.warm)
         shoot(viewer, folder / f"segment_empty_{theme}.png")
 
         viewer.open_sample(PLUGIN, "nuclei_2d")
         shoot(viewer, folder / f"segment_before_{theme}.png")
         dock.bar.run.native.click()
-        wait_for(dock, "runner")
+        wait_until(lambda dock=dock: not dock.runner.running)
         shoot(viewer, folder / f"segment_{theme}.png")
 
         dock.rows["tile"].editor.value = 64
         dock.bar.run.native.click()
-        wait_for(
-            dock, "runner", lambda bar=dock.bar: bar.progress.value > bar.progress.max // 4 > 0
-        )
+        wait_until(lambda bar=dock.bar: bar.progress.value > bar.progress.max // 4 > 0)
         shoot(viewer, folder / f"segment_running_{theme}.png")
         dock.bar.cancel.native.click()
-        wait_for(dock, "runner")
-        dock.defaults.native.click()
+        wait_until(lambda dock=dock: not dock.runner.running)
+        dock.form.defaults.native.click()
 
-        dock.more.native.click()
-        dock.axes.value = "TZ"
+        dock.form.more.native.click()
+        dock.form.axes.value = "TZ"
         shoot(viewer, folder / f"segment_fault_{theme}.png")
-        dock.more.native.click()
+        dock.form.more.native.click()
 
         viewer.layers.clear()
         viewer.open_sample(PLUGIN, "nuclei_3d")
-        dock.axes.value = "ZYX"
+        dock.form.axes.value = "ZYX"
         dock.bar.preview.native.click()
-        wait_for(dock, "runner")
+        wait_until(lambda dock=dock: not dock.runner.running)
         shoot(viewer, folder / f"segment_preview_{theme}.png")
     viewer.close()
 

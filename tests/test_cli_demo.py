@@ -15,8 +15,9 @@ from PIL import Image
 
 import napari_unet as nu
 from napari_unet.cli import main
+from napari_unet.cli.demo import SAMPLES
 from napari_unet.io import read_image
-from napari_unet.samples import load_sample, sample_names
+from napari_unet.samples import load_sample
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,8 @@ def test_demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     monkeypatch.setenv("DISPLAY", ":9")
     assert main(["demo", "-o", "results", "--no-window"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(sample_names()) + 1
-    for line, name in zip(lines, sample_names(), strict=False):
+    assert len(lines) == len(SAMPLES) + 1
+    for line, name in zip(lines, SAMPLES, strict=False):
         sample = load_sample(name)
         labels = read_image(f"results/{name}_labels.tif")
         record = json.loads(Path(f"results/{name}_labels.json").read_text())
@@ -59,7 +60,7 @@ def test_demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         with Image.open(f"results/{name}_overlay.png") as picture:
             assert picture.mode == "RGB"
             assert min(picture.size) > 100
-    assert len(written("results")) == 3 * len(sample_names())
+    assert len(written("results")) == 3 * len(SAMPLES)
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_demo_opens_a_window_that_outlives_it(
     assert main(["demo"]) == 0
     ((words, more),) = started
     assert words[:3] == [sys.executable, "-m", "napari_unet.widgets.show_results"]
-    expected = [(load_sample(n).path, Path("demo", f"{n}_labels.tif")) for n in sample_names()]
+    expected = [(load_sample(n).path, Path("demo", f"{n}_labels.tif")) for n in SAMPLES]
     assert [Path(word) for word in words[3:]] == [path for pair in expected for path in pair]
     assert all(Path(word).is_file() for word in words[3:])
     assert more["start_new_session"] is True

@@ -184,6 +184,7 @@ class Decoding(_Frozen):
     threshold: float = Field(0.5, gt=0, lt=1)
     split_depth: float = Field(0.15, gt=0, lt=1)
     min_size: int = Field(0, ge=0)
+    smoothing: float = Field(0.0, ge=0, le=20)
 
 
 class TrainingRecord(_Frozen):

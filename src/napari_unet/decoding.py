@@ -19,9 +19,7 @@ from napari_unet.linking import PlaneLinker
 from napari_unet.output import OutputArray
 from napari_unet.prediction import Prediction
 from napari_unet.progress import Progress, drain
-from napari_unet.settings import SegmentSettings, fill_decoding, resolve
-
-DECODING_FIELDS = {*Decoding.model_fields, "volume_mode", "link_iou"}
+from napari_unet.settings import DECODING_FIELDS, SegmentSettings, fill_decoding, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +88,7 @@ def iter_decode(
     labels = OutputArray(
         prediction.axes, {a: source.size(a) for a in "TZYX"}, None, label_dtype(card), None
     )
-    summary = Summary(card)
+    summary = Summary(card, constant=bool(prediction.record.get("constant")))
     writer = FrameWriter(labels, source.spatial_shape, card, wanted, summary)
     planes = range(source.size("Z")) if writer.planewise else (None,)
     total = source.times * len(planes)
@@ -163,6 +161,7 @@ class Summary:
         self.card = card
         self.constant = constant
         self.objects: int | None = None
+        self.pixels = np.zeros(len(card.classes), np.int64)  # by class
         self.low = [np.inf] * card.architecture.out_channels
         self.high = [-np.inf] * card.architecture.out_channels
 
@@ -171,6 +170,10 @@ class Summary:
         axes = tuple(range(1, scores.ndim))
         self.low = np.minimum(self.low, scores.min(axes)).tolist()
         self.high = np.maximum(self.high, scores.max(axes)).tolist()
+
+    def see_classes(self, channels: NDArray[Any]) -> None:
+        """Take in which channel of the scores is the largest at some pixels."""
+        self.pixels += np.bincount(channels.ravel(), minlength=self.pixels.size)
 
     def as_dict(self) -> dict[str, Any]:
         """Score range per channel, whether the result is empty, and a message."""
@@ -191,8 +194,26 @@ class Summary:
                 "and the object diameter."
             )
         else:
-            out["message"] = f"{len(self.card.classes)} classes"
+            out["pixels"] = {
+                c.name: int(n) for c, n in zip(self.card.classes, self.pixels, strict=True)
+            }
+            out["empty"] = self.pixels.size > 1 and not self.pixels[1:].any()
+            out["message"] = self._classes_in_words(ranges)
         return out
+
+    def _classes_in_words(self, ranges: list[list[float]]) -> str:
+        first, *others = self.card.classes
+        if others and not self.pixels[1:].any():
+            best, name = max(
+                (high, c.name) for (_, high), c in zip(ranges[1:], others, strict=True)
+            )
+            return (
+                f"Only {first.name} was found: the highest probability of another class is "
+                f"{best:.3g} ({name}); check the channel, the axes and the object diameter."
+            )
+        total = max(int(self.pixels.sum()), 1)
+        shares = zip(self.card.classes, self.pixels, strict=True)
+        return ", ".join(f"{c.name} {n / total:.1%}" for c, n in shares)
 
 
 def count_in_words(objects: int) -> str:
@@ -234,7 +255,9 @@ class FrameWriter:
         if plane is not None:
             region = (slice(plane, plane + 1), *region[1:])
         if self._card.task == "semantic":
-            self._labels.write(time, region, class_values(self._card)[scores.argmax(0)])
+            channels = scores.argmax(0)
+            self._summary.see_classes(channels)
+            self._labels.write(time, region, class_values(self._card)[channels])
             return
         if plane is None:
             found = instances.decode(scores, self._decoding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,6 +38,41 @@ class Extent:
     y: Range | None = None
     x: Range | None = None
     inside: NDArray[np.bool_] | None = None
+
+    def coarsened(self, factors: Mapping[str, float], sizes: Mapping[str, int]) -> Extent:
+        """The same part on a coarser level of the image.
+
+        Parameters
+        ----------
+        factors : mapping of str to float
+            Fine pixels per coarse one, by axis of TZYX; 1 where none is given.
+        sizes : mapping of str to int
+            Length of the axes on the coarser level.
+
+        Examples
+        --------
+        >>> Extent(y=(10, 21)).coarsened({"Y": 2.0}, {"Y": 50}).y
+        (5, 11)
+        """
+        found: dict[str, Range | None] = {}
+        for axis, part in zip("tzyx", (self.t, self.z, self.y, self.x), strict=True):
+            factor, size = factors.get(axis.upper(), 1), sizes.get(axis.upper(), 1)
+            found[axis] = part and (
+                min(math.floor(part[0] / factor), size - 1),
+                min(math.ceil(part[1] / factor), size),
+            )
+        inside = self.inside
+        y, x = found["y"], found["x"]
+        if inside is not None and self.y and self.x and y and x:
+            # a coarse pixel lies inside where its centre does
+            rows = (np.arange(*y) + 0.5) * factors.get("Y", 1) - self.y[0]
+            columns = (np.arange(*x) + 0.5) * factors.get("X", 1) - self.x[0]
+            at = np.ix_(
+                np.clip(rows.astype(int), 0, inside.shape[0] - 1),
+                np.clip(columns.astype(int), 0, inside.shape[1] - 1),
+            )
+            inside = inside[at]
+        return Extent(**found, inside=inside)
 
     def of(self, source: ImageSource) -> Mapping[str, slice]:
         """The part of an image that is meant, as a slice of each axis of TZYX.

@@ -63,9 +63,13 @@ class ExtentPrediction:
     @property
     def scores(self) -> Any:
         """Scores of the part without its margin, with the axes of the prediction."""
+        scores, axes = self.prediction.scores, self.prediction.axes
         cut = dict(zip(self.axes, self.cut, strict=True))
-        axes = self.prediction.axes
-        return self.prediction.scores[tuple(cut.get(axis, slice(None)) for axis in axes)]
+        index = tuple(cut.get(axis, slice(None)) for axis in axes)
+        whole = all(
+            part in (slice(None), slice(0, n)) for part, n in zip(index, scores.shape, strict=True)
+        )
+        return scores if whole else scores[index]
 
 
 def iter_predict_extent(

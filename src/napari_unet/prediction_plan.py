@@ -100,11 +100,13 @@ def plan_prediction(
     channels: Sequence[int] | None = None,
     pixel_size: float | Sequence[float | None] | None = None,
     extent: Extent | None = None,
+    limits: IntensityLimits | None = None,
 ) -> PredictionPlan:
     """Settle every detail of a prediction.
 
     The parameters are those of `napari_unet.predict`. With an ``extent`` only that part of
-    the image is predicted, with the same scores as in the whole.
+    the image is predicted, with the same scores as in the whole. With ``limits`` nothing is
+    read to find them.
 
     Raises
     ------
@@ -122,7 +124,7 @@ def plan_prediction(
         in_channels=config.in_channels,
     )
     wanted = settings.normalization or card.normalization
-    limits = find_limits(source, wanted)
+    limits = limits or find_limits(source, wanted)
     part = (extent or Extent()).of(source)
     zoom = find_zoom(card, source, settings.object_diameter)
     device = resolve_device(settings.device)

@@ -71,6 +71,7 @@ class RunRecord:
             "pixel_size_unit": "micrometer",
             "zoom": list(plan.zoom),
             "intensity_limits": plan.limits.as_list(),
+            "constant": plan.constant,
             "tiles": len(plan.tiles),
             "halo": list(plan.tiles.halo),
             "threads": torch.get_num_threads(),

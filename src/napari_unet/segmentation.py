@@ -151,7 +151,9 @@ def iter_segmentation(
             values = class_values(card)
             for block in run_plan(plan, record.fallbacks):
                 summary.see(block.scores)
-                labels.write(block.time, block.region, values[block.scores.argmax(0)])
+                largest = block.scores.argmax(0)
+                summary.see_classes(largest)
+                labels.write(block.time, block.region, values[largest])
                 yield Progress(block.done, block.total, "segmenting")
         else:
             writer = FrameWriter(labels, _shape(plan), card, plan.settings, summary)

@@ -68,6 +68,13 @@ class SegmentSettings(_Settings):
         "that touch; lower splits more.",
     )
     min_size: int | None = Field(None, ge=0, description="Objects with fewer pixels are removed.")
+    smoothing: float | None = Field(
+        None,
+        ge=0,
+        le=20,
+        description="Sigma in pixels of a Gaussian over the scores before objects are split; "
+        "0: none.",
+    )
     object_diameter: float | None = Field(
         None,
         gt=0,
@@ -180,6 +187,9 @@ class TrainConfig(_Settings):
             raise ValueError("give minutes or steps, not both")
         return self
 
+
+DECODING_FIELDS = {*Decoding.model_fields, "volume_mode", "link_iou"}
+"""Settings that do not change the scores, only what becomes of them."""
 
 S = TypeVar("S", SegmentSettings, TrainConfig)
 

@@ -56,6 +56,7 @@ CHANGED = {
     "threshold": 0.35,
     "split_depth": 0.7,
     "min_size": 12,
+    "smoothing": 1.5,
     "object_diameter": 33.5,
     "volume_mode": "slices",
     "link_iou": 0.5,
@@ -200,7 +201,7 @@ def test_faults_name_their_field(
     words: str,
 ) -> None:
     image = LayerImage.of(Image(np.zeros((8,) * len(shape))))
-    object.__setattr__(image, "array", np.zeros(shape))
+    object.__setattr__(image, "arrays", (np.zeros(shape),))
     with pytest.raises(FieldError, match=words) as caught:
         Request.check(image, make_model().card, axes, channels, values)
     assert caught.value.field == field

@@ -24,7 +24,7 @@ from napari_unet.widgets._layers import (
     add_values,
     view_of,
 )
-from napari_unet.widgets._preview import View
+from napari_unet.widgets._view import View
 
 
 def read(data: Any, **options: Any) -> LayerImage:
@@ -188,8 +188,8 @@ def test_values_become_a_layer_per_channel() -> None:
     viewer = ViewerModel()
     placement = read(np.zeros((4, 5, 6)), scale=(3, 1, 1)).placement("ZYX")
     values = np.arange(4 * 2 * 5 * 6, dtype=np.float32).reshape(4, 2, 5, 6)
-    layers = add_values(viewer, values, "ZCYX", "values", placement, {})
-    assert [layer.name for layer in layers] == ["values 0", "values 1"]
+    layers = add_values(viewer, values, "ZCYX", ("mean", "width"), placement, {})
+    assert [layer.name for layer in layers] == ["mean", "width"]
     np.testing.assert_array_equal(layers[1].data, values[:, 1])
     np.testing.assert_allclose(layers[0].scale, (3, 1, 1))
 

@@ -71,8 +71,8 @@ def test_from_the_menu_to_labels(viewer: Any, qtbot: Any) -> None:
     image = viewer.layers["nuclei"]
     image.scale, image.translate, image.units = (0.5, 0.5), (3, 4), "um"
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
-    assert dock.axes.value == "YX"
-    assert dock.pixel_size.value == "Y 0.5 × X 0.5 µm"
+    assert dock.form.axes.value == "YX"
+    assert dock.form.pixel_size.value == "Y 0.5 × X 0.5 µm"
 
     run(qtbot, dock)
 
@@ -107,7 +107,7 @@ def test_the_dock_is_in_the_menu_of_layers(viewer: Any) -> None:
 
 def test_stack_is_linked_through_z(dock: Any, viewer: Any, qtbot: Any) -> None:
     viewer.open_sample(PLUGIN, "nuclei_3d")
-    assert dock.axes.value == "ZYX"
+    assert dock.form.axes.value == "ZYX"
     assert dock.rows["axes"].note == ""  # the sample names its axes
     run(qtbot, dock)
     (labels,) = labels_of(viewer)
@@ -136,13 +136,13 @@ def test_a_foreign_distribution_is_noticed(viewer: Any, monkeypatch: pytest.Monk
 
 def test_doubt_about_the_axes_stands_beside_the_field(dock: Any, viewer: Any) -> None:
     viewer.add_image(np.zeros((5, 32, 32)))
-    assert dock.axes.value == "ZYX"
+    assert dock.form.axes.value == "ZYX"
     assert "may be Z or T" in dock.rows["axes"].note
     assert dock.rows["axes"].fault == ""
-    dock.axes.value = "TYX"
+    dock.form.axes.value = "TYX"
     assert dock.rows["axes"].note == ""
     assert dock.bar.run.enabled
-    assert dock.pixel_size.value == "unknown"
+    assert dock.form.pixel_size.value == "unknown"
 
 
 def test_wrong_axes_are_told_beside_the_field(dock: Any, viewer: Any) -> None:
@@ -153,20 +153,20 @@ def test_wrong_axes_are_told_beside_the_field(dock: Any, viewer: Any) -> None:
         ("QYX", "at most once"),
         ("", "one letter per axis"),
     ):
-        dock.axes.value = axes
+        dock.form.axes.value = axes
         assert words in dock.rows["axes"].fault
         assert words in dock.bar.message.value
-        assert "border" in dock.axes.native.styleSheet()
+        assert "border" in dock.form.axes.native.styleSheet()
         assert not dock.bar.run.enabled
-        dock.axes.value = "ZYX"
+        dock.form.axes.value = "ZYX"
         assert dock.rows["axes"].fault == ""
-        assert dock.axes.native.styleSheet() == ""
+        assert dock.form.axes.native.styleSheet() == ""
         assert dock.bar.run.enabled
 
 
 def test_wrong_channels_are_told_beside_the_field(dock: Any, viewer: Any, qtbot: Any) -> None:
     viewer.add_image(np.zeros((32, 33, 3), np.uint8), rgb=True)
-    assert dock.axes.value == "YXC"
+    assert dock.form.axes.value == "YXC"
     assert "channels 0 to 2" in dock.rows["channels"].note
     for channels, words in (
         ("3", "no channel 3"),
@@ -174,10 +174,10 @@ def test_wrong_channels_are_told_beside_the_field(dock: Any, viewer: Any, qtbot:
         ("0, 1", "takes 1"),
         ("", "must be numbers"),
     ):
-        dock.channels.value = channels
+        dock.form.channels.value = channels
         assert words in dock.rows["channels"].fault
         assert not dock.bar.run.enabled
-    dock.channels.value = "1"
+    dock.form.channels.value = "1"
     run(qtbot, dock)
     (labels,) = labels_of(viewer)
     assert labels.data.shape == (32, 33)
@@ -186,22 +186,22 @@ def test_wrong_channels_are_told_beside_the_field(dock: Any, viewer: Any, qtbot:
 
 def test_typed_axes_stay_for_their_layer_only(dock: Any, viewer: Any) -> None:
     first = viewer.add_image(np.zeros((5, 32, 32)), name="first")
-    dock.axes.value = "TYX"
+    dock.form.axes.value = "TYX"
     second = viewer.add_image(np.zeros((32, 32)), name="second")
     first.name = "renamed"
-    assert dock.axes.value == "TYX"
-    dock.image.value = second
-    assert dock.axes.value == "YX"
+    assert dock.form.axes.value == "TYX"
+    dock.form.images.choose(second)
+    assert dock.form.axes.value == "YX"
 
 
 def test_the_layer_is_read_anew_when_it_changes(dock: Any, viewer: Any) -> None:
     layer = viewer.add_image(np.zeros((5, 32, 32)))
     layer.units = ("um", "um", "um")
     layer.scale = (2, 0.5, 0.5)
-    assert dock.pixel_size.value == "Z 2 × Y 0.5 × X 0.5 µm"
+    assert dock.form.pixel_size.value == "Z 2 × Y 0.5 × X 0.5 µm"
     layer.axis_labels = ("t", "y", "x")
-    assert dock.axes.value == "TYX"
-    assert dock.pixel_size.value == "Y 0.5 × X 0.5 µm"
+    assert dock.form.axes.value == "TYX"
+    assert dock.form.pixel_size.value == "Y 0.5 × X 0.5 µm"
 
 
 def test_unfit_images_leave_the_dock_usable(dock: Any, viewer: Any, qtbot: Any) -> None:
@@ -210,10 +210,10 @@ def test_unfit_images_leave_the_dock_usable(dock: Any, viewer: Any, qtbot: Any) 
     viewer.add_image(np.zeros((1, 1, 2, 2, 8, 8)), name="six axes")
     assert "axes" in dock.bar.message.value
     assert not dock.bar.run.enabled
-    dock.image.value = viewer.add_image(nan, name="nan")
+    dock.form.images.choose(viewer.add_image(nan, name="nan"))
     run(qtbot, dock)
     assert "NaN" in dock.bar.message.value
-    dock.image.value = viewer.add_image(np.zeros((1, 1)), name="tiny")
+    dock.form.images.choose(viewer.add_image(np.zeros((1, 1)), name="tiny"))
     run(qtbot, dock)
     assert labels_of(viewer)[0].data.shape == (1, 1)
 
@@ -222,18 +222,26 @@ def test_every_field_has_a_tooltip_and_nothing_is_clipped(
     dock: Any, viewer: Any, qtbot: Any
 ) -> None:
     viewer.add_image(np.zeros((5, 32, 33, 3), np.uint8), rgb=True, name="a very long name " * 5)
-    dock.more.native.click()
+    dock.form.more.native.click()
     for row in dock.rows.values():
         assert row.editor.tooltip
         assert row.label.toolTip()
-    for button in (dock.bar.run, dock.bar.preview, dock.bar.cancel, dock.more, dock.defaults):
+    for button in (
+        dock.bar.run,
+        dock.bar.preview,
+        dock.bar.cancel,
+        dock.form.more,
+        dock.form.defaults,
+    ):
         assert button.tooltip
     native = dock.native
     native.setParent(None)
     native.resize(350, 700)
     native.show()
     qtbot.waitExposed(native)
-    for row in dock.rows.values():
+    visible = [row for row in dock.rows.values() if row.native.isVisible()]
+    assert len(visible) > 15
+    for row in visible:
         editor = row.editor.native
         right = editor.mapTo(native, QPoint(editor.width(), 0)).x()
         assert right <= 350, row.label.text()
@@ -249,7 +257,7 @@ def test_every_field_has_a_tooltip_and_nothing_is_clipped(
 def test_settings_are_kept_for_the_next_dock(small: Any, viewer: Any, qtbot: Any) -> None:
     small.rows["threshold"].editor.value = 0.35
     small.rows["flips"].editor.value = True
-    assert "(1 changed)" in small.more.text
+    assert "(1 changed)" in small.form.more.text
     run(qtbot, small)
     from napari_unet.widgets.segment import SegmentWidget
 
@@ -257,7 +265,7 @@ def test_settings_are_kept_for_the_next_dock(small: Any, viewer: Any, qtbot: Any
     qtbot.waitUntil(lambda: not other._warm_up.running)
     assert other.rows["threshold"].editor.value == 0.35
     assert other.rows["flips"].editor.value is True
-    other.defaults.native.click()
+    other.form.defaults.native.click()
     assert other.rows["threshold"].editor.value is None
     other.native.close()
     other.native.deleteLater()
@@ -368,10 +376,10 @@ def test_errors_in_the_worker_are_told_in_words(
         (RuntimeError("the kernel broke"), "the kernel broke"),
         (MemoryError(), "not enough memory"),
         (ValueError("a strange value"), "a strange value"),
-        (InputError("min_size is out of this world."), "Smallest object is out"),
+        (InputError("min_size is out of this world."), "Min. size is out"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr("napari_unet.segmentation.iter_segmentation", breaking(error))
+            patch.setattr("napari_unet.extent_prediction.iter_predict_extent", breaking(error))
             run(qtbot, small)
         assert words in small.bar.message.value
         assert (words in small.rows["min_size"].fault) == isinstance(error, InputError)

@@ -65,6 +65,7 @@ class Row:
     def __init__(self, editor: Widget, label: str, tooltip: str) -> None:
         self.editor: Any = editor
         self.fault = ""
+        self._said = ("", "")
         self.native = QWidget()
         self.label = QLabel(label)
         self._note = text_label()
@@ -91,6 +92,10 @@ class Row:
 
     def say(self, hint: str = "", fault: str = "") -> None:
         """Show a fault, else a hint, else nothing."""
+        said = (hint, fault)
+        if said == self._said:
+            return  # a style sheet costs milliseconds, and a form has many rows
+        self._said = said
         self.fault = fault
         self._note.value = fault or hint
         self._note.native.setVisible(bool(fault or hint))
@@ -220,8 +225,6 @@ class SettingsForm:
         Labels by field; else the name in words.
     choices : mapping, optional
         Choices of text fields.
-    units : mapping, optional
-        Units that stand behind numbers.
     on_change : callable
         Called after each change.
     """
@@ -233,7 +236,6 @@ class SettingsForm:
         *,
         labels: Mapping[str, str] | None = None,
         choices: Mapping[str, list[str]] | None = None,
-        units: Mapping[str, str] | None = None,
         on_change: Callable[[], None],
     ) -> None:
         self._kind = kind
@@ -241,8 +243,6 @@ class SettingsForm:
         for name in fields:
             info = kind.model_fields[name]
             editor = _editor(info, (choices or {}).get(name))
-            if name in (units or {}) and isinstance(editor, AutoNumber):
-                editor.number.native.setSuffix(f" {(units or {})[name]}")
             label = (labels or {}).get(name, name.replace("_", " ").capitalize())
             self.rows[name] = Row(editor, label, info.description or label)
         for row in self.rows.values():

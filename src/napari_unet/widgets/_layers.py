@@ -13,7 +13,7 @@ from napari.utils.transforms import CompositeAffine
 from napari_unet.axes import guess_axes
 from napari_unet.card import ModelCard
 from napari_unet.io.calibration import tidy, unit_in_micrometres
-from napari_unet.widgets._preview import View
+from napari_unet.widgets._view import View
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -34,12 +34,14 @@ _LETTERS = {
 class LayerImage:
     """An image layer as it was at one moment; the layer itself is not kept.
 
+    It may stand for several layers, each a channel, that lie on the same place.
+
     Attributes
     ----------
     name : str
         Of the layer.
-    array : array-like
-        The pixels; of a multiscale layer the finest level.
+    arrays : tuple of array-like
+        The pixels, an array for each layer; of a multiscale layer one level.
     rgb : bool
         Whether the last axis holds colours. It is no axis of the layer then.
     axis_labels : tuple of str
@@ -53,7 +55,7 @@ class LayerImage:
     """
 
     name: str
-    array: Any
+    arrays: tuple[Any, ...]
     rgb: bool
     axis_labels: tuple[str, ...]
     spacing: tuple[float | None, ...]
@@ -61,11 +63,34 @@ class LayerImage:
     affine: Any
 
     @classmethod
-    def of(cls, layer: Image) -> LayerImage:
-        """What a layer holds now."""
-        place = CompositeAffine(
+    def of(cls, layer: Image, *channels: Image, level: int = 0) -> LayerImage:
+        """What a layer holds now.
+
+        Parameters
+        ----------
+        layer : Image
+            The layer.
+        *channels : Image
+            Further layers, which lie on the same place, for the channels after the first.
+        level : int
+            Of a multiscale layer; 0 is the finest.
+        """
+        coarser = np.ones(layer.ndim)
+        if layer.multiscale:
+            level = min(level, len(layer.data) - 1)
+            coarser = np.asarray(layer.downsample_factors[level], float)[: layer.ndim]
+        finest = CompositeAffine(
             scale=layer.scale,
             translate=layer.translate,
+            rotate=layer.rotate,
+            shear=layer.shear,
+            ndim=layer.ndim,
+        )
+        # the first pixel of a coarser level covers several of the finest: its centre is theirs
+        shift = finest.linear_matrix @ ((coarser - 1) / 2)
+        place = CompositeAffine(
+            scale=layer.scale * coarser,
+            translate=layer.translate + shift,
             rotate=layer.rotate,
             shear=layer.shear,
             ndim=layer.ndim,
@@ -77,7 +102,7 @@ class LayerImage:
         units = [unit_in_micrometres(unit) for unit in layer.units]
         return cls(
             name=layer.name,
-            array=layer.data[0] if layer.multiscale else layer.data,
+            arrays=tuple(x.data[level] if x.multiscale else x.data for x in (layer, *channels)),
             rgb=bool(layer.rgb),
             axis_labels=tuple(layer.axis_labels),
             spacing=tuple(
@@ -87,6 +112,16 @@ class LayerImage:
             place=place,
             affine=layer.affine,
         )
+
+    @property
+    def array(self) -> Any:
+        """The pixels of the first layer."""
+        return self.arrays[0]
+
+    @property
+    def image(self) -> Any:
+        """The pixels as the Python API takes them: an array, or a list of one per channel."""
+        return self.arrays[0] if len(self.arrays) == 1 else list(self.arrays)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -117,7 +152,8 @@ class LayerImage:
         if named is not None:
             return named + "C" * self.rgb, ""
         if not self.rgb:
-            axes, doubt = guess_axes(self.shape, ndim=ndim, channels=channels)
+            in_axis = channels if len(self.arrays) == 1 else 1
+            axes, doubt = guess_axes(self.shape, ndim=ndim, channels=in_axis)
             return axes, in_the_form(doubt)
         axes, doubt = guess_axes(self.shape[:-1], ndim=ndim, channels=1)
         doubt = re.sub(r"axes='(\w+)'", r"axes='\1C'", doubt)
@@ -243,7 +279,7 @@ def add_values(
     viewer: Viewer,
     values: Any,
     axes: str,
-    name: str,
+    names: Sequence[str],
     placement: dict[str, Any],
     record: dict[str, Any],
 ) -> list[Layer]:
@@ -257,22 +293,21 @@ def add_values(
         With an axis C among ``axes``.
     axes : str
         Of ``values``.
-    name : str
-        Of the layer; several get numbers.
+    names : sequence of str
+        Of the layers, one per channel.
     placement : dict
         From `LayerImage.placement`.
     record : dict
         The run record.
     """
     axis = axes.index("C")
-    count = values.shape[axis]
     layers = []
-    for channel in range(count):
+    for channel, name in enumerate(names):
         index = tuple(channel if i == axis else slice(None) for i in range(values.ndim))
         layers.append(
             viewer.add_image(
                 values[index],
-                name=name if count == 1 else f"{name} {channel}",
+                name=name,
                 metadata={RECORD_KEY: record},
                 **placement,
             )
@@ -281,7 +316,13 @@ def add_values(
 
 
 def view_of(viewer: Viewer, layer: Image, axes: str) -> View:
-    """The part of a layer that is in view, at the viewer's time point and plane."""
+    """The part of a layer that is in view, at the viewer's time point and plane; not too large."""
+    view = whole_view_of(viewer, layer, axes)
+    return View.around(view.y, view.x, view.t, view.z)
+
+
+def whole_view_of(viewer: Viewer, layer: Image, axes: str) -> View:
+    """All of a layer that is in view, at the viewer's time point and plane."""
     displayed = [axes[i] for i in _displayed(viewer, layer)]
     point = layer.world_to_data(viewer.dims.point)
     shape = (layer.data[0] if layer.multiscale else layer.data).shape
@@ -294,7 +335,7 @@ def view_of(viewer: Viewer, layer: Image, axes: str) -> View:
             low, high = (int(corner * finer) for corner in layer.corner_pixels[:, i])
             if high > low:
                 parts[axis] = slice(max(low, 0), min(high + 1, int(shape[i])))
-    return View.around(parts["Y"], parts["X"], place.get("T", 0), place.get("Z", 0))
+    return View(parts["Y"], parts["X"], place.get("T", 0), place.get("Z", 0))
 
 
 def _displayed(viewer: Viewer, layer: Image) -> list[int]:

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from pathlib import Path
 
-from magicgui.widgets import ComboBox
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_unet.card import ModelCard
-from napari_unet.model_file import list_models
-from napari_unet.widgets._form import Row, narrow, text_label
+from napari_unet.card import ModelCard, ScoreRecord
+from napari_unet.errors import ModelError
+from napari_unet.model_file import SUFFIX, list_models, read_header
+from napari_unet.widgets._choice_list import ChoiceList
+from napari_unet.widgets._form import Row, text_label
 
 TASKS = {
     "instance": "separate objects",
     "semantic": "classes of pixels",
     "regression": "values of pixels",
 }
+OPEN = "Open a model file …"
+MODEL_TIP = (
+    "The network that segments. Models you train appear here too; "
+    "the last item opens a model file from anywhere."
+)
+SHOWN = 3  # scores that stand in the form; the tooltip has all of them
+
+AskFile = Callable[[QWidget], Path | None]
+
+
+def ask_for_model(parent: QWidget) -> Path | None:
+    """Let the user choose a model file; None: the dialog was left without one."""
+    name, _ = QFileDialog.getOpenFileName(
+        parent, "Open a model file", "", f"U-Net models (*{SUFFIX});;All files (*)"
+    )
+    return Path(name) if name else None
 
 
 class ModelPicker:
@@ -28,43 +47,115 @@ class ModelPicker:
     ----------
     on_change : callable
         Called when another model is chosen.
+    ask_file : callable, optional
+        Asks for a model file; gets the widget that asks.
     """
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
-        self._cards: dict[str, ModelCard] = {}
-        self._combo = narrow(ComboBox(choices=self._names))
-        self.row = Row(
-            self._combo,
-            "Model",
-            "The network that segments. Models you train appear here too.",
-        )
+    def __init__(self, on_change: Callable[[], None], ask_file: AskFile = ask_for_model) -> None:
+        self._on_change = on_change
+        self._ask_file = ask_file
+        self._cards: dict[str | Path, ModelCard] = {}
+        self._files: list[Path] = []
+        self._faults: dict[Path, str] = {}
+        self._combo = ChoiceList(self._items)
+        self._source: str | Path | None = self._combo.value
+        self.row = Row(self._combo, "Model", MODEL_TIP)
         self._about = text_label()
         self._about.native.setTextFormat(Qt.TextFormat.RichText)
         self.about = Row(self._about, "", "What the model says of itself.")
-        self._combo.changed.connect(lambda _: self._changed(on_change))
+        self._combo.changed.connect(self._chosen)
         self._tell()
 
     @property
+    def source(self) -> str | Path | None:
+        """What `Model.load` takes: the name of a model, or a file; None: there is no model."""
+        return self._source
+
+    @property
     def card(self) -> ModelCard | None:
-        """Card of the chosen model; None where there is no model at all."""
-        return self._cards.get(self._combo.value) if self._combo.value else None
+        """Card of the chosen model; None where there is no model at all, or none legible."""
+        return None if self._source is None else self._cards.get(self._source)
 
-    def choose(self, name: object) -> None:
-        """Choose a model where there is one of that name."""
-        if name in self._combo.choices:
-            self._combo.value = name
+    @property
+    def fault(self) -> str:
+        """Why the chosen model cannot be used, in words; empty where it can."""
+        source = self._source
+        if isinstance(source, Path):
+            if not source.is_file():
+                return f"The model file {source} is not there any more; choose another model."
+            return self._faults.get(source, "")
+        return "" if source is not None else "There is no model; open a model file, or train one."
 
-    def _names(self, _: object = None) -> list[str]:
-        self._cards = {card.name: card for card in list_models()}
-        return list(self._cards)
+    def choose(self, source: object) -> None:
+        """Choose a model where there is one of that name, or a file that holds one."""
+        if isinstance(source, Path) or Path(str(source)).suffix == SUFFIX:
+            source = _whole(Path(str(source)))
+            self._open(source)
+        if source in self._cards:
+            self._combo.value = source
 
-    def _changed(self, on_change: Callable[[], None]) -> None:
+    def reset_choices(self, *_: object) -> None:
+        """List the models anew, with their cards as they are now; the choice stays."""
+        before = self._source, self.card
+        with self._combo.changed.blocked():
+            self._combo.reset_choices()
+        self._source = self._combo.value
         self._tell()
-        on_change()
+        if (self._source, self.card) != before:
+            self._on_change()
+
+    def _items(self) -> list[tuple[str, object]]:
+        self._cards = {card.name: card for card in list_models()}
+        names: list[tuple[str, object]] = [(name, name) for name in map(str, self._cards)]
+        for path in self._files:
+            self._read(path)
+        files: list[tuple[str, object]] = [(path.name, path) for path in self._files]
+        return (names + files or [("No model yet", None)]) + [(OPEN, OPEN)]
+
+    def _read(self, path: Path) -> None:
+        try:
+            self._cards[path] = read_header(path)
+            self._faults.pop(path, None)
+        except ModelError as error:
+            self._cards.pop(path, None)
+            self._faults[path] = str(error)
+
+    def _open(self, path: Path) -> str:
+        """Take a file into the list; what is wrong with it, or nothing."""
+        try:
+            read_header(path)
+        except ModelError as error:
+            return str(error)
+        if path not in self._files:
+            self._files.append(path)
+        self._combo.reset_choices()
+        return ""
+
+    def _chosen(self, value: object) -> None:
+        if value != OPEN:
+            self._source = value if isinstance(value, str | Path) else None
+            self._tell()
+            self.row.say()
+            self._on_change()
+            return
+        self._combo.point_at(self._source)  # stays, unless a file is opened
+        path = self._ask_file(self._combo.native)
+        fault = "" if path is None else self._open(_whole(path))
+        self.row.say(fault=fault)
+        if path is not None and not fault:
+            self._combo.value = _whole(path)
 
     def _tell(self) -> None:
-        self._about.value = "" if self.card is None else describe(self.card)
-        self.about.show(visible=self.card is not None)
+        card = self.card
+        self._about.value = "" if card is None else describe(card)
+        if card is not None:
+            lines = tell_all(card)
+            if isinstance(self._source, Path):
+                lines.append(f"File: {self._source}")
+            tooltip = "<br>".join(map(html.escape, lines))
+            self._about.tooltip = tooltip
+            self.about.native.setToolTip(tooltip)
+        self.about.show(visible=card is not None)
 
 
 def describe(card: ModelCard) -> str:
@@ -84,13 +175,59 @@ def describe(card: ModelCard) -> str:
     lines = [html.escape(card.description)] if card.description else []
     lines.append(f"<small>{html.escape(kind)}</small>")
     for score in card.scores[:1]:
-        name, value = next(iter(score.values.items()), ("images", score.images))
-        source = score.data.split(",", 1)[0]
-        text = f"{name}: {value:.2f} ({score.images} images, {source})"
-        lines.append(f"<small>{html.escape(text)}</small>")
+        lines += [f"<small>{html.escape(line)}</small>" for line in score_lines(score)]
     text = "<br>".join(lines)
     if card.thumbnail is None:
         return text
     # the card's own field: base64 of a PNG, which cannot close the quotation
     picture = f'<img src="data:image/png;base64,{html.escape(card.thumbnail)}" width="72">'
     return f"<table><tr><td>{picture}&nbsp;</td><td>{text}</td></tr></table>"
+
+
+def score_lines(score: ScoreRecord) -> list[str]:
+    """The first values of a score, and on which data they were measured.
+
+    What stands after the comma in a name, the same in all of them, is said once.
+
+    Examples
+    --------
+    >>> values = {"AP at IoU 0.5, mean over images": 0.861, "F1, mean over images": 0.9}
+    >>> score_lines(ScoreRecord(data="BBBC038 (CC0), stage 1", images=75, values=values))
+    ['AP at IoU 0.5: 0.86 · F1: 0.90', 'mean over images (75 images, BBBC038 (CC0))']
+    """
+    source = f"{score.images} image{'s' * (score.images > 1)}, {score.data.split(',', 1)[0]}"
+    shown = list(score.values.items())[:SHOWN]
+    tails = {name.partition(", ")[2] for name, _ in shown}
+    tail = tails.pop() if len(tails) == 1 else ""
+    names = [name.partition(", ")[0] if tail else name for name, _ in shown]
+    text = " · ".join(f"{name}: {value:.2f}" for name, (_, value) in zip(names, shown, strict=True))
+    return [text, f"{tail} ({source})" if tail else source] if text else [source]
+
+
+def tell_all(card: ModelCard) -> list[str]:
+    """What of a card is too long for the form, in lines.
+
+    Examples
+    --------
+    >>> from napari_unet.model_file import list_models
+    >>> "Licence: CC0-1.0" in tell_all(list_models()[0])
+    True
+    """
+    lines = [card.description] if card.description else []
+    if card.object_diameter is not None:
+        lines.append(f"Diameter of its objects: {card.object_diameter:.0f} px")
+    for score in card.scores:
+        lines.append(f"Measured on {score.images} images: {score.data}")
+        lines += [f"– {name}: {value:.3f}" for name, value in score.values.items()]
+    for name, text in (
+        ("Licence", card.licence),
+        ("Authors", ", ".join(card.authors)),
+        ("Cite", card.citation),
+    ):
+        if text:
+            lines.append(f"{name}: {text}")
+    return lines
+
+
+def _whole(path: Path) -> Path:
+    return path.expanduser().absolute()

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
 
 from napari_unet.axes import check_axes
 from napari_unet.card import ModelCard
 from napari_unet.errors import InputError, SettingsError, UNetError
+from napari_unet.extent import Extent
 from napari_unet.image import open_image
-from napari_unet.settings import SegmentSettings, resolve
-from napari_unet.widgets._preview import View, iter_preview
+from napari_unet.progress import Progress
+from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
 
 if TYPE_CHECKING:
-    from napari_unet.widgets._job import Job
+    from napari_unet.decoding import Segmentation
+    from napari_unet.extent_prediction import ExtentPrediction
+    from napari_unet.forecast import Forecast
     from napari_unet.widgets._layers import LayerImage
 
 
@@ -37,6 +46,30 @@ class FieldError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a run gives.
+
+    Attributes
+    ----------
+    found : ExtentPrediction
+        The scores.
+    labels : Segmentation or None
+        None for a regression model: the scores are the result.
+    scratch : TemporaryDirectory or None
+        Where the scores lie that are too large for memory.
+    """
+
+    found: ExtentPrediction
+    labels: Segmentation | None
+    scratch: TemporaryDirectory[str] | None = None
+
+    def discard(self) -> None:
+        """Remove scores from the disk."""
+        if self.scratch is not None:
+            self.scratch.cleanup()
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
     """A run in every detail; it holds arrays and values only.
 
@@ -50,15 +83,21 @@ class Request:
         Input channels where there is an axis C.
     card : ModelCard
         Of the model.
+    source : str or Path
+        Its name or file.
     settings : SegmentSettings
         How.
+    extent : Extent
+        Which part.
     """
 
     image: LayerImage
     axes: str
     channels: tuple[int, ...] | None
     card: ModelCard
+    source: str | Path
     settings: SegmentSettings
+    extent: Extent = field(default_factory=Extent)
 
     @classmethod
     def check(
@@ -68,6 +107,9 @@ class Request:
         axes: str,
         channels: str,
         values: Mapping[str, Any],
+        *,
+        source: str | Path | None = None,
+        extent: Extent | None = None,
     ) -> Request:
         """Check what stands in the form.
 
@@ -76,7 +118,6 @@ class Request:
         FieldError
             For the first field that cannot be used.
         """
-        array = image.array
         try:
             axes = check_axes(axes.strip(), image.shape)
         except InputError as error:
@@ -85,12 +126,15 @@ class Request:
         if config.ndim == 3 and "Z" not in axes:
             problem = f"The model is 3D, but the axes {axes} have no Z; choose a 2D model."
             raise FieldError("axes", InputError(problem))
+        if len(image.arrays) > 1 and "C" in axes:
+            problem = f"Each layer is a channel, so the axes {axes} must not name a C."
+            raise FieldError("axes", InputError(problem))
         chosen = None
         if "C" in axes:
             chosen = parse_channels(channels)
         try:
-            open_image(
-                array,
+            opened = open_image(
+                image.image,
                 axes=axes,
                 channels=chosen,
                 pixel_size=image.pixel_size(axes),
@@ -100,6 +144,11 @@ class Request:
         except InputError as error:
             by_channel = "channel" in str(error) and "C" in axes
             raise FieldError("channels" if by_channel else "image", error) from None
+        part = extent or Extent()
+        try:
+            part.of(opened)
+        except InputError as error:
+            raise FieldError("region", error) from None
         if values.get("object_diameter") is not None and card.object_diameter is None:
             problem = "The model does not record the diameter of its objects; tick auto."
             raise FieldError("object_diameter", SettingsError(problem))
@@ -107,20 +156,63 @@ class Request:
             settings = resolve(SegmentSettings, None, dict(values))
         except SettingsError as error:
             raise FieldError(field_of(str(error), values) or "image", error) from None
-        return cls(image, axes, chosen, card, settings)
+        return cls(image, axes, chosen, card, source or card.name, settings, part)
 
-    def job(self) -> Job:
-        """The whole image."""
+    def job(self) -> Generator[Progress, None, Outputs]:
+        """Predict, and find the objects or classes; scores that are too large go to disk."""
         # torch is imported here, in the worker thread
-        from napari_unet.prediction import iter_predict
-        from napari_unet.segmentation import iter_segmentation
+        from napari_unet.extent_prediction import iter_decode_extent, iter_predict_extent
 
-        run = iter_predict if self.card.task == "regression" else iter_segmentation
-        return run(self.image.array, self.card.name, **self._arguments())
+        scratch = TemporaryDirectory(prefix="napari-unet-") if self._is_large() else None
+        output = None if scratch is None else Path(scratch.name) / "scores.zarr"
+        try:
+            found = yield from iter_predict_extent(
+                self.image.image, self.source, self.extent, output=output, **self._arguments()
+            )
+            labels = None
+            if self.card.task != "regression":
+                labels = yield from iter_decode_extent(found, self.settings)
+        except BaseException:
+            if scratch is not None:
+                scratch.cleanup()
+            raise
+        return Outputs(found, labels, scratch)
 
-    def preview(self, view: View) -> Job:
-        """The part in view."""
-        return iter_preview(self.image.array, self.card.name, view, **self._arguments())
+    def cost(self, rates: dict[Any, float]) -> Generator[Progress, None, Forecast]:
+        """What the run will cost; ``rates`` keeps what is measured."""
+        from napari_unet.forecast import forecast
+
+        yield Progress(0, 1, "estimating")
+        arguments = self._arguments()
+        return forecast(self.image.image, self.source, self.extent, rates=rates, **arguments)
+
+    def same_scores(self, other: Request) -> bool:
+        """Whether another request of an image gives the same scores there."""
+        mine, theirs = (
+            (
+                [id(array) for array in request.image.arrays],
+                request.axes,
+                request.channels,
+                request.source,
+                request.image.pixel_size(request.axes),
+                request.settings.model_dump(exclude=DECODING_FIELDS),
+            )
+            for request in (self, other)
+        )
+        return bool(mine == theirs)
+
+    def _is_large(self) -> bool:
+        """Whether the scores would take more than a quarter of the free memory."""
+        opened = open_image(
+            self.image.image,
+            axes=self.axes,
+            channels=self.channels,
+            ndim=self.card.architecture.ndim,
+            in_channels=self.card.architecture.in_channels,
+        )
+        pixels = math.prod(part.stop - part.start for part in self.extent.of(opened).values())
+        size = pixels * self.card.architecture.out_channels * np.dtype(np.float32).itemsize
+        return bool(size > psutil.virtual_memory().available // 4)
 
     def _arguments(self) -> dict[str, Any]:
         return {

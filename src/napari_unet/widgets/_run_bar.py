@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from magicgui.widgets import Container, ProgressBar, PushButton
 
 from napari_unet.widgets._form import FAULT_COLOUR, text_label
 from napari_unet.widgets._job import Report
+
+if TYPE_CHECKING:
+    from napari_unet.forecast import Forecast
 
 
 class RunBar(Container):  # type: ignore[type-arg]
@@ -38,7 +42,10 @@ class RunBar(Container):  # type: ignore[type-arg]
         buttons.margins = (0, 0, 0, 0)
         self.progress = ProgressBar(value=0, min=0, max=1, tooltip="How far the run is.")
         self.message = text_label()
-        super().__init__(widgets=[buttons, self.progress, self.message], labels=False)
+        self.cost = text_label()
+        self.cost.tooltip = "Where the whole run takes place, and about how long it takes."
+        widgets = [self.cost, buttons, self.progress, self.message]
+        super().__init__(widgets=widgets, labels=False)
         self.margins = (0, 0, 0, 0)
         for button, action in (
             (self.run, on_run),
@@ -75,6 +82,22 @@ class RunBar(Container):  # type: ignore[type-arg]
         self.message.value = text
         style = f"color: {FAULT_COLOUR};" if fault else "font-weight: bold;" if warning else ""
         self.message.native.setStyleSheet(style)
+
+
+def describe_cost(forecast: Forecast) -> str:
+    """A forecast in a line.
+
+    Examples
+    --------
+    >>> from napari_unet.forecast import Forecast
+    >>> describe_cost(Forecast(25.1, 947453952, 4, (1024, 1024), "cpu", "float32"))
+    'Run: about 26 s, 0.9 GB of memory, 4 tiles, on cpu in float32'
+    """
+    tiles = f"{forecast.tiles} tile" + ("" if forecast.tiles == 1 else "s")
+    return (
+        f"Run: about {in_words(forecast.seconds)}, {forecast.memory / 1e9:.1f} GB of memory, "
+        f"{tiles}, on {forecast.device} in {forecast.precision}"
+    )
 
 
 def in_words(seconds: float) -> str:

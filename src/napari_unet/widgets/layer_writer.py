@@ -1,0 +1,153 @@
+"""Layers to files, for the viewer's menu File > Save Selected Layers.
+
+The viewer's own writers keep the pixels alone; these keep axes, pixel size and run record too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+
+from napari_unet.axes import label_axes
+from napari_unet.errors import FileError, InputError
+from napari_unet.io import WRITE_SUFFIXES, record_path, write_image, write_labels
+from napari_unet.widgets._layers import RECORD_KEY, LayerImage, letters_of
+
+_PLACE = ("scale", "rotate", "shear", "affine", "units", "axis_labels")
+_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}  # where the layer does not name them
+
+
+def write_labels_layer(
+    path: str | os.PathLike[str], data: Any, attributes: Mapping[str, Any]
+) -> list[str]:
+    """Write a labels layer without loss, in the smallest data type that holds its labels.
+
+    The axes are those that the layer's axis labels name (such as z, y, x), else those of its
+    run record, else YX, ZYX, TZYX or TCZYX by their number. The pixel size is scale times unit,
+    and unknown where the unit is no length. Where the layer lies (its translation and rotation)
+    is not kept. A run record in the layer's metadata is written beside the file.
+
+    Parameters
+    ----------
+    path : path-like
+        File to write, ending in one of `napari_unet.io.WRITE_SUFFIXES`; ``.ome.tif`` is
+        appended to a name without an ending. An existing file is replaced, unless the ending
+        was appended: then nobody was asked.
+    data : array-like, or sequence of such
+        Integers >= 0 or bool; of a multiscale layer the finest level first.
+    attributes : mapping
+        Of the layer, as in napari's layer data tuples. ``axis_labels``, ``units``, ``scale``,
+        ``rotate``, ``shear``, ``affine``, ``multiscale`` and ``metadata`` are read.
+
+    Returns
+    -------
+    list of str
+        The file, and the run record where there is one.
+
+    Raises
+    ------
+    InputError
+        If labels are negative, or the layer has more axes than a file can name.
+    FileError
+        If the file cannot be written, or its format cannot hold these labels.
+    """
+    return _write(write_labels, path, data, attributes)
+
+
+def write_image_layer(
+    path: str | os.PathLike[str], data: Any, attributes: Mapping[str, Any]
+) -> list[str]:
+    """Write an image layer; colours become the axis C.
+
+    Axes, pixel size and run record are those that `write_labels_layer` describes; data type
+    and values stay as they are.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `write_labels_layer`.
+    data : array-like, or sequence of such
+        Real numbers or bool; of a multiscale layer the finest level first.
+    attributes : mapping
+        As for `write_labels_layer`, and ``rgb``.
+
+    Returns
+    -------
+    list of str
+        The file, and the run record where there is one.
+
+    Raises
+    ------
+    InputError
+        If the values are complex, or the layer has more axes than a file can name.
+    FileError
+        If the file cannot be written, or its format cannot hold this image.
+    """
+    return _write(write_image, path, data, attributes)
+
+
+def _write(
+    write: Callable[..., Path],
+    path: str | os.PathLike[str],
+    data: Any,
+    attributes: Mapping[str, Any],
+) -> list[str]:
+    array = data[0] if attributes.get("multiscale") else data
+    rgb = bool(attributes.get("rgb"))
+    found = (attributes.get("metadata") or {}).get(RECORD_KEY)
+    record = found if isinstance(found, Mapping) else None
+    ndim = array.ndim - rgb
+    # one pixel in the layer's place: what its axes and sizes are, one function knows
+    pixel = np.zeros((1,) * ndim + (3,) * rgb, np.uint8)
+    place = {key: attributes[key] for key in _PLACE if attributes.get(key) is not None}
+    layer = LayerImage.of(Image(pixel, rgb=rgb, **place))
+    axes = _axes(layer.axis_labels, record) + "C" * rgb
+    if axes.count("C") > 1:
+        raise InputError(
+            "The layer has colours and an axis named channel too, but a file has one axis C; split "
+            "the channels into layers, or rename that axis."
+        )
+    file = write(
+        _complete(Path(path)),
+        array,
+        axes=axes,
+        pixel_size=layer.pixel_size(axes),
+        record=record,
+    )
+    return [str(file)] if record is None else [str(file), str(record_path(file))]
+
+
+def _axes(axis_labels: tuple[str, ...], record: Mapping[str, Any] | None) -> str:
+    """Axes of a layer, colours left out."""
+    ndim = len(axis_labels)
+    named = letters_of(axis_labels)
+    if named is not None:
+        return named
+    recorded = label_axes(str((record or {}).get("axes", "")))
+    if len(recorded) == ndim:
+        return recorded
+    if ndim not in _AXES:
+        raise InputError(
+            f"A layer with {ndim} axes cannot be written, because a file has at most T, C, Z, Y "
+            "and X; slice the layer first."
+        )
+    return _AXES[ndim]
+
+
+def _complete(path: Path) -> Path:
+    """The path with an ending; the dot of a name such as "cells 0.5" begins none."""
+    if path.name.lower().endswith(WRITE_SUFFIXES) or re.search(r"\.[A-Za-z]\w{0,4}$", path.name):
+        return path
+    complete = path.with_name(path.name + WRITE_SUFFIXES[0])
+    if complete.exists():
+        raise FileError(
+            f"{complete} exists already; give the name with its ending to replace the file, or "
+            "another name."
+        )
+    return complete

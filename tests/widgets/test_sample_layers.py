@@ -1,0 +1,81 @@
+"""Samples as the viewer's menu opens them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image
+from npe2 import PluginManifest
+
+import napari_unet
+from napari_unet.samples import load_sample, sample_names
+from napari_unet.widgets._layers import LayerImage
+
+PLUGIN = "napari-unet-torch"
+MANIFEST = PluginManifest.from_file(Path(napari_unet.__file__).with_name("napari.yaml"))
+
+
+@pytest.mark.parametrize("name", sample_names())
+def test_a_sample_opens_as_one_image_that_says_its_axes(viewer: Any, name: str) -> None:
+    sample = load_sample(name)
+    opened = viewer.open_sample(PLUGIN, name)
+    (layer,) = viewer.layers
+    assert opened == [layer]
+    assert type(layer) is Image  # and no truth over it
+    np.testing.assert_array_equal(layer.data, sample.image)
+    assert layer.rgb == (name == "histology")
+    assert layer.axis_labels == tuple(sample.axes.replace("C", "").lower())
+    assert layer.metadata["source"] == sample.source
+    if not layer.rgb:  # what there is to see can be seen
+        shown = (sample.image - layer.contrast_limits[0]) / np.ptp(layer.contrast_limits)
+        assert np.median(shown[sample.truth > 0]) > 0.25
+        assert shown.max() < 2
+    # no source states a pixel size
+    read = LayerImage.of(layer)
+    assert set(read.spacing) == {None}
+    # and the dock is in no doubt about the axes
+    assert read.guess_axes(ndim=2, channels=1) == (sample.axes, "")
+
+
+def test_a_time_series_gets_a_slider_for_its_frames(viewer: Any) -> None:
+    viewer.open_sample(PLUGIN, "time_series")
+    assert viewer.dims.ndim == 3
+    assert viewer.dims.not_displayed == (0,)
+    assert viewer.dims.nsteps[0] == 12
+    assert viewer.dims.axis_labels[0] == "t"
+
+
+def test_opened_together_they_have_names_of_their_own(viewer: Any) -> None:
+    for name in sample_names():
+        viewer.open_sample(PLUGIN, name)
+    names = [layer.name for layer in viewer.layers]
+    assert names == ["nuclei", "histology", "nuclei 3D", "nuclei over time"]
+
+
+def test_the_menu_offers_every_sample(viewer: Any) -> None:
+    from napari._app_model import get_app_model
+
+    offered = MANIFEST.contributions.sample_data or []
+    assert [sample.key for sample in offered] == list(sample_names())
+    assert any("synthetic" in s.display_name for s in offered if s.key == "time_series")
+    (menu,) = (
+        item.submenu
+        for item in get_app_model().menus.get_menu("napari/file/samples")
+        if getattr(item, "title", "") == MANIFEST.display_name
+    )
+    titles = {item.command.title for item in get_app_model().menus.get_menu(menu)}
+    assert titles == {sample.display_name for sample in offered}
+
+
+def test_opening_a_sample_imports_no_torch() -> None:
+    code = (
+        "import sys; from napari_unet.widgets import sample_layers as s; "
+        "s.nuclei_2d(), s.histology(), s.nuclei_3d(), s.time_series(); "
+        "assert not {'torch', 'napari'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
