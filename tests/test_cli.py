@@ -322,8 +322,8 @@ def test_a_name_of_two_lines_is_told_in_one(
         ("check object_diameter and pixel_size.", "check --object-diameter and --pixel-size."),
         ("use task='instance' or 'regression'.", "use --task instance or 'regression'."),
         (
-            "tile: too small (given: 0); link_iou: too large.",
-            "--tile: too small (given: 0); --link-iou: too large.",
+            "tile: too small (given: 0); link_overlap: too large.",
+            "--tile: too small (given: 0); --link-overlap: too large.",
         ),
         ("patch (32,) and batch_size 1 do.", "patch (32,) and --batch-size 1 do."),
         # words and paths stay as they are
@@ -525,5 +525,5 @@ def test_help_of_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> 
     for field in settings.model_fields if settings else ():
         assert field == "name" or f"--{field.replace('_', '-')}" in shown
     if command == "segment":
-        for part in ("(default: the model's)", "micrometres", "auto|slices|linked", "0.25"):
+        for part in ("(default: the model's)", "micrometres", "auto|slices|linked", "0.5"):
             assert part in shown

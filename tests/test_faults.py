@@ -362,7 +362,7 @@ def test_a_3d_model_needs_a_stack(make_model: Callable[..., nu.Model]) -> None:
         ("object_diameter", 0),
         ("object_diameter", 30),  # the model knows none of its own
         ("volume_mode", "3d"),
-        ("link_iou", 1.5),
+        ("link_overlap", 1.5),
         ("flips", 7),
     ],
     ids=str,

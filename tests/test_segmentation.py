@@ -225,7 +225,7 @@ def test_decoding_a_prediction_is_segmenting(
         {"split_depth": 0.8},
         {"min_size": 12},
         {"volume_mode": "slices"},
-        {"link_iou": 0.95},
+        {"link_overlap": 0.95},
     ],
 )
 def test_decoding_takes_the_settings_of_the_segmentation(
@@ -303,7 +303,7 @@ def test_unknown_instance_maps_are_refused(make_model: MakeModel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("threshold", 1.5), ("min_size", -1), ("link_iou", 0), ("thresh", 0.5)]
+    ("field", "value"), [("threshold", 1.5), ("min_size", -1), ("link_overlap", 0), ("thresh", 0.5)]
 )
 def test_faulty_settings_are_named(make_model: MakeModel, field: str, value: float) -> None:
     with pytest.raises(SettingsError, match=field):

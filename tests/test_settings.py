@@ -54,8 +54,8 @@ SEGMENT_FAULTS = [
     ("object_diameter", 0),
     ("object_diameter", float("inf")),
     ("volume_mode", "volume"),
-    ("link_iou", 0),
-    ("link_iou", 1.01),
+    ("link_overlap", 0),
+    ("link_overlap", 1.01),
     ("flips", "maybe"),
 ]
 TRAIN_FAULTS = [
@@ -252,7 +252,7 @@ def segment_settings(draw: st.DrawFn) -> SegmentSettings:
         min_size=draw(st.none() | st.integers(0, 10**6)),
         object_diameter=draw(st.none() | st.floats(1e-3, 1e6)),
         volume_mode=draw(st.sampled_from(["auto", "slices", "linked"])),
-        link_iou=draw(st.floats(0.01, 1)),
+        link_overlap=draw(st.floats(0.01, 1)),
         flips=draw(st.booleans()),
     )
 

@@ -62,7 +62,7 @@ def decode(
     prediction : Prediction
         Of an instance or semantic model.
     settings : SegmentSettings, optional
-        Its decoding fields are used (thresholds, sizes, ``volume_mode``, ``link_iou``);
+        Its decoding fields are used (thresholds, sizes, ``volume_mode``, ``link_overlap``);
         ``overrides`` are single fields of it.
 
     Raises
@@ -245,7 +245,7 @@ class FrameWriter:
         fields = {name: getattr(settings, name) for name in Decoding.model_fields}
         self._decoding = Decoding.model_validate(fields)
         linked = settings.volume_mode != "slices"
-        self._link_iou = settings.link_iou if linked else None
+        self._overlap = settings.link_overlap if linked else None
         self._linker: PlaneLinker | None = None
 
     def write(self, time: int, plane: int | None, scores: NDArray[Any]) -> None:
@@ -266,10 +266,24 @@ class FrameWriter:
         else:
             found = instances.decode(scores[:, 0], self._decoding)
             if plane == 0 or self._linker is None:
-                self._linker = PlaneLinker(self._link_iou, self.objects)
+                self._linker = PlaneLinker(self._overlap, self.objects)
             found = self._linker.link(found)[None]
-            self.objects = self._linker.count
         self._labels.write(time, region, found.astype(np.int32))
+        if plane is not None and plane == self._shape[0] - 1:
+            self._finish_stack(time)
+
+    def _finish_stack(self, time: int) -> None:
+        """Number the objects of a stack whose planes are all there."""
+        assert self._linker is not None
+        self.objects = self._linker.count
+        if self._overlap is None:
+            return
+        final = self._linker.finish()
+        self.objects = final.count
+        for z in range(self._shape[0]) if final.changes else ():
+            region = (slice(z, z + 1), *(slice(0, n) for n in self._shape[1:]))
+            plane = self._labels.read(time, region)
+            self._labels.write(time, region, final.renumber(z, plane))
 
 
 def class_values(card: ModelCard) -> NDArray[Any]:

@@ -96,15 +96,15 @@ def read_header(path: Path) -> ModelCard:
 
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            start = file.read(9)
     except OSError as error:
         raise ModelError(f"The model file {path} cannot be read ({error.strerror}).") from None
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError):
-        # asked only now: the length that begins a safetensors file can look like either mark
-        if start.startswith((b"PK\x03\x04", b"\x80")):
+        # the length that begins a safetensors file can look like either mark, but JSON follows it
+        if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:] != b"{":
             raise ModelError(
                 f"{path.name} is a pickled PyTorch file, which can run code when it is opened; "
                 "only .safetensors models are loaded."

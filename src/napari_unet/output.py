@@ -82,6 +82,12 @@ class OutputArray:
         with self._named_faults():
             self.array[index] = self.array[index] + self._arrange(block)
 
+    def read(self, time: int, region: Region) -> NDArray[Any]:
+        """A block that was written, [C,] *spatial in canonical order."""
+        axes = [axis for axis in self.axes if axis != "T"]
+        block = np.asarray(self.array[self._index(time, region)])
+        return block.transpose([axes.index(axis) for axis in self._canonical])
+
     def finish(self, record: dict[str, Any]) -> Any:
         """Complete the array and return it; the record goes into a zarr array's attributes."""
         if self._partial is not None and self._target is not None:

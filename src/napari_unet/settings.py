@@ -86,8 +86,12 @@ class SegmentSettings(_Settings):
         description="Planes of a stack with a 2D model: separate objects, or linked through z "
         "(auto for instances).",
     )
-    link_iou: float = Field(
-        0.25, gt=0, le=1, description="Overlap (IoU) from which objects of two planes are linked."
+    link_overlap: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of the smaller of two objects in neighbouring planes that must lie in "
+        "the other for them to be linked.",
     )
     flips: bool = Field(
         default=False,
@@ -188,7 +192,7 @@ class TrainConfig(_Settings):
         return self
 
 
-DECODING_FIELDS = {*Decoding.model_fields, "volume_mode", "link_iou"}
+DECODING_FIELDS = {*Decoding.model_fields, "volume_mode", "link_overlap"}
 """Settings that do not change the scores, only what becomes of them."""
 
 S = TypeVar("S", SegmentSettings, TrainConfig)

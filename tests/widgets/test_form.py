@@ -59,7 +59,7 @@ CHANGED = {
     "smoothing": 1.5,
     "object_diameter": 33.5,
     "volume_mode": "slices",
-    "link_iou": 0.5,
+    "link_overlap": 0.5,
     "flips": True,
 }
 
@@ -94,7 +94,7 @@ def test_values_that_are_not_accepted_become_defaults(
 
 
 def test_editors_stay_within_the_bounds_of_the_model(form: SettingsForm) -> None:
-    for name in ("tile", "threshold", "split_depth", "min_size", "object_diameter", "link_iou"):
+    for name in ("tile", "threshold", "split_depth", "min_size", "object_diameter", "link_overlap"):
         editor = form.rows[name].editor
         number = editor.number if isinstance(editor, AutoNumber) else editor
         for value in (number.min, number.max):

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 SCALE = ("object_diameter",)
 DECODING = ("threshold", "split_depth", "min_size", "smoothing")
-ADVANCED = ("volume_mode", "link_iou", "flips", "tile", "device", "precision")
+ADVANCED = ("volume_mode", "link_overlap", "flips", "tile", "device", "precision")
 LABELS = {
     "object_diameter": "Diameter (px)",
     "split_depth": "Split depth",
     "min_size": "Min. size (px)",
     "smoothing": "Smoothing (px)",
     "volume_mode": "Stacks",
-    "link_iou": "Link overlap",
+    "link_overlap": "Link overlap",
     "flips": "Average flips",
     "tile": "Tile (px)",
 }
