@@ -16,8 +16,10 @@ from napari_unet.instances import (
     REPRESENTATION,
     check_representation,
     decode,
+    decoding_reach,
     encode,
     remove_small,
+    smooth,
 )
 from napari_unet.metrics import evaluate
 
@@ -173,6 +175,33 @@ def test_a_lower_split_depth_splits_and_a_higher_one_joins() -> None:
     maps[1, 0] = 0.7 + 0.2 * np.cos(np.arange(30) * 2 * np.pi / 10)  # dips of 0.4
     found = {depth: decode(maps, Decoding(split_depth=depth)).max() for depth in (0.2, 0.6)}
     assert found == {0.2: 4, 0.6: 1}
+
+
+def test_smoothing_joins_what_noise_splits_and_sees_no_farther_than_its_reach() -> None:
+    maps = encode(SCENES["touching"])
+    maps[1] *= np.random.default_rng(0).uniform(0.6, 1, maps[1].shape).astype(np.float32)
+    rough, fine = decode(maps, DECODING), decode(maps, Decoding(smoothing=2))
+    assert rough.max() > 3
+    assert fine.max() == 3
+    assert_same_objects(fine, SCENES["touching"], 0.7)
+    for sigma in (0, 0.1, 0.5, 1, 7.3):
+        decoding = Decoding(smoothing=sigma)
+        reach = decoding_reach(decoding)
+        changed = maps.copy()
+        changed[:, 25 : 26 + reach, 30] += 1
+        moved = (smooth(changed, decoding) != smooth(maps, decoding)).any((0, 2))
+        assert np.flatnonzero(moved).min() == 25 - reach
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (6, 1, 1), (5, 6, 7)])
+def test_any_shape_can_be_smoothed(shape: tuple[int, ...]) -> None:
+    maps = np.ones((2, *shape), np.float16)
+    np.testing.assert_array_equal(decode(maps, Decoding(smoothing=20)), np.ones(shape))
+
+
+def test_a_card_from_before_smoothing_decodes_as_ever() -> None:
+    old = Decoding.model_validate({"threshold": 0.4, "split_depth": 0.2, "min_size": 3})
+    assert old.smoothing == 0
 
 
 def test_small_objects_are_removed_and_the_rest_numbered_anew() -> None:

@@ -15,7 +15,7 @@ from napari_unet.model import Model
 from napari_unet.prediction import predict
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
-SPLIT_DEPTHS = (0.15, 0.1, 0.2, 0.25, 0.3, 0.4)
+SPLIT_DEPTHS = (0.15, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4)
 SIZE_SHARES = (0.0, 0.5, 1.0)
 SMALL_OBJECT = 1.0  # percentile of the true sizes
 

@@ -6,25 +6,24 @@ Representation ``foreground-distance``, version 1: two maps,
 1. distance: Euclidean distance to the object's boundary over the largest such distance in
    the object, in 0..1, and 0 in the background.
 
-Decoding is a seeded watershed of the distance map inside the foreground.
+Decoding splits the foreground where the distance dips (`napari_unet.flooding`).
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-import cc3d
 import edt
 import numpy as np
 from numpy.typing import NDArray
-from skimage.segmentation import watershed
+from scipy import ndimage
 
 from napari_unet.card import Decoding, InstanceRepresentation
 from napari_unet.errors import InputError, ModelError
-from napari_unet.seeds import find_seeds
 
 REPRESENTATION = InstanceRepresentation(name="foreground-distance", version=1)
 CHANNELS = ("foreground", "distance")
+TRUNCATE = 3.0  # standard deviations at which the Gaussian of the smoothing ends
 
 
 def check_representation(representation: InstanceRepresentation | None) -> None:
@@ -60,12 +59,11 @@ def encode(labels: NDArray[Any]) -> NDArray[np.float32]:
     distance = np.asarray(edt.edt(ids, black_border=False), np.float32)
     # an object that fills the whole array has no boundary at all
     distance[~np.isfinite(distance)] = 1.0
-    largest = np.zeros(int(ids.max(initial=0)) + 1, np.float32)
+    largest = np.full(int(ids.max(initial=0)) + 1, 1e-6, np.float32)
     np.maximum.at(largest, ids.ravel(), distance.ravel())
-    foreground = ids > 0
-    out = np.zeros((2, *labels.shape), np.float32)
-    out[0] = foreground
-    out[1][foreground] = (distance / np.maximum(largest, 1e-6)[ids])[foreground]
+    out = np.empty((2, *labels.shape), np.float32)
+    np.greater(ids, 0, out=out[0])
+    np.divide(distance, largest[ids], out=out[1])
     return out
 
 
@@ -77,12 +75,12 @@ def decode(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
     maps : (2, [Z,] Y, X) float array
         Foreground and distance.
     decoding : Decoding
-        Foreground threshold, depth of the dips that split objects, smallest size.
+        Smoothing, foreground threshold, depth of the dips that split objects, smallest size.
 
     Returns
     -------
     ([Z,] Y, X) int32 array
-        Consecutive labels from 1; 0 is background.
+        Consecutive labels from 1, as they come in memory; 0 is background.
 
     Examples
     --------
@@ -90,25 +88,36 @@ def decode(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
     >>> decode(encode(labels), Decoding()).tolist()
     [[0, 1, 1, 1, 2, 2, 2, 0]]
     """
-    foreground = np.ascontiguousarray(maps[0] > decoding.threshold)
-    if not foreground.any():
-        return np.zeros(foreground.shape, np.int32)
-    faces: Literal[4, 6] = 4 if foreground.ndim == 2 else 6
-    seeds, count = find_seeds(maps[1], foreground, decoding.split_depth)
-    parts, number = cc3d.connected_components(
-        foreground, connectivity=faces, return_N=True, out_dtype=np.uint32
+    from napari_unet.flooding import flood_objects
+
+    foreground, distance = smooth(maps, decoding)
+    return flood_objects(
+        foreground, distance, decoding.threshold, decoding.split_depth, decoding.min_size
     )
-    # a piece of foreground whose distances stay below all levels is an object too
-    seeded = np.zeros(number + 1, bool)
-    seeded[parts[seeds > 0]] = True
-    new_ids = np.zeros(number + 1, np.int32)
-    lonely = np.flatnonzero(~seeded[1:]) + 1
-    new_ids[lonely] = count + 1 + np.arange(lonely.size)
-    seeds = np.where(seeds > 0, seeds, new_ids[parts])
-    labels = watershed(  # type: ignore[no-untyped-call]
-        -np.asarray(maps[1], np.float32), seeds, mask=foreground
+
+
+def smooth(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.float32]:
+    """The maps as float32, (2, [Z,] Y, X), under the Gaussian that the decoding asks for."""
+    maps = np.asarray(maps, np.float32)
+    if decoding.smoothing == 0:
+        return maps
+    smoothed: NDArray[np.float32] = ndimage.gaussian_filter(
+        maps,
+        decoding.smoothing,
+        mode="nearest",
+        radius=decoding_reach(decoding),
+        axes=tuple(range(1, maps.ndim)),
     )
-    return remove_small(labels, decoding.min_size)
+    return smoothed
+
+
+def decoding_reach(decoding: Decoding) -> int:
+    """How far a pixel of the smoothed maps looks, in pixels.
+
+    >>> decoding_reach(Decoding()), decoding_reach(Decoding(smoothing=2))
+    (0, 6)
+    """
+    return int(TRUNCATE * decoding.smoothing + 0.5)
 
 
 def remove_small(labels: NDArray[Any], min_size: int) -> NDArray[np.int32]:
