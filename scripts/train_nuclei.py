@@ -70,6 +70,7 @@ def train(
     job = nu.iter_train(
         examples,
         validation=validation,
+        base=arguments.base,
         checkpoint=arguments.checkpoint,
         task="instance",
         name="nuclei",
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--base", type=Path, help="go on from the weights of this model")
     parser.add_argument(
         "--model", type=Path, help="calibrate and score this model again instead of training"
     )

@@ -321,3 +321,50 @@ def test_decode_keeps_the_settings_of_its_prediction(make_model: MakeModel) -> N
     other = segment(image, make_model(), **(how | {"min_size": 0}), **FIXED)
     np.testing.assert_array_equal(decode(prediction, min_size=0), other)
     assert other.max() > labels.max()
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "TZYX", "XZTY"])
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("task", ["instance", "semantic"])
+def test_frames_too_large_for_memory_give_the_same_labels(
+    make_model: MakeModel,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    axes: str,
+    ndim: int,
+    task: str,
+) -> None:
+    """On disk meanwhile, and decoded block by block: from an image and from kept scores."""
+    model = make_model(ndim=ndim, task=task)
+    noise = NOISE if "T" in axes else NOISE[0]
+    image = noise.transpose(["TZYX"[-noise.ndim :].index(axis) for axis in axes])
+    expected = segment(image, model, axes=axes, min_size=3, **FIXED)
+    prediction = predict(image, model, axes=axes, output=tmp_path / "scores.zarr", **FIXED)
+    monkeypatch.setattr("napari_unet.frame_scores.LARGEST", 100)
+    monkeypatch.setattr("napari_unet.decoding.BLOCK", {2: (16, 9), 3: (3, 16, 9)})
+    out = tmp_path / "out"
+    out.mkdir()
+    labels = segment(image, model, axes=axes, min_size=3, output=out / "labels.zarr", **FIXED)
+    np.testing.assert_array_equal(labels[...], expected)
+    assert [path.name for path in out.iterdir()] == ["labels.zarr"]
+    np.testing.assert_array_equal(segment(image, model, axes=axes, min_size=3, **FIXED), expected)
+    np.testing.assert_array_equal(decode(prediction, min_size=3), expected)
+    decoded = decode(prediction, min_size=3, output=out / "decoded.zarr")
+    np.testing.assert_array_equal(decoded[...], expected)
+    assert decoded.attrs["napari_unet"]["operation"] == "segment"
+
+
+def test_cancelling_a_large_frame_leaves_nothing_behind(
+    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("napari_unet.frame_scores.LARGEST", 100)
+    monkeypatch.setattr("napari_unet.decoding.BLOCK", {2: (16, 16), 3: (3, 16, 16)})
+    job = iter_segment(
+        NOISE[0], make_model(), axes="ZYX", tile=16, output=tmp_path / "labels.zarr", **FIXED
+    )
+    for step in job:
+        if step.message == "finding objects":
+            break
+    assert len(list(tmp_path.iterdir())) == 2  # scores and labels
+    job.close()
+    assert list(tmp_path.iterdir()) == []

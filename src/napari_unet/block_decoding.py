@@ -4,7 +4,7 @@ Each block is flooded with a halo. What ends inside is done; what leads out of i
 something that does, is kept as a short list of names, heights and meetings, until all blocks
 are known and the list can be decided in the order in which the whole would have decided it.
 The result is that of `napari_unet.instances.decode` on the whole array, for objects of any
-length; only where the map is level over more than the halo can a border lie elsewhere.
+length; only where the map is level over more than the halo can borders and seeds differ.
 """
 
 from __future__ import annotations
@@ -141,6 +141,8 @@ class _Ledger:
         # of the preliminary labels, in their order
         self._names: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
         self._sizes: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        self._firsts: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        """Index of the first pixel in the raveled array."""
         self._peaks: list[NDArray[np.int64]] = [np.zeros((0, 2), np.int64)]
         """Names, and their levels as far as a block sees them."""
         self._edges: list[NDArray[np.int64]] = [np.zeros((0, 4), np.int64)]
@@ -173,6 +175,7 @@ class _Ledger:
         known = np.unique(np.concatenate([part.names, edges[:, 2], edges[:, 3]]))
         self._names.append(keys[part.names])
         self._sizes.append(part.sizes)
+        self._firsts.append(self._first_pixels(part.labels, part.sizes.size, tile))
         self._peaks.append(np.column_stack([keys[known], part.peaks[known]]))
         where = self._moved(edges[:, 1], tile)
         self._edges.append(
@@ -215,12 +218,28 @@ class _Ledger:
         owners = objects[np.searchsorted(keys, np.concatenate(self._names))]
         sizes = np.zeros(keys.size, np.int64)
         np.add.at(sizes, owners, np.concatenate(self._sizes))
-        kept, comes = np.unique(owners[sizes[owners] >= self._decoding.min_size], return_index=True)
+        # as they come in memory, which is how the whole numbers them
+        comes = np.full(keys.size, np.iinfo(np.int64).max)
+        np.minimum.at(comes, owners, np.concatenate(self._firsts))
+        kept = np.unique(owners[sizes[owners] >= self._decoding.min_size])
         final = np.zeros(keys.size, np.int32)
-        final[kept[np.argsort(comes)]] = np.arange(first, first + kept.size)
+        final[kept[np.argsort(comes[kept])]] = np.arange(first, first + kept.size)
         labels = np.zeros(owners.size + 1, np.int32)
         labels[1:] = final[owners]
         return labels, kept.size
+
+    def _first_pixels(
+        self, labels: NDArray[np.int32], count: int, tile: Tile
+    ) -> NDArray[np.int64]:
+        """Of labels 1 to ``count`` of a core, the index of the first pixel in the raveled array."""
+        flat = labels.ravel()
+        first = np.zeros(count + 1, np.int64)
+        first[flat[::-1]] = np.arange(flat.size)[::-1]
+        index = np.unravel_index(first[1:], labels.shape)
+        starts = (w.start for w in tile.write)
+        moved = tuple(i + start for i, start in zip(index, starts, strict=True))
+        whole: NDArray[np.int64] = np.ravel_multi_index(moved, self._shape).astype(np.int64)
+        return whole
 
     def _moved(self, places: NDArray[np.int64], tile: Tile) -> NDArray[np.int64]:
         """Indices in the raveled array from those in the raveled read region of a tile."""

@@ -19,8 +19,8 @@ from napari_unet.decoding import (
     class_values,
     count_in_words,
     decoding_settings,
+    frame_reader,
     iter_decode,
-    read_frame,
     score_source,
 )
 from napari_unet.extent import Extent
@@ -186,8 +186,8 @@ def decode_plane(
     planewise = card.architecture.ndim == 2 and "Z" in source.axes
     first = {axis: part.start for axis, part in zip(found.axes, found.cut, strict=True)}
     at = plane + first.get("Z", 0) if planewise else None
-    scores = read_frame(source, time + first.get("T", 0), at)
-    maps = scores if at is None else scores[:, 0]
+    shape = source.spatial_shape if at is None else source.spatial_shape[1:]
+    maps = frame_reader(source, time + first.get("T", 0), at)(tuple(slice(0, n) for n in shape))
     if card.task == "semantic":
         labels = class_values(card)[maps.argmax(0)]
     else:

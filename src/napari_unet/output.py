@@ -71,6 +71,11 @@ class OutputArray:
             chunk = CHUNK | {"Z": 1} if planewise else CHUNK
             self.array = self._create(shape, np.dtype(dtype), output, chunk)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where a local zarr array is written."""
+        return None if self._partial is None else self._partial.parent
+
     def write(self, time: int, region: Region, block: NDArray[Any]) -> None:
         """Put a block ([C,] *spatial, canonical order) at a time point and region."""
         with self._named_faults():

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_unet.axes import label_axes
-from napari_unet.card import ModelCard
 from napari_unet.decoding import (
     FrameWriter,
     Segmentation,
@@ -20,6 +17,7 @@ from napari_unet.decoding import (
     label_dtype,
     refuse_regression,
 )
+from napari_unet.frame_scores import FrameScores
 from napari_unet.model import Model
 from napari_unet.output import OutputArray
 from napari_unet.prediction import refuse_client
@@ -46,10 +44,11 @@ def segment(
 ) -> Any:
     """Segment an image of any size.
 
-    The parameters are those of `napari_unet.predict`. With ``output``, classes are written tile
-    by tile; objects are decoded in memory, a plane (2D model) or a time point (3D model) at a
-    time. An empty result is said to be empty
-    through the logger ``napari_unet.segmentation``, at level WARNING.
+    The parameters are those of `napari_unet.predict`. The result is the same whether it is
+    written to ``output`` or kept in memory, and whether the scores of a plane (2D model) or of a
+    time point (3D model) fit in memory or not: those that do not are put on disk meanwhile, and
+    decoded block by block. An empty result is said to be empty through the logger
+    ``napari_unet.segmentation``, at level WARNING.
 
     Returns
     -------
@@ -157,10 +156,7 @@ def iter_segmentation(
                 yield Progress(block.done, block.total, "segmenting")
         else:
             writer = FrameWriter(labels, _shape(plan), card, plan.settings, summary)
-            for done, time, plane, scores in _frames(plan, card, record.fallbacks):
-                if scores is not None:
-                    writer.write(time, plane, scores)
-                yield Progress(done, plan.total, "segmenting")
+            yield from _iter_frames(plan, writer, record.fallbacks, labels.folder)
             summary.objects = writer.objects
         finished = record.finish(**summary.as_dict())
         array = labels.finish(finished)
@@ -171,26 +167,23 @@ def iter_segmentation(
     return Segmentation(array, label_axes(source.axes), source.pixel_size, card, finished)
 
 
-def _frames(
-    plan: PredictionPlan, card: ModelCard, fallbacks: list[str]
-) -> Generator[tuple[int, int, int | None, NDArray[np.float32] | None], None, None]:
-    """Complete frames as (tiles done, time, plane, scores); scores None while incomplete."""
+def _iter_frames(
+    plan: PredictionPlan, writer: FrameWriter, fallbacks: list[str], folder: Path | None
+) -> Generator[Progress, None, None]:
+    """Gather the tiles of each plane or time point, and decode it when it is complete."""
     shape = _shape(plan)
-    shape = (1, *shape[1:]) if plan.planewise else shape
-    channels = card.architecture.out_channels
-    scores = np.zeros((channels, *shape), np.float32)
-    for block in run_plan(plan, fallbacks):
-        plane = block.region[0].start if plan.planewise else None
-        region = block.region if plane is None else (slice(0, 1), *block.region[1:])
-        place = (slice(None), *region)
-        if plan.blended:
-            scores[place] += block.scores
-        else:
-            scores[place] = block.scores
-        complete = block.last_of_frame
-        yield block.done, block.time, plane, scores if complete else None
-        if complete:
-            scores[:] = 0
+    shape = shape[1:] if plan.planewise else shape
+    with closing(FrameScores(plan.card.architecture.out_channels, shape, folder)) as frame:
+        for block in run_plan(plan, fallbacks):
+            plane = block.region[0].start if plan.planewise else None
+            scores = block.scores if plane is None else block.scores[:, 0]
+            put = frame.add if plan.blended else frame.write
+            put(block.region[-len(shape) :], scores)
+            if block.last_of_frame:
+                yield from writer.iter_write(block.time, plane, frame.read)
+                if plan.blended:
+                    frame.clear()
+            yield Progress(block.done, plan.total, "segmenting")
 
 
 def _shape(plan: PredictionPlan) -> tuple[int, ...]:
