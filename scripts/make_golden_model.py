@@ -61,7 +61,7 @@ def make_model() -> Model:
         channels=("DNA", "membrane"),
         classes=(ClassInfo(value=1, name="cell", colour="#33aa55"),),
         instances=InstanceRepresentation(name="foreground-distance", version=1),
-        decoding=Decoding(threshold=0.4, split_depth=0.25, min_size=12),
+        decoding=Decoding(threshold=0.4, split_depth=0.25, min_size=12, smoothing=1.5),
         pixel_size=(0.5, 0.25),
         object_diameter=17.5,
         normalization=Normalization(

@@ -296,7 +296,7 @@ def test_format_version_1(tmp_path: Path) -> None:
     assert (card.axes, card.channels) == ("CYX", ("DNA", "membrane"))
     assert card.classes == (ClassInfo(value=1, name="cell", colour="#33aa55"),)
     assert card.instances == InstanceRepresentation(name="foreground-distance", version=1)
-    assert card.decoding == Decoding(threshold=0.4, split_depth=0.25, min_size=12)
+    assert card.decoding == Decoding(threshold=0.4, split_depth=0.25, min_size=12, smoothing=1.5)
     assert (card.pixel_size, card.unit) == ((0.5, 0.25), "micrometer")
     assert (card.object_diameter, card.output_limits) == (17.5, None)
     assert card.normalization.model_dump() == {

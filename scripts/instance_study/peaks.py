@@ -13,7 +13,7 @@ LEVELS = np.arange(1 - STEP, 0, -STEP)
 """Levels at which a map of values in 0..1 is cut, from the top down."""
 
 
-def find_seeds(
+def find_peaks(
     height: NDArray[Any], mask: NDArray[np.bool_], depth: float
 ) -> tuple[NDArray[np.int32], int]:
     """Peaks of a map that are separated by dips of at least ``depth``.
@@ -41,7 +41,7 @@ def find_seeds(
     Examples
     --------
     >>> height = np.array([[0.2, 0.9, 0.6, 0.8, 0.75, 0.8, 0.2]])
-    >>> find_seeds(height, height > 0, 0.1)[0].tolist()
+    >>> find_peaks(height, height > 0, 0.1)[0].tolist()
     [[0, 1, 0, 2, 0, 0, 0]]
     """
     faces = 4 if height.ndim == 2 else 6
