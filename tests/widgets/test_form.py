@@ -59,7 +59,7 @@ CHANGED = {
     "smoothing": 1.5,
     "object_diameter": 33.5,
     "volume_mode": "slices",
-    "link_overlap": 0.5,
+    "link_overlap": 0.75,
     "flips": True,
 }
 

@@ -21,34 +21,10 @@ PLUGIN = "napari-unet-torch"
 
 
 @pytest.fixture
-def dock(viewer: Any) -> Any:
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
-    return dock
-
-
-@pytest.fixture
 def small(dock: Any, viewer: Any) -> Any:
     """A dock with a part of the sample, fast to segment."""
     viewer.add_image(load_sample("nuclei_2d").image[:128, :160], name="nuclei")
     return dock
-
-
-def press(button: Any) -> None:
-    assert button.enabled
-    button.native.click()
-
-
-def finish(qtbot: Any, dock: Any) -> None:
-    qtbot.waitUntil(lambda: not dock.runner.running, timeout=30_000)
-
-
-def run(qtbot: Any, dock: Any) -> None:
-    press(dock.bar.run)
-    finish(qtbot, dock)
-
-
-def labels_of(viewer: Any) -> list[Labels]:
-    return [layer for layer in viewer.layers if isinstance(layer, Labels)]
 
 
 def slow(dock: Any) -> None:
@@ -63,7 +39,7 @@ def tiles_are_done(dock: Any) -> bool:
 # The way of a newcomer
 
 
-def test_from_the_menu_to_labels(viewer: Any, qtbot: Any) -> None:
+def test_from_the_menu_to_labels(viewer: Any, run: Any, labels_of: Any) -> None:
     from napari._app_model import get_app_model
 
     commands = get_app_model().commands
@@ -74,7 +50,7 @@ def test_from_the_menu_to_labels(viewer: Any, qtbot: Any) -> None:
     assert dock.form.axes.value == "YX"
     assert dock.form.pixel_size.value == "Y 0.5 × X 0.5 µm"
 
-    run(qtbot, dock)
+    run(dock)
 
     (labels,) = labels_of(viewer)
     sample = load_sample("nuclei_2d")
@@ -105,11 +81,11 @@ def test_the_dock_is_in_the_menu_of_layers(viewer: Any) -> None:
     assert "Segment (U-Net)" in viewer.window.dock_widgets
 
 
-def test_stack_is_linked_through_z(dock: Any, viewer: Any, qtbot: Any) -> None:
+def test_stack_is_linked_through_z(dock: Any, viewer: Any, run: Any, labels_of: Any) -> None:
     viewer.open_sample(PLUGIN, "nuclei_3d")
     assert dock.form.axes.value == "ZYX"
     assert dock.rows["axes"].note == ""  # the sample names its axes
-    run(qtbot, dock)
+    run(dock)
     (labels,) = labels_of(viewer)
     assert labels.data.shape == (31, 61, 57)
     planes = [set(np.unique(plane)) - {0} for plane in labels.data]
@@ -164,7 +140,9 @@ def test_wrong_axes_are_told_beside_the_field(dock: Any, viewer: Any) -> None:
         assert dock.bar.run.enabled
 
 
-def test_wrong_channels_are_told_beside_the_field(dock: Any, viewer: Any, qtbot: Any) -> None:
+def test_wrong_channels_are_told_beside_the_field(
+    dock: Any, viewer: Any, run: Any, labels_of: Any
+) -> None:
     viewer.add_image(np.zeros((32, 33, 3), np.uint8), rgb=True)
     assert dock.form.axes.value == "YXC"
     assert "channels 0 to 2" in dock.rows["channels"].note
@@ -178,7 +156,7 @@ def test_wrong_channels_are_told_beside_the_field(dock: Any, viewer: Any, qtbot:
         assert words in dock.rows["channels"].fault
         assert not dock.bar.run.enabled
     dock.form.channels.value = "1"
-    run(qtbot, dock)
+    run(dock)
     (labels,) = labels_of(viewer)
     assert labels.data.shape == (32, 33)
     assert labels.metadata["napari_unet"]["channels"] == [1]
@@ -204,17 +182,19 @@ def test_the_layer_is_read_anew_when_it_changes(dock: Any, viewer: Any) -> None:
     assert dock.form.pixel_size.value == "Y 0.5 × X 0.5 µm"
 
 
-def test_unfit_images_leave_the_dock_usable(dock: Any, viewer: Any, qtbot: Any) -> None:
+def test_unfit_images_leave_the_dock_usable(
+    dock: Any, viewer: Any, run: Any, labels_of: Any
+) -> None:
     nan = np.ones((32, 32), np.float32)
     nan[3, 4] = np.nan
     viewer.add_image(np.zeros((1, 1, 2, 2, 8, 8)), name="six axes")
     assert "axes" in dock.bar.message.value
     assert not dock.bar.run.enabled
     dock.form.images.choose(viewer.add_image(nan, name="nan"))
-    run(qtbot, dock)
+    run(dock)
     assert "NaN" in dock.bar.message.value
     dock.form.images.choose(viewer.add_image(np.zeros((1, 1)), name="tiny"))
-    run(qtbot, dock)
+    run(dock)
     assert labels_of(viewer)[0].data.shape == (1, 1)
 
 
@@ -254,11 +234,13 @@ def test_every_field_has_a_tooltip_and_nothing_is_clipped(
     native.deleteLater()
 
 
-def test_settings_are_kept_for_the_next_dock(small: Any, viewer: Any, qtbot: Any) -> None:
+def test_settings_are_kept_for_the_next_dock(
+    small: Any, viewer: Any, qtbot: Any, run: Any, labels_of: Any
+) -> None:
     small.rows["threshold"].editor.value = 0.35
     small.rows["flips"].editor.value = True
     assert "(1 changed)" in small.form.more.text
-    run(qtbot, small)
+    run(small)
     from napari_unet.widgets.segment import SegmentWidget
 
     other = SegmentWidget(viewer)
@@ -276,28 +258,32 @@ def test_settings_are_kept_for_the_next_dock(small: Any, viewer: Any, qtbot: Any
 # Results
 
 
-def test_an_empty_result_is_said_to_be_empty(dock: Any, viewer: Any, qtbot: Any) -> None:
+def test_an_empty_result_is_said_to_be_empty(
+    dock: Any, viewer: Any, run: Any, labels_of: Any
+) -> None:
     viewer.add_image(np.zeros((32, 32), np.uint8))
-    run(qtbot, dock)
+    run(dock)
     assert "No objects were found" in dock.bar.message.value
     assert "the image is constant" in dock.bar.message.value
     assert labels_of(viewer)[0].data.max() == 0
 
 
-def test_the_result_is_the_one_of_the_api(small: Any, viewer: Any, qtbot: Any) -> None:
-    run(qtbot, small)
+def test_the_result_is_the_one_of_the_api(
+    small: Any, viewer: Any, run: Any, labels_of: Any
+) -> None:
+    run(small)
     (labels,) = labels_of(viewer)
     settings = nu.SegmentSettings.model_validate(labels.metadata["napari_unet"]["settings"])
     again = nu.segment(viewer.layers["nuclei"].data, "nuclei", settings=settings)
     np.testing.assert_array_equal(labels.data, again)
 
 
-def test_an_untouched_result_is_renewed(small: Any, viewer: Any, qtbot: Any) -> None:
-    run(qtbot, small)
+def test_an_untouched_result_is_renewed(small: Any, viewer: Any, run: Any, labels_of: Any) -> None:
+    run(small)
     (labels,) = labels_of(viewer)
     labels.opacity = 0.3
     small.rows["threshold"].editor.value = 0.9
-    run(qtbot, small)
+    run(small)
     assert labels_of(viewer) == [labels]
     assert labels.opacity == 0.3
     assert labels.metadata["napari_unet"]["settings"]["threshold"] == 0.9
@@ -315,19 +301,23 @@ def edit_in_place(labels: Labels) -> None:
     labels.data[0, 0] += 1
 
 
-def test_a_touched_result_is_never_overwritten(small: Any, viewer: Any, qtbot: Any) -> None:
+def test_a_touched_result_is_never_overwritten(
+    small: Any, viewer: Any, run: Any, labels_of: Any
+) -> None:
     for count, touch in enumerate((paint, rename, edit_in_place), start=1):
-        run(qtbot, small)
+        run(small)
         newest = labels_of(viewer)[-1]
         assert len(labels_of(viewer)) == count
         touch(newest)
         kept = newest.data.copy()
-        run(qtbot, small)
+        run(small)
         assert len(labels_of(viewer)) == count + 1
         np.testing.assert_array_equal(newest.data, kept)
 
 
-def test_preview_is_what_the_run_gives_there(dock: Any, viewer: Any, qtbot: Any) -> None:
+def test_preview_is_what_the_run_gives_there(
+    dock: Any, viewer: Any, run: Any, press: Any, finish: Any, labels_of: Any
+) -> None:
     image = load_sample("nuclei_2d").image[:256, :300]
     stack = np.stack([image // 2, image, image // 4])
     viewer.add_image(stack, name="stack", scale=(3, 0.5, 0.5))
@@ -336,14 +326,14 @@ def test_preview_is_what_the_run_gives_there(dock: Any, viewer: Any, qtbot: Any)
     layer = viewer.layers["stack"]
     layer.corner_pixels = np.array([[1, 80, 90], [1, 179, 209]])
     press(dock.bar.preview)
-    finish(qtbot, dock)
+    finish(dock)
     (preview,) = labels_of(viewer)
     assert preview.data.shape == (1, 100, 120)
     np.testing.assert_allclose(preview.translate, (3, 40, 45))
     assert not preview.editable
     assert dock.bar.message.value.startswith("Preview of 100 × 120 pixels: ")
 
-    run(qtbot, dock)
+    run(dock)
     (labels,) = labels_of(viewer)  # the preview has given way
     whole = labels.data[1, 80:180, 90:210]
     assert np.mean((whole > 0) == (preview.data[0] > 0)) > 0.995
@@ -352,25 +342,27 @@ def test_preview_is_what_the_run_gives_there(dock: Any, viewer: Any, qtbot: Any)
 # What can go wrong while it runs
 
 
-def test_cancel_in_mid_run(small: Any, viewer: Any, qtbot: Any) -> None:
+def test_cancel_in_mid_run(
+    small: Any, viewer: Any, qtbot: Any, run: Any, press: Any, finish: Any, labels_of: Any
+) -> None:
     slow(small)
     press(small.bar.run)
     assert not small.bar.run.enabled
     qtbot.waitUntil(lambda: tiles_are_done(small), timeout=30_000)
     start = time.monotonic()
     press(small.bar.cancel)
-    finish(qtbot, small)
+    finish(small)
     assert time.monotonic() - start < 5
     assert labels_of(viewer) == []
     assert "Cancelled" in small.bar.message.value
     assert not small.bar.cancel.enabled
     small.rows["tile"].editor.value = "auto"
-    run(qtbot, small)
+    run(small)
     assert len(labels_of(viewer)) == 1
 
 
 def test_errors_in_the_worker_are_told_in_words(
-    small: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+    small: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch, run: Any, labels_of: Any
 ) -> None:
     for error, words in (
         (RuntimeError("the kernel broke"), "the kernel broke"),
@@ -380,11 +372,11 @@ def test_errors_in_the_worker_are_told_in_words(
     ):
         with monkeypatch.context() as patch:
             patch.setattr("napari_unet.extent_prediction.iter_predict_extent", breaking(error))
-            run(qtbot, small)
+            run(small)
         assert words in small.bar.message.value
         assert (words in small.rows["min_size"].fault) == isinstance(error, InputError)
         assert labels_of(viewer) == []
-    run(qtbot, small)
+    run(small)
     assert len(labels_of(viewer)) == 1
 
 
@@ -396,7 +388,9 @@ def breaking(error: Exception) -> Callable[..., Generator[Progress, None, None]]
     return job
 
 
-def test_closing_the_viewer_in_mid_run_ends_the_worker(small: Any, viewer: Any, qtbot: Any) -> None:
+def test_closing_the_viewer_in_mid_run_ends_the_worker(
+    small: Any, viewer: Any, qtbot: Any, press: Any
+) -> None:
     slow(small)
     press(small.bar.run)
     qtbot.waitUntil(lambda: tiles_are_done(small), timeout=30_000)
@@ -404,7 +398,9 @@ def test_closing_the_viewer_in_mid_run_ends_the_worker(small: Any, viewer: Any, 
     qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=10_000)
 
 
-def test_closing_the_dock_in_mid_run_ends_the_worker(small: Any, viewer: Any, qtbot: Any) -> None:
+def test_closing_the_dock_in_mid_run_ends_the_worker(
+    small: Any, viewer: Any, qtbot: Any, press: Any, labels_of: Any
+) -> None:
     slow(small)
     press(small.bar.run)
     qtbot.waitUntil(lambda: tiles_are_done(small), timeout=30_000)
@@ -415,28 +411,30 @@ def test_closing_the_dock_in_mid_run_ends_the_worker(small: Any, viewer: Any, qt
 
 
 def test_deleting_the_image_in_mid_run_keeps_the_result(
-    small: Any, viewer: Any, qtbot: Any
+    small: Any, viewer: Any, run: Any, press: Any, finish: Any, labels_of: Any
 ) -> None:
     small.rows["tile"].editor.value = 64
     press(small.bar.run)
     viewer.layers.remove("nuclei")
-    finish(qtbot, small)
+    finish(small)
     (labels,) = labels_of(viewer)
     assert labels.name == "nuclei labels"
     assert "objects in" in small.bar.message.value
     assert not small.bar.run.enabled
     viewer.add_image(load_sample("nuclei_2d").image[:64, :64])
-    run(qtbot, small)
+    run(small)
     assert len(labels_of(viewer)) == 2
 
 
-def test_two_docks_at_once(small: Any, viewer: Any, qtbot: Any) -> None:
+def test_two_docks_at_once(
+    small: Any, viewer: Any, press: Any, finish: Any, labels_of: Any
+) -> None:
     from napari_unet.widgets.segment import SegmentWidget
 
     other = SegmentWidget(viewer)
     viewer.window.add_dock_widget(other, name="other")
     press(small.bar.run)
     press(other.bar.run)
-    finish(qtbot, small)
-    finish(qtbot, other)
+    finish(small)
+    finish(other)
     assert len(labels_of(viewer)) == 2

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from napari.layers import Image, Labels
+from napari.layers import Image
+from qtpy.QtCore import QThreadPool
 
 import napari_unet as nu
 from napari_unet.model import Model
@@ -19,41 +20,25 @@ PLUGIN = "napari-unet-torch"
 
 
 @pytest.fixture
-def dock(viewer: Any) -> Any:
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
-    return dock
-
-
-@pytest.fixture
-def segmented(dock: Any, viewer: Any, qtbot: Any) -> Any:
+def segmented(dock: Any, viewer: Any, run: Any) -> Any:
     """A dock that has segmented a part of the sample."""
     viewer.add_image(load_sample("nuclei_2d").image[:200, :240], name="nuclei")
-    run(qtbot, dock)
+    run(dock)
     return dock
 
 
 @pytest.fixture
-def stack(dock: Any, viewer: Any, qtbot: Any) -> Any:
+def stack(dock: Any, viewer: Any, run: Any) -> Any:
     """A dock that has segmented a small stack."""
     viewer.add_image(load_sample("nuclei_3d").image[8:16], name="stack", scale=(2, 0.5, 0.5))
-    run(qtbot, dock)
+    run(dock)
     return dock
-
-
-def run(qtbot: Any, dock: Any) -> None:
-    assert dock.bar.run.enabled
-    dock.bar.run.native.click()
-    qtbot.waitUntil(lambda: not dock.runner.running, timeout=30_000)
 
 
 def set_value(qtbot: Any, dock: Any, **values: Any) -> None:
     for name, value in values.items():
         dock.rows[name].editor.value = value
     qtbot.waitUntil(lambda: not dock.live.running, timeout=10_000)
-
-
-def labels_of(viewer: Any) -> list[Labels]:
-    return [layer for layer in viewer.layers if isinstance(layer, Labels)]
 
 
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +49,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_labels_follow_the_threshold_without_the_network(
-    segmented: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+    segmented: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, labels_of: Any
 ) -> None:
     no_network(monkeypatch)
     (labels,) = labels_of(viewer)
@@ -81,7 +66,9 @@ def test_labels_follow_the_threshold_without_the_network(
     np.testing.assert_array_equal(labels.data, again)
 
 
-def test_nothing_left_is_said_to_be_empty(segmented: Any, viewer: Any, qtbot: Any) -> None:
+def test_nothing_left_is_said_to_be_empty(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any
+) -> None:
     set_value(qtbot, segmented, min_size=100_000)
     assert labels_of(viewer)[0].data.max() == 0
     assert "No objects were found" in segmented.bar.message.value
@@ -91,7 +78,7 @@ def test_nothing_left_is_said_to_be_empty(segmented: Any, viewer: Any, qtbot: An
 
 
 def test_the_plane_in_view_comes_first(
-    stack: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+    stack: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, labels_of: Any
 ) -> None:
     (labels,) = labels_of(viewer)
     viewer.dims.set_current_step(0, 5)
@@ -112,7 +99,9 @@ def test_the_plane_in_view_comes_first(
     np.testing.assert_array_equal(labels.data, again)
 
 
-def test_a_painted_layer_stays_as_it_is(segmented: Any, viewer: Any, qtbot: Any) -> None:
+def test_a_painted_layer_stays_as_it_is(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any
+) -> None:
     (labels,) = labels_of(viewer)
     labels.paint((5, 5), 999)
     kept = labels.data.copy()
@@ -123,7 +112,9 @@ def test_a_painted_layer_stays_as_it_is(segmented: Any, viewer: Any, qtbot: Any)
     assert len(labels_of(viewer)) == 2  # the new one is renewed from now on
 
 
-def test_scores_go_with_their_labels(segmented: Any, viewer: Any, qtbot: Any) -> None:
+def test_scores_go_with_their_labels(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any
+) -> None:
     viewer.layers.remove("nuclei labels")
     assert segmented.live.kept is None
     assert segmented.rows["threshold"].note == ""
@@ -131,7 +122,9 @@ def test_scores_go_with_their_labels(segmented: Any, viewer: Any, qtbot: Any) ->
     assert labels_of(viewer) == []
 
 
-def test_what_changes_the_scores_asks_for_a_run(segmented: Any, viewer: Any, qtbot: Any) -> None:
+def test_what_changes_the_scores_asks_for_a_run(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any
+) -> None:
     (labels,) = labels_of(viewer)
     before = labels.data.copy()
     set_value(qtbot, segmented, flips=True, threshold=0.9)
@@ -142,7 +135,7 @@ def test_what_changes_the_scores_asks_for_a_run(segmented: Any, viewer: Any, qtb
     assert labels.metadata["napari_unet"]["settings"]["threshold"] == 0.9
 
 
-def test_the_scores_are_shown_on_request(segmented: Any, viewer: Any, qtbot: Any) -> None:
+def test_the_scores_are_shown_on_request(segmented: Any, viewer: Any, run: Any) -> None:
     segmented.form.scores.value = True
     names = [layer.name for layer in viewer.layers]
     assert names == ["nuclei distance", "nuclei foreground", "nuclei", "nuclei labels"]
@@ -155,17 +148,22 @@ def test_the_scores_are_shown_on_request(segmented: Any, viewer: Any, qtbot: Any
     segmented.form.scores.value = False
     assert [layer.name for layer in viewer.layers] == ["nuclei", "nuclei labels"]
     segmented.form.scores.value = True
-    run(qtbot, segmented)
+    run(segmented)
     assert [layer.name for layer in viewer.layers] == names
 
 
 def test_scores_too_large_for_memory_go_to_disk_and_are_removed(
-    segmented: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+    segmented: Any,
+    viewer: Any,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Any,
+    labels_of: Any,
 ) -> None:
     (labels,) = labels_of(viewer)
     expected = labels.data.copy()
     monkeypatch.setattr("napari_unet.widgets._request.Request._is_large", lambda _: True)
-    run(qtbot, segmented)
+    run(segmented)
     scratch = segmented.live.kept.outputs.scratch
     assert (Path(scratch.name) / "scores.zarr").is_dir()
     np.testing.assert_array_equal(labels.data, expected)
@@ -175,7 +173,9 @@ def test_scores_too_large_for_memory_go_to_disk_and_are_removed(
     assert not Path(scratch.name).exists()
 
 
-def test_fast_changes_end_with_the_last(segmented: Any, viewer: Any, qtbot: Any) -> None:
+def test_fast_changes_end_with_the_last(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any
+) -> None:
     (labels,) = labels_of(viewer)
     for threshold in np.linspace(0.3, 0.9, 13):
         segmented.rows["threshold"].editor.value = float(threshold)
@@ -205,17 +205,19 @@ def test_a_plane_of_a_megapixel_is_decoded_in_a_tenth_of_a_second() -> None:
 
 
 def test_semantic_results_have_the_colours_and_names_of_the_card(
-    dock: Any, viewer: Any, qtbot: Any, make_model: Callable[..., Model], tmp_path: Any
+    dock: Any,
+    viewer: Any,
+    save_model: Callable[..., Model],
+    run: Any,
+    labels_of: Any,
 ) -> None:
-    model = make_model(task="semantic", values=(0, 2, 5))
-    (tmp_path / "models").mkdir()
-    model.save(tmp_path / "models" / "random.safetensors")
+    model = save_model(task="semantic", values=(0, 2, 5))
     image = np.random.default_rng(0).integers(0, 200, (40, 50)).astype(np.uint8)
     viewer.add_image(image, name="slide")
     dock.reset_choices()
     dock.form.models.choose("random")
     assert not dock.rows["threshold"].native.isVisible()
-    run(qtbot, dock)
+    run(dock)
     (labels,) = labels_of(viewer)
     np.testing.assert_array_equal(labels.data, nu.segment(image, model))
     for each in model.card.classes:
@@ -228,21 +230,19 @@ def test_semantic_results_have_the_colours_and_names_of_the_card(
                 labels._get_properties(place)
             )
     assert "%" in dock.bar.message.value
-    run(qtbot, dock)
+    run(dock)
     assert labels_of(viewer) == [labels]
 
 
 def test_a_regression_model_gives_images(
-    dock: Any, viewer: Any, qtbot: Any, make_model: Callable[..., Model], tmp_path: Any
+    dock: Any, viewer: Any, save_model: Callable[..., Model], run: Any
 ) -> None:
-    model = make_model(task="regression")
-    (tmp_path / "models").mkdir()
-    model.save(tmp_path / "models" / "random.safetensors")
+    model = save_model(task="regression")
     image = np.random.default_rng(0).integers(0, 200, (40, 50)).astype(np.uint8)
     viewer.add_image(image, name="noisy", scale=(0.5, 0.5), units="um", rotate=30)
     dock.reset_choices()
     dock.form.models.choose("random")
-    run(qtbot, dock)
+    run(dock)
     layer = viewer.layers["noisy random"]
     assert isinstance(layer, Image)
     np.testing.assert_allclose(layer.data, nu.predict(image, model).scores[0], rtol=1e-5)
@@ -250,3 +250,137 @@ def test_a_regression_model_gives_images(
     np.testing.assert_allclose(layer.rotate, viewer.layers["noisy"].rotate)
     assert layer.metadata["napari_unet"]["model"]["name"] == "random"
     assert "Values predicted" in dock.bar.message.value
+
+
+# What can happen meanwhile
+
+
+def begin(dock: Any, **values: Any) -> None:
+    """Change settings, and do not wait for the labels."""
+    for name, value in values.items():
+        dock.rows[name].editor.value = value
+    assert dock.live.running
+
+
+def no_thread_is_left(qtbot: Any) -> None:
+    pool = QThreadPool.globalInstance()
+    qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=10_000)
+
+
+def test_labels_removed_while_they_are_renewed_stay_away(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any, run: Any
+) -> None:
+    begin(segmented, threshold=0.9)
+    viewer.layers.remove("nuclei labels")
+    assert not segmented.live.running
+    no_thread_is_left(qtbot)
+    qtbot.wait(50)
+    assert labels_of(viewer) == []
+    run(segmented)
+    assert len(labels_of(viewer)) == 1
+
+
+def test_the_image_changed_or_removed_while_labels_are_renewed(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any, run: Any
+) -> None:
+    (labels,) = labels_of(viewer)
+    begin(segmented, threshold=0.9)
+    viewer.layers["nuclei"].data = viewer.layers["nuclei"].data[:100, :120].copy()
+    qtbot.waitUntil(lambda: not segmented.live.running, timeout=10_000)
+    assert labels.data.shape == (200, 240)
+    assert segmented.rows["threshold"].note == ""  # other pixels: the scores are no longer its
+    set_value(qtbot, segmented, threshold=0.5)
+    assert labels.metadata["napari_unet"]["settings"]["threshold"] == 0.9
+    run(segmented)
+    newest = labels_of(viewer)[-1]
+    assert newest.data.shape == (100, 120)
+    begin(segmented, threshold=0.8)
+    viewer.layers.remove("nuclei")
+    qtbot.waitUntil(lambda: not segmented.live.running, timeout=10_000)
+    assert "There is no image" in segmented.bar.message.value
+    assert newest in viewer.layers
+
+
+def test_a_renamed_layer_stays_as_it_is(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any
+) -> None:
+    (labels,) = labels_of(viewer)
+    kept = labels.data.copy()
+    begin(segmented, threshold=0.9)
+    labels.name = "mine"
+    qtbot.waitUntil(lambda: not segmented.live.running, timeout=10_000)
+    assert [layer.name for layer in labels_of(viewer)] == ["mine", "nuclei labels"]
+    np.testing.assert_array_equal(labels.data, kept)
+
+
+def test_closing_the_viewer_while_labels_are_renewed(stack: Any, viewer: Any, qtbot: Any) -> None:
+    begin(stack, threshold=0.9)
+    viewer.close()
+    no_thread_is_left(qtbot)
+
+
+def test_closing_the_dock_while_labels_are_renewed(
+    stack: Any, viewer: Any, qtbot: Any, labels_of: Any
+) -> None:
+    begin(stack, threshold=0.9)
+    viewer.window.remove_dock_widget("all")
+    no_thread_is_left(qtbot)
+    assert len(labels_of(viewer)) == 1
+    viewer.layers.clear()  # nobody listens who is gone
+
+
+def test_an_estimate_of_what_is_gone_is_not_shown(dock: Any, viewer: Any, qtbot: Any) -> None:
+    layer = viewer.add_image(load_sample("nuclei_2d").image[:64, :64])
+    qtbot.waitUntil(lambda: dock.bar.cost.value != "", timeout=60_000)
+    layer.scale = (2, 2)
+    qtbot.waitUntil(lambda: dock._cost_runner.running, timeout=5000)
+    viewer.layers.remove(layer)
+    no_thread_is_left(qtbot)
+    qtbot.wait(400)
+    assert dock.bar.cost.value == ""
+    viewer.add_image(layer.data)
+    dock._pause.setInterval(0)
+    qtbot.waitUntil(lambda: dock._cost_runner.running, timeout=5000)
+    viewer.close()
+    no_thread_is_left(qtbot)
+
+
+def test_two_docks_renew_each_its_own_labels(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any, run: Any
+) -> None:
+    from napari_unet.widgets.segment import SegmentWidget
+
+    other = SegmentWidget(viewer)
+    viewer.window.add_dock_widget(other, name="other")
+    run(other)
+    first, second = labels_of(viewer)
+    begin(segmented, threshold=0.9)
+    begin(other, threshold=0.2)
+    qtbot.waitUntil(lambda: not (segmented.live.running or other.live.running), timeout=10_000)
+    assert labels_of(viewer) == [first, second]
+    thresholds = [x.metadata["napari_unet"]["settings"]["threshold"] for x in (first, second)]
+    assert thresholds == [0.9, 0.2]
+    assert np.count_nonzero(first.data) < np.count_nonzero(second.data)
+
+
+def test_a_fault_is_not_talked_over(segmented: Any, qtbot: Any) -> None:
+    begin(segmented, threshold=0.9)
+    segmented.form.axes.value = "TZ"
+    qtbot.waitUntil(lambda: not segmented.live.running, timeout=10_000)
+    assert segmented.bar.message.value == segmented.rows["axes"].fault != ""
+
+
+def test_cancel_at_once_and_run_again(
+    segmented: Any, viewer: Any, press: Any, finish: Any, run: Any, labels_of: Any
+) -> None:
+    (labels,) = labels_of(viewer)
+    before = labels.data.copy()
+    press(segmented.bar.run)
+    press(segmented.bar.cancel)
+    assert not segmented.bar.run.enabled  # not before it has stopped
+    finish(segmented)
+    assert "Cancelled" in segmented.bar.message.value
+    np.testing.assert_array_equal(labels.data, before)
+    assert segmented.rows["threshold"].note != ""  # the scores before are still there
+    run(segmented)
+    assert labels_of(viewer) == [labels]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NAME = "object diameter"
 TOOL_KEY = "napari_unet_tool"  # in the metadata of the layer
+MEASURE = "Measure with a line"
 TIP = (
     "Measure the diameter: draw a line across a typical object with the mouse. "
     "Of several lines the median counts."
@@ -57,7 +58,7 @@ class DiameterTool:
         self._lines: Shapes | None = None
         self._before: list[Layer] = []
         self._modes: list[tuple[Layer, str]] = []
-        self.button = PushButton(text="Measure")
+        self.button = PushButton(text=MEASURE)
         self.row = Row(self.button, " ", TIP)  # under the field, not under its label
         self.button.changed.connect(lambda _: self._pressed())
         viewer.dims.events.ndisplay.connect(self._view_changed)
@@ -242,7 +243,7 @@ class DiameterTool:
 
     def _settle(self) -> None:
         obstacle = self._obstacle()
-        self.button.text = "Done" if self.active else "Measure"
+        self.button.text = "Done" if self.active else MEASURE
         self.button.enabled = self.active or not obstacle
         self.row.say(DRAW if self.active else obstacle if obstacle != NO_IMAGE else "")
 

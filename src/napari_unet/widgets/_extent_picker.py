@@ -14,6 +14,7 @@ from napari_unet.widgets._diameter_tool import TOOL_KEY
 from napari_unet.widgets._form import Row
 from napari_unet.widgets._layers import whole_view_of
 from napari_unet.widgets._outline import has_area, outline
+from napari_unet.widgets._world import position
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -112,7 +113,7 @@ class ExtentPicker:
         view = whole_view_of(self._viewer, layer, axes)
         part = Extent()
         if isinstance(region, Shapes):
-            part = outline(region, layer, axes, self._viewer.dims.point)
+            part = outline(region, layer, axes, position(self._viewer, layer).tolist())
         elif region == VIEW:
             part = Extent(y=(view.y.start, view.y.stop), x=(view.x.start, view.x.stop))
         return Extent(

@@ -6,7 +6,8 @@ A field that may be empty or "auto" is a number with the check box "auto" beside
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, Label, SpinBox, Widget
@@ -30,7 +31,11 @@ FAULT_COLOUR = "#e0565b"  # legible on the dark and on the light theme
 def text_label(text: str = "") -> Label:
     """A label that wraps its text instead of widening the dock."""
     label = Label(value=text)
-    native: QLabel = label.native
+    _wrap(label.native)
+    return label
+
+
+def _wrap(native: QLabel) -> None:
     native.setWordWrap(True)
     native.setTextFormat(Qt.TextFormat.PlainText)
     native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -38,7 +43,6 @@ def text_label(text: str = "") -> Label:
     policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     policy.setHeightForWidth(True)
     native.setSizePolicy(policy)
-    return label
 
 
 def narrow(combo: ComboBox) -> ComboBox:
@@ -68,22 +72,20 @@ class Row:
         self._said = ("", "")
         self.native = QWidget()
         self.label = QLabel(label)
-        self._note = text_label()
+        self._note: QLabel | None = None  # most rows never have anything to say
         layout = QVBoxLayout(self.native)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
         layout.addWidget(editor.native)
-        layout.addWidget(self._note.native)
         editor.tooltip = tooltip
         for part in (self.native, self.label):
             part.setToolTip(tooltip)
         self.label.setBuddy(editor.native)
-        self._note.native.hide()
 
     @property
     def note(self) -> str:
         """The text under the editor."""
-        return str(self._note.value)
+        return "" if self._note is None else self._note.text()
 
     def show(self, *, visible: bool) -> None:
         """Show or hide the row with its label."""
@@ -97,11 +99,13 @@ class Row:
             return  # a style sheet costs milliseconds, and a form has many rows
         self._said = said
         self.fault = fault
-        self._note.value = fault or hint
-        self._note.native.setVisible(bool(fault or hint))
-        self._note.native.setStyleSheet(
-            f"color: {FAULT_COLOUR};" if fault else "font-style: italic;"
-        )
+        if self._note is None:
+            self._note = QLabel(self.native)
+            _wrap(self._note)
+            self.native.layout().addWidget(self._note)  # type: ignore[union-attr]
+        self._note.setText(fault or hint)
+        self._note.setVisible(bool(fault or hint))
+        self._note.setStyleSheet(f"color: {FAULT_COLOUR};" if fault else "font-style: italic;")
         kind = _qt_class(type(self.editor.native).__name__)
         border = f"{kind} {{ border: 1px solid {FAULT_COLOUR}; }}"
         self.editor.native.setStyleSheet(border if fault else "")
@@ -126,6 +130,7 @@ class Form(QScrollArea):
         self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Tab goes to the fields
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
@@ -140,6 +145,27 @@ class Form(QScrollArea):
         width = inside.minimumSizeHint().width() if inside is not None else 0
         width += bar.sizeHint().width() if bar is not None else 0
         return QSize(width, 120)
+
+
+def order_tabs(around: QWidget) -> None:
+    """Let Tab walk the fields in the order of the layout, not in that of their making."""
+    for field, after in pairwise(_fields(around)):
+        QWidget.setTabOrder(field, after)
+
+
+def _fields(around: QWidget) -> Iterator[QWidget]:
+    """The widgets that Tab stops at, from top to bottom."""
+    inside = around.widget() if isinstance(around, QScrollArea) else around
+    layout = None if inside is None else inside.layout()
+    if layout is None:
+        if around.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            yield around
+        return
+    for i in range(layout.count()):
+        item = layout.itemAt(i)
+        part = None if item is None else item.widget()
+        if part is not None:
+            yield from _fields(part)
 
 
 def _qt_class(kind: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from magicgui.widgets import Container
 from napari.layers import Image
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_unet.card import ModelCard
@@ -20,8 +20,9 @@ from napari_unet.widgets._layers import LayerImage
 if TYPE_CHECKING:
     from napari import Viewer
 
-PER_CHANNEL = "One layer per channel …"
-IMAGE_TIP = "The image layer to segment."
+PER_CHANNEL = "Several layers …"
+WIDEST = "Smoothing (px)"  # of the names in the form around it
+IMAGE_TIP = "The image layer to segment; or, for a model of several channels, one layer for each."
 LAYERS_TIP = (
     "Which image layer the model gets for each of its channels. "
     "They must have the same shape and lie on the same place."
@@ -231,6 +232,16 @@ def _shape(layer: Image | None) -> tuple[int, ...]:
     return tuple((layer.data[0] if layer.multiscale else layer.data).shape)
 
 
+class _Name(QLabel):
+    """As wide as the names of the form's other fields, so that the editors stand in a column."""
+
+    def sizeHint(self) -> QSize:  # noqa: N802  # Qt's name
+        wide = self.fontMetrics().horizontalAdvance(WIDEST)
+        return super().sizeHint().expandedTo(QSize(wide, 0))
+
+    minimumSizeHint = sizeHint  # noqa: N815
+
+
 class _LayersRow(Row):
     """One choice under another, each after the name of its channel."""
 
@@ -255,10 +266,8 @@ class _LayersRow(Row):
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         for name, editor in zip(names, editors, strict=True):
-            label = QLabel(shorten(name))
+            label = _Name(shorten(name))
             label.setTextFormat(Qt.TextFormat.PlainText)
-            # about as wide as the names of the form's other fields
-            label.setMinimumWidth(13 * label.fontMetrics().averageCharWidth())
             tip = f"{name}: {LAYERS_TIP[0].lower()}{LAYERS_TIP[1:]}"
             editor.tooltip = tip
             label.setToolTip(tip)

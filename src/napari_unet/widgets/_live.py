@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_unet.progress import Progress
 from napari_unet.widgets._job import JobRunner, Outcome
+from napari_unet.widgets._world import position
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -131,7 +132,7 @@ class LiveDecoding:
         sizes = _sizes(kept)
         point = np.zeros(len(axes))
         if layer is not None:
-            point = np.asarray(layer.world_to_data(self._viewer.dims.point))[-len(axes) :]
+            point = np.asarray(layer.world_to_data(position(self._viewer, layer)))
         at = {
             axis: int(np.clip(round(float(p)), 0, n - 1))
             for axis, p, n in zip(axes, point, sizes, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from qtpy.QtCore import Qt
@@ -11,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_unet.card import ModelCard, ScoreRecord
 from napari_unet.errors import ModelError
-from napari_unet.model_file import SUFFIX, list_models, read_header
+from napari_unet.model_file import SUFFIX, list_models, model_files, read_header
 from napari_unet.widgets._choice_list import ChoiceList
 from napari_unet.widgets._form import Row, text_label
 
@@ -57,6 +58,7 @@ class ModelPicker:
         self._cards: dict[str | Path, ModelCard] = {}
         self._files: list[Path] = []
         self._faults: dict[Path, str] = {}
+        self._seen: dict[Path, tuple[int, int]] = {}  # the files as they were when read
         self._combo = ChoiceList(self._items)
         self._source: str | Path | None = self._combo.value
         self.row = Row(self._combo, "Model", MODEL_TIP)
@@ -96,6 +98,8 @@ class ModelPicker:
 
     def reset_choices(self, *_: object) -> None:
         """List the models anew, with their cards as they are now; the choice stays."""
+        if self._state() == self._seen:
+            return  # layers come and go more often than models
         before = self._source, self.card
         with self._combo.changed.blocked():
             self._combo.reset_choices()
@@ -104,7 +108,17 @@ class ModelPicker:
         if (self._source, self.card) != before:
             self._on_change()
 
+    def _state(self) -> dict[Path, tuple[int, int]]:
+        """Time and size of the models' files, as far as there are such."""
+        found = {}
+        for path in (*model_files().values(), *self._files):
+            with suppress(OSError):
+                status = path.stat()
+                found[path] = status.st_mtime_ns, status.st_size
+        return found
+
     def _items(self) -> list[tuple[str, object]]:
+        self._seen = self._state()
         self._cards = {card.name: card for card in list_models()}
         names: list[tuple[str, object]] = [(name, name) for name in map(str, self._cards)]
         for path in self._files:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet.errors import InputError
 from napari_unet.extent import Extent
-from napari_unet.io.calibration import unit_in_micrometres
+from napari_unet.widgets._world import unit_ratio
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
@@ -43,7 +43,8 @@ def outline(shapes: Shapes, layer: Image, axes: str, point: Sequence[float] = ()
     axes : str
         Of the image's array.
     point : sequence of float, optional
-        The viewer's position in world coordinates, for axes that the shapes have not.
+        The viewer's position in world coordinates and the image's units, for axes that the
+        shapes have not.
 
     Returns
     -------
@@ -159,7 +160,7 @@ def _in_pixels(
             f"‘{layer.name}’; draw in a new Shapes layer."
         )
     ratios = [
-        _ratio(a, b) for a, b in zip(shapes.units[-shared:], layer.units[-shared:], strict=True)
+        unit_ratio(a, b) for a, b in zip(shapes.units[-shared:], layer.units[-shared:], strict=True)
     ]
     # axes that the shapes have not stay where the viewer is
     place = np.zeros(layer.ndim)
@@ -171,12 +172,6 @@ def _in_pixels(
         pixel = layer.world_to_data(place)
         found.append((pixel[y], pixel[x]))
     return np.round(np.asarray(found, float), NOISE)
-
-
-def _ratio(unit: object, other: object) -> float:
-    """How many of the other unit one is; 1 where that is not known."""
-    sizes = unit_in_micrometres(unit), unit_in_micrometres(other)
-    return 1.0 if sizes[0] is None or sizes[1] is None else sizes[0] / sizes[1]
 
 
 def _is_upright(area: Vertices) -> bool:

@@ -20,6 +20,7 @@ from napari_unet.extent import Extent
 from napari_unet.image import open_image
 from napari_unet.progress import Progress
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
+from napari_unet.widgets._image_picker import PER_CHANNEL
 
 if TYPE_CHECKING:
     from napari_unet.decoding import Segmentation
@@ -129,6 +130,13 @@ class Request:
         if len(image.arrays) > 1 and "C" in axes:
             problem = f"Each layer is a channel, so the axes {axes} must not name a C."
             raise FieldError("axes", InputError(problem))
+        if len(image.arrays) == 1 < config.in_channels and "C" not in axes:
+            names = ", ".join(card.channels)
+            problem = (
+                f"The model takes {config.in_channels} channels ({names}), one image has none; "
+                f"choose ‘{PER_CHANNEL}’ here, or name the axis C of the image."
+            )
+            raise FieldError("image", InputError(problem))
         chosen = None
         if "C" in axes:
             chosen = parse_channels(channels)

@@ -44,7 +44,8 @@ class RunBar(Container):  # type: ignore[type-arg]
         self.message = text_label()
         self.cost = text_label()
         self.cost.tooltip = "Where the whole run takes place, and about how long it takes."
-        widgets = [self.cost, buttons, self.progress, self.message]
+        # the buttons last: they stay where they are, however many lines there are to say
+        widgets = [self.cost, self.message, self.progress, buttons]
         super().__init__(widgets=widgets, labels=False)
         self.margins = (0, 0, 0, 0)
         for button, action in (
@@ -92,10 +93,14 @@ def describe_cost(forecast: Forecast) -> str:
     >>> from napari_unet.forecast import Forecast
     >>> describe_cost(Forecast(25.1, 947453952, 4, (1024, 1024), "cpu", "float32"))
     'Run: about 26 s, 0.9 GB of memory, 4 tiles, on cpu in float32'
+    >>> describe_cost(Forecast(0.1, 21_000_000, 1, (64, 64), "cpu", "float32"))
+    'Run: about 1 s, 21 MB of memory, 1 tile, on cpu in float32'
     """
     tiles = f"{forecast.tiles} tile" + ("" if forecast.tiles == 1 else "s")
+    size = forecast.memory
+    memory = f"{size / 1e9:.1f} GB" if size > 5e8 else f"{math.ceil(size / 1e6)} MB"
     return (
-        f"Run: about {in_words(forecast.seconds)}, {forecast.memory / 1e9:.1f} GB of memory, "
+        f"Run: about {in_words(forecast.seconds)}, {memory} of memory, "
         f"{tiles}, on {forecast.device} in {forecast.precision}"
     )
 

@@ -16,7 +16,7 @@ from napari_unet.settings import SegmentSettings
 from napari_unet.widgets._choice_list import ChoiceList
 from napari_unet.widgets._diameter_tool import DiameterTool
 from napari_unet.widgets._extent_picker import WHOLE, ExtentPicker, describe
-from napari_unet.widgets._form import Form, Row, SettingsForm, text_label
+from napari_unet.widgets._form import Form, Row, SettingsForm, order_tabs, text_label
 from napari_unet.widgets._image_picker import ImagePicker
 from napari_unet.widgets._layers import LayerImage, describe_pixel_size, in_the_form, view_of
 from napari_unet.widgets._model_picker import ModelPicker
@@ -216,6 +216,10 @@ class SegmentForm:
             "threshold": LIVE if live else "",
         }
         self.rows["channels"].show(visible="C" in axes)
+        diameter = self.rows["object_diameter"]
+        known = self.card is None or self.card.object_diameter is not None
+        for row in (diameter, self.diameter.row):  # of no use to a model that knows no size
+            row.show(visible=known or diameter.editor.value is not None)
         if image is not None and fits and "C" in axes:
             hints["channels"] = self._channels_hint(image.shape[axes.index("C")])
         if image is not None and self.request is not None:
@@ -338,6 +342,7 @@ class SegmentForm:
             self.scale.suggest({"object_diameter": card.object_diameter})
             self.decoding.suggest(decoding)
             self.images.set_card(card)
+            order_tabs(self.native)  # there may be new editors
         for row in self.decoding.rows.values():
             row.show(visible=card is None or card.task == "instance")
         self._image_changed()

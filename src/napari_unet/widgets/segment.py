@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import Container
 from qtpy.QtCore import QTimer
 
+from napari_unet.errors import UNetError
 from napari_unet.installation import foreign_distribution
 from napari_unet.progress import Progress
+from napari_unet.settings import SegmentSettings
 from napari_unet.widgets._closing import ClosingWatch
+from napari_unet.widgets._form import order_tabs
 from napari_unet.widgets._job import JobRunner, Outcome
 from napari_unet.widgets._live import Kept, LiveDecoding
 from napari_unet.widgets._memory import recall, remember
@@ -61,6 +64,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         self.rows = self.form.rows
         # the form scrolls, the buttons under it stay in sight
         self.native.layout().insertWidget(0, self.form.native, 1)
+        order_tabs(self.native)
         self._closing = ClosingWatch(self.native, self._closed)
         viewer.layers.events.removed.connect(self._layer_removed)
         self.form.scores.changed.connect(lambda _: self._show_scores())
@@ -91,6 +95,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         problem = self.form.worded(str(fault)) if fault else self._broken
         if problem or not live:
             self.bar.say(problem or READY, fault=bool(problem))
+        self._cost_runner.drop()  # what it would say is of no use now
         if request is None:
             self._pause.stop()
             self.bar.cost.value = ""
@@ -134,11 +139,15 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         if outcome.cancelled:
             self.bar.say("Cancelled: nothing was added.")
         elif outcome.error is not None:
-            message = self.form.worded(str(outcome.error))
-            field = field_of(str(outcome.error), self.rows)
-            if field is not None:
-                self.rows[field].say(fault=message)
-            self.bar.say(message, fault=True)
+            self._tell(outcome.error)
+
+    def _tell(self, error: UNetError) -> None:
+        """Say what is wrong, beside the setting too that it names."""
+        message = self.form.worded(str(error))
+        field = field_of(str(error), SegmentSettings.model_fields)
+        if field in self.rows:
+            self.rows[field].say(fault=message)
+        self.bar.say(message, fault=True)
 
     # results
 
@@ -175,12 +184,15 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
             return
         record = result.record
         self.results.show(result.labels, kept.name, kept.placement, record, kept.request.card)
+        if self.runner.running or self.form.fault is not None:
+            return  # what stands there matters more
         empty = bool(record.get("empty"))
         text = self.form.worded(record["message"])
         self.bar.say(text if empty else f"{text} with these settings.", warning=empty)
 
     def _said_wrong(self, message: str) -> None:
-        self.bar.say(self.form.worded(message), fault=True)
+        if not self.runner.running:
+            self.bar.say(self.form.worded(message), fault=True)
 
     def _show_scores(self) -> None:
         kept = self.live.kept
@@ -209,6 +221,8 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
 
     def _estimated(self, outcome: Outcome) -> None:
         self.bar.cost.value = describe_cost(outcome.result) if outcome.result else ""
+        if outcome.error is not None:
+            self._tell(outcome.error)  # the run would end with it
 
     def _warmed_up(self, outcome: Outcome) -> None:
         self.warm = True
