@@ -67,7 +67,23 @@ def main(folder: Path) -> None:
         shoot(viewer, folder / f"segment_before_{theme}.png")
         dock.bar.run.native.click()
         wait_until(lambda dock=dock: not dock.runner.running)
+        wait_until(lambda bar=dock.bar: bool(bar.cost.value))
         shoot(viewer, folder / f"segment_{theme}.png")
+
+        dock.rows["threshold"].editor.value = 0.85
+        wait_until(lambda live=dock.live: not live.running)
+        shoot(viewer, folder / f"segment_live_{theme}.png")
+        dock.form.defaults.native.click()
+        wait_until(lambda live=dock.live: not live.running)
+
+        corners = [[60, 80], [40, 300], [250, 380], [330, 150]]
+        shapes = viewer.add_shapes([corners], shape_type="polygon", name="part", opacity=0.3)
+        dock.form.extents.region.value = shapes
+        dock.bar.run.native.click()
+        wait_until(lambda dock=dock: not dock.runner.running)
+        wait_until(lambda bar=dock.bar: bool(bar.cost.value))
+        shoot(viewer, folder / f"segment_region_{theme}.png")
+        viewer.layers.remove(shapes)
 
         dock.rows["tile"].editor.value = 64
         dock.bar.run.native.click()

@@ -2,7 +2,8 @@
 
     python scripts/study_instances.py --data DIR --results DIR       # train and score
     python scripts/study_instances.py --data DIR --results DIR --properties  # everything else
-    python scripts/study_instances.py --results DIR --page           # the tables of the page
+    python scripts/study_instances.py --page                         # the tables of the page
+    python scripts/study_instances.py --results DIR --page           # the same from new results
 
 DIR of the data holds the folders of the data sets. A result that exists is not made again.
 """
@@ -68,7 +69,7 @@ def main() -> None:
     """Train, measure or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="folder of the data sets")
-    parser.add_argument("--results", type=Path, required=True, help="folder of the result files")
+    parser.add_argument("--results", type=Path, help="folder of the result files")
     parser.add_argument("--datasets", nargs="*", help="only these")
     parser.add_argument("--only", nargs="*", help="only these representations, by letter")
     parser.add_argument(
@@ -82,12 +83,15 @@ def main() -> None:
     )
     parser.add_argument("--page", action="store_true", help="write the tables into the page")
     arguments = parser.parse_args()
-    arguments.results.mkdir(parents=True, exist_ok=True)
     if arguments.page:
         from instance_study.page import write_page
 
         write_page(arguments.results)
-    elif arguments.properties is not None:
+        return
+    if arguments.results is None:
+        parser.error("--results is needed, but for --page")
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    if arguments.properties is not None:
         from instance_study.properties import measure_all
 
         kinds = [

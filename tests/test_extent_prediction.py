@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -120,6 +122,29 @@ def test_nothing_lies_outside_the_outline() -> None:
     assert labels.shape == (120, 100)
     assert not labels[~inside.T].any()
     assert labels[inside.T].any()
+
+
+def test_a_part_without_objects_says_so(make_model: MakeModel) -> None:
+    image = np.zeros((200, 200), np.uint8)
+    y, x = np.mgrid[:200, :200]
+    image[(y - 160) ** 2 + (x - 160) ** 2 < 100] = 200
+    found = drain(iter_predict_extent(image, "nuclei", Extent(y=(0, 60), x=(0, 60)), **FIXED))
+    record = drain(iter_decode_extent(found)).record
+    assert record["empty"]
+    assert record["message"].startswith("No objects were found")
+
+
+def test_classes_are_counted_inside_the_outline(make_model: MakeModel) -> None:
+    inside = np.zeros((20, 30), bool)
+    inside[3:6, 4:8] = True
+    extent = Extent(y=(5, 25), x=(2, 32), inside=inside)
+    model = make_model(task="semantic")
+    found = drain(iter_predict_extent(image_of("YX"), model, extent, axes="YX", **FIXED))
+    record = drain(iter_decode_extent(found)).record
+    assert sum(record["pixels"].values()) == 12
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(record["outline"]["bits"])), np.uint8)
+    unpacked = np.unpackbits(bits, count=600).reshape(record["outline"]["shape"])
+    np.testing.assert_array_equal(unpacked.astype(bool), inside)
 
 
 @pytest.mark.parametrize("axes", ["TZYX", "XZTY"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unet.card import InstanceRepresentation
-from napari_unet.decoding import decode
-from napari_unet.errors import ModelError, SettingsError
+from napari_unet.decoding import decode, iter_decode
+from napari_unet.errors import FileError, ModelError, SettingsError
+from napari_unet.frame_scores import FrameScores
 from napari_unet.metrics import evaluate
 from napari_unet.model import Model
 from napari_unet.prediction import predict
-from napari_unet.progress import Progress
+from napari_unet.progress import Progress, drain
 from napari_unet.segmentation import iter_segment, iter_segmentation, segment
 
 MakeModel = Callable[..., Model]
@@ -368,3 +371,50 @@ def test_cancelling_a_large_frame_leaves_nothing_behind(
     assert len(list(tmp_path.iterdir())) == 2  # scores and labels
     job.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_that_vanished_from_disk_are_not_taken_for_an_empty_result(
+    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    prediction = predict(NOISE[0], make_model(), axes="ZYX", output=tmp_path / "s.zarr", **FIXED)
+    assert decode(prediction).max() > 0
+    shutil.rmtree(tmp_path / "s.zarr" / "c")
+    with pytest.raises(FileError, match="not there any more"):
+        decode(prediction)
+    monkeypatch.setattr("napari_unet.frame_scores.LARGEST", 100)
+    frame = FrameScores(2, (8, 8), tmp_path)
+    frame.write((slice(0, 8), slice(0, 8)), np.ones((2, 8, 8), np.float32))
+    shutil.rmtree(next(tmp_path.glob(".napari-unet-*")) / "c")
+    with pytest.raises(FileError, match="run the prediction again"):
+        frame.read((slice(0, 8), slice(0, 8)))
+    frame.close()
+
+
+def test_a_disk_without_room_is_told_in_words(
+    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("napari_unet.frame_scores.LARGEST", 100)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(FileError, match="segment a part of the image"):
+        FrameScores(2, (8, 8), tmp_path / "file")
+
+
+def test_the_record_says_what_was_resolved(make_model: MakeModel) -> None:
+    stack = NOISE[0]
+    run = drain(iter_segmentation(stack, make_model(), axes="ZYX", **FIXED))
+    assert run.record["settings"]["volume_mode"] == "linked"
+    assert run.record["in_blocks"] is False
+    assert {"numba", "scipy", "edt", "torch"} <= set(run.record["versions"])
+    classes = drain(iter_segmentation(stack, make_model(task="semantic"), axes="ZYX", **FIXED))
+    assert classes.record["settings"]["volume_mode"] == "slices"
+    assert sum(classes.record["pixels"].values()) == stack.size
+
+
+def test_one_class_alone_is_said_to_be_empty(make_model: MakeModel) -> None:
+    model = make_model(task="semantic")
+    scores = np.zeros((3, 8, 8), np.float32)
+    scores[0] = 1
+    prediction = replace(predict(NOISE[0, 0], model, axes="YX", **FIXED), scores=scores, axes="CYX")
+    record = drain(iter_decode(prediction)).record
+    assert record["empty"]
+    assert "Only class 0 was found" in record["message"]

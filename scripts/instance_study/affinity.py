@@ -22,7 +22,7 @@ from instance_study.representation import (
     probability_loss,
     turn,
 )
-from napari_unet.instances import cc3d_compatible
+from napari_unet.instances import compact_labels
 
 
 class Affinity(Representation):
@@ -56,7 +56,7 @@ class Affinity(Representation):
 
     def cached(self, labels: Labels) -> Maps:
         """The labels: affinities are cheaper to compute than to keep."""
-        return cc3d_compatible(labels).astype(np.float32)[None]
+        return compact_labels(labels).astype(np.float32)[None]
 
     def turned(self, crop: Maps, quarters: int, flips: tuple[int, ...]) -> Maps:
         """Affinities of the turned labels."""

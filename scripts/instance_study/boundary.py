@@ -18,7 +18,7 @@ from instance_study.representation import (
     hills,
     probability_loss,
 )
-from napari_unet.instances import cc3d_compatible
+from napari_unet.instances import compact_labels
 
 WIDTH = 1.5
 """Pixels nearer to another object or the background than this are boundary."""
@@ -59,7 +59,7 @@ class ForegroundBoundary(Representation):
 
     def encode(self, labels: Labels) -> Maps:
         """Foreground and boundary; the array's border is no boundary."""
-        ids = cc3d_compatible(labels)
+        ids = compact_labels(labels)
         foreground = ids > 0
         near = edt.edt(ids, black_border=False) < WIDTH
         return np.stack([foreground, foreground & near]).astype(np.float32)

@@ -78,7 +78,7 @@ def upper_bound(labels: Labels, edge: NDArray[np.float32]) -> NDArray[np.float32
     The distance seen in the cut is at least the true one; the largest distance that the cut
     determines is at most the object's true largest.
     """
-    ids = instances.cc3d_compatible(labels)
+    ids = instances.compact_labels(labels)
     distance = np.asarray(edt.edt(ids, black_border=False), np.float32)
     sure = (distance <= edge) & (ids > 0)
     largest = np.ones(int(ids.max(initial=0)) + 1, np.float32)
@@ -120,7 +120,7 @@ class CentreDistance(_Distance):
 
     def encode(self, labels: Labels) -> Maps:
         """The package's maps, and the nearness to the centre."""
-        ids = instances.cc3d_compatible(labels)
+        ids = instances.compact_labels(labels)
         nearness = centre_nearness(as_volume(ids)).reshape(ids.shape)
         return np.concatenate([instances.encode(ids), nearness[None]])
 
@@ -143,13 +143,13 @@ class TruncatedDistance(_Distance):
 
     def encode(self, labels: Labels) -> Maps:
         """Foreground, and the distance over the length, at most 1."""
-        ids = instances.cc3d_compatible(labels)
+        ids = instances.compact_labels(labels)
         distance = np.minimum(edt.edt(ids, black_border=False), self.length) / self.length
         return np.stack([ids > 0, distance * (ids > 0)]).astype(np.float32)
 
     def undetermined(self, labels: Labels, edge: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Distances that are larger than the distance to the edge."""
-        ids = instances.cc3d_compatible(labels)
+        ids = instances.compact_labels(labels)
         distance = np.minimum(edt.edt(ids, black_border=False), self.length)
         opened = (ids > 0) & (distance > edge)
         return np.stack([np.zeros_like(opened), opened])

@@ -27,7 +27,7 @@ from instance_study.representation import (
     probability_loss,
     turn,
 )
-from napari_unet.instances import cc3d_compatible
+from napari_unet.instances import compact_labels
 from napari_unet.losses import masked_mean
 
 STEPS = 200
@@ -61,7 +61,7 @@ class Flow(Representation):
 
     def encode(self, labels: Labels) -> Maps:
         """Foreground and unit vectors; zero in the background."""
-        ids = as_volume(cc3d_compatible(labels))
+        ids = as_volume(compact_labels(labels))
         flows = heat_flow(ids)[3 - labels.ndim :].reshape(labels.ndim, *labels.shape)
         return np.concatenate([(labels > 0)[None], flows]).astype(np.float32)
 

@@ -15,10 +15,12 @@ KEYS = "ABCDEFG"
 PARTS = ("shapes", "ceilings", "partial", "blocks", "cost2d", "cost3d")
 
 
-def write_page(results: Path) -> None:
-    """Gather the result files, then replace what stands between the page's markers."""
-    record = gather(results)
-    RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+def write_page(results: Path | None) -> None:
+    """Replace what stands between the page's markers, from new results or those beside the page."""
+    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    if results is not None:
+        record.update(gather(results))
+        RECORD.write_text(json.dumps(record, indent=1) + "\n")
     text = PAGE.read_text()
     tables = {
         "best": best_table(record),

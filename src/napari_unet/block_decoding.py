@@ -228,9 +228,7 @@ class _Ledger:
         labels[1:] = final[owners]
         return labels, kept.size
 
-    def _first_pixels(
-        self, labels: NDArray[np.int32], count: int, tile: Tile
-    ) -> NDArray[np.int64]:
+    def _first_pixels(self, labels: NDArray[np.int32], count: int, tile: Tile) -> NDArray[np.int64]:
         """Of labels 1 to ``count`` of a core, the index of the first pixel in the raveled array."""
         flat = labels.ravel()
         first = np.zeros(count + 1, np.int64)

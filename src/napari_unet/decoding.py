@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from napari_unet import instances
 from napari_unet.card import Decoding, ModelCard
 from napari_unet.errors import ModelError
-from napari_unet.frame_scores import is_large
+from napari_unet.frame_scores import check_scores, is_large
 from napari_unet.image import ImageSource, PixelSize, open_image
 from napari_unet.linking import PlaneLinker
 from napari_unet.output import OutputArray
 from napari_unet.prediction import Prediction
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, fill_decoding, resolve
+from napari_unet.summary import Summary
 from napari_unet.tiling import Region, TilePlan
 
 BLOCK = {2: (2048, 2048), 3: (64, 512, 512)}
@@ -132,6 +133,7 @@ def iter_decode(
             "operation": "segment",
             "settings": {**before.get("settings", {}), **decoded},
             **summary.as_dict(),
+            "in_blocks": writer.in_blocks,
             "seconds": round(before.get("seconds", 0) + time.perf_counter() - start, 3),
         }
         array = labels.finish(record)
@@ -174,10 +176,17 @@ def score_source(prediction: Prediction) -> ImageSource:
 def frame_reader(
     source: ImageSource, time: int, plane: int | None
 ) -> Callable[[Region], NDArray[Any]]:
-    """Reads the scores (C, *region) of regions of a time point, or of one plane of it."""
-    if plane is None:
-        return lambda region: source.read(time, region)
-    return lambda region: source.read(time, (slice(plane, plane + 1), *region))[:, 0]
+    """Reads the scores (C, *region) of regions of a time point, or of one plane of it.
+
+    Reading raises `FileError` where scores that were put on disk are not there any more.
+    """
+
+    def read(region: Region) -> NDArray[Any]:
+        if plane is None:
+            return check_scores(source.read(time, region))
+        return check_scores(source.read(time, (slice(plane, plane + 1), *region))[:, 0])
+
+    return read
 
 
 def label_dtype(card: ModelCard) -> np.dtype[Any]:
@@ -186,77 +195,6 @@ def label_dtype(card: ModelCard) -> np.dtype[Any]:
         return np.dtype(np.int32)
     largest = max(c.value for c in card.classes)
     return np.dtype(np.uint8 if largest < 256 else np.uint16)
-
-
-class Summary:
-    """What a result holds, gathered while it is made."""
-
-    def __init__(self, card: ModelCard, *, constant: bool = False) -> None:
-        self.card = card
-        self.constant = constant
-        self.objects: int | None = None
-        self.pixels = np.zeros(len(card.classes), np.int64)  # by class
-        self.low = [np.inf] * card.architecture.out_channels
-        self.high = [-np.inf] * card.architecture.out_channels
-
-    def see(self, scores: NDArray[Any]) -> None:
-        """Take in some scores (C, *spatial)."""
-        axes = tuple(range(1, scores.ndim))
-        self.low = np.minimum(self.low, scores.min(axes)).tolist()
-        self.high = np.maximum(self.high, scores.max(axes)).tolist()
-
-    def see_classes(self, channels: NDArray[Any]) -> None:
-        """Take in which channel of the scores is the largest at some pixels."""
-        self.pixels += np.bincount(channels.ravel(), minlength=self.pixels.size)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Score range per channel, whether the result is empty, and a message."""
-        ranges = [[round(a, 4), round(b, 4)] for a, b in zip(self.low, self.high, strict=True)]
-        out: dict[str, Any] = {"score_range": ranges, "empty": False}
-        if self.card.task == "instance":
-            low, high = ranges[0]
-            out["objects"] = self.objects or 0
-            out["empty"] = not self.objects
-            out["message"] = (
-                count_in_words(self.objects)
-                if self.objects
-                else "No objects were found: the image is constant, so there is nothing to see; "
-                "check the channel and the normalisation."
-                if self.constant
-                else "No objects were found: the foreground probability lies between "
-                f"{low:.3g} and {high:.3g}; lower threshold, or check the channel, the axes "
-                "and the object diameter."
-            )
-        else:
-            out["pixels"] = {
-                c.name: int(n) for c, n in zip(self.card.classes, self.pixels, strict=True)
-            }
-            out["empty"] = self.pixels.size > 1 and not self.pixels[1:].any()
-            out["message"] = self._classes_in_words(ranges)
-        return out
-
-    def _classes_in_words(self, ranges: list[list[float]]) -> str:
-        first, *others = self.card.classes
-        if others and not self.pixels[1:].any():
-            best, name = max(
-                (high, c.name) for (_, high), c in zip(ranges[1:], others, strict=True)
-            )
-            return (
-                f"Only {first.name} was found: the highest probability of another class is "
-                f"{best:.3g} ({name}); check the channel, the axes and the object diameter."
-            )
-        total = max(int(self.pixels.sum()), 1)
-        shares = zip(self.card.classes, self.pixels, strict=True)
-        return ", ".join(f"{c.name} {n / total:.1%}" for c, n in shares)
-
-
-def count_in_words(objects: int) -> str:
-    """How many objects there are.
-
-    >>> count_in_words(1), count_in_words(12)
-    ('1 object', '12 objects')
-    """
-    return f"{objects} object" + ("" if objects == 1 else "s")
 
 
 class FrameWriter:
@@ -279,7 +217,8 @@ class FrameWriter:
         self.planewise = card.architecture.ndim == 2 and len(shape) == 3
         self._labels, self._shape, self._card = labels, shape, card
         self._frame = shape[1:] if self.planewise else shape
-        self._large = is_large(card.architecture.out_channels, self._frame)
+        large = is_large(card.architecture.out_channels, self._frame)
+        self.in_blocks = card.task == "instance" and large
         self._summary = summary
         fields = {name: getattr(settings, name) for name in Decoding.model_fields}
         self._decoding = Decoding.model_validate(fields)
@@ -305,7 +244,7 @@ class FrameWriter:
         if self._card.task == "semantic":
             for tile in self._blocks():
                 self._write_classes(time, (*before, *tile.write), read(tile.write))
-        elif self._large:
+        elif self.in_blocks:
             yield from self._iter_objects_in_blocks(time, before, read)
         else:
             scores = read(tuple(slice(0, n) for n in self._frame))

@@ -96,6 +96,7 @@ class Extent:
             shape = tuple(found[axis].stop - found[axis].start for axis in "YX")
             if self.inside.shape != shape:
                 raise InputError(
-                    f"The outline has the shape {self.inside.shape}, its range {shape}."
+                    f"The outline has the shape {self.inside.shape}, its range {shape}; give a "
+                    "mask of the size of the ranges y and x."
                 )
         return found

@@ -1,8 +1,14 @@
-"""A part of an image, predicted and decoded as it is in the whole."""
+"""A part of an image, predicted and decoded as it is in the whole.
+
+Objects are linked through z within the part alone: a stack that is cut in z can be parted or
+joined differently near its first and last planes.
+"""
 
 from __future__ import annotations
 
+import base64
 import math
+import zlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +23,6 @@ from napari_unet.card import Decoding, ModelCard
 from napari_unet.decoding import (
     Segmentation,
     class_values,
-    count_in_words,
     decoding_settings,
     frame_reader,
     iter_decode,
@@ -30,6 +35,7 @@ from napari_unet.prediction import Prediction, iter_plan
 from napari_unet.prediction_plan import find_zoom, plan_prediction
 from napari_unet.progress import Progress
 from napari_unet.settings import SegmentSettings, resolve
+from napari_unet.summary import Summary
 
 MARGIN = 64  # pixels around a part that its objects may reach into, where the card knows none
 
@@ -87,7 +93,8 @@ def iter_predict_extent(
     """Predict a part of an image: the scores are those of the whole image.
 
     The part is read with the network's halo around it, normalised with the limits of the
-    whole image, and predicted on the whole image's grid.
+    whole image, and predicted on the whole image's grid. (Networks with instance or group norm
+    depend on their tiles; theirs differ a little.)
 
     Parameters
     ----------
@@ -128,6 +135,8 @@ def iter_predict_extent(
     prediction = yield from iter_plan(plan, loaded, output)
     kept = label_axes(source.axes)
     prediction.record["extent"] = {a: [part[a].start, part[a].stop] for a in kept}
+    if extent is not None and extent.inside is not None:
+        prediction.record["outline"] = packed(extent.inside)
     return ExtentPrediction(
         prediction,
         tuple(slice(part[a].start - wide[a].start, part[a].stop - wide[a].start) for a in kept),
@@ -150,12 +159,24 @@ def iter_decode_extent(
     """
     result = yield from iter_decode(found.prediction, settings=settings)
     labels = _cut(found, result.labels, result.card)
-    record = dict(result.record)
-    if result.card.task == "instance" and record["objects"]:
-        record["objects"] = int(labels.max(initial=0))
-        record["empty"] = not record["objects"]
-        record["message"] = count_in_words(record["objects"])
-    return replace(result, labels=labels, record=record)
+    if labels is result.labels:
+        return result
+    summary = Summary(result.card, constant=bool(result.record.get("constant")))
+    summary.low, summary.high = map(list, zip(*result.record["score_range"], strict=True))
+    summary.objects = int(labels.max(initial=0))
+    if result.card.task == "semantic":
+        summary.pixels = _count_classes(found, labels, result.card)
+    return replace(result, labels=labels, record={**result.record, **summary.as_dict()})
+
+
+def packed(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """A mask for a run record: its shape, and base64 of its zlib-compressed bits.
+
+    >>> packed(np.ones((2, 3), bool))["shape"]
+    [2, 3]
+    """
+    bits = zlib.compress(np.packbits(mask).tobytes())
+    return {"shape": list(mask.shape), "bits": base64.b64encode(bits).decode("ascii")}
 
 
 def decode_plane(
@@ -199,6 +220,24 @@ def decode_plane(
     return _cut(found, arranged, card, "".join(order))
 
 
+def _count_classes(
+    found: ExtentPrediction, labels: NDArray[Any], card: ModelCard
+) -> NDArray[np.int64]:
+    """Pixels of each class, inside the outline."""
+    inside = np.ones(labels.shape, bool)
+    if found.inside is not None:
+        inside = np.broadcast_to(_outline(found, found.axes, labels.shape), labels.shape)
+    values = class_values(card)
+    return np.array([np.count_nonzero((labels == v) & inside) for v in values], np.int64)
+
+
+def _outline(found: ExtentPrediction, axes: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The outline with an axis of one pixel for each axis that is not Y or X."""
+    assert found.inside is not None
+    inside = found.inside if axes.index("Y") < axes.index("X") else found.inside.T
+    return inside.reshape([n if a in "YX" else 1 for a, n in zip(axes, shape, strict=True)])
+
+
 def _cut(
     found: ExtentPrediction, labels: NDArray[Any], card: ModelCard, axes: str | None = None
 ) -> NDArray[Any]:
@@ -211,9 +250,8 @@ def _cut(
         return labels
     labels = labels[parts]
     if found.inside is not None:
-        inside = found.inside if axes.index("Y") < axes.index("X") else found.inside.T
-        shape = [n if a in "YX" else 1 for a, n in zip(axes, labels.shape, strict=True)]
-        labels = np.where(inside.reshape(shape), labels, labels.dtype.type(0))
+        inside = _outline(found, axes, labels.shape)
+        labels = np.where(inside, labels, labels.dtype.type(0))
     return instances.remove_small(labels, 0) if card.task == "instance" else labels.copy()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,41 +49,70 @@ class FrameScores:
             return
         import zarr
 
-        try:
+        with _named_faults():
             self._folder = TemporaryDirectory(prefix=".napari-unet-", dir=near)
             self._array = zarr.create_array(
                 store=self._folder.name,
                 shape=(channels, *shape),
                 chunks=(channels, *map(min, CHUNK[len(shape)], shape)),
                 dtype=np.float32,
+                fill_value=np.nan,
                 overwrite=True,
             )
-        except OSError as error:
-            self.close()
-            raise FileError(
-                f"The scores do not fit in memory and cannot be written to disk ({error}); "
-                "make room, or segment a part of the image."
-            ) from None
 
     def write(self, region: Region, scores: NDArray[np.float32]) -> None:
         """Put the scores of a region."""
-        self._array[(slice(None), *region)] = scores
+        with _named_faults():
+            self._array[(slice(None), *region)] = scores
 
     def add(self, region: Region, scores: NDArray[np.float32]) -> None:
         """Add to the scores of a region."""
         index = (slice(None), *region)
-        self._array[index] = self._array[index] + scores
+        with _named_faults():
+            self._array[index] = np.nan_to_num(self._array[index]) + scores
 
     def read(self, region: Region) -> NDArray[np.float32]:
-        """The scores (C, *region) of a region."""
-        return np.asarray(self._array[(slice(None), *region)])
+        """The scores (C, *region) of a region that was written.
+
+        Raises
+        ------
+        FileError
+            If they are not there any more.
+        """
+        with _named_faults():
+            return check_scores(np.asarray(self._array[(slice(None), *region)]))
 
     def clear(self) -> None:
         """Make room for the next frame."""
-        self._array[...] = 0
+        with _named_faults():
+            self._array[...] = 0
 
     def close(self) -> None:
         """Remove what is on disk."""
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+
+def check_scores(scores: NDArray[Any]) -> NDArray[Any]:
+    """Scores as they are; `FileError` where parts of them are missing on disk.
+
+    Where a zarr array has no data it gives its fill value, which is NaN for scores.
+    """
+    if np.isnan(scores).any():
+        raise FileError(
+            "The scores that were put on disk are not there any more; run the prediction again."
+        )
+    return scores
+
+
+@contextmanager
+def _named_faults() -> Iterator[None]:
+    """A disk that is full, or gone, in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(
+            f"The scores do not fit in memory and cannot be put on disk ({error}); make room, or "
+            "segment a part of the image."
+        ) from error

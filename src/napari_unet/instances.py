@@ -55,7 +55,7 @@ def encode(labels: NDArray[Any]) -> NDArray[np.float32]:
     """
     if labels.dtype.kind not in "ui":
         raise InputError(f"Instance labels must be integers, not {labels.dtype}.")
-    ids = cc3d_compatible(labels)
+    ids = compact_labels(labels)
     distance = np.asarray(edt.edt(ids, black_border=False), np.float32)
     # an object that fills the whole array has no boundary at all
     distance[~np.isfinite(distance)] = 1.0
@@ -135,7 +135,7 @@ def remove_small(labels: NDArray[Any], min_size: int) -> NDArray[np.int32]:
     return renumbered
 
 
-def cc3d_compatible(labels: NDArray[Any]) -> NDArray[np.uint32]:
+def compact_labels(labels: NDArray[Any]) -> NDArray[np.uint32]:
     """Contiguous labels from 0 in the dtype the libraries take, whatever the ids were."""
     if labels.size and (labels.min() < 0 or labels.max() >= 1 << 22):
         values, inverse = np.unique(labels, return_inverse=True)

@@ -85,7 +85,7 @@ class OutputArray:
         """Add a block to what is there."""
         index = self._index(time, region)
         with self._named_faults():
-            self.array[index] = self.array[index] + self._arrange(block)
+            self.array[index] = np.nan_to_num(self.array[index]) + self._arrange(block)
 
     def read(self, time: int, region: Region) -> NDArray[Any]:
         """A block that was written, [C,] *spatial in canonical order."""
@@ -171,6 +171,7 @@ class OutputArray:
                 shape=shape,
                 chunks=chunks,
                 dtype=dtype,
+                fill_value=np.nan if dtype.kind == "f" else 0,  # missing scores are no scores
                 dimension_names=[axis.lower() for axis in self.axes],
             )
         except (OSError, ValueError, ImportError) as error:

@@ -159,9 +159,16 @@ def plan_prediction(
             "device": str(device),
             "precision": prepared.precision,
             "normalization": wanted,
+            "volume_mode": _volume_mode(settings, card),
         }
     )
     return PredictionPlan(source, card, prepared, limits, zoom, part, tiles, resolved)
+
+
+def _volume_mode(settings: SegmentSettings, card: ModelCard) -> str:
+    if settings.volume_mode != "auto":
+        return settings.volume_mode
+    return "linked" if card.task == "instance" else "slices"
 
 
 def find_zoom(

@@ -28,7 +28,7 @@ def package_version(distribution: str = DISTRIBUTION) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what the numbers of a result depend on."""
-    names = (DISTRIBUTION, "torch", "numpy", "scikit-image", "connected-components-3d", "edt")
+    names = (DISTRIBUTION, "torch", "numpy", "scipy", "numba", "edt")
     return {"python": platform.python_version(), **{n: package_version(n) for n in names}}
 
 

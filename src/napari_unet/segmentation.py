@@ -12,7 +12,6 @@ from napari_unet.axes import label_axes
 from napari_unet.decoding import (
     FrameWriter,
     Segmentation,
-    Summary,
     class_values,
     label_dtype,
     refuse_regression,
@@ -25,6 +24,7 @@ from napari_unet.prediction_plan import PredictionPlan, plan_prediction
 from napari_unet.progress import Progress, drain
 from napari_unet.record import RunRecord
 from napari_unet.settings import SegmentSettings, resolve
+from napari_unet.summary import Summary
 from napari_unet.tile_prediction import run_plan
 
 logger = logging.getLogger(__name__)
@@ -47,8 +47,9 @@ def segment(
     The parameters are those of `napari_unet.predict`. The result is the same whether it is
     written to ``output`` or kept in memory, and whether the scores of a plane (2D model) or of a
     time point (3D model) fit in memory or not: those that do not are put on disk meanwhile, and
-    decoded block by block. An empty result is said to be empty through the logger
-    ``napari_unet.segmentation``, at level WARNING.
+    decoded block by block; only where a map is level over more than 16 pixels can borders then
+    differ, and the record says ``in_blocks``. An empty result is said to be empty through the
+    logger ``napari_unet.segmentation``, at level WARNING.
 
     Returns
     -------
@@ -145,6 +146,7 @@ def iter_segmentation(
         plan.source.axes, plan.sizes, None, label_dtype(card), output, planewise=plan.planewise
     )
     summary = Summary(card, constant=plan.constant)
+    in_blocks = False
     try:
         if card.task == "semantic" and not plan.blended:
             values = class_values(card)
@@ -158,7 +160,8 @@ def iter_segmentation(
             writer = FrameWriter(labels, _shape(plan), card, plan.settings, summary)
             yield from _iter_frames(plan, writer, record.fallbacks, labels.folder)
             summary.objects = writer.objects
-        finished = record.finish(**summary.as_dict())
+            in_blocks = writer.in_blocks
+        finished = record.finish(**summary.as_dict(), in_blocks=in_blocks)
         array = labels.finish(finished)
     except BaseException:
         labels.discard()
