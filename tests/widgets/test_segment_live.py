@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from napari.layers import Image
 from qtpy.QtCore import QThreadPool
 
 import napari_unet as nu
+from napari_unet.errors import UNetError
 from napari_unet.model import Model
 from napari_unet.samples import load_sample
 
@@ -384,3 +387,259 @@ def test_cancel_at_once_and_run_again(
     assert segmented.rows["threshold"].note != ""  # the scores before are still there
     run(segmented)
     assert labels_of(viewer) == [labels]
+
+
+# What others do with the layers
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores are taken for too large for memory."""
+    monkeypatch.setattr("napari_unet.widgets._request.Request._is_large", lambda _: True)
+
+
+def remove_selected(layers: Any) -> None:
+    layers.select_all()
+    layers.remove_selected()
+
+
+def remove_all(layers: Any) -> None:
+    del layers[:]
+
+
+@pytest.mark.parametrize("remove", [remove_selected, remove_all])
+def test_all_layers_can_be_removed_at_once(
+    segmented: Any, viewer: Any, qtbot: Any, remove: Callable[[Any], None]
+) -> None:
+    segmented.form.scores.value = True
+    assert len(viewer.layers) == 4
+    remove(viewer.layers)
+    qtbot.wait(20)
+    assert len(viewer.layers) == 0
+    assert segmented.live.kept is None
+
+
+def test_scores_shown_go_with_their_labels_unless_the_dock_is_closed(
+    on_disk: None, segmented: Any, viewer: Any, qtbot: Any, run: Any
+) -> None:
+    segmented.form.scores.value = True
+    folder = Path(segmented.live.kept.outputs.scratch.name)
+    viewer.layers.remove("nuclei labels")
+    run(segmented)  # may show others before the ones are gone
+    assert not folder.exists()
+    names = ["nuclei distance", "nuclei foreground", "nuclei", "nuclei labels"]
+    assert [layer.name for layer in viewer.layers] == names
+    viewer.layers.remove("nuclei labels")
+    viewer.window.remove_dock_widget("all")
+    qtbot.wait(20)
+    assert viewer.layers["nuclei foreground"].data.max().compute() > 0.5
+
+
+def replace_data(layer: Any, data: np.ndarray) -> None:
+    layer.data = data
+
+
+def write_into_data(layer: Any, data: np.ndarray) -> None:
+    layer.data[...] = data
+
+
+@pytest.mark.parametrize("edit", [replace_data, write_into_data])
+def test_an_edit_of_a_script_between_plane_and_whole_stays(
+    stack: Any,
+    viewer: Any,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    labels_of: Any,
+    edit: Callable[[Any, np.ndarray], None],
+) -> None:
+    (labels,) = labels_of(viewer)
+    viewer.dims.set_current_step(0, 5)
+    start = stack.live._whole_runner.start
+    edited: list[np.ndarray] = []
+
+    def edit_and_start(*arguments: Any) -> None:
+        edited.append(np.where(labels.data > 0, 7, 0).astype(labels.data.dtype))
+        edit(labels, edited[0].copy())
+        start(*arguments)
+
+    monkeypatch.setattr(stack.live._whole_runner, "start", edit_and_start)
+    set_value(qtbot, stack, threshold=0.9)
+    np.testing.assert_array_equal(labels.data, edited[0])
+    assert len(labels_of(viewer)) == 2
+
+
+def test_data_replaced_where_the_checksum_does_not_look_stays(
+    request: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, labels_of: Any
+) -> None:
+    monkeypatch.setattr("napari_unet.widgets._results.LARGEST", 200 * 240)  # every fourth row
+    segmented = request.getfixturevalue("segmented")
+    (labels,) = labels_of(viewer)
+    edited = labels.data.copy()
+    edited[101] = 999
+    labels.data = edited.copy()
+    set_value(qtbot, segmented, threshold=0.9)
+    np.testing.assert_array_equal(labels.data, edited)
+    assert len(labels_of(viewer)) == 2
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [("rotate", 20), ("shear", [0.2]), ("affine", [[1, 0.1, 0], [0, 1, 0], [0, 0, 1]])],
+)
+def test_a_layer_that_was_turned_or_sheared_stays_as_it_is(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any, what: str, value: Any
+) -> None:
+    (labels,) = labels_of(viewer)
+    kept = labels.data.copy()
+    setattr(labels, what, value)
+    set_value(qtbot, segmented, threshold=0.9)
+    assert len(labels_of(viewer)) == 2
+    np.testing.assert_array_equal(labels.data, kept)
+
+
+def test_labels_of_a_turned_image_are_renewed(
+    dock: Any, viewer: Any, qtbot: Any, run: Any, labels_of: Any
+) -> None:
+    image = load_sample("nuclei_2d").image[:100, :120]
+    turned = {"rotate": 33, "shear": [0.3], "affine": [[1, 0.1, 2], [0, 1, 3], [0, 0, 1]]}
+    viewer.add_image(image, name="nuclei", **turned)
+    run(dock)
+    set_value(qtbot, dock, threshold=0.9)
+    assert len(labels_of(viewer)) == 1
+
+
+def test_removed_layers_are_not_held(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any
+) -> None:
+    segmented.form.scores.value = True
+    layers = [viewer.layers["nuclei foreground"], *labels_of(viewer)]
+    gone = [weakref.ref(layer) for layer in layers]
+    for layer in layers:
+        viewer.layers.remove(layer)
+    del layers, layer
+    qtbot.wait(50)
+    gc.collect()
+    assert [ref() for ref in gone] == [None, None]
+
+
+def test_scores_on_disk_are_shown_without_loading_them(
+    on_disk: None, stack: Any, viewer: Any, run: Any
+) -> None:
+    stack.form.scores.value = True
+    layer = viewer.layers["stack foreground"]
+    assert not isinstance(layer.data, np.ndarray)
+    folder = Path(stack.live.kept.outputs.scratch.name)
+    scores = np.asarray(stack.live.kept.found.scores[0])
+    np.testing.assert_array_equal(layer.data, scores)
+    stack.form.scores.value = False
+    stack.form.scores.value = True
+    del layer
+    gc.collect()
+    np.testing.assert_array_equal(viewer.layers["stack foreground"].data, scores)
+    stack.form.scores.value = False
+    gc.collect()
+    assert folder.is_dir()  # the labels still follow
+    viewer.layers.remove("stack labels")
+    assert not folder.exists()
+
+
+def test_values_on_disk_last_as_long_as_their_layer(
+    on_disk: None,
+    dock: Any,
+    viewer: Any,
+    qtbot: Any,
+    save_model: Callable[..., Model],
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    model = save_model(task="regression")
+    image = np.random.default_rng(0).integers(0, 200, (40, 50)).astype(np.uint8)
+    viewer.add_image(image, name="noisy")
+    dock.reset_choices()
+    dock.form.models.choose("random")
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+
+    def folders() -> int:
+        qtbot.wait(50)
+        gc.collect()
+        return len(list((tmp_path / "scratch").glob("napari-unet-*")))
+
+    run(dock)
+    run(dock)
+    viewer.window.remove_dock_widget("all")
+    assert folders() == 2
+    expected = nu.predict(image, model).scores[0]
+    for name in ("noisy random", "noisy random [1]"):
+        assert not isinstance(viewer.layers[name].data, np.ndarray)
+        np.testing.assert_allclose(viewer.layers[name].data, expected, rtol=1e-5)
+    viewer.layers.remove("noisy random")
+    assert folders() == 1
+    viewer.layers.clear()
+    assert folders() == 0
+
+
+# What fails
+
+
+def fail(*_: Any, **__: Any) -> Any:
+    raise UNetError("It did not work; try again.")
+
+
+def test_a_plane_that_cannot_be_decoded_does_not_stop_the_whole(
+    stack: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, labels_of: Any
+) -> None:
+    (labels,) = labels_of(viewer)
+    said: list[str] = []
+    stack.bar.message.changed.connect(said.append)
+    monkeypatch.setattr("napari_unet.extent_prediction.decode_plane", fail)
+    set_value(qtbot, stack, threshold=0.9)
+    assert labels.metadata["napari_unet"]["settings"]["threshold"] == 0.9
+    assert not any("did not work" in text for text in said)
+
+
+def test_a_plane_whose_whole_fails_is_put_back(
+    stack: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, labels_of: Any
+) -> None:
+    (labels,) = labels_of(viewer)
+    viewer.dims.set_current_step(0, 5)
+    before = labels.data.copy()
+    planes: list[bool] = []
+    start = stack.live._whole_runner.start
+
+    def see(*arguments: Any) -> None:
+        planes.append(np.array_equal(labels.data, before))
+        if len(planes) == 2:
+            start(*arguments)
+
+    monkeypatch.setattr("napari_unet.extent_prediction.iter_decode_extent", fail)
+    monkeypatch.setattr(stack.live._whole_runner, "start", see)
+    set_value(qtbot, stack, threshold=0.95)
+    set_value(qtbot, stack, threshold=0.9)  # a second one before the whole follows
+    assert planes == [False, False]
+    np.testing.assert_array_equal(labels.data, before)
+    assert "did not work" in stack.bar.message.value
+    monkeypatch.undo()
+    set_value(qtbot, stack, threshold=0.8)
+    assert labels_of(viewer) == [labels]
+    assert labels.metadata["napari_unet"]["settings"]["threshold"] == 0.8
+
+
+def test_a_large_plane_is_not_decoded_first(
+    stack: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, labels_of: Any
+) -> None:
+    asked: list[tuple[int, tuple[int, ...]]] = []
+    planes: list[Any] = []
+
+    def is_large(channels: int, shape: tuple[int, ...]) -> bool:
+        asked.append((channels, shape))
+        return True
+
+    monkeypatch.setattr("napari_unet.widgets._live.is_large", is_large)
+    monkeypatch.setattr(stack.live._plane_runner, "start", lambda *_: planes.append(None))
+    set_value(qtbot, stack, threshold=0.9)
+    (labels,) = labels_of(viewer)
+    assert set(asked) == {(2, labels.data.shape[1:])}
+    assert not planes
+    assert labels.metadata["napari_unet"]["settings"]["threshold"] == 0.9

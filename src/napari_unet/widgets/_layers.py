@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from napari_unet.widgets._world import corners_in_view, position, unit_ratios
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
+
+    from napari_unet.extent_prediction import ExtentPrediction
 
 RECORD_KEY = "napari_unet"  # in a layer's metadata
 
@@ -283,6 +287,7 @@ def add_values(
     names: Sequence[str],
     placement: dict[str, Any],
     record: dict[str, Any],
+    **look: Any,
 ) -> list[Layer]:
     """Show predicted values, an image layer for each channel.
 
@@ -291,7 +296,7 @@ def add_values(
     viewer : Viewer
         Where.
     values : array
-        With an axis C among ``axes``.
+        With an axis C among ``axes``; a lazy one is not read.
     axes : str
         Of ``values``.
     names : sequence of str
@@ -300,6 +305,8 @@ def add_values(
         From `LayerImage.placement`.
     record : dict
         The run record.
+    **look
+        Further arguments of ``viewer.add_image``.
     """
     axis = axes.index("C")
     layers = []
@@ -311,9 +318,49 @@ def add_values(
                 name=name,
                 metadata={RECORD_KEY: record},
                 **placement,
+                **look,
             )
         )
     return layers
+
+
+class _OnDisk:
+    """An array on disk; the folder around it goes when nobody holds this any more."""
+
+    def __init__(self, array: Any, folder: TemporaryDirectory[str] | None) -> None:
+        self._array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+        if folder is not None:
+            weakref.finalize(self, folder.cleanup)
+
+    def __getitem__(self, index: Any) -> Any:
+        return np.asarray(self._array[index])
+
+
+def lazily(found: ExtentPrediction, folder: TemporaryDirectory[str] | None) -> ExtentPrediction:
+    """Scores that a layer can show without reading all of them.
+
+    Parameters
+    ----------
+    found : ExtentPrediction
+        Scores in memory stay as they are.
+    folder : TemporaryDirectory or None
+        Where scores on disk lie. It is removed with the last layer that shows them.
+    """
+    values = found.prediction.scores
+    if isinstance(values, np.ndarray):
+        return found
+    import dask.array
+
+    lazy = dask.array.from_array(  # type: ignore[no-untyped-call]
+        _OnDisk(values, folder),
+        chunks=values.chunks,
+        name=False,  # else all is read for a checksum
+        fancy=False,
+        inline_array=True,
+        meta=np.empty((0,) * values.ndim, values.dtype),
+    )
+    return replace(found, prediction=replace(found.prediction, scores=lazy))
 
 
 def view_of(viewer: Viewer, layer: Image, axes: str) -> View:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.frame_scores import is_large
 from napari_unet.progress import Progress
 from napari_unet.widgets._job import JobRunner, Outcome
+from napari_unet.widgets._layers import lazily
 from napari_unet.widgets._world import position
 
 if TYPE_CHECKING:
@@ -47,11 +50,17 @@ class Kept:
         """The scores."""
         return self.outputs.found
 
+    @cached_property
+    def shown(self) -> ExtentPrediction:
+        """The scores for layers: those on disk are read where they are looked at."""
+        return lazily(self.outputs.found, self.outputs.scratch)
+
 
 class LiveDecoding:
     """Decodes the scores of the last run anew when settings change.
 
-    The plane in view comes first; the whole follows from a worker.
+    The plane in view comes first, unless it is too large for memory; the whole follows from
+    a worker. Where that fails, the labels are as they were before.
 
     Parameters
     ----------
@@ -94,11 +103,16 @@ class LiveDecoding:
 
     def stop(self) -> None:
         """End what is running and forget the scores."""
+        kept = self.release()
+        if kept is not None:
+            kept.outputs.discard()
+
+    def release(self) -> Kept | None:
+        """End what is running; the scores are left to the caller."""
         for runner in (self._plane_runner, self._whole_runner):
             runner.drop()
-        if self.kept is not None:
-            self.kept.outputs.discard()
-        self.kept = None
+        kept, self.kept = self.kept, None
+        return kept
 
     def follows(self, request: Request | None) -> bool:
         """Whether a request differs from the kept one in its decoding at most."""
@@ -115,12 +129,14 @@ class LiveDecoding:
         if kept is None or settings == self._settings:
             return
         self._settings = settings
-        self._whole_runner.drop()
+        for runner in (self._plane_runner, self._whole_runner):
+            runner.drop()
         time, plane, self._index = self._in_view(kept)
         found = kept.found
-        if any(
+        several = any(
             isinstance(i, int) and n > 1 for i, n in zip(self._index, _sizes(kept), strict=True)
-        ):
+        )
+        if several and not _frame_is_large(found):
             self._plane_runner.start(lambda: _plane_job(found, time, plane, settings), "")
         else:
             self._whole_runner.start(lambda: _whole_job(found, settings), "")
@@ -145,15 +161,15 @@ class LiveDecoding:
         kept, settings = self.kept, self._settings
         if kept is None or outcome.cancelled:
             return
-        if outcome.error is not None:
-            self._on_error(str(outcome.error))
-            return
-        self._results.show_plane(kept.name, kept.placement, self._index, outcome.result)
+        if outcome.error is None:  # else the whole says it, if that fails too
+            self._results.show_plane(kept.name, kept.placement, self._index, outcome.result)
         found = kept.found
         self._whole_runner.start(lambda: _whole_job(found, settings), "")
 
     def _whole_ended(self, outcome: Outcome) -> None:
         if outcome.error is not None:
+            if self.kept is not None:
+                self._results.put_back(self.kept.name, self.kept.placement)
             self._on_error(str(outcome.error))
         elif not outcome.cancelled:
             self._on_result(outcome.result)
@@ -161,6 +177,14 @@ class LiveDecoding:
 
 def _sizes(kept: Kept) -> list[int]:
     return [part.stop - part.start for part in kept.found.cut]
+
+
+def _frame_is_large(found: ExtentPrediction) -> bool:
+    """Whether a plane, or a volume of a 3D model, is decoded in blocks only."""
+    config, prediction = found.prediction.card.architecture, found.prediction
+    sizes = dict(zip(prediction.axes, prediction.scores.shape, strict=True))
+    frame = tuple(int(sizes[axis]) for axis in "ZYX"[-config.ndim :])
+    return is_large(config.out_channels, frame)
 
 
 def _plane_job(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from napari_unet.card import ModelCard
     from napari_unet.extent_prediction import ExtentPrediction
 
+PLACE = ("scale", "translate", "rotate", "shear")  # and affine
 LARGEST = 1 << 26  # bytes that are compared, within a tenth of a second
 
 
@@ -27,8 +30,9 @@ class _Made:
     name: str
     digest: int
     placement: dict[str, Any]
-    painted: list[object]  # grows with every stroke
-    unfinished: bool = False  # one plane is newer than the others
+    lies: tuple[Any, ...]  # the layer's transforms
+    changes: list[object]  # grows with every stroke, and with data that another gives
+    replaced: tuple[tuple[tuple[Any, ...], Any], ...] = ()  # what stood in planes that are newer
 
 
 class ResultLayers:
@@ -48,6 +52,8 @@ class ResultLayers:
         self._made: dict[str, _Made] = {}
         self._preview: Any = None
         self._scores: list[Any] = []
+        self._at_work = False  # on the data of a layer
+        viewer.layers.events.removed.connect(self._removed)
 
     def show(
         self,
@@ -62,14 +68,17 @@ class ResultLayers:
         before = self._made.get(name)
         if before is not None and _same_look(before, record) and self._untouched(before, placement):
             layer = before.layer
-            layer.data = labels
+            with self._own_change():
+                layer.data = labels
             layer.metadata = {**layer.metadata, RECORD_KEY: record}
-            self._made[name] = replace(before, digest=_digest(labels), unfinished=False)
+            self._made[name] = replace(before, digest=_digest(labels), replaced=())
             return layer
         layer = add_labels(self._viewer, labels, name, placement, record, card)
-        strokes: list[object] = []
-        layer.events.paint.connect(lambda _: strokes.append(None))
-        self._made[name] = _Made(layer, layer.name, _digest(layer.data), placement, strokes)
+        changes: list[object] = []
+        layer.events.paint.connect(lambda _: changes.append(None))
+        layer.events.data.connect(lambda _: None if self._at_work else changes.append(None))
+        digest = _digest(layer.data)
+        self._made[name] = _Made(layer, layer.name, digest, placement, _lies(layer), changes)
         return layer
 
     def show_plane(
@@ -89,10 +98,23 @@ class ResultLayers:
         made = self._made.get(name)
         if made is None or not self._untouched(made, placement):
             return False
+        replaced = made.replaced
+        if all(index != known for known, _ in replaced):
+            replaced = (*replaced, (index, made.layer.data[index].copy()))
         made.layer.data[index] = labels
         made.layer.refresh()
-        self._made[name] = replace(made, unfinished=True)
+        self._made[name] = replace(made, digest=_digest(made.layer.data), replaced=replaced)
         return True
+
+    def put_back(self, name: str, placement: dict[str, Any]) -> None:
+        """Undo `show_plane` where the whole does not follow, unless somebody worked on it."""
+        made = self._made.get(name)
+        if made is None or not made.replaced or not self._untouched(made, placement):
+            return
+        for index, labels in reversed(made.replaced):
+            made.layer.data[index] = labels
+        made.layer.refresh()
+        self._made[name] = replace(made, digest=_digest(made.layer.data), replaced=())
 
     def layer(self, name: str) -> Layer | None:
         """The layer that was last shown under a name, where it still is."""
@@ -117,19 +139,33 @@ class ResultLayers:
         prediction = found.prediction
         names = [f"{name} {channel}" for channel in channel_names(prediction.card)]
         axes, record = prediction.axes, prediction.record
-        self._scores = add_values(self._viewer, found.scores, axes, names, placement, record)
+        # hidden: at hand, but not in the way of the labels
+        look = {"visible": False, "contrast_limits": (0, 1)}
+        values = found.scores
+        self._scores = add_values(self._viewer, values, axes, names, placement, record, **look)
         for layer in self._scores:
-            layer.visible = False  # at hand, but not in the way of the labels
-            layer.contrast_limits = (0, 1)
             self._viewer.layers.move(self._viewer.layers.index(layer), 0)
         self._viewer.layers.selection.active = active
 
+    @property
+    def has_scores(self) -> bool:
+        """Whether scores are shown."""
+        return bool(self._scores)
+
     def drop_scores(self) -> None:
         """Take the scores away, where they still are."""
-        for layer in self._scores:
+        self.remove(self.let_go_of_scores())
+
+    def let_go_of_scores(self) -> list[Layer]:
+        """The layers with the scores, which are left to the caller."""
+        scores, self._scores = self._scores, []
+        return scores
+
+    def remove(self, layers: list[Layer]) -> None:
+        """Take layers away, where they still are."""
+        for layer in layers:
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
-        self._scores = []
 
     def show_preview(
         self,
@@ -156,11 +192,27 @@ class ResultLayers:
         return (
             layer in self._viewer.layers
             and layer.name == made.name
-            and not made.painted
-            and (made.unfinished or _digest(layer.data) == made.digest)
+            and not made.changes
+            and _digest(layer.data) == made.digest
             and all(_same(placement[key], made.placement[key]) for key in placement)
-            and all(_same(getattr(layer, key), placement[key]) for key in ("scale", "translate"))
+            and all(map(_same, _lies(layer), made.lies))
         )
+
+    def _removed(self, event: Any) -> None:
+        """Hold no layer that is gone."""
+        gone = event.value  # equal, not identical: the viewer gives plugins proxies
+        self._made = {name: made for name, made in self._made.items() if made.layer != gone}
+        self._scores = [layer for layer in self._scores if layer != gone]
+        if self._preview == gone:
+            self._preview = None
+
+    @contextmanager
+    def _own_change(self) -> Generator[None, None, None]:
+        self._at_work = True
+        try:
+            yield
+        finally:
+            self._at_work = False
 
 
 def channel_names(card: ModelCard) -> list[str]:
@@ -178,12 +230,21 @@ def _same_look(made: _Made, record: dict[str, Any]) -> bool:
     return bool(before.get("model") == record.get("model"))
 
 
+def _lies(layer: Any) -> tuple[Any, ...]:
+    """Where a layer lies; copies, since napari changes some of them in place."""
+    parts = [getattr(layer, key) for key in PLACE]
+    return tuple(np.array(part) for part in (*parts, layer.affine.affine_matrix))
+
+
 def _same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(np.asarray(a), np.asarray(b)))
 
 
 def _digest(data: NDArray[Any]) -> int:
-    """A checksum; of very large data one over a part of the rows, to be quick."""
+    """A checksum; of very large data one over a part of the rows, to be quick.
+
+    It finds what a script writes into the data; the layer tells of all else.
+    """
     shape = repr((data.shape, data.dtype.str)).encode()
     rows = data.reshape(-1, data.shape[-1])
     step = -(-data.nbytes // LARGEST)

@@ -16,6 +16,7 @@ from napari_unet.settings import SegmentSettings
 from napari_unet.widgets._closing import ClosingWatch
 from napari_unet.widgets._form import order_tabs
 from napari_unet.widgets._job import JobRunner, Outcome
+from napari_unet.widgets._layers import lazily
 from napari_unet.widgets._live import Kept, LiveDecoding
 from napari_unet.widgets._memory import recall, remember
 from napari_unet.widgets._request import Outputs, Request, field_of
@@ -45,6 +46,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         self._started: tuple[Request, bool] | None = None  # and whether it is a preview
         self._broken = foreign_distribution()  # said until it is repaired
         self._rates: dict[Any, float] = {}
+        self._is_closed = False
         self.warm = False  # torch is there: a run starts at once
 
         self.bar = RunBar(self._run, self._preview, self.cancel)
@@ -159,9 +161,9 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         if not preview:
             self._forget()
         if labels is None:
-            self.results.show_values(found, f"{image.name} {request.card.name}", placement)
+            values = lazily(found, outputs.scratch)  # on disk for as long as they are shown
+            self.results.show_values(values, f"{image.name} {request.card.name}", placement)
             text = f"Values predicted in {record['seconds']:.1f} s."
-            outputs.discard()
         elif preview:
             name = f"{image.name} preview"
             self.results.show_preview(labels.labels, name, placement, record, request.card)
@@ -199,14 +201,26 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         if kept is None or not self.form.scores.value:
             self.results.drop_scores()
         else:
-            self.results.show_scores(kept.found, kept.request.image.name, kept.placement)
+            self.results.show_scores(kept.shown, kept.request.image.name, kept.placement)
 
     def _layer_removed(self, event: Any) -> None:
         """Scores whose labels were removed are needed no more."""
         kept = self.live.kept
-        if kept is not None and self.results.layer(kept.name) in (None, event.value):
-            self._forget()
-            self._changed()
+        if kept is None or self.results.layer(kept.name) not in (None, event.value):
+            return
+        self.live.release()
+        scores = self.results.let_go_of_scores()
+
+        def clear() -> None:
+            if not self._is_closed:
+                self.results.remove(scores)
+                kept.outputs.discard()
+
+        if scores:
+            QTimer.singleShot(0, clear)  # the viewer may be about to remove them itself
+        else:
+            kept.outputs.discard()
+        self._changed()
 
     def _forget(self) -> None:
         self.results.drop_scores()
@@ -236,7 +250,11 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     def _closed(self) -> None:
         for runner in (self.runner, self._warm_up, self._cost_runner):
             runner.drop()
-        self.live.stop()
+        self._is_closed = True
+        if self.results.has_scores:
+            self.live.release()  # what is on disk goes with the layers that show it
+        else:
+            self.live.stop()
         self.form.close()
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
 
