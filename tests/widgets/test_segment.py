@@ -101,6 +101,20 @@ def test_without_an_image_the_dock_says_what_to_do(dock: Any) -> None:
     assert "Open Sample" in dock.bar.message.value
 
 
+def test_an_image_that_is_gone_leaves_nothing_in_the_form(dock: Any, viewer: Any) -> None:
+    viewer.add_image(np.zeros((5, 32, 32)))
+    dock.native.show()
+    assert dock.form.axes.value == "ZYX"
+    assert dock.form.extents.planes.size == 5
+    viewer.layers.clear()
+    assert dock.form.axes.value == ""
+    assert dock.form.extents.planes.size == 1
+    assert "Open Sample" in dock.rows["image"].fault
+    viewer.add_image(np.zeros((4, 32, 32)))
+    assert dock.form.axes.value == "ZYX"
+    assert dock.form.extents.planes.size == 4
+
+
 def test_a_foreign_distribution_is_noticed(viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "napari_unet.widgets.segment.foreign_distribution", lambda: "another project's files"

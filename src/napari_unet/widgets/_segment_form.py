@@ -255,6 +255,8 @@ class SegmentForm:
     def _check(self) -> Request:
         image, card = self.image, self.card
         if image is None:
+            self.extents.set_image(None, "", 2)
+            self.diameter.set_image(None, "")
             raise FieldError("image", UNetError(NO_IMAGE))
         if self.images.fault:
             raise FieldError("layers", InputError(self.images.fault))
@@ -350,6 +352,9 @@ class SegmentForm:
     def _guess_axes(self) -> None:
         """Guess the axes anew, unless others were typed for this layer."""
         card = self.card
+        if self.image is None:
+            self._busy, self.axes.value = True, ""
+            self._busy = False
         typed = bool(self._guess[0]) and self.axes.value.strip().upper() != self._guess[0]
         if self.image is None or card is None or typed:
             return
