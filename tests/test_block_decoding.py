@@ -65,7 +65,7 @@ SHAPES = {2: st.integers(1, 40), 3: st.integers(1, 15)}
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     st.data(),
     st.sampled_from([0, 0.7, 1.5, 3]),
