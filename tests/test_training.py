@@ -107,7 +107,7 @@ def real_examples(task: Task, ndim: int) -> tuple[Example, Example]:
     return Example(image[left], labels[left]), Example(image[right], labels[right])
 
 
-@pytest.mark.parametrize(("ndim", "steps"), [(2, 60), (3, 80)])
+@pytest.mark.parametrize(("ndim", "steps"), [(2, 60), pytest.param(3, 80, marks=pytest.mark.slow)])
 def test_objects_are_learned_from_a_real_image(ndim: int, steps: int) -> None:
     training, held_out = real_examples("instance", ndim)
     config = LEARN[ndim] | {"ndim": ndim, "steps": steps}
