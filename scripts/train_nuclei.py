@@ -26,7 +26,7 @@ from napari_unet.calibration import calibrate
 from napari_unet.card import Decoding, ScoreRecord
 from napari_unet.completion import make_thumbnail
 from napari_unet.model import Model
-from napari_unet.validation import score
+from napari_unet.validation import pieces_of, score
 
 VALIDATION_LIST = Path(__file__).with_name("nuclei_validation.txt")
 VALIDATION_SHARE = 0.15
@@ -163,9 +163,10 @@ def main() -> None:
         model = train(taught, held_back, arguments)
     else:
         model = Model.load(arguments.model)
-        decoding = calibrate(Model(plain(model.card), model.network), held_back)
+        pieces = pieces_of(held_back, model.card)
+        decoding = calibrate(Model(plain(model.card), model.network), pieces)
         model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
-        picture = make_thumbnail(model, held_back[0])
+        picture = make_thumbnail(model, pieces[0])
         model = Model(model.card.model_copy(update={"thumbnail": picture}), model.network)
     print(model.card.decoding)
     values = figures(score(model, [example(arguments.data, name) for name in held_out]))

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_unet.block_decoding import iter_decode_blocks
+from napari_unet.block_decoding import HALO, iter_decode_blocks
 from napari_unet.card import Decoding
 from napari_unet.errors import SettingsError
-from napari_unet.instances import decode, encode
+from napari_unet.instances import decode, decoding_reach, encode, prepare_maps
 from napari_unet.metrics import evaluate
 from napari_unet.progress import Progress, drain
+from napari_unet.tiling import TilePlan
 
 
 def decode_blocks(
@@ -61,6 +62,14 @@ decodings = st.builds(
     min_size=st.sampled_from([0, 12]),
     smoothing=st.sampled_from([0.0, 0.8]),
 )
+shape_decodings = st.builds(
+    Decoding,
+    threshold=st.floats(0.02, 0.98),
+    split_depth=st.sampled_from([0.02, 0.1, 0.2, 0.5]),
+    min_size=st.sampled_from([0, 12]),
+    smoothing=st.sampled_from([0.0, 0.8]),
+    shape_radius=st.sampled_from([0.3, 1.0, 1.5, 4.0, 6.3, 30.0]),
+)
 SHAPES = {2: st.integers(1, 40), 3: st.integers(1, 15)}
 
 
@@ -82,6 +91,45 @@ def test_blocks_give_what_the_whole_gives(
     maps = noisy_maps(shape, sigma, seed)
     whole = decode(maps, decoding)
     labels, count = decode_blocks(maps, decoding, block, halo)
+    assert count == whole.max()
+    np.testing.assert_array_equal(labels, whole)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@settings(max_examples=80)
+@given(st.data(), st.integers(0, 10**6), shape_decodings, st.integers(1, 4))
+def test_blocks_have_the_shape_of_the_whole(
+    ndim: int, data: st.DataObject, seed: int, decoding: Decoding, halo: int
+) -> None:
+    """What is flooded in a block, its halo included, is bit by bit that of the whole."""
+    shape = data.draw(st.tuples(*[SHAPES[ndim]] * ndim))
+    block = data.draw(st.tuples(*[st.integers(1, 14)] * ndim))
+    maps = noisy_maps(shape, 2, seed)
+    if data.draw(st.booleans()):  # no outline but that of a few holes, if any
+        maps[0] = np.where(maps[0] < maps[0].min() + data.draw(st.floats(0, 0.1)), 0, 1)
+    whole = prepare_maps(maps, decoding)
+    for tile in TilePlan(shape, block, (halo,) * ndim, (1,) * ndim):
+        wide = TilePlan(shape, block, (halo + decoding_reach(decoding),) * ndim, (1,) * ndim)
+        around = wide.around(tile.write).read
+        part = prepare_maps(maps[:, *around], decoding)
+        crop = (
+            slice(r.start - a.start, r.stop - a.start)
+            for r, a in zip(tile.read, around, strict=True)
+        )
+        np.testing.assert_array_equal(part[:, *crop], whole[:, *tile.read])
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@settings(max_examples=60)
+@given(st.data(), st.integers(0, 10**6), shape_decodings)
+def test_blocks_split_by_shape_as_the_whole(
+    ndim: int, data: st.DataObject, seed: int, decoding: Decoding
+) -> None:
+    shape = data.draw(st.tuples(*[SHAPES[ndim]] * ndim))
+    block = data.draw(st.tuples(*[st.integers(1, 14)] * ndim))
+    maps = noisy_maps(shape, 2, seed)
+    whole = decode(maps, decoding)
+    labels, count = decode_blocks(maps, decoding, block, HALO)
     assert count == whole.max()
     np.testing.assert_array_equal(labels, whole)
 
@@ -161,10 +209,12 @@ def test_numbers_start_where_they_are_told() -> None:
     assert labels.tolist() == [[8, 8, 0, 9, 9, 0, 10, 10]]
 
 
+@pytest.mark.parametrize("radius", [0.0, 2.5])
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_nothing_and_everything(value: float) -> None:
+def test_nothing_and_everything(value: float, radius: float) -> None:
     maps = np.full((2, 9, 10, 11), value, np.float32)
-    labels, count = decode_blocks(maps, Decoding(), (4, 5, 6), (1, 2, 3))
+    decoding = Decoding(shape_radius=radius)
+    labels, count = decode_blocks(maps, decoding, (4, 5, 6), (1, 2, 3))
     assert count == value
     np.testing.assert_array_equal(labels, int(value))
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import itertools
 import os
 import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,9 @@ import napari_unet
 from napari_unet.errors import FileError, TrainingError
 from napari_unet.examples import Example
 from napari_unet.model import Model
-from napari_unet.training import TrainStep, iter_train, train
+from napari_unet.training import iter_train, train
+from napari_unet.training_run import TrainingRun
+from napari_unet.training_step import TrainStep
 
 DATA = Path(napari_unet.__file__).parent / "data"
 IMAGE = tifffile.imread(DATA / "nuclei_2d.tif")[:72, :72]
@@ -95,6 +101,79 @@ def test_a_resumed_training_gives_the_same_weights(
     assert resumed.card.training.steps == 9
 
 
+TRAIN_AND_TELL = """
+import sys, torch, tifffile
+from pathlib import Path
+from napari_unet import Example, iter_train
+torch.set_num_threads(int(sys.argv[2]))
+image, truth = (tifffile.imread(name)[:72, :72] for name in sys.argv[3:5])
+settings = eval(sys.argv[5])
+job = iter_train(
+    [Example(image, truth)], validation=[Example(image.T, truth.T)], checkpoint=sys.argv[1],
+    **settings,
+)
+for step in job:
+    print(step.step, flush=True)
+"""
+
+
+def test_a_killed_process_is_resumed_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    settings = SETTINGS | {"steps": 300}  # long enough to be killed in the middle of it
+    files = [str(DATA / name) for name in ("nuclei_2d.tif", "nuclei_2d_truth.tif")]
+    threads = str(torch.get_num_threads())
+    child = subprocess.Popen(
+        [sys.executable, "-c", TRAIN_AND_TELL, str(path), threads, *files, repr(settings)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    for line in child.stdout:
+        if int(line) >= 8:
+            break
+    child.kill()  # SIGKILL: nothing is tidied up
+    child.stdout.close()
+    assert child.wait() == -signal.SIGKILL
+    job = iter_train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **settings)
+    first = next(job)
+    assert 6 < first.step < 300
+    rest = list(itertools.islice(job, 15 - first.step))
+    expected = iter_train([EXAMPLE], validation=[HELD_OUT], **settings)
+    told = {step.step: step for step in itertools.islice(expected, 15)}
+    assert [s.loss for s in (first, *rest)] == [told[s.step].loss for s in (first, *rest)]
+    assert same_weights(stop(job), stop(expected))
+
+
+def stop(job: Generator[TrainStep, Any, Model]) -> Model:
+    with pytest.raises(StopIteration) as end:
+        job.send("stop")
+    model: Model = end.value.value
+    return model
+
+
+def test_a_full_disk_is_told_and_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.ckpt"
+    job = iter_train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
+    steps = list(itertools.islice(job, 4))
+    kept = path.read_bytes()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        steps += list(itertools.islice(job, 2))
+    assert "space" in steps[-1].message
+    assert "Training goes on" in steps[-1].message
+    assert path.read_bytes() == kept
+    rest, model = finish(job)
+    assert [s.step for s in rest] == [7, 8, 9]
+    assert not any("space" in s.message for s in rest)
+    assert same_weights(model, undisturbed_run(validated=True)[1])
+
+
 def test_the_best_weights_survive_an_interruption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,11 +181,11 @@ def test_the_best_weights_survive_an_interruption(
     seen: list[dict[str, torch.Tensor]] = []
     metrics = iter([0.9, 0.2, 0.1])
 
-    def scripted(setup: Any, network: torch.nn.Module, precision: str) -> float:
-        seen.append({k: v.clone() for k, v in network.state_dict().items()})
+    def scripted(run: TrainingRun) -> float:
+        seen.append({k: v.clone() for k, v in run.network.state_dict().items()})
         return next(metrics)
 
-    monkeypatch.setattr("napari_unet.training.validate", scripted)
+    monkeypatch.setattr(TrainingRun, "judge", scripted)
     interrupt(path, 4)
     model = train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
     found = model.network.state_dict()

@@ -19,8 +19,9 @@ from napari_unet.instances import (
     decode,
     decoding_reach,
     encode,
+    outline_distance,
+    prepare_maps,
     remove_small,
-    smooth,
 )
 from napari_unet.metrics import evaluate
 
@@ -246,7 +247,7 @@ def test_smoothing_joins_what_noise_splits_and_sees_no_farther_than_its_reach() 
         reach = decoding_reach(decoding)
         changed = maps.copy()
         changed[:, 25 : 26 + reach, 30] += 1
-        moved = (smooth(changed, decoding) != smooth(maps, decoding)).any((0, 2))
+        moved = (prepare_maps(changed, decoding) != prepare_maps(maps, decoding)).any((0, 2))
         assert np.flatnonzero(moved).min() == 25 - reach
 
 
@@ -259,6 +260,80 @@ def test_any_shape_can_be_smoothed(shape: tuple[int, ...]) -> None:
 def test_a_card_from_before_smoothing_decodes_as_ever() -> None:
     old = Decoding.model_validate({"threshold": 0.4, "split_depth": 0.2, "min_size": 3})
     assert old.smoothing == 0
+    assert old.shape_radius == 0
+
+
+# By shape
+
+
+@pytest.mark.parametrize("scene", ["apart", "touching", "at the border", "3D", "one pixel thick"])
+@pytest.mark.parametrize("learned", [0.0, 0.5, 1.0])
+def test_the_shape_splits_whatever_distance_was_learned(scene: str, learned: float) -> None:
+    truth = SCENES[scene]
+    maps = np.stack([truth > 0, np.full(truth.shape, learned)]).astype(np.float32)
+    if scene == "touching":
+        assert decode(maps, DECODING).max() == 1
+    found = decode(maps, Decoding(shape_radius=6))
+    assert found.dtype == np.int32
+    assert_same_objects(found, truth, 0.7)
+
+
+def test_the_radius_says_what_counts_as_narrow() -> None:
+    maps = np.stack([balls((30, 60), ((15, 15), 10), ((15, 40), 10)) > 0] * 2).astype(np.float32)
+    maps[0, 11:20, 20:36] = 1  # a bridge of 9 pixels, hardly half as wide as what it joins
+    found = {radius: decode(maps, Decoding(shape_radius=radius)).max() for radius in (4, 10)}
+    assert found == {4: 1, 10: 2}
+
+
+@given(
+    hnp.arrays(np.float32, hnp.array_shapes(min_dims=3, max_dims=4).map(lambda s: (2, *s[1:])))
+    | hnp.arrays(np.float16, (2, 5, 6), elements=st.floats(0, 1, width=16)),
+    st.sampled_from([0.5, 1, 2.5, 3]),
+    st.sampled_from([0.0, 0.7]),
+)
+def test_the_shape_is_the_distance_to_the_nearest_pixel_outside(
+    maps: np.ndarray, radius: float, sigma: float
+) -> None:
+    maps = np.nan_to_num(np.clip(maps, 0, 1))
+    decoding = Decoding(threshold=0.4, smoothing=sigma, shape_radius=radius)
+    foreground, distance = prepare_maps(maps, decoding)
+    learned = Decoding(smoothing=sigma)
+    np.testing.assert_array_equal(foreground, prepare_maps(maps, learned)[0])
+    inside = foreground > np.float32(0.4)
+    outside = np.argwhere(~inside)
+    for index in np.ndindex(inside.shape):
+        far = min([radius, *np.linalg.norm(outside - index, axis=1)])
+        assert distance[index] == pytest.approx(far / radius, abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (6, 1, 1), (5, 6, 7)])
+def test_foreground_without_an_outline_is_one_object(shape: tuple[int, ...]) -> None:
+    maps = np.stack([np.ones(shape), np.zeros(shape)])
+    for radius in (0.1, 3, 200):
+        decoding = Decoding(shape_radius=radius)
+        np.testing.assert_array_equal(prepare_maps(maps, decoding), np.ones((2, *shape)))
+        np.testing.assert_array_equal(decode(maps, decoding), np.ones(shape))
+    assert np.isinf(outline_distance(np.ones(shape, bool))).all()
+    assert not decode(np.zeros((2, *shape)), Decoding(shape_radius=3)).any()
+
+
+def test_without_a_radius_the_maps_are_those_that_were_learned() -> None:
+    maps = np.random.default_rng(0).random((2, 9, 11)).astype(np.float32)
+    np.testing.assert_array_equal(prepare_maps(maps, Decoding()), maps)
+
+
+@pytest.mark.parametrize(("sigma", "radius"), [(0, 1), (0, 2.5), (0, 7), (0.8, 3), (2, 5.5)])
+def test_the_shape_sees_no_farther_than_its_reach(sigma: float, radius: float) -> None:
+    decoding = Decoding(smoothing=sigma, shape_radius=radius)
+    reach = decoding_reach(decoding)
+    maps = np.full((2, 61, 61), 0.9, np.float32)
+    changed = maps.copy()
+    changed[0, 30:, 30:] = 0
+    before, after = prepare_maps(maps, decoding), prepare_maps(changed, decoding)
+    first = np.flatnonzero((before != after).any((0, 2))).min()
+    assert first >= 30 - reach
+    if sigma == 0:  # nor is it said to be much farther
+        assert first <= 30 - reach + 1
 
 
 def test_small_objects_are_removed_and_the_rest_numbered_anew() -> None:

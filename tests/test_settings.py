@@ -250,6 +250,7 @@ def segment_settings(draw: st.DrawFn) -> SegmentSettings:
         threshold=draw(share),
         split_depth=draw(share),
         min_size=draw(st.none() | st.integers(0, 10**6)),
+        shape_radius=draw(st.none() | st.floats(0, 200)),
         object_diameter=draw(st.none() | st.floats(1e-3, 1e6)),
         volume_mode=draw(st.sampled_from(["auto", "slices", "linked"])),
         link_overlap=draw(st.floats(0.01, 1)),

@@ -19,14 +19,22 @@ from torch import Tensor
 
 import napari_unet
 from napari_unet.card import ClassInfo, Decoding, ModelCard, Normalization, Task, UNetConfig
-from napari_unet.errors import InputError, SettingsError, TrainingError, UNetError
+from napari_unet.errors import (
+    InputError,
+    SettingsError,
+    TrainingError,
+    TrainingInterruptedError,
+    UNetError,
+)
 from napari_unet.examples import Example
 from napari_unet.metrics import InstanceScores, RegressionScores, SemanticScores, evaluate
 from napari_unet.model import Model
 from napari_unet.prediction import predict
-from napari_unet.training import TrainStep, iter_train, schedule, train
+from napari_unet.training import iter_train, train
+from napari_unet.training_run import TrainingRun, schedule
+from napari_unet.training_step import Preview, TrainStep
 from napari_unet.unet import UNet
-from napari_unet.validation import headline, score, validate
+from napari_unet.validation import headline, score
 
 DATA = Path(napari_unet.__file__).parent / "data"
 IMAGES = {
@@ -180,11 +188,13 @@ def test_the_seed_decides_every_bit() -> None:
 def test_validating_changes_nothing_of_what_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     rising = itertools.count()
 
-    def validate_and_rise(*arguments: Any) -> float:
-        validate(*arguments)
+    judge = TrainingRun.judge
+
+    def judge_and_rise(run: TrainingRun) -> float:
+        judge(run)
         return float(next(rising))  # so that the best weights are the last ones
 
-    monkeypatch.setattr("napari_unet.training.validate", validate_and_rise)
+    monkeypatch.setattr(TrainingRun, "judge", judge_and_rise)
     often, never = (
         finish(iter_train([corner()], validation=held_out, **(TINY | {"validation_every": 1})))
         for held_out in ([corner(100, 300)], [])
@@ -262,11 +272,11 @@ def script(monkeypatch: pytest.MonkeyPatch, metrics: list[float]) -> list[dict[s
     seen: list[dict[str, Tensor]] = []
     queue: Iterator[float] = iter(metrics)
 
-    def scripted(setup: Any, network: UNet, precision: str) -> float:
-        seen.append({k: v.clone() for k, v in network.state_dict().items()})
+    def scripted(run: TrainingRun) -> float:
+        seen.append({k: v.clone() for k, v in run.network.state_dict().items()})
         return next(queue)
 
-    monkeypatch.setattr("napari_unet.training.validate", scripted)
+    monkeypatch.setattr(TrainingRun, "judge", scripted)
     return seen
 
 
@@ -464,7 +474,7 @@ def test_classes_do_not_depend_on_what_is_held_out() -> None:
 def test_deep_stacks_get_a_3d_network(settings: dict[str, Any], planes: int, ndim: int) -> None:
     stack, truth = (a[8 : 8 + planes, :32, :32] for a in IMAGES[3])
     config = TINY | {"steps": 1, "patch": None} | settings
-    card = train([Example(stack, truth)], **config).card
+    card = train([Example(stack, truth)], validation=[], **config).card
     assert card.architecture.ndim == ndim
     parts = list(truth) if ndim == 2 else [truth]
     sizes = np.concatenate([np.unique(p[p > 0], return_counts=True)[1] for p in parts])
@@ -524,7 +534,7 @@ def values(shape: tuple[int, ...] = (32, 32), top: int = 2) -> np.ndarray:
             TrainingError,
             r"different numbers of channels \[1, 2\]",
         ),
-        ([Example(values(), values(), region="planes")], {}, TrainingError, "'planes'"),
+        ([Example(values(), values(), region="slices")], {}, TrainingError, "'slices'"),
         (
             [Example(values(), values(top=3))],
             {"task": "semantic", "classes": (ClassInfo(value=0, name="a"),
@@ -565,7 +575,7 @@ def test_bad_input_is_refused_before_any_step(
         (Example(values(), values((30, 32))), "instance", r"shape \(30, 32\)"),
         (Example(values(), values() * 1.0), "instance", "integers, not float64"),
         (Example(values((32, 32, 3)), values()), "instance", "takes 1 channel"),
-        (Example(values(), values(), region="planes"), "instance", "'planes'"),
+        (Example(values(), values(), region="slices"), "instance", "'slices'"),
         (Example(values(), values(top=9)), "semantic", "none of the classes names"),
     ],
 )
@@ -580,14 +590,38 @@ def test_a_base_that_does_not_fit(base: Model) -> None:
     floats = Example(values(), values() * 1.0)
     with pytest.raises(TrainingError, match="'base' is for the task 'instance', not 'regression'"):
         next(iter_train([floats], base=base, task="regression", **TINY))
-    with pytest.raises(InputError, match="1 channel"):
-        next(iter_train([Example([values(), values()], values())], base=base, **TINY))
+    with pytest.raises(UNetError, match="no model"):
+        next(iter_train([Example(values(), values())], base="no-such-model", **TINY))
+
+
+def test_a_base_is_adapted_to_other_channels(base: Model) -> None:
+    image, truth = corner().image, corner().labels
+    steps, model = finish(iter_train([Example([image] * 3, truth)], base=base, **TINY))
+    assert "first layer" in steps[0].message
+    assert model.card.architecture.in_channels == 3
+    assert len(model.card.channels) == 3
+    rgb = train([Example(np.stack([image] * 3, -1), truth, axes="YXC")], base=base, **TINY)
+    assert rgb.card.architecture.in_channels == 3
+    assert [record.model for record in rgb.card.scores] == [None]  # the base answers nothing here
+
+
+def test_a_base_is_adapted_to_other_classes() -> None:
     classes = tuple(ClassInfo(value=v, name=str(v)) for v in range(2))
     two = Example(values(), values())
-    with pytest.raises(TrainingError, match=r"3 outputs.*need 2"):
-        next(iter_train([two], base=semantic_model(), task="semantic", classes=classes, **TINY))
-    with pytest.raises(UNetError, match="no model"):
-        next(iter_train([two], base="no-such-model", **TINY))
+    wanted = {"task": "semantic", "classes": classes}
+    steps, model = finish(iter_train([two], base=semantic_model(), **wanted, **TINY))
+    assert "last layer" in steps[0].message
+    assert model.card.architecture.out_channels == 2
+    assert model.card.classes == classes
+
+
+def test_base_and_new_model_are_scored_side_by_side(base: Model) -> None:
+    model = train([corner(size=128)], base=base, **TINY)
+    new, old = model.card.scores
+    assert (new.model, old.model) == (None, "base")
+    assert new.data == old.data
+    assert new.images == old.images == 1
+    assert new.values.keys() == old.values.keys()
 
 
 def test_a_loss_that_is_no_number_ends_in_words() -> None:
@@ -624,13 +658,73 @@ def test_examples_may_come_from_a_generator() -> None:
     assert train((corner() for _ in range(1)), **TINY).card.training.examples == 1
 
 
-def test_out_of_memory_names_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
-    def exhausted(*_: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+def shortage(monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
+    """Let a batch of more pixels not fit into memory."""
+    forward = UNet.forward
 
-    monkeypatch.setattr("napari_unet.training.draw_patches", exhausted)
-    with pytest.raises(TrainingError, match="batch_size"):
-        train([corner()], **TINY)
+    def limited(network: UNet, x: Tensor) -> Tensor:
+        if network.training and x[:, 0].numel() > pixels:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(network, x)
+
+    monkeypatch.setattr(UNet, "forward", limited)
+
+
+def test_out_of_memory_halves_the_batch_and_then_the_patch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shortage(monkeypatch, 32 * 16)
+    config = TINY | {"batch_size": 4, "statistics": "running"}
+    steps, model = finish(iter_train([corner()], validation=[], **config))
+    assert "batch_size 2" in steps[0].message
+    assert "patch (16, 32)" in steps[0].message
+    assert not any(s.message for s in steps[1:])
+    assert len(steps) == 4
+    assert model.card.training is not None
+    assert model.card.training.config["batch_size"] == 1
+    assert model.card.training.config["patch"] == [16, 32]
+
+
+def test_out_of_memory_for_the_smallest_patch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    shortage(monkeypatch, 0)
+    with pytest.raises(TrainingInterruptedError, match="not enough memory for batch_size 1"):
+        train([corner()], validation=[], **TINY)
+
+
+def test_what_was_learned_before_a_fault_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = iter_train([corner()], validation=[corner(100, 300)], **TINY)
+    told = [next(job) for _ in range(3)]
+    shortage(monkeypatch, 0)
+    with pytest.raises(TrainingInterruptedError) as fault:
+        next(job)
+    model = fault.value.model
+    assert isinstance(model, Model)
+    assert model.card.training is not None
+    assert headline(score(model, [corner(100, 300)], device="cpu")) == told[-1].best
+
+
+def test_a_preview_is_given_on_request_and_changes_nothing() -> None:
+    view = IMAGES[2][0][100:160, 200:280]
+    plain, _ = finish(iter_train([corner()], validation=[], **TINY))
+    job = iter_train([corner()], validation=[], **TINY)
+    steps = [next(job), job.send(Preview(view)), next(job), job.send(Preview(view, axes="YX"))]
+    assert [s.preview is not None for s in steps] == [False, True, False, True]
+    assert steps[1].preview.shape == view.shape
+    assert steps[1].preview.dtype == np.int32
+    assert [s.loss for s in steps] == [s.loss for s in plain]
+    regression = iter_train([Example(values(), values() * 1.0)], task="regression", **TINY)
+    next(regression)
+    assert regression.send(Preview(view)).preview.shape == (1, *view.shape)
+
+
+@pytest.mark.parametrize("statistics", ["settled", "frozen", "running"])
+def test_statistics_of_batch_norm(base: Model, statistics: str) -> None:
+    model = train([corner()], base=base, validation=[], statistics=statistics, **TINY)
+    now, before = (
+        {k: v for k, v in m.network.state_dict().items() if "running_mean" in k}
+        for m in (model, base)
+    )
+    assert equal(now, before) == (statistics == "frozen")
 
 
 def test_two_classes_of_one_value_are_told_before_the_work() -> None:

@@ -71,6 +71,7 @@ def augment(
     *,
     nearest_targets: bool = False,
     change_intensity: bool = True,
+    anisotropy: float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cut patches out of windows, varied in shape and intensity.
 
@@ -92,6 +93,9 @@ def augment(
         For class indices, which must not be mixed.
     change_intensity : bool
         Whether the images' intensities may vary.
+    anisotropy : float
+        Distance of the planes over that of the pixels in them: elastic displacements in
+        pixels are as much smaller along Z.
 
     Returns
     -------
@@ -107,16 +111,24 @@ def augment(
             turned = (_vary_intensity(turned[0], how, generator), *turned[1:])
         return turned
     matrix = _matrices(count, ndim, how, generator)
-    grid = _grid(images.shape[2:], patch, matrix, how.elastic, generator).to(device)
-    sampled = F.grid_sample(
-        images, grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
-    mode = "nearest" if nearest_targets else "bilinear"
-    goal = F.grid_sample(targets, grid, mode=mode, padding_mode="border", align_corners=False)
-    inside = F.grid_sample(known, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    grid = _grid(images.shape[2:], patch, matrix, how.elastic, anisotropy, generator).to(device)
+    sampled = _sample(images, grid, "bilinear", "border")
+    inside = _sample(known, grid, "nearest", "zeros")
+    if nearest_targets:
+        goal = _sample(targets, grid, "nearest", "border")
+    elif bool(known.min() > 0):
+        goal = _sample(targets, grid, "bilinear", "border")
+    else:  # what is not known must not be mixed into what is
+        share = _sample(known, grid, "bilinear", "border")
+        goal = _sample(targets * known, grid, "bilinear", "border") / share.clamp_min(1e-6)
+        inside = inside * (share > 1e-3)
     if change_intensity:
         sampled = _vary_intensity(sampled, how, generator)
     return sampled, goal, inside
+
+
+def _sample(windows: Tensor, grid: Tensor, mode: str, padding: str) -> Tensor:
+    return F.grid_sample(windows, grid, mode=mode, padding_mode=padding, align_corners=False)
 
 
 def _centre(windows: Tensor, patch: tuple[int, ...]) -> Tensor:
@@ -174,6 +186,7 @@ def _grid(
     patch: tuple[int, ...],
     matrix: Tensor,
     elastic: float,
+    anisotropy: float,
     generator: torch.Generator,
 ) -> Tensor:
     """Sampling grid (B, *patch, ndim) in the normalised coordinates of the window."""
@@ -186,7 +199,7 @@ def _grid(
         coarse = tuple(max(2, min(p // 24, 8)) if p > 1 else 1 for p in patch)
         shifts = _uniform((count, ndim, *coarse), elastic, generator)
         if ndim == 3:
-            shifts[:, 2] *= 0.25  # planes are usually farther apart than pixels
+            shifts[:, 2] /= anisotropy
         mode = "bicubic" if ndim == 2 else "trilinear"
         shifts = F.interpolate(shifts, size=patch, mode=mode, align_corners=True)
         points = points + shifts.movedim(1, -1)

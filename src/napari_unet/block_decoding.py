@@ -4,7 +4,8 @@ Each block is flooded with a halo. What ends inside is done; what leads out of i
 something that does, is kept as a short list of names, heights and meetings, until all blocks
 are known and the list can be decided in the order in which the whole would have decided it.
 The result is that of `napari_unet.instances.decode` on the whole array, for objects of any
-length; only where the map is level over more than the halo can borders and seeds differ.
+length; only where the map is level over more than the halo can borders and seeds differ. (The
+maps of a network hardly ever are; with a ``shape_radius``, long parallel edges make them so.)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_unet.card import Decoding
 from napari_unet.errors import InputError, SettingsError
-from napari_unet.instances import decoding_reach, smooth
+from napari_unet.instances import decoding_reach, prepare_maps
 from napari_unet.progress import Progress
 from napari_unet.tiling import Region, Tile, TilePlan, per_axis
 
@@ -112,7 +113,7 @@ def iter_decode_blocks(
     for done, tile in enumerate(tiles):
         yield Progress(done, total, "finding objects")
         around = wide.around(tile.write).read
-        maps = smooth(read(around), decoding)
+        maps = prepare_maps(read(around), decoding)
         crop = (
             slice(r.start - a.start, r.stop - a.start)
             for r, a in zip(tile.read, around, strict=True)

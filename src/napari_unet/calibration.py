@@ -6,31 +6,38 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from napari_unet.card import Decoding
-from napari_unet.decoding import decode
-from napari_unet.examples import Example
-from napari_unet.metrics import evaluate
+from napari_unet.decoding import iter_frames
+from napari_unet.held_out import HeldOut
+from napari_unet.instances import outline_distance, prepare_maps
+from napari_unet.metrics import InstanceScores
 from napari_unet.model import Model
-from napari_unet.prediction import predict
+from napari_unet.prediction import Prediction
+from napari_unet.validation import predict_piece, score_predictions
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
 SPLIT_DEPTHS = (0.15, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4)
 SIZE_SHARES = (0.0, 0.5, 1.0)
 SMALL_OBJECT = 1.0  # percentile of the true sizes
+RADIUS_SHARES = (1.0, 0.5)  # of the radius of a typical piece of foreground
+LARGEST_RADIUS = 200.0  # that a decoding takes
 
 
-def calibrate(model: Model, examples: Sequence[Example], **settings: Any) -> Decoding:
-    """The best thresholds and smallest size, one after the other.
+def calibrate(model: Model, pieces: Sequence[HeldOut], **settings: Any) -> Decoding:
+    """The best way to split, thresholds and smallest size, one after the other.
 
-    The network runs once per example. The settings are judged by the AP at IoU 0.5 to 0.75,
-    averaged; a setting must be better than the default to replace it.
+    The network runs once per piece. The settings are judged by the AP at IoU 0.5 to 0.75,
+    averaged, on the known pixels; a setting must be better than the default to replace it.
+    Objects are split by the learned distance, or by the shape of the foreground with a
+    radius that its pieces suggest.
 
     Parameters
     ----------
     model : Model
         An instance model.
-    examples : sequence of Example
+    pieces : sequence of HeldOut
         Not trained on.
     **settings
         Fields of `SegmentSettings` for the prediction, such as the device.
@@ -40,29 +47,18 @@ def calibrate(model: Model, examples: Sequence[Example], **settings: Any) -> Dec
     Decoding
         For the model's card.
     """
-    predictions = [
-        predict(
-            example.image,
-            model,
-            axes=example.axes,
-            channels=example.channels,
-            pixel_size=example.pixel_size,
-            **settings,
-        )
-        for example in examples
-    ]
-    truth = [np.asarray(example.labels) for example in examples]
+    predictions = [predict_piece(model, piece, **settings) for piece in pieces]
 
     def judge(decoding: Decoding) -> float:
-        found = [decode(p, **decoding.model_dump()) for p in predictions]
-        scores = evaluate(found, truth, task="instance")
+        scores = score_predictions(predictions, pieces, **decoding.model_dump())
+        assert isinstance(scores, InstanceScores)
         return float(np.mean([ap for iou, ap in scores.ap_mean.items() if iou <= 0.75]))
 
-    sizes = [np.unique(labels[labels > 0], return_counts=True)[1] for labels in truth]
-    small = np.percentile(np.concatenate(sizes), SMALL_OBJECT) if any(map(len, sizes)) else 0
     best = model.card.decoding
     highest = judge(best)
+    small = _small_size(pieces)
     for field, values in (
+        ("shape_radius", (0.0, *_radii(predictions, best, small))),
         ("split_depth", SPLIT_DEPTHS),
         ("threshold", THRESHOLDS),
         ("min_size", tuple(int(share * small) for share in SIZE_SHARES)),
@@ -75,3 +71,32 @@ def calibrate(model: Model, examples: Sequence[Example], **settings: Any) -> Dec
             if reached > highest + 1e-9:
                 best, highest = candidate, reached
     return best
+
+
+def _small_size(pieces: Sequence[HeldOut]) -> float:
+    """Pixels of a small object, of the pieces that are known everywhere; 0 if there is none."""
+    counted = [p.labels[0][p.labels[0] > 0] for p in pieces if p.known.all()]
+    sizes = [np.unique(labels, return_counts=True)[1] for labels in counted]
+    sizes = [size for size in sizes if size.size]
+    return float(np.percentile(np.concatenate(sizes), SMALL_OBJECT)) if sizes else 0.0
+
+
+def _radii(predictions: list[Prediction], decoding: Decoding, least: float) -> tuple[float, ...]:
+    """Shape radii to be tried: of the median piece of foreground of ``least`` pixels or more.
+
+    The radius of a piece is that of the largest ball in it, which pieces of several objects
+    that touch hardly enlarge.
+    """
+    found = [np.zeros(0)]
+    for maps in (maps for prediction in predictions for maps in iter_frames(prediction)):
+        foreground = prepare_maps(maps, decoding)[0] > np.float32(decoding.threshold)
+        pieces, count = ndimage.label(foreground)
+        radii = ndimage.maximum(outline_distance(foreground), pieces, np.arange(1, count + 1))
+        large = np.bincount(pieces.ravel(), minlength=count + 1)[1:] >= least
+        found.append(np.asarray(radii)[large])
+    radii = np.concatenate(found)
+    radii = radii[np.isfinite(radii)]  # without an outline there is no radius
+    if not radii.size:
+        return ()
+    typical = float(np.median(radii))
+    return tuple(min(round(share * typical, 1), LARGEST_RADIUS) for share in RADIUS_SHARES)

@@ -185,6 +185,7 @@ class Decoding(_Frozen):
     split_depth: float = Field(0.15, gt=0, lt=1)
     min_size: int = Field(0, ge=0)
     smoothing: float = Field(0.0, ge=0, le=20)
+    shape_radius: float = Field(0.0, ge=0, le=200)
 
 
 class TrainingRecord(_Frozen):
@@ -203,11 +204,16 @@ class TrainingRecord(_Frozen):
 
 
 class ScoreRecord(_Frozen):
-    """A measured score and the data it was measured on."""
+    """Measured scores and the data they were measured on.
+
+    ``model`` names another model, such as the base, that was scored on the same data;
+    None: the model of the card.
+    """
 
     data: str
     images: int = Field(ge=1)
     values: dict[str, float]
+    model: str | None = None
 
 
 class ModelCard(_Frozen):

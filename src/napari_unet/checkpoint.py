@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_unet.errors import TrainingError
-from napari_unet.examples import fingerprint
 from napari_unet.io import atomic_path
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ class Checkpoint:
     def __init__(self, path: str | Path, setup: TrainingSetup) -> None:
         self.path = Path(path)
         self._identity = {
-            "data": setup.data_sha256,
-            "validation": fingerprint(setup.validation)[0],
+            "data": setup.data.sha256,
+            "validation": setup.data.validation_sha256,
             "base": setup.base.sha256 if setup.base else "",
             "config": setup.config.model_dump_json(exclude=FREE),
             "architecture": setup.network.config.model_dump_json(),
@@ -49,6 +48,8 @@ class Checkpoint:
             "validation_seconds": run.validation_seconds,
             "last_milestone": run.last_milestone,
             "finished": run.finished,
+            "batch_size": run.batch_size,
+            "patch": list(run.patch),
             "network": run.network.state_dict(),
             "optimizer": run.optimizer.state_dict(),
             "rng": run.rng.bit_generator.state,
@@ -91,6 +92,8 @@ class Checkpoint:
             run.validation_seconds = state["validation_seconds"]
             run.last_milestone = state["last_milestone"]
             run.finished = state["finished"]
+            run.batch_size = state["batch_size"]
+            run.patch = tuple(state["patch"])
             run.best = state["best"]
             run.best_weights = state["best_weights"]
         except (KeyError, RuntimeError, TypeError, ValueError):

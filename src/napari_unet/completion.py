@@ -1,60 +1,90 @@
-"""The last touches to a trained model: decoding settings that suit it, and a picture."""
+"""The last touches to a trained model: decoding, scores beside the base's, a picture."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_unet.axes import label_axes
 from napari_unet.calibration import calibrate
-from napari_unet.examples import Example
-from napari_unet.image import open_image
+from napari_unet.card import Decoding, ScoreRecord
+from napari_unet.held_out import HeldOut, held_out_pieces
+from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores
 from napari_unet.model import Model
 from napari_unet.overlay import encode_thumbnail
-from napari_unet.progress import drain
-from napari_unet.segmentation import iter_segmentation
+from napari_unet.segmentation import segment
 from napari_unet.training_setup import TrainingSetup
+from napari_unet.validation import PLAIN, score_pieces
+
+FEW_FRAMES = 8
+HELD_OUT = "the held-out part of the training data"
 
 
 def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
-    """The model with calibrated decoding (instances, where validated) and a thumbnail."""
+    """The model with what its held-out examples tell.
+
+    Instances: calibrated decoding. All tasks: the scores on them, and those of the base
+    model on the same pixels, where it answers the same question. A thumbnail.
+    """
+    pieces = setup.data.validation
     run = {"device": setup.config.device, "precision": precision}
     card = model.card
-    if card.task == "instance" and setup.validation:
-        card = card.model_copy(update={"decoding": calibrate(model, setup.validation, **run)})
-    if card.task != "regression" and setup.validation:
+    if not pieces:
+        if card.task != "instance" or setup.distance_known:
+            return model
+        # without a learned distance objects are split by shape, whose radius must be found
+        card = card.model_copy(update={"decoding": _decode_what_was_learned(model, setup, run)})
+        return Model(card, model.network)
+    if card.task == "instance":
+        card = card.model_copy(update={"decoding": calibrate(model, pieces, **run)})
         model = Model(card, model.network)
-        picture = make_thumbnail(model, setup.validation[0], **run)
-        card = card.model_copy(update={"thumbnail": picture})
-    return Model(card, model.network)
+    records = [_record(model, pieces, None, run)]
+    if setup.base is not None and not setup.renewed:
+        records.append(_record(setup.base, pieces, setup.base.card.name, run))
+    update: dict[str, Any] = {"scores": tuple(records)}
+    if card.task != "regression":
+        update["thumbnail"] = make_thumbnail(model, pieces[0], **run)
+    return Model(card.model_copy(update=update), model.network)
 
 
-def make_thumbnail(model: Model, example: Example, **run: Any) -> str:
-    """An example as the model sees it, of a stack its middle plane: a small PNG in base64."""
-    architecture = model.card.architecture
-    source = open_image(
-        example.image,
-        axes=example.axes,
-        channels=example.channels,
-        ndim=architecture.ndim,
-        in_channels=architecture.in_channels,
-    )
-    job = iter_segmentation(
-        example.image, model, axes=source.axes, channels=example.channels, **run
-    )
-    labels = np.asarray(drain(job).labels)
-    axes = label_axes(source.axes)
-    middle = source.size("Z") // 2
-    index: tuple[Any, ...] = tuple(
-        0 if axis == "T" else middle if axis == "Z" else slice(None) for axis in axes
-    )
-    plane: NDArray[Any] = labels[index]
-    if axes.index("X") < axes.index("Y"):
-        plane = plane.T
-    region = tuple(slice(0, source.size(a)) for a in "YX")
-    if "Z" in source.axes:
-        region = (slice(middle, middle + 1), *region)
-    image = source.read(0, region).reshape(len(source.channels), *plane.shape)
-    return encode_thumbnail(image, plane)
+def _decode_what_was_learned(model: Model, setup: TrainingSetup, run: dict[str, str]) -> Decoding:
+    """Calibrated on some of the training frames, as nothing is held out."""
+    return calibrate(model, held_out_pieces(setup.data.frames[:FEW_FRAMES]), **run)
+
+
+def _record(
+    model: Model, pieces: Sequence[HeldOut], name: str | None, run: dict[str, str]
+) -> ScoreRecord:
+    values = figures(score_pieces(model, pieces, **run))
+    return ScoreRecord(data=HELD_OUT, images=len(pieces), values=values, model=name)
+
+
+def figures(scores: Scores) -> dict[str, float]:
+    """The scores that are told of a model.
+
+    Instance: AP and F1 as means over images; semantic: Dice, and that of each class;
+    regression: mean absolute error and PSNR in dB, where there is any error.
+    """
+    if isinstance(scores, InstanceScores):
+        found = {f"AP at IoU {iou}": scores.ap_mean[iou] for iou in (0.5, 0.7, 0.9)}
+        found["F1 at IoU 0.5"] = scores.f1_mean[0.5]
+    elif isinstance(scores, SemanticScores):
+        found = {"Dice": scores.macro_dice_mean}
+        found |= {f"Dice of {value}": dice for value, dice in scores.dice.items()}
+    else:
+        assert isinstance(scores, RegressionScores)
+        found = {"MAE": scores.mae}
+        if scores.psnr is not None:
+            found["PSNR"] = scores.psnr
+    return {name: round(float(value), 4) for name, value in found.items()}
+
+
+def make_thumbnail(model: Model, piece: HeldOut, **run: Any) -> str:
+    """A piece as the model sees it, of a stack its middle plane: a small PNG in base64."""
+    labels = np.asarray(segment(piece.image, model, axes=piece.axes, normalization=PLAIN, **run))
+    image = piece.image
+    if labels.ndim == 3:
+        middle = labels.shape[0] // 2
+        labels, image = labels[middle], image[:, middle]
+    return encode_thumbnail(image, labels)

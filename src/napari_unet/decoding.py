@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet import instances
-from napari_unet.card import Decoding, ModelCard
+from napari_unet.card import ModelCard
 from napari_unet.errors import ModelError
 from napari_unet.frame_scores import check_scores, is_large
 from napari_unet.image import ImageSource, PixelSize, open_image
@@ -21,7 +21,13 @@ from napari_unet.linking import PlaneLinker
 from napari_unet.output import OutputArray
 from napari_unet.prediction import Prediction
 from napari_unet.progress import Progress, drain
-from napari_unet.settings import DECODING_FIELDS, SegmentSettings, fill_decoding, resolve
+from napari_unet.settings import (
+    DECODING_FIELDS,
+    SegmentSettings,
+    decoding_of,
+    fill_decoding,
+    resolve,
+)
 from napari_unet.summary import Summary
 from napari_unet.tiling import Region, TilePlan
 
@@ -189,6 +195,16 @@ def frame_reader(
     return read
 
 
+def iter_frames(prediction: Prediction) -> Iterator[NDArray[Any]]:
+    """The scores (C, [Z,] Y, X) of each plane (2D model) or time point (3D model), in order."""
+    source = score_source(prediction)
+    planewise = prediction.card.architecture.ndim == 2 and "Z" in source.axes
+    shape = source.spatial_shape[1:] if planewise else source.spatial_shape
+    for point in range(source.times):
+        for plane in range(source.size("Z")) if planewise else (None,):
+            yield frame_reader(source, point, plane)(tuple(slice(0, n) for n in shape))
+
+
 def label_dtype(card: ModelCard) -> np.dtype[Any]:
     """The dtype of a model's labels."""
     if card.task == "instance":
@@ -220,8 +236,7 @@ class FrameWriter:
         large = is_large(card.architecture.out_channels, self._frame)
         self.in_blocks = card.task == "instance" and large
         self._summary = summary
-        fields = {name: getattr(settings, name) for name in Decoding.model_fields}
-        self._decoding = Decoding.model_validate(fields)
+        self._decoding = decoding_of(settings)
         linked = self.planewise and settings.volume_mode != "slices"
         self._overlap = settings.link_overlap if linked else None
         self._linker: PlaneLinker | None = None

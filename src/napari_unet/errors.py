@@ -30,3 +30,17 @@ class FileError(UNetError):
 
 class TrainingError(UNetError):
     """Training cannot start or cannot go on."""
+
+
+class TrainingInterruptedError(TrainingError):
+    """Training could not go on.
+
+    Attributes
+    ----------
+    model : Model or None
+        With the best weights until then; None where nothing was learned yet.
+    """
+
+    def __init__(self, message: str, model: object = None) -> None:
+        super().__init__(message)
+        self.model = model

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_unet import instances
 from napari_unet.axes import label_axes
-from napari_unet.card import Decoding, ModelCard
+from napari_unet.card import ModelCard
 from napari_unet.decoding import (
     Segmentation,
     class_values,
@@ -34,7 +34,7 @@ from napari_unet.model import Model
 from napari_unet.prediction import Prediction, iter_plan
 from napari_unet.prediction_plan import find_zoom, plan_prediction
 from napari_unet.progress import Progress
-from napari_unet.settings import SegmentSettings, resolve
+from napari_unet.settings import SegmentSettings, decoding_of, resolve
 from napari_unet.summary import Summary
 
 MARGIN = 64  # pixels around a part that its objects may reach into, where the card knows none
@@ -212,8 +212,7 @@ def decode_plane(
     if card.task == "semantic":
         labels = class_values(card)[maps.argmax(0)]
     else:
-        fields = {name: getattr(wanted, name) for name in Decoding.model_fields}
-        labels = instances.decode(maps, Decoding.model_validate(fields))
+        labels = instances.decode(maps, decoding_of(wanted))
     axes = [axis for axis in source.spatial if axis != "Z" or not planewise]
     order = [axis for axis in found.axes if axis in axes]
     arranged = labels.transpose([axes.index(axis) for axis in order])

@@ -6,11 +6,14 @@ Representation ``foreground-distance``, version 1: two maps,
 1. distance: Euclidean distance to the object's boundary over the largest such distance in
    the object, in 0..1, and 0 in the background.
 
-Decoding splits the foreground where the distance dips (`napari_unet.flooding`).
+Decoding splits the foreground where the distance dips (`napari_unet.flooding`). Labels that are
+known in part, such as scribbles, teach a network the foreground alone: then the distance is that
+to the outline of the predicted foreground (``shape_radius``).
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import edt
@@ -75,7 +78,8 @@ def decode(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
     maps : (2, [Z,] Y, X) float array
         Foreground and distance.
     decoding : Decoding
-        Smoothing, foreground threshold, depth of the dips that split objects, smallest size.
+        Smoothing, foreground threshold, what is split and at which depth of its dips, smallest
+        size.
 
     Returns
     -------
@@ -90,34 +94,85 @@ def decode(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
     """
     from napari_unet.flooding import flood_objects
 
-    foreground, distance = smooth(maps, decoding)
+    foreground, distance = prepare_maps(maps, decoding)
     return flood_objects(
         foreground, distance, decoding.threshold, decoding.split_depth, decoding.min_size
     )
 
 
-def smooth(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.float32]:
-    """The maps as float32, (2, [Z,] Y, X), under the Gaussian that the decoding asks for."""
+def prepare_maps(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.float32]:
+    """What is flooded: the maps, smoothed, or the foreground and how deep in it a pixel lies.
+
+    Parameters
+    ----------
+    maps : (2, [Z,] Y, X) float array
+        Foreground and distance.
+    decoding : Decoding
+        Its ``smoothing``, ``shape_radius`` and ``threshold``. The radius is in pixels along
+        every axis, whatever the size of a voxel, as the distance of `encode` is.
+
+    Returns
+    -------
+    (2, [Z,] Y, X) float32 array
+        Foreground and distance under the Gaussian. With a ``shape_radius``, the distance is
+        the Euclidean one to the outline of the smoothed foreground, cut off at the radius and
+        divided by it. A pixel depends on others up to `decoding_reach` away.
+
+    Examples
+    --------
+    >>> maps = np.array([[[0, 1, 1, 1, 1, 1, 1]], [[0, 0, 0, 0, 0, 0, 0]]])
+    >>> prepare_maps(maps, Decoding(shape_radius=4))[1].tolist()
+    [[0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0]]
+    """
     maps = np.asarray(maps, np.float32)
+    radius = np.float32(decoding.shape_radius)
+    if radius == 0:
+        return _smooth(maps, decoding)
+    out = np.empty_like(maps)
+    out[0] = _smooth(maps[:1], decoding)[0]
+    np.minimum(outline_distance(out[0] > np.float32(decoding.threshold)), radius, out=out[1])
+    out[1] /= radius
+    return out
+
+
+def outline_distance(foreground: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Euclidean distance of each pixel to the nearest one that is no foreground, in pixels.
+
+    The border of the array is no outline; infinite where there is foreground alone. Squared
+    distances below 2**24 are exact, so a part of an array has the distances of the whole as far
+    as their outline lies within the part.
+
+    >>> outline_distance(np.array([[True, True, False]])).tolist()
+    [[2.0, 1.0, 0.0]]
+    """
+    found: NDArray[np.float32] = edt.edt(foreground, black_border=False)
+    return found
+
+
+def _smooth(maps: NDArray[np.float32], decoding: Decoding) -> NDArray[np.float32]:
     if decoding.smoothing == 0:
         return maps
     smoothed: NDArray[np.float32] = ndimage.gaussian_filter(
         maps,
         decoding.smoothing,
         mode="nearest",
-        radius=decoding_reach(decoding),
+        radius=_gaussian_radius(decoding),
         axes=tuple(range(1, maps.ndim)),
     )
     return smoothed
 
 
-def decoding_reach(decoding: Decoding) -> int:
-    """How far a pixel of the smoothed maps looks, in pixels.
-
-    >>> decoding_reach(Decoding()), decoding_reach(Decoding(smoothing=2))
-    (0, 6)
-    """
+def _gaussian_radius(decoding: Decoding) -> int:
     return int(TRUNCATE * decoding.smoothing + 0.5)
+
+
+def decoding_reach(decoding: Decoding) -> int:
+    """How far a pixel of the prepared maps looks, in pixels.
+
+    >>> [decoding_reach(Decoding(smoothing=s, shape_radius=r)) for s, r in ((0, 0), (2, 0), (2, 4))]
+    [0, 6, 10]
+    """
+    return _gaussian_radius(decoding) + math.ceil(decoding.shape_radius)
 
 
 def remove_small(labels: NDArray[Any], min_size: int) -> NDArray[np.int32]:

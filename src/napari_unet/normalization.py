@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +131,12 @@ def _percentiles(
             low, high = pixels.min(), pixels.max()
         limits.append((float(low), float(high)))
     return tuple(limits)
+
+
+def sample_blocks(source: ImageSource) -> Iterator[NDArray[Any]]:
+    """The sample of a whole image from which its limits come, (C, *spatial) blocks."""
+    for time, region in _sample_regions(source, range(source.times), range(source.size("Z"))):
+        yield source.read(time, region)
 
 
 def _sample_regions(

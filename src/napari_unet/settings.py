@@ -75,6 +75,13 @@ class SegmentSettings(_Settings):
         description="Sigma in pixels of a Gaussian over the scores before objects are split; "
         "0: none.",
     )
+    shape_radius: float | None = Field(
+        None,
+        ge=0,
+        le=200,
+        description="Split objects by the shape of the foreground, where it narrows between parts "
+        "of about this radius in pixels; 0: by the distance that the model learned.",
+    )
     object_diameter: float | None = Field(
         None,
         gt=0,
@@ -149,7 +156,7 @@ class TrainConfig(_Settings):
     validation_every: int | None = Field(
         None,
         ge=1,
-        description="Steps between validations; empty: about twenty, ten steps apart.",
+        description="Steps between validations; empty: about ten, 20 steps apart or more.",
     )
     normalization: Normalization = Field(
         default_factory=Normalization, description="How intensities are normalised."
@@ -165,6 +172,17 @@ class TrainConfig(_Settings):
     )
     upsampling: Literal["nearest", "linear", "transposed"] = Field(
         "nearest", description="Up-sampling of a new network."
+    )
+    statistics: Literal["auto", "settled", "frozen", "running"] = Field(
+        "auto",
+        description="Batch norm: statistics measured anew over many patches before each use "
+        "(settled), those of the base model (frozen), or a running mean.",
+    )
+    border_weight: float = Field(
+        4.0,
+        ge=0,
+        le=100,
+        description="Instances: further weight of the pixels where two objects touch.",
     )
     loss: Literal["auto", "mse", "mae"] = Field(
         "auto", description="Regression: mean squared or mean absolute error (auto: mae)."
@@ -243,6 +261,17 @@ def fill_decoding(settings: SegmentSettings, decoding: Decoding) -> SegmentSetti
         if getattr(settings, name) is None
     }
     return settings.model_copy(update=fill)
+
+
+def decoding_of(settings: SegmentSettings) -> Decoding:
+    """The decoding fields of settings in which none is empty.
+
+    >>> decoding_of(fill_decoding(SegmentSettings(min_size=9), Decoding()))
+    Decoding(threshold=0.5, split_depth=0.15, min_size=9, smoothing=0.0, shape_radius=0.0)
+    """
+    return Decoding.model_validate(
+        {name: getattr(settings, name) for name in Decoding.model_fields}
+    )
 
 
 def describe(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""Scoring a network on examples that it was not trained on."""
+"""Scoring a network on what it was not trained on."""
 
 from __future__ import annotations
 
@@ -6,51 +6,93 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_unet.card import ModelCard, Normalization
+from napari_unet.decoding import decode
 from napari_unet.examples import Example
+from napari_unet.frames import make_frames
+from napari_unet.held_out import HeldOut, held_out_pieces
+from napari_unet.labelled_image import open_example
+from napari_unet.learning_goal import LearningGoal
 from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores, evaluate
 from napari_unet.model import Model
-from napari_unet.prediction import predict
-from napari_unet.progress import drain
-from napari_unet.segmentation import iter_segmentation
-from napari_unet.training_setup import TrainingSetup
-from napari_unet.unet import UNet
+from napari_unet.normalization import find_limits
+from napari_unet.prediction import Prediction, predict
+from napari_unet.survey import survey
 
-
-def validate(setup: TrainingSetup, network: UNet, precision: str) -> float:
-    """The task's metric on the validation examples of a training; higher is better.
-
-    ``precision`` is a resolved one: a race for the fastest would make the choice of the best
-    weights a matter of chance.
-    """
-    model = Model(setup.make_card(0, 0.0), network)
-    device = setup.config.device
-    return headline(score(model, setup.validation, device=device, precision=precision))
+PLAIN = Normalization(mode="none")  # the pieces are normalised already
 
 
 def score(model: Model, examples: Sequence[Example], **settings: Any) -> Scores:
-    """Scores of a model on examples, as `napari_unet.evaluate` gives them."""
-    found, truth = [], []
+    """Scores of a model on examples, plane by plane for a 2D network.
+
+    Parameters
+    ----------
+    model : Model
+        Any model.
+    examples : sequence of Example
+        Only what is known of them counts.
+    **settings
+        Fields of `SegmentSettings`, such as the device.
+    """
+    return score_pieces(model, pieces_of(examples, model.card), **settings)
+
+
+def pieces_of(examples: Sequence[Example], card: ModelCard) -> list[HeldOut]:
+    """Examples as a model sees them."""
+    architecture = card.architecture
+    goal = LearningGoal(card.task, card.classes, card.output_limits or ())
+    pieces: list[HeldOut] = []
     for example in examples:
-        place: dict[str, Any] = {
-            "axes": example.axes,
-            "channels": example.channels,
-            "pixel_size": example.pixel_size,
-        }
-        if model.card.task == "regression":
-            prediction = predict(example.image, model, **place, **settings)
-            labels = np.asarray(example.labels)
-            values = np.asarray(prediction.scores, np.float64)
-            if labels.ndim == values.ndim:  # channels, wherever the image has them
-                order = prediction.record["axes"]
-                values = values.transpose([prediction.axes.index(axis) for axis in order])
-            found.append(values.reshape(labels.shape))
-        else:
-            labels = np.asarray(example.labels)
-            job = iter_segmentation(example.image, model, **place, **settings)
-            found.append(drain(job).labels)
-        truth.append(labels)
-    return evaluate(found, truth, task=model.card.task)
+        labelled = open_example(
+            example,
+            ndim=architecture.ndim,
+            in_channels=architecture.in_channels,
+            task=card.task,
+            named=[c.value for c in card.classes] if card.task == "semantic" else (),
+        )
+        limits = find_limits(labelled.source, card.normalization)
+        found = survey(labelled, card.task, architecture.ndim)
+        pieces += held_out_pieces(make_frames(labelled, found, goal, limits))
+    return pieces
+
+
+def score_pieces(model: Model, pieces: Sequence[HeldOut], **settings: Any) -> Scores:
+    """Scores of a model on pieces; what is not known counts neither way."""
+    return score_predictions([predict_piece(model, p, **settings) for p in pieces], pieces)
+
+
+def predict_piece(model: Model, piece: HeldOut, **settings: Any) -> Prediction:
+    """The scores of a piece."""
+    return predict(piece.image, model, axes=piece.axes, normalization=PLAIN, **settings)
+
+
+def score_predictions(
+    predictions: Sequence[Prediction], pieces: Sequence[HeldOut], **decoding: Any
+) -> Scores:
+    """Scores of predictions, decoded with the given fields of `SegmentSettings`.
+
+    Objects are compared on the known pixels alone: an object that lies partly outside
+    counts with its part inside, as in the truth.
+    """
+    task = predictions[0].card.task
+    truth: list[NDArray[Any]]
+    if task == "regression":
+        truth = [piece.labels for piece in pieces]
+        ignore = [np.broadcast_to(~p.known, p.labels.shape) for p in pieces]
+        found = [np.asarray(p.scores, np.float64) for p in predictions]
+        return evaluate(found, truth, task=task, ignore=_or_none(ignore))
+    truth = [piece.labels[0] for piece in pieces]
+    labels = [np.asarray(decode(p, **decoding)) for p in predictions]
+    if task == "semantic":
+        return evaluate(labels, truth, task=task, ignore=_or_none([~p.known for p in pieces]))
+    seen = [np.where(p.known, each, 0) for p, each in zip(pieces, labels, strict=True)]
+    return evaluate(seen, truth, task=task)
+
+
+def _or_none(masks: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_] | None]:
+    return [mask if mask.any() else None for mask in masks]
 
 
 def headline(scores: Scores) -> float:

@@ -1,0 +1,199 @@
+"""Levels, pooling, patch and object diameter of a new network, proposed from the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from napari_unet.card import UNetConfig
+from napari_unet.errors import SettingsError
+from napari_unet.settings import describe
+
+Sizes = tuple[int, ...]
+Strides = tuple[Sizes, ...]
+
+_LEVELS = {2: (3, 5, 5), 3: (2, 3, 4)}  # fewest, usual, most
+_DEEPEST, _COARSE = 4, 2.0  # nnU-Net: pixels left by pooling; sampling too coarse to pool
+_WIDELY, _ABOUT = 6.0, 0.75  # diameters to each side that fewer, and the usual, levels must see
+_CONTEXT = 1.5  # diameters that a patch should hold
+_PIXELS, _LONGEST = {2: 256**2, 3: 32 * 96**2}, {2: 256, 3: 192}  # bounds of a patch
+_FLATNESS = 3.0  # rows of a 3D patch to its planes, also where these lie as close
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What is known of the examples, per axis in the order ZYX or YX.
+
+    ``ndim`` is 2 or 3; ``shapes`` are those of the frames, at least one; ``pixel_size`` is in
+    any one unit, None where unknown. In pixels, ``object_diameter`` is that of a disk or ball
+    as large as a typical object, ``object_extents`` are the median sides of its bounding box.
+    """
+
+    ndim: int
+    shapes: tuple[Sizes, ...]
+    pixel_size: tuple[float | None, ...] | None = None
+    object_diameter: float | None = None
+    object_extents: tuple[float, ...] | None = None
+
+    @property
+    def lengths(self) -> Sizes:
+        """Pixels per axis, the longest of all frames."""
+        return tuple(map(max, zip(*self.shapes, strict=True)))
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Relative distance of pixels per axis: by their size, else by the objects' extents."""
+        size = tuple(s for s in self.pixel_size or () if s is not None and 0 < s < math.inf)
+        if len(size) == self.ndim:
+            return size
+        if self.ndim == 3 and self.object_extents:
+            # rows and columns of a camera lie alike, and planes hardly ever closer than they
+            z, y, x = self.object_extents
+            return (max(1.0, math.sqrt(y * x) / z), 1.0, 1.0)
+        return (1.0,) * self.ndim
+
+    @property
+    def extents(self) -> tuple[float, ...] | None:
+        """Pixels per axis of a typical object, measured or those of a ball; None: unknown."""
+        extents = self.object_extents
+        if not extents and self.object_diameter is not None:
+            across = self.object_diameter * math.prod(self.spacing) ** (1 / self.ndim)
+            extents = tuple(across / s for s in self.spacing)
+        return tuple(map(min, extents, self.lengths)) if extents else None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Architecture as in `UNetConfig`, patch and diameter in pixels, and sentences that say why."""
+
+    features: Sizes
+    strides: Strides
+    patch: Sizes
+    object_diameter: float | None
+    reasons: tuple[str, ...]
+
+
+def propose(
+    facts: DataFacts,
+    *,
+    features: Sizes | None = None,
+    strides: Strides | None = None,
+    patch: Sizes | None = None,
+) -> Proposal:
+    """Propose what is not given (None or empty); a given patch is raised to a pooling multiple.
+
+    An axis is pooled while it has 8 pixels and is sampled less than twice as coarsely as the
+    finest: the rule of nnU-Net (Isensee et al. 2021). Levels, 16 channels and doubling: five in
+    2D, three in 3D; fewer if these see six object diameters to each side, a fourth in 3D if
+    three see less than about one. A patch holds an object with its surroundings, within the
+    image and what a CPU trains on in minutes; short or coarse axes leave room for others.
+
+    Raises
+    ------
+    SettingsError
+        If given values do not fit one another or the number of axes.
+
+    Examples
+    --------
+    >>> proposal = propose(DataFacts(3, ((24, 512, 512),), (1.0, 0.25, 0.25), 16.0))
+    >>> proposal.features, proposal.strides, proposal.patch
+    ((16, 32, 64), ((1, 2, 2), (1, 2, 2)), (24, 108, 108))
+    >>> proposal.reasons[1]
+    'Axis z, sampled 4 times as coarsely as the finest axis, is pooled in 0 of 2 steps.'
+    """
+    if patch and (len(patch) != facts.ndim or min(patch) < 1):
+        raise SettingsError(f"patch {patch} does not suit the data; give {facts.ndim} sizes >= 1.")
+    lengths = tuple(map(min, facts.lengths, patch or facts.lengths))
+    try:
+        config = _choose_levels(facts, lengths, features, strides)
+    except ValidationError as error:
+        raise SettingsError(describe(error)) from None
+    size = _round_up(patch, config.stride) if patch else _choose_patch(facts, config.stride)
+    diameter = facts.object_diameter
+    if diameter is None and facts.extents:
+        diameter = round(math.prod(facts.extents) ** (1 / facts.ndim), 2)
+    why = _explain(facts, config, size)
+    return Proposal(config.features, config.strides, size, diameter, why)
+
+
+def _choose_levels(
+    facts: DataFacts, lengths: Sizes, features: Sizes | None, strides: Strides | None
+) -> UNetConfig:
+    def make(levels: int) -> UNetConfig:
+        steps = strides or _choose_strides(facts, lengths, levels - 1, fill=bool(features))
+        widths = features or tuple(16 << level for level in range(len(steps) + 1))
+        return UNetConfig.model_validate({"ndim": facts.ndim, "features": widths, "strides": steps})
+
+    def sees(levels: int, diameters: float) -> bool:
+        wanted = (min(diameters * e, n) for e, n in zip(facts.extents or (), lengths, strict=True))
+        return all(r >= w for r, w in zip(make(levels).receptive_field, wanted, strict=True))
+
+    fewest, usual, most = _LEVELS[facts.ndim]
+    if features or strides or not facts.extents:
+        return make(len(features) if features else usual)
+    for levels in range(fewest, most):
+        if sees(levels, _WIDELY if levels < usual else _ABOUT):
+            return make(levels)
+    return make(most)
+
+
+def _choose_strides(facts: DataFacts, lengths: Sizes, count: int, *, fill: bool) -> Strides:
+    """At most ``count`` poolings; with ``fill`` as many, of short axes where none is longer."""
+    spacing, left, strides = facts.spacing, lengths, []
+    for _ in range(count):
+        least = 2 if fill and max(left) < 2 * _DEEPEST else 2 * _DEEPEST
+        long = [s for s, n in zip(spacing, left, strict=True) if n >= least]
+        if not (long or fill):
+            break
+        limit = _COARSE * min(long, default=0.0)
+        stride = tuple(1 + (n >= least and s < limit) for n, s in zip(left, spacing, strict=True))
+        spacing = tuple(a * s for a, s in zip(spacing, stride, strict=True))
+        left = tuple(-(-n // s) for n, s in zip(left, stride, strict=True))
+        strides.append(stride)
+    return tuple(strides)
+
+
+def _choose_patch(facts: DataFacts, stride: Sizes) -> Sizes:
+    longest, pixels = _LONGEST[facts.ndim], _PIXELS[facts.ndim]
+    bounds = (max(s, longest // s * s) for s in stride)
+    upper = tuple(map(min, _round_up(facts.lengths, stride), bounds))
+    objects = _round_up(tuple(_CONTEXT * e for e in facts.extents or stride), stride)
+    parts = [max(_FLATNESS, facts.spacing[0] / math.sqrt(math.prod(facts.spacing[1:]))), 1.0, 1.0]
+    share = 1.0
+    while math.prod(stride) < pixels:
+        for side in range(longest, 0, -1):
+            sizes = tuple(
+                min(u, max(s, int(o * share) // s * s, int(side / p) // s * s))
+                for u, s, o, p in zip(upper, stride, objects, parts[-facts.ndim :], strict=True)
+            )
+            if math.prod(sizes) <= pixels:
+                return sizes
+        share *= 0.95  # objects too large for the bounds are shown in part
+    return stride
+
+
+def _explain(facts: DataFacts, config: UNetConfig, patch: Sizes) -> tuple[str, ...]:
+    extents, steps = facts.extents, len(config.strides)
+    objects = f"a typical object is {_by(extents)} pixels" if extents else "objects: size unknown"
+    seen = f"each pixel is judged by what lies within {_by(config.receptive_field)} pixels of it"
+    sentences = [f"Levels: {steps + 1}; {seen}; {objects}."]
+    for axis, name in enumerate("zyx"[-facts.ndim :]):
+        pooled = sum(stride[axis] > 1 for stride in config.strides)
+        ratio = facts.spacing[axis] / min(facts.spacing)
+        coarse = f", sampled {ratio:.2g} times as coarsely as the finest axis,"
+        why = coarse if ratio >= _COARSE else f" of length {facts.lengths[axis]}"
+        if pooled < steps:
+            sentences.append(f"Axis {name}{why} is pooled in {pooled} of {steps} steps.")
+    part = any(e > n for e, n in zip(extents or patch, patch, strict=True))
+    shown = "which show objects only in part" if part else f"multiples of {_by(config.stride)}"
+    return (*sentences, f"Patches are {_by(patch)} pixels, {shown}.")
+
+
+def _round_up(sizes: tuple[float, ...], stride: Sizes) -> Sizes:
+    return tuple(math.ceil(n / s) * s for n, s in zip(sizes, stride, strict=True))
+
+
+def _by(sizes: tuple[float, ...]) -> str:
+    return " × ".join(f"{round(n, 1):g}" for n in sizes)

@@ -1,0 +1,209 @@
+"""Which labelled pixels are held out to validate on: no pixel is on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.card import Task
+from napari_unet.labelled_image import LabelledImage
+from napari_unet.survey import ANYWHERE, Survey
+
+SEVERAL = 3  # images from which whole ones are held out
+LEAST_PLANES = 4  # planes, or time points, from which some are held out
+LEAST_PIXELS = 24  # either side of a cut through a plane
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What to learn from and what to validate on.
+
+    Attributes
+    ----------
+    training, validation : list of LabelledImage
+        Examples, or pieces of them; ``validation`` may be empty.
+    how : str
+        One sentence that says it.
+    """
+
+    training: list[LabelledImage]
+    validation: list[LabelledImage]
+    how: str
+
+
+def hold_out(
+    examples: Sequence[LabelledImage],
+    surveys: Sequence[Survey],
+    *,
+    fraction: float,
+    seed: int,
+    task: Task,
+    ndim: int,
+) -> Split:
+    """Hold out whole images where there are three or more, else a block of each.
+
+    Examples of the same array are kept on the same side, and of each class something is left
+    to learn from where it can. A block is the end of an image along time, along z, or along
+    the longer side of its planes, that holds about the wanted share of the objects (of the
+    known pixels, where there are no objects).
+
+    Parameters
+    ----------
+    examples, surveys : sequences of equal length
+        The opened examples and what they hold.
+    fraction : float
+        The share to hold out; 0: nothing.
+    seed : int
+        Decides which images.
+    task : str
+        Objects are counted for "instance", known pixels otherwise.
+    ndim : int
+        Spatial axes of the network.
+    """
+    if fraction == 0:
+        return Split(list(examples), [], "Nothing is held out to validate on.")
+    members = _group(examples)
+    key = 1 if task == "instance" else ANYWHERE
+    # nothing can be learned or told from the others
+    filled = [g for g in members if any(key in f.places for i in g for f in surveys[i].frames)]
+    if len(filled) >= SEVERAL:
+        chosen = _choose(filled, surveys, fraction, seed, task)
+        held = {i for group in chosen for i in group}
+        return Split(
+            [e for i, e in enumerate(examples) if i not in held],
+            [e for i, e in enumerate(examples) if i in held],
+            f"{len(chosen)} of {len(filled)} images are held out to validate on.",
+        )
+    training: list[LabelledImage] = []
+    validation: list[LabelledImage] = []
+    names = []
+    for group in members:
+        pieces = [examples[i] for i in group]
+        cut = _find_cut(pieces, [surveys[i] for i in group], fraction, task, ndim)
+        if cut is None:
+            training += pieces
+            continue
+        axis, place = cut
+        names.append({"T": "time points", "Z": "planes", "Y": "rows", "X": "columns"}[axis])
+        for piece in pieces:
+            before, behind = _divide(piece, axis, place)
+            training.append(before)
+            validation.append(behind)
+    if not validation:
+        return Split(training, [], "The labels are too few to hold some out to validate on.")
+    what = " and ".join(dict.fromkeys(names))
+    return Split(training, validation, f"The last {what} are held out to validate on.")
+
+
+def _group(examples: Sequence[LabelledImage]) -> list[list[int]]:
+    """Numbers of the examples, those together that share an array."""
+    groups: list[tuple[set[int], list[int]]] = []
+    for i, example in enumerate(examples):
+        arrays = set(map(id, example.source.arrays))
+        joined = [group for group in groups if group[0] & arrays]
+        groups = [group for group in groups if not group[0] & arrays]
+        numbers = [number for _, group in joined for number in group]
+        groups.append((arrays.union(*(ids for ids, _ in joined)), [*numbers, i]))
+    return sorted(sorted(numbers) for _, numbers in groups)
+
+
+def _choose(
+    groups: Sequence[list[int]], surveys: Sequence[Survey], fraction: float, seed: int, task: Task
+) -> list[list[int]]:
+    """Groups to hold out; what is the last of a class stays, where it can, to be learned."""
+    count = max(1, round(fraction * len(groups)))
+    order = [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
+    if task != "semantic":
+        return order[:count]
+    values = [set().union(*(surveys[i].values for i in group)) for group in order]
+    spare: list[int] = []
+    for i, own in enumerate(values):
+        others = (v for j, v in enumerate(values) if j != i and j not in spare)
+        if len(spare) < count and own <= set().union(*others):
+            spare.append(i)
+    return [order[i] for i in spare] or order[:count]
+
+
+def _find_cut(
+    examples: Sequence[LabelledImage],
+    surveys: Sequence[Survey],
+    fraction: float,
+    task: Task,
+    ndim: int,
+) -> tuple[str, int] | None:
+    """Axis and first index of the block to hold out; each class is met before it."""
+    if len({(example.source.axes, example.shape) for example in examples}) > 1:
+        return None  # the same array, taken in different ways
+    axes = "T" + examples[0].source.spatial
+    sizes = (len(examples[0].times), *examples[0].shape)
+    positions, weights = _labelled_places(surveys, 1 if task == "instance" else ANYWHERE)
+    if len(positions) < 2:
+        return None
+    keys = {key for each in surveys for frame in each.frames for key in frame.places}
+    classes = [_labelled_places(surveys, key)[0] for key in keys - {ANYWHERE}]
+    order = sorted("YX", key=lambda axis: -sizes[axes.index(axis)])
+    if "Z" in axes:  # of a volume the longest axis
+        order.insert(0 if ndim == 2 or sizes[1] >= max(sizes[2:]) else 2, "Z")
+    best: tuple[float, str, int] | None = None
+    for axis in ("T", *order):
+        column = axes.index(axis)
+        values = positions[:, column]
+        whole_planes = axis == "T" or (axis == "Z" and ndim == 2)
+        if whole_planes and len(np.unique(values)) < LEAST_PLANES:
+            continue
+        least = 1 if whole_planes else LEAST_PIXELS if axis != "Z" else 8
+        first = examples[0].times.start if axis == "T" else 0
+        met = max((int(places[:, column].min()) for places in classes), default=-1)
+        fits = False
+        for place in np.unique(values):
+            if place - first < least or sizes[column] - (place - first) < least or place <= met:
+                continue
+            share = float(weights[values >= place].sum() / weights.sum())
+            if not 0 < share < 1:
+                continue
+            miss = abs(share - fraction)
+            if best is None or miss < best[0]:
+                best = miss, axis, int(place)
+                fits = miss <= max(0.1, fraction) and share >= fraction / 3
+        if fits:
+            break
+    return None if best is None else best[1:]
+
+
+def _labelled_places(
+    surveys: Sequence[Survey], key: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(N, 1 + ndim) time and position of places of a key, and what each stands for."""
+    positions, weights = [], []
+    for frame in (frame for each in surveys for frame in each.frames):
+        places = frame.places.get(key)
+        if places is None:
+            continue
+        columns = [np.full(len(places.positions), frame.time)[:, None], places.positions]
+        if frame.plane is not None:
+            columns.insert(1, np.full(len(places.positions), frame.plane)[:, None])
+        positions.append(np.concatenate(columns, axis=1))
+        weights.append(places.weights)
+    if not positions:
+        return np.zeros((0, 0), np.int64), np.zeros(0)
+    return np.concatenate(positions), np.concatenate(weights)
+
+
+def _divide(example: LabelledImage, axis: str, place: int) -> tuple[LabelledImage, LabelledImage]:
+    """What lies before an index of an axis, and the rest."""
+    whole = tuple(slice(0, n) for n in example.shape)
+    if axis == "T":
+        times = example.times
+        return (
+            example.within(range(times.start, place), whole),
+            example.within(range(place, times.stop), whole),
+        )
+    column = example.source.spatial.index(axis)
+    parts = [
+        tuple(piece if i == column else w for i, w in enumerate(whole))
+        for piece in (slice(0, place), slice(place, example.shape[column]))
+    ]
+    return example.within(example.times, parts[0]), example.within(example.times, parts[1])

@@ -1,0 +1,329 @@
+"""The data of a training: opened, held out in part, counted and made into frames."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from napari_unet import instances
+from napari_unet.card import ClassInfo, ModelCard
+from napari_unet.errors import InputError, TrainingError
+from napari_unet.examples import Example
+from napari_unet.frames import Frame, keep_in_memory, make_frames
+from napari_unet.held_out import HeldOut, held_out_pieces
+from napari_unet.holding_out import hold_out
+from napari_unet.image import ImageSource
+from napari_unet.labelled_image import LabelledImage, open_example, open_pixels
+from napari_unet.learning_goal import LearningGoal, find_classes, find_output_limits
+from napari_unet.normalization import find_limits, sample_blocks
+from napari_unet.settings import TrainConfig
+from napari_unet.survey import Survey, survey
+
+VOLUME_PLANES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What is learned from and validated on.
+
+    Attributes
+    ----------
+    goal : LearningGoal
+        Task, classes, output limits.
+    ndim, channels : int
+        Spatial axes and input channels of the network.
+    frames : list of Frame
+        Planes or volumes to draw patches from.
+    validation : list of HeldOut
+        Never trained on; may be empty.
+    held_out : str
+        One sentence that says what is held out; empty where validation examples were given.
+    sha256, validation_sha256 : str
+        Of labels, regions and samples of the images.
+    examples, labelled_pixels : int
+        How many images, or pieces of them, and known pixels are learned from.
+    object_diameter : float or None
+        Median, in pixels.
+    object_extents : tuple of float or None
+        Median lengths of the objects' bounding boxes, in pixels.
+    pixel_size : tuple of float or None
+        Micrometres per spatial axis, where all examples agree.
+    distance_known : bool
+        Instances: whether the distances of any object are determined.
+    """
+
+    goal: LearningGoal
+    ndim: int
+    channels: int
+    frames: list[Frame]
+    validation: list[HeldOut]
+    held_out: str
+    sha256: str
+    validation_sha256: str
+    examples: int
+    labelled_pixels: int
+    object_diameter: float | None
+    object_extents: tuple[float, ...] | None
+    pixel_size: tuple[float, ...] | None
+    distance_known: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """An example, and what its labels hold."""
+
+    labelled: LabelledImage
+    survey: Survey
+
+
+def prepare_data(
+    examples: Sequence[Example],
+    validation: Sequence[Example] | None,
+    base: ModelCard | None,
+    config: TrainConfig,
+) -> TrainingData:
+    """Open the examples, hold some out, and make frames of the rest.
+
+    Raises
+    ------
+    UNetError
+        If the examples do not fit one another, the base or the settings.
+    """
+    ndim, channels = _dimensions(examples, base, config)
+    named = config.classes or (base.classes if base else ())
+    values = [c.value for c in named] if config.task == "semantic" else []
+
+    def look(example: Example) -> _Opened:
+        labelled = open_example(
+            example, ndim=ndim, in_channels=channels, task=config.task, named=values
+        )
+        return _Opened(labelled, survey(labelled, config.task, ndim))
+
+    opened = [look(e) for e in examples]
+    # a fault in these must not come to light after minutes of training
+    given = [look(e) for e in validation or ()]
+    _check_background(opened, config)
+    goal = _find_goal(opened, given, config, base)
+    how = ""
+    if validation is None:
+        split = hold_out(
+            [o.labelled for o in opened],
+            [o.survey for o in opened],
+            fraction=config.validation_fraction,
+            seed=config.seed,
+            task=config.task,
+            ndim=ndim,
+        )
+        how = split.how
+        surveys = {id(o.labelled): o for o in opened}
+
+        def piece(labelled: LabelledImage) -> _Opened:
+            whole = surveys.get(id(labelled))
+            return whole or _Opened(labelled, survey(labelled, config.task, ndim))
+
+        opened = [piece(e) for e in split.training]
+        given = [piece(e) for e in split.validation]
+    frames = keep_in_memory(_frames(opened, goal, config))
+    _check_content(frames, config)
+    instance = goal.task == "instance"
+    return TrainingData(
+        goal=goal,
+        ndim=ndim,
+        channels=channels,
+        frames=frames,
+        validation=held_out_pieces(_frames(given, goal, config)),
+        held_out=how,
+        sha256=_fingerprint(opened),
+        validation_sha256=_fingerprint(given),
+        examples=len(opened),
+        labelled_pixels=sum(o.survey.known for o in opened),
+        object_diameter=_median_diameter(opened, ndim) if instance else None,
+        object_extents=_median_extents(frames) if instance and ndim == 3 else None,
+        pixel_size=_common_pixel_size([o.labelled.source for o in opened], ndim),
+        distance_known=instance and _distance_known(frames),
+    )
+
+
+def _dimensions(
+    examples: Sequence[Example], base: ModelCard | None, config: TrainConfig
+) -> tuple[int, int]:
+    """Spatial axes of the network, and its input channels."""
+    if base is not None:
+        ndim: int = base.architecture.ndim
+        if config.ndim not in ("auto", ndim):
+            raise TrainingError(
+                f"ndim {config.ndim} does not fit the base model {base.name!r}, which is {ndim}D."
+            )
+    elif config.ndim != "auto":
+        ndim = config.ndim
+    elif config.patch is not None:
+        ndim = len(config.patch)
+    else:
+        ndim = _suggest_ndim(examples, config)
+    if ndim not in (2, 3):
+        raise TrainingError(f"patch {config.patch} needs 2 or 3 sizes, one per spatial axis.")
+    wanted = base.architecture.in_channels if base is not None else None
+    counts = {_channels(e, ndim, wanted) for e in examples}
+    if len(counts) > 1:
+        raise TrainingError(
+            f"The examples have different numbers of channels {sorted(counts)}; "
+            "choose equal numbers with channels=."
+        )
+    return ndim, counts.pop()
+
+
+def _channels(example: Example, ndim: int, wanted: int | None) -> int:
+    """Channels of an example; an array without axes is read as the base model would."""
+    if wanted is not None and example.axes is None and example.channels is None:
+        try:
+            return len(open_pixels(example, ndim=ndim, in_channels=wanted).channels)
+        except InputError:
+            pass  # the base takes another number
+    return len(open_pixels(example, ndim=ndim, in_channels=None).channels)
+
+
+def _suggest_ndim(examples: Sequence[Example], config: TrainConfig) -> int:
+    """3 for stacks; but 2 where objects are known in single planes only.
+
+    A plane does not tell how far its objects reach through the others, so that a 3D network
+    could learn no distances from it.
+    """
+    sources = [open_pixels(e, ndim=2, in_channels=None) for e in examples]
+    if min(s.size("Z") for s in sources) < VOLUME_PLANES:
+        return 2
+    planes = all(isinstance(e.region, str) and e.region == "planes" for e in examples)
+    return 2 if planes and config.task == "instance" else 3
+
+
+def _check_background(opened: Sequence[_Opened], config: TrainConfig) -> None:
+    """Painted objects alone do not tell what is none."""
+    if config.task != "instance" or any(0 in o.survey.values for o in opened):
+        return
+    if all(o.labelled.regions == ("painted",) and not o.labelled.masks for o in opened):
+        raise TrainingError(
+            "The painted labels have no background, so that nothing tells what is not an "
+            "object: paint some background with a label of its own and name it with "
+            "background=, or add a complete plane or a mask to the region."
+        )
+
+
+def _find_goal(
+    opened: Sequence[_Opened],
+    validation: Sequence[_Opened],
+    config: TrainConfig,
+    base: ModelCard | None,
+) -> LearningGoal:
+    """The goal; semantic classes are those of every example, whichever are held out."""
+    if config.task == "instance":
+        return LearningGoal("instance")
+    if config.task == "semantic":
+        values = {v for o in opened for v in o.survey.values}
+        named = config.classes or _classes_of_base(base, values)
+        classes = find_classes(values, named)
+        find_classes({v for o in validation for v in o.survey.values}, classes)
+        return LearningGoal("semantic", classes)
+    limits = find_output_limits([o.labelled for o in opened])
+    known = base.output_limits if base is not None else None
+    if known is not None and len(known) == len(limits):
+        return LearningGoal("regression", output_limits=known)
+    return LearningGoal("regression", output_limits=limits)
+
+
+def _classes_of_base(base: ModelCard | None, values: set[int]) -> tuple[ClassInfo, ...]:
+    """Those of the base, where they name every label; else new ones are found."""
+    classes = base.classes if base is not None else ()
+    return classes if values <= {c.value for c in classes} else ()
+
+
+def _frames(opened: Sequence[_Opened], goal: LearningGoal, config: TrainConfig) -> list[Frame]:
+    return [
+        frame
+        for each in opened
+        for frame in make_frames(
+            each.labelled,
+            each.survey,
+            goal,
+            find_limits(each.labelled.source, config.normalization),
+        )
+    ]
+
+
+def _check_content(frames: Sequence[Frame], config: TrainConfig) -> None:
+    if not frames:
+        raise TrainingError(
+            "No pixel of the examples is known: the labels are empty, or the region is."
+        )
+    if config.task == "instance" and not any(1 in frame.survey.places for frame in frames):
+        raise TrainingError("The labels are empty: no example has an object to learn from.")
+
+
+def _median_diameter(opened: Sequence[_Opened], ndim: int) -> float | None:
+    """Of disks (2D) or balls (3D) as large as the objects, in pixels.
+
+    Strokes say nothing of an object's size, nor do single planes of its size in 3D.
+    """
+    sizes: list[int] = []
+    for each in opened:
+        labelled = each.labelled
+        if "painted" in labelled.regions or (ndim == 3 and labelled.planes is not None):
+            continue
+        for frame in each.survey.frames:
+            sizes += [size for value, size in frame.sizes.items() if value]
+    if not sizes:
+        return None
+    pixels = np.array(sizes, float)
+    diameters = np.sqrt(4 / np.pi * pixels) if ndim == 2 else np.cbrt(6 / np.pi * pixels)
+    return round(float(np.median(diameters)), 2)
+
+
+def _median_extents(frames: Sequence[Frame]) -> tuple[float, ...] | None:
+    """Median lengths of the objects' bounding boxes, of frames in memory that are complete."""
+    found = []
+    for frame in frames:
+        if frame.kept is None or not frame.survey.complete:
+            continue
+        labels, _ = frame.read_labels(tuple(slice(0, n) for n in frame.shape))
+        boxes = ndimage.find_objects(instances.compact_labels(labels[0]).astype(np.int32))
+        found += [[p.stop - p.start for p in box] for box in boxes if box is not None]
+    return tuple(np.median(found, axis=0).tolist()) if found else None
+
+
+def _distance_known(frames: Sequence[Frame]) -> bool:
+    """Whether any object of the frames in memory is known as a whole."""
+    for frame in frames:
+        if frame.kept is None or frame.survey.complete:
+            return True
+        target = frame.kept[1]
+        if ((target[0] > 0.5) & (target[2] > 0.5)).any():
+            return True
+    return False
+
+
+def _fingerprint(opened: Sequence[_Opened]) -> str:
+    """SHA-256 of what is known of the labels and of the sampled pixels of the images."""
+    digest = hashlib.sha256()
+    for each in opened:
+        labelled = each.labelled
+        source = labelled.source
+        place = (source.axes, source.channels, source.spatial_shape, str(source.dtype))
+        part = (labelled.times, [(w.start, w.stop) for w in labelled.window])
+        digest.update(repr((place, part, each.survey.digest)).encode())
+        for block in sample_blocks(source):
+            digest.update(np.ascontiguousarray(block).data)
+    return digest.hexdigest()
+
+
+def _common_pixel_size(sources: Sequence[ImageSource], ndim: int) -> tuple[float, ...] | None:
+    """The pixel size, where all examples know it and agree within 5 %."""
+    sizes = [source.pixel_size[-ndim:] for source in sources]
+    if any(value is None for size in sizes for value in size):
+        return None
+    table = np.array(sizes, float)
+    middle = np.median(table, axis=0)
+    if np.abs(table / middle - 1).max() > 0.05:
+        return None
+    return tuple(round(float(v), 6) for v in middle)

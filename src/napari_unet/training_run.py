@@ -1,0 +1,304 @@
+"""The training loop: from patches to the best weights, a step at a time."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_unet.augmentation import PRESETS, augment
+from napari_unet.batch_norm import freeze, settle
+from napari_unet.devices import DTYPES, resolve_device, training_precision
+from napari_unet.errors import TrainingError, TrainingInterruptedError
+from napari_unet.losses import task_loss
+from napari_unet.metrics import InstanceScores
+from napari_unet.model import Model
+from napari_unet.sampling import PatchSampler
+from napari_unet.tile_prediction import out_of_memory
+from napari_unet.training_network import check_statistics
+from napari_unet.training_setup import TrainingSetup
+from napari_unet.training_step import TrainStep
+from napari_unet.unet import UNet
+from napari_unet.validation import headline, score_pieces
+
+DEFAULT_MINUTES = 10.0
+WARM_UP = 0.03
+AFTERWARDS = 5  # validations that the last one, the calibration and the guard take
+STATISTICS_PATCHES = 64
+REDRAWS = 8  # of a patch from which augmentation has moved all that is known
+
+
+class TrainingRun:
+    """The state of a training.
+
+    Parameters
+    ----------
+    setup : TrainingSetup
+        What is trained on what.
+    start : float, optional
+        When the training was asked for, by `time.perf_counter`; the budget counts from then.
+    """
+
+    def __init__(self, setup: TrainingSetup, start: float | None = None) -> None:
+        config = setup.config
+        self.setup = setup
+        self.device = resolve_device(config.device)
+        self.precision = training_precision(config.precision, self.device)
+        ndim = setup.network.config.ndim
+        self.format = torch.channels_last if ndim == 2 else torch.channels_last_3d
+        self.network: UNet = setup.network.to(self.device)
+        self.network = self.network.to(memory_format=self.format)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.loss = task_loss(setup.data.goal.task, config.loss, config.border_weight)
+        self.sampler = PatchSampler(setup.data.frames)
+        self.rng = np.random.default_rng(config.seed)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.statistics = _resolve_statistics(setup)
+        self.batch_size, self.patch = config.batch_size, setup.patch
+        self.step = 0
+        self.before = 0.0  # seconds of an earlier, interrupted run
+        self.start = time.perf_counter() if start is None else start
+        self.validation_seconds = 0.0  # of the last one
+        self.last_milestone = 0.0
+        self.at_milestone = False
+        self.finished = False
+        self.best: float | None = None
+        self.best_weights: dict[str, Tensor] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since training began, interruptions left out."""
+        return self.before + time.perf_counter() - self.start
+
+    @property
+    def fraction(self) -> float:
+        """Share of the budget that is used, 0 to 1."""
+        config = self.setup.config
+        if config.steps is not None:
+            return self.step / config.steps
+        budget = (config.minutes or DEFAULT_MINUTES) * 60
+        return min(self.seconds / max(budget - AFTERWARDS * self.validation_seconds, 1e-3), 1.0)
+
+    def advance(self) -> TrainStep:
+        """One step of the optimiser; now and then, and at the end, a validation.
+
+        Raises
+        ------
+        TrainingInterruptedError
+            If the loss is not finite, or no smaller batch or patch fits into memory.
+        """
+        rate = self.setup.config.learning_rate * schedule(self.fraction)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self._train_mode()
+        messages = []
+        while True:
+            try:
+                value = self._learn()
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+            messages.append(self._shrink())
+        self.step += 1
+        # settled once a step: the clock must not end a run between here and a validation
+        self.finished = self.fraction >= 1
+        self.at_milestone = self._due()
+        metric = None
+        if self.at_milestone:
+            metric = self._validate() if self.setup.data.validation else None
+            self.last_milestone = self.seconds
+        total = self.setup.config.steps or round(self.step / max(self.fraction, 1e-6))
+        return TrainStep(
+            step=self.step,
+            total=total,
+            loss=value,
+            learning_rate=rate,
+            metric=metric,
+            best=self.best,
+            seconds=self.seconds,
+            message=" ".join(messages),
+        )
+
+    def best_model(self) -> Model:
+        """The model with the best weights, on the CPU."""
+        if self.best_weights is None:
+            return self.current_model()
+        return self._model(self.best_weights)
+
+    def current_model(self) -> Model:
+        """The model with the present weights, on the CPU."""
+        self._settle_statistics()
+        return self._model(_copy_weights(self.network))
+
+    def _model(self, weights: dict[str, Tensor]) -> Model:
+        with torch.device("meta"):  # no random values, which would come out of the caller's state
+            network = UNet(self.network.config)
+        network.load_state_dict(weights, assign=True)
+        card = self.setup.make_card(self.step, self.seconds, self.batch_size, self.patch)
+        return Model(card, network.eval())
+
+    def _learn(self) -> float:
+        """One step of the optimiser on a new batch; its loss."""
+        image, target, known = self._batch()
+        with torch.autocast(
+            self.device.type, DTYPES[self.precision], enabled=self.precision != "float32"
+        ):
+            logits = self.network(image)
+        loss = self.loss(logits, target, known)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise self._interrupted(
+                f"The loss became {value} at step {self.step + 1}; lower the learning rate "
+                f"(now {self.setup.config.learning_rate:g}), or use precision 'float32'."
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        return value
+
+    def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Varied patches, in each of which something is known."""
+        batch = self._draw(self.batch_size)
+        for _ in range(REDRAWS):
+            empty = (batch[2].flatten(1).amax(1) == 0).nonzero().flatten()
+            if not len(empty):
+                break
+            for old, new in zip(batch, self._draw(len(empty)), strict=True):
+                old[empty] = new
+        return batch[0].contiguous(memory_format=self.format), batch[1], batch[2]
+
+    def _draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        setup = self.setup
+        how = PRESETS[setup.config.augmentation]
+        window = tuple(math.ceil(p * how.margin) if p > 1 else 1 for p in self.patch[-2:])
+        window = (*self.patch[:-2], *window)
+        arrays = self.sampler.draw(self.patch, window, count, self.rng)
+        image, target, known = (torch.from_numpy(a).to(self.device) for a in arrays)
+        return augment(
+            image,
+            target,
+            known,
+            self.patch,
+            how,
+            self.generator,
+            nearest_targets=setup.data.goal.task == "semantic",
+            change_intensity=setup.data.goal.task != "regression",
+            anisotropy=setup.anisotropy,
+        )
+
+    def _shrink(self) -> str:
+        """Take a smaller batch, or a smaller patch; one sentence that says it."""
+        self.optimizer.zero_grad(set_to_none=True)
+        config = self.network.config
+        if self.batch_size > 1:
+            batch, patch = self.batch_size // 2, self.patch
+        else:
+            axis = int(np.argmax(self.patch))
+            stride = config.stride[axis]
+            smaller = max(stride, self.patch[axis] // 2 // stride * stride)
+            batch = 1
+            patch = (*self.patch[:axis], smaller, *self.patch[axis + 1 :])
+        fits = (batch, patch) != (self.batch_size, self.patch)
+        try:
+            check_statistics(patch, batch, config)
+        except TrainingError:
+            fits = False
+        if not fits:
+            raise self._interrupted(
+                f"There is not enough memory for batch_size {self.batch_size} with patch "
+                f"{self.patch}, and no smaller one would do; take fewer features or levels, "
+                "or close other programs."
+            )
+        self.batch_size, self.patch = batch, patch
+        return f"The memory is short: training goes on with batch_size {batch} and patch {patch}."
+
+    def _interrupted(self, message: str) -> TrainingInterruptedError:
+        model = None if self.best_weights is None else self.best_model()
+        return TrainingInterruptedError(message, model)
+
+    def _due(self) -> bool:
+        """Whether it is time to validate, and to write a checkpoint."""
+        if self.finished:
+            return True
+        every = self.setup.config.validation_every
+        if every is not None:
+            return self.step % every == 0
+        if self.setup.config.steps is not None:
+            return self.step % max(20, self.setup.config.steps // 10) == 0
+        # by time: about twenty, and never more than a tenth of the time for them
+        budget = (self.setup.config.minutes or DEFAULT_MINUTES) * 60
+        pause = max(budget / 20, 9 * self.validation_seconds)
+        return self.seconds - self.last_milestone >= pause
+
+    def _validate(self) -> float:
+        began = time.perf_counter()
+        self._settle_statistics()
+        metric = self.judge()
+        if self.best is None or metric >= self.best:
+            self.best = metric
+            self.best_weights = _copy_weights(self.network)
+        self.validation_seconds = time.perf_counter() - began
+        return metric
+
+    def judge(self) -> float:
+        """The metric of the present weights on what is held out; higher is better."""
+        model = Model(self.setup.make_card(0, 0.0), self.network)
+        # a resolved precision: a race for the fastest would make the best weights a matter
+        # of chance
+        run = {"device": self.setup.config.device, "precision": self.precision}
+        scores = score_pieces(model, self.setup.data.validation, **run)
+        if isinstance(scores, InstanceScores) and not self.setup.distance_known:
+            return scores.dice_mean  # how objects are split is found by calibration, at the end
+        return headline(scores)
+
+    def _train_mode(self) -> None:
+        self.network.train()
+        if self.statistics == "frozen":
+            freeze(self.network)
+
+    def _settle_statistics(self) -> None:
+        """Batch-norm statistics of the present weights, if they are to be measured."""
+        if self.statistics != "settled":
+            return
+        rng, state = copy.deepcopy(self.rng), self.generator.get_state()
+        settle(self.network, self._statistics_batches())
+        # a validation must not change what is trained on
+        self.rng = rng
+        self.generator.set_state(state)
+
+    def _statistics_batches(self) -> Iterator[Tensor]:
+        for _ in range(max(1, STATISTICS_PATCHES // self.batch_size)):
+            yield self._batch()[0]
+
+
+def _resolve_statistics(setup: TrainingSetup) -> str:
+    """What "auto" means: see docs/decisions/batch-norm.md."""
+    wanted = setup.config.statistics
+    return "settled" if wanted == "auto" else wanted
+
+
+def schedule(fraction: float) -> float:
+    """Factor of the learning rate: a short linear warm-up, then half a cosine.
+
+    >>> [round(schedule(f), 2) for f in (0.0, 0.03, 0.5, 1.0)]
+    [0.05, 1.0, 0.52, 0.0]
+    """
+    if fraction < WARM_UP:
+        return max(fraction / WARM_UP, 0.05)
+    return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP)))
+
+
+def _copy_weights(network: UNet) -> dict[str, Tensor]:
+    return {
+        key: value.detach().to("cpu", copy=True).contiguous()
+        for key, value in network.state_dict().items()
+    }
