@@ -77,7 +77,6 @@ TRAIN_FAULTS = [
     ("validation_fraction", 0.6),
     ("validation_every", 0),
     ("normalization", {"lower": 60, "upper": 40}),
-    ("features", ()),
     ("features", (8, 0)),
     ("strides", ((0, 2),)),
     ("strides", ((9, 2),)),

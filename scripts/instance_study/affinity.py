@@ -16,11 +16,10 @@ from instance_study.representation import (
     Labels,
     Maps,
     Representation,
-    components,
-    flood,
+    flood_cores,
     hills,
-    probability_loss,
     turn,
+    two_part_loss,
 )
 from napari_unet.instances import compact_labels
 
@@ -79,9 +78,7 @@ class Affinity(Representation):
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy and Dice of the foreground and of the affinities."""
-        return probability_loss(logits[:, :1], targets[:, :1]) + probability_loss(
-            logits[:, 1:], targets[:, 1:]
-        )
+        return two_part_loss(logits, targets)
 
     def _strength(self, maps: Maps) -> NDArray[np.float32]:
         """Mean of the near affinities of each pixel, on both its sides."""
@@ -97,9 +94,8 @@ class Affinity(Representation):
         return hills(self._strength(maps), maps[0] > threshold, depth)
 
     def _levels(self, maps: Maps, threshold: float, level: float) -> Labels:
-        mask = maps[0] > threshold
         strength = self._strength(maps)
-        return flood(-strength, components(mask & (strength > level)), mask)
+        return flood_cores(-strength, strength > level, maps[0] > threshold)
 
     def _mutex(self, maps: Maps, threshold: float, bias: float) -> Labels:
         """Edges from the surest on: near ones join, far ones forbid to join."""

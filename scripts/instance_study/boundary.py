@@ -13,10 +13,9 @@ from instance_study.representation import (
     Labels,
     Maps,
     Representation,
-    components,
-    flood,
+    flood_cores,
     hills,
-    probability_loss,
+    two_part_loss,
 )
 from napari_unet.instances import compact_labels
 
@@ -41,12 +40,10 @@ class ForegroundBoundary(Representation):
         grid = (0.15, 0.3, 0.45, 0.6, 0.75)
 
         def grown(maps: Maps, threshold: float, level: float) -> Labels:
-            mask = maps[0] > threshold
-            return flood(None, components(mask & (maps[1] < level)), mask)
+            return flood_cores(None, maps[1] < level, maps[0] > threshold)
 
         def flooded(maps: Maps, threshold: float, level: float) -> Labels:
-            mask = maps[0] > threshold
-            return flood(maps[1], components(mask & (maps[1] < level)), mask)
+            return flood_cores(maps[1], maps[1] < level, maps[0] > threshold)
 
         def split(maps: Maps, threshold: float, depth: float) -> Labels:
             return hills(1 - maps[1], maps[0] > threshold, depth)
@@ -72,6 +69,4 @@ class ForegroundBoundary(Representation):
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy and Dice of both maps."""
-        return probability_loss(logits[:, :1], targets[:, :1]) + probability_loss(
-            logits[:, 1:], targets[:, 1:]
-        )
+        return two_part_loss(logits, targets)

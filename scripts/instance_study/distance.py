@@ -16,8 +16,8 @@ from instance_study.representation import (
     Labels,
     Maps,
     Representation,
-    components,
     flood,
+    flood_cores,
     hills,
 )
 from napari_unet import instances
@@ -28,13 +28,17 @@ LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7)
 
 def flood_levels(maps: Maps, threshold: float, level: float) -> Labels:
     """Seeds where the second map is above a level; watershed on it."""
-    mask = maps[0] > threshold
-    return flood(-maps[1], components(mask & (maps[1] > level)), mask)
+    return flood_cores(-maps[1], maps[1] > level, maps[0] > threshold)
 
 
 def split_hills(maps: Maps, threshold: float, depth: float) -> Labels:
     """Hills of the second map, split by the depth of the dips, as the package decodes."""
     return hills(maps[1], maps[0] > threshold, depth)
+
+
+def split_mean_hills(maps: Maps, threshold: float, depth: float) -> Labels:
+    """Hills of the mean of the second and the third map."""
+    return hills((maps[1] + maps[2]) / 2, maps[0] > threshold, depth)
 
 
 class _Distance(Representation):
@@ -68,8 +72,7 @@ class RelativeDistance(_Distance):
 
     def undetermined(self, labels: Labels, edge: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Every distance in an object that the edge touches."""
-        cut = touched(labels, edge)
-        return np.stack([np.zeros_like(cut), cut])
+        return all_but_foreground(touched(labels, edge), self.channels)
 
 
 def upper_bound(labels: Labels, edge: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -102,20 +105,16 @@ class CentreDistance(_Distance):
         """Seeds at the centres and watershed on one distance or both; hills of both."""
 
         def levels(maps: Maps, threshold: float, level: float) -> Labels:
-            mask = maps[0] > threshold
-            return flood(-maps[1], components(mask & (maps[2] > level)), mask)
+            return flood_cores(-maps[1], maps[2] > level, maps[0] > threshold)
 
         def dynamics(maps: Maps, threshold: float, depth: float) -> Labels:
             mask = maps[0] > threshold
             return flood(-(maps[1] + maps[2]), find_peaks(maps[2], mask, depth)[0], mask)
 
-        def split(maps: Maps, threshold: float, depth: float) -> Labels:
-            return hills((maps[1] + maps[2]) / 2, maps[0] > threshold, depth)
-
         return (
             Decoder("centre level seeds, watershed", (0.5, 0.6, 0.7, 0.8, 0.9), levels),
             Decoder("centre dynamics seeds, watershed", DEPTHS, dynamics),
-            Decoder("hills split by depth", DEPTHS, split),
+            Decoder("hills split by depth", DEPTHS, split_mean_hills),
         )
 
     def encode(self, labels: Labels) -> Maps:
@@ -126,8 +125,7 @@ class CentreDistance(_Distance):
 
     def undetermined(self, labels: Labels, edge: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Both distances in an object that the edge touches."""
-        cut = touched(labels, edge)
-        return np.stack([np.zeros_like(cut), cut, cut])
+        return all_but_foreground(touched(labels, edge), self.channels)
 
 
 class TruncatedDistance(_Distance):
@@ -143,16 +141,17 @@ class TruncatedDistance(_Distance):
 
     def encode(self, labels: Labels) -> Maps:
         """Foreground, and the distance over the length, at most 1."""
-        ids = instances.compact_labels(labels)
-        distance = np.minimum(edt.edt(ids, black_border=False), self.length) / self.length
-        return np.stack([ids > 0, distance * (ids > 0)]).astype(np.float32)
+        foreground, distance = self._truncated(labels)
+        return np.stack([foreground, distance / self.length * foreground]).astype(np.float32)
 
     def undetermined(self, labels: Labels, edge: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Distances that are larger than the distance to the edge."""
+        foreground, distance = self._truncated(labels)
+        return all_but_foreground(foreground & (distance > edge), 2)
+
+    def _truncated(self, labels: Labels) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
         ids = instances.compact_labels(labels)
-        distance = np.minimum(edt.edt(ids, black_border=False), self.length)
-        opened = (ids > 0) & (distance > edge)
-        return np.stack([np.zeros_like(opened), opened])
+        return ids > 0, np.minimum(edt.edt(ids, black_border=False), self.length)
 
 
 class BothDistances(TruncatedDistance):
@@ -169,11 +168,7 @@ class BothDistances(TruncatedDistance):
     @property
     def decoders(self) -> tuple[Decoder, ...]:
         """Hills of the mean of both distances."""
-
-        def split(maps: Maps, threshold: float, depth: float) -> Labels:
-            return hills((maps[1] + maps[2]) / 2, maps[0] > threshold, depth)
-
-        return (Decoder("hills split by depth", DEPTHS, split),)
+        return (Decoder("hills split by depth", DEPTHS, split_mean_hills),)
 
     def encode(self, labels: Labels) -> Maps:
         """The maps of B, and the distance of E."""
@@ -189,6 +184,11 @@ def touched(labels: Labels, edge: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Pixels of the objects that reach the edge of the region."""
     cut = np.unique(labels[(edge <= 1) & (labels > 0)])
     return np.isin(labels, cut)
+
+
+def all_but_foreground(pixels: NDArray[np.bool_], channels: int) -> NDArray[np.bool_]:
+    """These pixels in every map but the foreground, (channels, *shape)."""
+    return np.stack([np.zeros_like(pixels), *[pixels] * (channels - 1)])
 
 
 def as_volume(labels: Labels) -> Labels:

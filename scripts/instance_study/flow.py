@@ -18,7 +18,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 from torch import Tensor
 
-from instance_study.distance import as_volume, object_centres, touched
+from instance_study.distance import all_but_foreground, as_volume, object_centres, touched
 from instance_study.representation import (
     Decoder,
     Labels,
@@ -76,8 +76,7 @@ class Flow(Representation):
 
     def undetermined(self, labels: Labels, edge: NDArray[np.float32]) -> NDArray[np.bool_]:
         """The flow in an object that the edge touches: its centre is not known."""
-        cut = touched(labels, edge)
-        return np.stack([np.zeros_like(cut), *[cut] * self.ndim])
+        return all_but_foreground(touched(labels, edge), self.channels)
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy and Dice of the foreground; squared error of the flow."""

@@ -8,6 +8,8 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
+from instance_study.representation import faces
+
 STEP = 0.05
 LEVELS = np.arange(1 - STEP, 0, -STEP)
 """Levels at which a map of values in 0..1 is cut, from the top down."""
@@ -44,12 +46,11 @@ def find_peaks(
     >>> find_peaks(height, height > 0, 0.1)[0].tolist()
     [[0, 1, 0, 2, 0, 0, 0]]
     """
-    faces = 4 if height.ndim == 2 else 6
     place = np.zeros(0, np.intp)  # of each seed, one pixel; it stays in the piece it rose from
     peak = np.zeros(0)
     for level in LEVELS:
         pieces, number = cc3d.connected_components(  # type: ignore[call-overload]
-            mask & (height > level), connectivity=faces, return_N=True
+            mask & (height > level), connectivity=faces(height.ndim), return_N=True
         )
         if number == 0:
             continue

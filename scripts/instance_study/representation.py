@@ -122,9 +122,23 @@ def flood(height: NDArray[Any] | None, seeds: Labels, mask: NDArray[np.bool_]) -
     return np.asarray(watershed(height, seeds, mask=mask), np.int32)
 
 
+def flood_cores(
+    height: NDArray[Any] | None, core: NDArray[np.bool_], mask: NDArray[np.bool_]
+) -> Labels:
+    """Seeded watershed: each piece of the core within the mask is a seed."""
+    return flood(height, components(mask & core), mask)
+
+
 def hills(height: NDArray[Any], mask: NDArray[np.bool_], depth: float) -> Labels:
     """The hills of a map of 0..1, split where it dips by the depth: the package's decoding."""
     return flood_objects(mask.astype(np.float32), height, 0.5, depth)
+
+
+def two_part_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy and Dice of the foreground, and of the other maps together."""
+    return probability_loss(logits[:, :1], targets[:, :1]) + probability_loss(
+        logits[:, 1:], targets[:, 1:]
+    )
 
 
 def probability_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from napari_unet.card import ModelCard, UNetConfig
     from napari_unet.decoding import decode
     from napari_unet.errors import UNetError
+    from napari_unet.example_checks import Finding, check_examples
     from napari_unet.examples import Example
     from napari_unet.metrics import Scores, evaluate
     from napari_unet.model import Model
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from napari_unet.progress import Progress
     from napari_unet.segmentation import iter_segment, segment
     from napari_unet.settings import SegmentSettings, TrainConfig
-    from napari_unet.training import TrainStep, iter_train, train
+    from napari_unet.training import iter_train, train
+    from napari_unet.training_step import Preview, TrainStep
 
     __version__: str
 
 _HOME = {
     "Example": "examples",
     "FileResult": "batch",
+    "Finding": "example_checks",
     "Model": "model",
     "ModelCard": "card",
     "Prediction": "prediction",
@@ -32,9 +35,11 @@ _HOME = {
     "Scores": "metrics",
     "SegmentSettings": "settings",
     "TrainConfig": "settings",
-    "TrainStep": "training",
+    "Preview": "training_step",
+    "TrainStep": "training_step",
     "UNetConfig": "card",
     "UNetError": "errors",
+    "check_examples": "example_checks",
     "decode": "decoding",
     "evaluate": "metrics",
     "iter_predict": "prediction",
@@ -51,9 +56,11 @@ _HOME = {
 __all__ = [
     "Example",
     "FileResult",
+    "Finding",
     "Model",
     "ModelCard",
     "Prediction",
+    "Preview",
     "Progress",
     "Scores",
     "SegmentSettings",
@@ -62,6 +69,7 @@ __all__ = [
     "UNetConfig",
     "UNetError",
     "__version__",
+    "check_examples",
     "decode",
     "evaluate",
     "iter_predict",

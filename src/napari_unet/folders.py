@@ -74,6 +74,44 @@ def example_files(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
+def mask_files(images: Sequence[Path], masks: Path) -> list[Path]:
+    """The mask of each image: a file of a folder by its name, or the one file.
+
+    The mask of ``a.tif`` has the same stem (``a.png``) or is called ``a_mask``.
+
+    Raises
+    ------
+    FileError
+        If an image has none, or two images would share one.
+    """
+    if not masks.exists():
+        raise FileError(f"{masks} does not exist; check the name and the folder.")
+    if not _is_folder(masks):
+        if len(images) > 1:
+            raise FileError(
+                f"{masks} is one mask for {len(images)} images; give a folder with a mask for "
+                "each, by the names of the images."
+            )
+        return [masks]
+    table = {plain_stem(path): path for path in _images_in(masks)}
+    found: list[Path] = []
+    for image in images:
+        stem = plain_stem(image)
+        mask = table.get(stem) or table.get(f"{stem}_mask")
+        if mask is None:
+            raise FileError(
+                f"{image} has no mask in {masks}; give a file of the same name there, all 0 "
+                "where nothing is to be added."
+            )
+        if mask in found:
+            raise FileError(
+                f"The mask {mask} would serve two images of the same name; rename one of them, "
+                f"such as {image}."
+            )
+        found.append(mask)
+    return found
+
+
 def check_writable(folder: Path) -> None:
     """Check that files can be written to a folder that exists or is to be made.
 

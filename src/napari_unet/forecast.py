@@ -13,13 +13,14 @@ import numpy as np
 
 from napari_unet.devices import PreparedNetwork, synchronize
 from napari_unet.extent import Extent
+from napari_unet.frame_scores import score_bytes
 from napari_unet.model import Model
 from napari_unet.normalization import IntensityLimits
-from napari_unet.prediction_plan import PredictionPlan, memory_bytes, plan_prediction
+from napari_unet.prediction_plan import memory_bytes, plan_prediction
 from napari_unet.settings import SegmentSettings, resolve
 
 PROBE = {2: 256, 3: 48}  # pixels a side of the tile that is timed
-FLOAT32 = 4
+LABEL_BYTES = 4
 
 Rates = MutableMapping[tuple[str, str, str], float]
 
@@ -109,18 +110,13 @@ def forecast(
     return Forecast(
         seconds=pixels * passes * rates[key],
         memory=memory_bytes(plan.tiles.read_shape, config, plan.prepared.precision)
-        + score_bytes(plan)
-        + math.prod(plan.sizes.values()) * FLOAT32,
+        + score_bytes(config.out_channels, plan.sizes.values())
+        + math.prod(plan.sizes.values()) * LABEL_BYTES,
         tiles=plan.total,
         tile=plan.tiles.tile,
         device=str(plan.prepared.device),
         precision=plan.prepared.precision,
     )
-
-
-def score_bytes(plan: PredictionPlan) -> int:
-    """Size of the scores in memory."""
-    return math.prod(plan.sizes.values()) * plan.card.architecture.out_channels * FLOAT32
 
 
 def measure_rate(prepared: PreparedNetwork) -> float:

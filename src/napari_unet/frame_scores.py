@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,9 +20,18 @@ LARGEST = 1 << 30  # bytes of a frame that is kept in memory
 CHUNK = {2: (1024, 1024), 3: (32, 256, 256)}
 
 
+def score_bytes(channels: int, shape: Iterable[int]) -> int:
+    """Size of float32 scores (channels, *shape).
+
+    >>> score_bytes(2, (10, 100))
+    8000
+    """
+    return channels * math.prod(shape) * np.dtype(np.float32).itemsize
+
+
 def is_large(channels: int, shape: tuple[int, ...]) -> bool:
-    """Whether the float32 scores of a frame are too large to be kept in memory."""
-    size = channels * math.prod(shape) * np.dtype(np.float32).itemsize
+    """Whether the scores of a frame are too large to be kept in memory."""
+    size = score_bytes(channels, shape)
     return bool(size > min(LARGEST, psutil.virtual_memory().available // 4))
 
 

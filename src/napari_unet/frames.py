@@ -13,7 +13,7 @@ from napari_unet.labelled_image import LabelledImage
 from napari_unet.learning_goal import LearningGoal
 from napari_unet.normalization import IntensityLimits, check_finite, normalize
 from napari_unet.survey import FrameSurvey, Survey
-from napari_unet.targets import encode_target
+from napari_unet.targets import INSTANCE_TARGETS, encode_target
 from napari_unet.tiling import Region
 
 FRAME_BYTES = 128 << 20  # a larger frame is read patch by patch
@@ -144,8 +144,8 @@ def keep_in_memory(frames: Sequence[Frame]) -> list[Frame]:
 
 
 def _bytes(frame: Frame) -> int:
-    per_pixel = 4 * len(frame.labelled.source.channels) + 4  # image and known pixels
-    per_pixel += {"instance": 8, "semantic": 1, "regression": 4 * frame.goal.channels}[
-        frame.goal.task
-    ]
-    return int(np.prod(frame.shape)) * per_pixel
+    goal = frame.goal
+    target = {"instance": 2 * len(INSTANCE_TARGETS), "semantic": 1, "regression": 4 * goal.channels}
+    channels = len(frame.labelled.source.channels)
+    # image and known pixels are float32
+    return int(np.prod(frame.shape)) * (4 * channels + 4 + target[goal.task])

@@ -17,7 +17,7 @@ from napari_unet.image import ImageSource, open_image
 from napari_unet.tiling import Region
 
 REGIONS = ("all", "planes", "painted")
-SLAB_PIXELS = 1 << 24  # labels looked at together
+SLAB_PIXELS = 1 << 22  # labels looked at together
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ def instance_loss(
     ----------
     logits : (B, 2, *spatial) tensor
         Foreground and distance.
-    target : (B, 2 or 4, *spatial) tensor
+    target : (B, 2 or 5, *spatial) tensor
         As `napari_unet.targets.INSTANCE_TARGETS`; the first two alone are exact everywhere.
     known : (B, 1, *spatial) tensor
         1 where the target can be trusted.
@@ -72,7 +72,7 @@ def instance_loss(
     exact = known
     if target.shape[1] > 2:
         exact = known * (target[:, 2:3] > 0.999)
-        weight = 1 + border_weight * target[:, 3:]
+        weight = target[:, 4:] * (1 + border_weight * target[:, 3:4])
     entropy = F.binary_cross_entropy_with_logits(logits, maps, reduction="none")
     probability = logits.sigmoid()
     dice = soft_dice_loss(probability[:, :1], maps[:, :1], known)

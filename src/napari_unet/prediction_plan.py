@@ -200,9 +200,9 @@ def find_zoom(
     else:
         zoom = by_size or (1.0,) * ndim
     if max(zoom) > 32 or min(zoom) < 1 / 32:
+        factors = ", ".join(f"{z:.3g}" for z in zoom)
         raise SettingsError(
-            f"The image would be resampled by {tuple(round(z, 3) for z in zoom)}; "
-            "check object_diameter and pixel_size."
+            f"The image would be resampled by ({factors}); check object_diameter and pixel_size."
         )
     return tuple(1.0 if abs(z - 1) < SAME_SCALE else z for z in zoom)
 

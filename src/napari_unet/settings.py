@@ -162,10 +162,10 @@ class TrainConfig(_Settings):
         default_factory=Normalization, description="How intensities are normalised."
     )
     features: tuple[Size, ...] = Field(
-        (16, 32, 64, 128, 256), min_length=1, description="Channels per level of a new network."
+        (), description="Channels per level of a new network; empty: from the data."
     )
     strides: tuple[tuple[Stride, ...], ...] = Field(
-        (), description="Pooling per level and axis of a new network; empty: 2 everywhere."
+        (), description="Pooling per level and axis of a new network; empty: from the data."
     )
     norm: Literal["batch", "instance", "group", "none"] = Field(
         "batch", description="Normalisation layer of a new network."

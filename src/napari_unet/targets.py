@@ -16,7 +16,8 @@ from napari_unet.learning_goal import LearningGoal
 from napari_unet.normalization import check_finite
 
 TOUCHING = 2  # pixels between two objects, at most, that count as touching
-INSTANCE_TARGETS = (*instances.CHANNELS, "exact", "touching")
+INSTANCE_TARGETS = (*instances.CHANNELS, "exact", "touching", "balance")
+BALANCE = (0.5, 3.0)  # least and largest weight of an object's pixels
 
 
 def encode_target(
@@ -44,7 +45,7 @@ def encode_target(
         Regression: values with the output range at 0..1, float32. Semantic: M = 1, indices
         of the classes. Instance: `INSTANCE_TARGETS`, float16 - the foreground; the relative
         distance to the boundary, or what it cannot exceed; whether it is exact; where two
-        objects touch.
+        objects touch; a weight by which small objects count more than their few pixels.
     """
     ndim = labels.ndim - 1
     if goal.task == "regression":
@@ -64,7 +65,8 @@ def encode_target(
         maps, exact = instances.encode(ids), np.ones(ids.shape, bool)
     else:
         maps, exact = _encode_in_part(ids, known, open_sides or ((False, False),) * ndim)
-    return np.concatenate([maps, exact[None], touching[None]]).astype(np.float16)
+    rest = np.stack([exact, touching, _balance(ids, exact)])
+    return np.concatenate([maps, rest]).astype(np.float16)
 
 
 def _encode_in_part(
@@ -100,6 +102,19 @@ def _encode_in_part(
     relative = np.where(object_pixels, np.minimum(relative, 1), 0).astype(np.float32)
     maps = np.stack([object_pixels.astype(np.float32), relative])
     return maps, known & ~cut[ids]
+
+
+def _balance(ids: NDArray[np.uint32], exact: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The root of the median size over an object's own, within `BALANCE`; 1 where unknown."""
+    sizes = np.bincount(ids[exact], minlength=int(ids.max(initial=0)) + 1)
+    weight = np.ones(sizes.size, np.float32)
+    objects = sizes > 0
+    objects[0] = False
+    if objects.any():
+        median = np.median(sizes[objects])
+        weight[objects] = np.clip(np.sqrt(median / sizes[objects]), *BALANCE)
+    balance: NDArray[np.float32] = weight[ids]
+    return balance
 
 
 def _touching(ids: NDArray[np.uint32]) -> NDArray[np.bool_]:

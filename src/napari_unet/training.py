@@ -13,7 +13,7 @@ import numpy as np
 from napari_unet.card import Normalization
 from napari_unet.checkpoint import Checkpoint
 from napari_unet.completion import complete
-from napari_unet.errors import FileError
+from napari_unet.errors import FileError, TrainingInterruptedError
 from napari_unet.examples import Example
 from napari_unet.model import Model
 from napari_unet.prediction import predict
@@ -108,7 +108,12 @@ def iter_train(
     wish: str | Preview | None = None
     notes = " ".join(setup.notes)
     while not run.finished:
-        step = run.advance()
+        try:
+            step = run.advance()
+        except TrainingInterruptedError as error:
+            if isinstance(error.model, Model):
+                error.model = complete(error.model, setup, run.precision)
+            raise
         fault = _save(store, run) if store is not None and run.at_milestone else ""
         step = replace(step, message=" ".join(filter(None, (notes, step.message, fault))))
         notes = ""

@@ -11,19 +11,22 @@ from scipy import ndimage
 
 from napari_unet import instances
 from napari_unet.card import ClassInfo, ModelCard
-from napari_unet.errors import InputError, TrainingError
+from napari_unet.errors import TrainingError
+from napari_unet.example_facts import (
+    common_pixel_size,
+    find_channels,
+    find_ndim,
+    median_diameter,
+)
 from napari_unet.examples import Example
 from napari_unet.frames import Frame, keep_in_memory, make_frames
 from napari_unet.held_out import HeldOut, held_out_pieces
 from napari_unet.holding_out import hold_out
-from napari_unet.image import ImageSource
-from napari_unet.labelled_image import LabelledImage, open_example, open_pixels
+from napari_unet.labelled_image import LabelledImage, open_example
 from napari_unet.learning_goal import LearningGoal, find_classes, find_output_limits
 from napari_unet.normalization import find_limits, sample_blocks
 from napari_unet.settings import TrainConfig
 from napari_unet.survey import Survey, survey
-
-VOLUME_PLANES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,8 @@ def prepare_data(
     UNetError
         If the examples do not fit one another, the base or the settings.
     """
-    ndim, channels = _dimensions(examples, base, config)
+    ndim = find_ndim(examples, base, config)
+    channels = find_channels(examples, base, ndim)
     named = config.classes or (base.classes if base else ())
     values = [c.value for c in named] if config.task == "semantic" else []
 
@@ -130,6 +134,7 @@ def prepare_data(
     frames = keep_in_memory(_frames(opened, goal, config))
     _check_content(frames, config)
     instance = goal.task == "instance"
+    pairs = [(o.labelled, o.survey) for o in opened]
     return TrainingData(
         goal=goal,
         ndim=ndim,
@@ -141,62 +146,11 @@ def prepare_data(
         validation_sha256=_fingerprint(given),
         examples=len(opened),
         labelled_pixels=sum(o.survey.known for o in opened),
-        object_diameter=_median_diameter(opened, ndim) if instance else None,
+        object_diameter=median_diameter(pairs, ndim) if instance else None,
         object_extents=_median_extents(frames) if instance and ndim == 3 else None,
-        pixel_size=_common_pixel_size([o.labelled.source for o in opened], ndim),
+        pixel_size=common_pixel_size([o.labelled.source for o in opened], ndim),
         distance_known=instance and _distance_known(frames),
     )
-
-
-def _dimensions(
-    examples: Sequence[Example], base: ModelCard | None, config: TrainConfig
-) -> tuple[int, int]:
-    """Spatial axes of the network, and its input channels."""
-    if base is not None:
-        ndim: int = base.architecture.ndim
-        if config.ndim not in ("auto", ndim):
-            raise TrainingError(
-                f"ndim {config.ndim} does not fit the base model {base.name!r}, which is {ndim}D."
-            )
-    elif config.ndim != "auto":
-        ndim = config.ndim
-    elif config.patch is not None:
-        ndim = len(config.patch)
-    else:
-        ndim = _suggest_ndim(examples, config)
-    if ndim not in (2, 3):
-        raise TrainingError(f"patch {config.patch} needs 2 or 3 sizes, one per spatial axis.")
-    wanted = base.architecture.in_channels if base is not None else None
-    counts = {_channels(e, ndim, wanted) for e in examples}
-    if len(counts) > 1:
-        raise TrainingError(
-            f"The examples have different numbers of channels {sorted(counts)}; "
-            "choose equal numbers with channels=."
-        )
-    return ndim, counts.pop()
-
-
-def _channels(example: Example, ndim: int, wanted: int | None) -> int:
-    """Channels of an example; an array without axes is read as the base model would."""
-    if wanted is not None and example.axes is None and example.channels is None:
-        try:
-            return len(open_pixels(example, ndim=ndim, in_channels=wanted).channels)
-        except InputError:
-            pass  # the base takes another number
-    return len(open_pixels(example, ndim=ndim, in_channels=None).channels)
-
-
-def _suggest_ndim(examples: Sequence[Example], config: TrainConfig) -> int:
-    """3 for stacks; but 2 where objects are known in single planes only.
-
-    A plane does not tell how far its objects reach through the others, so that a 3D network
-    could learn no distances from it.
-    """
-    sources = [open_pixels(e, ndim=2, in_channels=None) for e in examples]
-    if min(s.size("Z") for s in sources) < VOLUME_PLANES:
-        return 2
-    planes = all(isinstance(e.region, str) and e.region == "planes" for e in examples)
-    return 2 if planes and config.task == "instance" else 3
 
 
 def _check_background(opened: Sequence[_Opened], config: TrainConfig) -> None:
@@ -261,25 +215,6 @@ def _check_content(frames: Sequence[Frame], config: TrainConfig) -> None:
         raise TrainingError("The labels are empty: no example has an object to learn from.")
 
 
-def _median_diameter(opened: Sequence[_Opened], ndim: int) -> float | None:
-    """Of disks (2D) or balls (3D) as large as the objects, in pixels.
-
-    Strokes say nothing of an object's size, nor do single planes of its size in 3D.
-    """
-    sizes: list[int] = []
-    for each in opened:
-        labelled = each.labelled
-        if "painted" in labelled.regions or (ndim == 3 and labelled.planes is not None):
-            continue
-        for frame in each.survey.frames:
-            sizes += [size for value, size in frame.sizes.items() if value]
-    if not sizes:
-        return None
-    pixels = np.array(sizes, float)
-    diameters = np.sqrt(4 / np.pi * pixels) if ndim == 2 else np.cbrt(6 / np.pi * pixels)
-    return round(float(np.median(diameters)), 2)
-
-
 def _median_extents(frames: Sequence[Frame]) -> tuple[float, ...] | None:
     """Median lengths of the objects' bounding boxes, of frames in memory that are complete."""
     found = []
@@ -315,15 +250,3 @@ def _fingerprint(opened: Sequence[_Opened]) -> str:
         for block in sample_blocks(source):
             digest.update(np.ascontiguousarray(block).data)
     return digest.hexdigest()
-
-
-def _common_pixel_size(sources: Sequence[ImageSource], ndim: int) -> tuple[float, ...] | None:
-    """The pixel size, where all examples know it and agree within 5 %."""
-    sizes = [source.pixel_size[-ndim:] for source in sources]
-    if any(value is None for size in sizes for value in size):
-        return None
-    table = np.array(sizes, float)
-    middle = np.median(table, axis=0)
-    if np.abs(table / middle - 1).max() > 0.05:
-        return None
-    return tuple(round(float(v), 6) for v in middle)

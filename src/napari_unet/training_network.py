@@ -80,14 +80,11 @@ def _propose(data: TrainingData, config: TrainConfig, architecture: UNetConfig |
         object_diameter=data.object_diameter,
         object_extents=data.object_extents,
     )
-    features: tuple[int, ...] | None = None
-    strides: tuple[tuple[int, ...], ...] | None = config.strides or None
+    features, strides = config.features, config.strides
     if architecture is not None:
         features, strides = architecture.features, architecture.strides
-    elif "features" in config.model_fields_set:
-        features = config.features
     patch = config.patch if config.patch and len(config.patch) == data.ndim else None
-    return propose(facts, features=features, strides=strides, patch=patch)
+    return propose(facts, features=features or None, strides=strides or None, patch=patch)
 
 
 def _make_network(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from napari_unet.progress import drain
+from napari_unet.samples import load_sample
+
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Labels
 
 PLUGIN = "napari-unet-torch"
@@ -21,8 +27,34 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAPARI_UNET_MODELS", str(tmp_path / "models"))
 
 
+@pytest.fixture(autouse=True)
+def _small_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost of a run is estimated from a tiny tile: every dock does it once."""
+    from napari_unet import forecast
+
+    monkeypatch.setattr(forecast, "PROBE", {2: 32, 3: 16})
+
+
+@pytest.fixture(scope="session")
+def _loaded() -> Iterator[None]:
+    """What a dock needs is imported, and left out when garbage is collected.
+
+    napari collects all garbage whenever a layer is removed or a window closed, and would
+    search the hundreds of thousands of objects of torch and numba each time.
+    """
+    from napari._qt import qt_main_window  # noqa: F401
+
+    from napari_unet.widgets.segment import _import_torch
+
+    drain(_import_torch())
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
+def viewer(_loaded: None, make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
     """An empty viewer; afterwards no thread of the pool may be at work."""
     from qtpy.QtCore import QThreadPool
 
@@ -32,10 +64,68 @@ def viewer(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
 
 
 @pytest.fixture
+def window(_loaded: None, make_napari_viewer: Callable[..., Any]) -> Any:
+    """An empty viewer whose window is shown."""
+    return make_napari_viewer(show=True)
+
+
+@pytest.fixture
+def bare_viewer(qapp: Any) -> ViewerModel:
+    """A viewer without a window, which takes seconds to open and to close."""
+    from napari.components import ViewerModel
+
+    return ViewerModel()
+
+
+@pytest.fixture
+def listen() -> Callable[[Any, Any], None]:
+    """``listen(viewer, widget)``: to the layers, as the viewer does it for a dock."""
+
+    def listen(viewer: Any, widget: Any) -> None:
+        for event in ("inserted", "removed", "reordered", "renamed"):
+            getattr(viewer.layers.events, event).connect(widget.reset_choices)
+
+    return listen
+
+
+@pytest.fixture
+def changes() -> list[None]:
+    """Grows with each change that a part of the form tells of."""
+    return []
+
+
+@pytest.fixture
 def dock(viewer: Any) -> Any:
     """The dock "Segment" of the viewer."""
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
     return dock
+
+
+@pytest.fixture
+def open_dock(
+    _loaded: None, bare_viewer: ViewerModel, listen: Callable[[Any, Any], None], qtbot: Any
+) -> Iterator[Callable[[], Any]]:
+    """``open_dock()``: the dock "Segment" on the viewer without a window."""
+    from qtpy.QtCore import QThreadPool
+    from qtpy.QtWidgets import QWidget
+
+    from napari_unet.widgets.segment import SegmentWidget
+
+    around, docks = QWidget(), []
+    qtbot.addWidget(around)
+
+    def open_dock() -> Any:
+        dock = SegmentWidget(bare_viewer)
+        dock.native.setParent(around)
+        listen(bare_viewer, dock)
+        docks.append(dock)
+        return dock
+
+    yield open_dock
+    for dock in docks:
+        dock.native.setParent(None)  # this is how the viewer closes one
+        dock.native.deleteLater()
+    assert QThreadPool.globalInstance().waitForDone(10_000), "a thread was left behind"
 
 
 @pytest.fixture
@@ -64,6 +154,66 @@ def run(press: Callable[[Any], None], finish: Callable[[Any], None]) -> Callable
         finish(dock)
 
     return run
+
+
+@pytest.fixture
+def segmented(dock: Any, viewer: Any, run: Callable[[Any], None]) -> Any:
+    """A dock that has segmented a part of the sample."""
+    viewer.add_image(load_sample("nuclei_2d").image[:200, :240], name="nuclei")
+    run(dock)
+    return dock
+
+
+@pytest.fixture
+def stack(dock: Any, viewer: Any, run: Callable[[Any], None]) -> Any:
+    """A dock that has segmented a small stack."""
+    viewer.add_image(load_sample("nuclei_3d").image[8:16], name="stack", scale=(2, 0.5, 0.5))
+    run(dock)
+    return dock
+
+
+@pytest.fixture
+def movie(dock: Any, viewer: Any) -> Any:
+    """Two time points of three planes; each plane is of another brightness."""
+    small = load_sample("nuclei_2d").image[:72, :80].astype(float)
+    planes = [[small / (1 + z + t) for z in range(3)] for t in range(2)]
+    return viewer.add_image(
+        np.array(planes).astype(np.uint8),
+        name="movie",
+        axis_labels=("t", "z", "y", "x"),
+        scale=(1, 2, 0.5, 0.5),
+        translate=(0, 10, 20, 30),
+    )
+
+
+@pytest.fixture
+def begin() -> Callable[..., None]:
+    """``begin(dock, threshold=0.9)``: change settings, and do not wait for the labels."""
+
+    def begin(dock: Any, **values: Any) -> None:
+        for name, value in values.items():
+            dock.rows[name].editor.value = value
+        assert dock.live.running
+
+    return begin
+
+
+@pytest.fixture
+def set_value(qtbot: Any) -> Callable[..., None]:
+    """``set_value(dock, threshold=0.9)``: change settings, and wait for the labels, if any."""
+
+    def set_value(dock: Any, **values: Any) -> None:
+        for name, value in values.items():
+            dock.rows[name].editor.value = value
+        qtbot.waitUntil(lambda: not dock.live.running, timeout=10_000)
+
+    return set_value
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores are taken for too large for memory."""
+    monkeypatch.setattr("napari_unet.widgets._request.Request._is_large", lambda _: True)
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from napari.utils._test_utils import read_only_mouse_event
 from napari.utils.interactions import (
     mouse_move_callbacks,
@@ -22,26 +20,16 @@ from napari_unet.widgets._diameter_tool import DRAW, NAME, ONLY_2D, ONLY_YX, Dia
 
 
 @pytest.fixture
-def window(make_napari_viewer: Callable[..., Any]) -> Any:
-    return make_napari_viewer(show=True)
-
-
-@pytest.fixture
-def viewer(qapp: Any) -> ViewerModel:
-    return ViewerModel()
-
-
-@pytest.fixture
 def found() -> list[float]:
     return []
 
 
 @pytest.fixture
-def tool(viewer: Any, found: list[float], qtbot: Any) -> DiameterTool:
+def tool(bare_viewer: Any, found: list[float], qtbot: Any) -> DiameterTool:
     """Over an anisotropic, shifted stack."""
-    tool = DiameterTool(viewer, found.append)
+    tool = DiameterTool(bare_viewer, found.append)
     qtbot.addWidget(tool.row.native)
-    stack = viewer.add_image(
+    stack = bare_viewer.add_image(
         np.zeros((5, 100, 120)), name="stack", scale=(4, 0.5, 0.25), translate=(1, 2, 3), units="um"
     )
     tool.set_image(stack, "ZYX")
@@ -77,15 +65,17 @@ def drag(layer: Any, start: Any, stop: Any) -> None:
     mouse_release_callbacks(layer, event("mouse_release", stop))
 
 
-def test_a_line_gives_its_length_in_pixels(viewer: Any, tool: DiameterTool, found: Any) -> None:
+def test_a_line_gives_its_length_in_pixels(
+    bare_viewer: Any, tool: DiameterTool, found: Any
+) -> None:
     assert tool.button.text.startswith("Measure")
     press(tool)
-    layer = viewer.layers[NAME]
-    assert layer is tool.layer is viewer.layers.selection.active
+    layer = bare_viewer.layers[NAME]
+    assert layer is tool.layer is bare_viewer.layers.selection.active
     assert layer.mode == "add_line"
     assert tool.row.note == DRAW
     assert tool.button.text == "Done"
-    stack = viewer.layers["stack"]
+    stack = bare_viewer.layers["stack"]
     np.testing.assert_allclose(layer.data_to_world((1, 2, 3)), stack.data_to_world((1, 2, 3)))
     assert layer.units == stack.units
     draw(tool, (2, 10, 10), (2, 40, 50))
@@ -125,16 +115,16 @@ def test_what_is_no_line_does_not_count(tool: DiameterTool, found: Any, qtbot: A
     qtbot.waitUntil(lambda: len(layer.data) == 3)  # lines of no length were taken away
 
 
-def test_done_puts_everything_back(viewer: Any, tool: DiameterTool, found: Any) -> None:
-    labels = viewer.add_labels(np.zeros((5, 100, 120), int))
+def test_done_puts_everything_back(bare_viewer: Any, tool: DiameterTool, found: Any) -> None:
+    labels = bare_viewer.add_labels(np.zeros((5, 100, 120), int))
     labels.mode = "paint"
     press(tool)
     draw(tool, (0, 5, 5), (0, 5, 15))
-    assert viewer.layers.selection.active is tool.layer
+    assert bare_viewer.layers.selection.active is tool.layer
     press(tool)
-    assert NAME not in viewer.layers
-    assert viewer.layers.selection == {labels}
-    assert viewer.layers.selection.active is labels
+    assert NAME not in bare_viewer.layers
+    assert bare_viewer.layers.selection == {labels}
+    assert bare_viewer.layers.selection.active is labels
     assert labels.mode == "paint"
     assert tool.button.text.startswith("Measure")
     assert not tool.active
@@ -144,19 +134,19 @@ def test_done_puts_everything_back(viewer: Any, tool: DiameterTool, found: Any) 
     assert found == [10]
 
 
-def test_another_selection_made_meanwhile_stays(viewer: Any, tool: DiameterTool) -> None:
-    points = viewer.add_points(np.zeros((1, 3)))
-    viewer.layers.selection.active = viewer.layers["stack"]
+def test_another_selection_made_meanwhile_stays(bare_viewer: Any, tool: DiameterTool) -> None:
+    points = bare_viewer.add_points(np.zeros((1, 3)))
+    bare_viewer.layers.selection.active = bare_viewer.layers["stack"]
     press(tool)
-    viewer.layers.selection.active = points
+    bare_viewer.layers.selection.active = points
     press(tool)
-    assert viewer.layers.selection.active is points
+    assert bare_viewer.layers.selection.active is points
 
 
-def test_the_user_deletes_the_lines(viewer: Any, tool: DiameterTool, found: Any) -> None:
+def test_the_user_deletes_the_lines(bare_viewer: Any, tool: DiameterTool, found: Any) -> None:
     press(tool)
     lines: Any = tool.layer
-    viewer.layers.remove(lines)
+    bare_viewer.layers.remove(lines)
     assert not tool.active
     assert tool.button.text.startswith("Measure")
     lines.add_lines(np.array([[0, 1, 1], [0, 1, 50]]))
@@ -166,21 +156,21 @@ def test_the_user_deletes_the_lines(viewer: Any, tool: DiameterTool, found: Any)
     assert found == [10]
 
 
-def test_the_user_deletes_the_image(viewer: Any, tool: DiameterTool, qtbot: Any) -> None:
+def test_the_user_deletes_the_image(bare_viewer: Any, tool: DiameterTool, qtbot: Any) -> None:
     press(tool)
-    viewer.layers.remove("stack")
+    bare_viewer.layers.remove("stack")
     assert not tool.active
-    assert NAME not in viewer.layers
+    assert NAME not in bare_viewer.layers
     assert not tool.button.enabled
-    tool.set_image(viewer.add_image(np.zeros((30, 30))), "YX")
+    tool.set_image(bare_viewer.add_image(np.zeros((30, 30))), "YX")
     press(tool)
     assert tool.layer is not None
     assert tool.layer.ndim == 2
 
 
-def test_another_image_ends_the_measurement(viewer: Any, tool: DiameterTool) -> None:
+def test_another_image_ends_the_measurement(bare_viewer: Any, tool: DiameterTool) -> None:
     press(tool)
-    stack = viewer.layers["stack"]
+    stack = bare_viewer.layers["stack"]
     tool.set_image(stack, "ZYX")
     assert tool.active
     tool.set_image(stack, "TYX")
@@ -189,50 +179,52 @@ def test_another_image_ends_the_measurement(viewer: Any, tool: DiameterTool) -> 
     tool.set_image(stack, "TYX")
     assert not tool.active
     press(tool)
-    tool.set_image(viewer.add_image(np.zeros((30, 30))), "YX")
+    tool.set_image(bare_viewer.add_image(np.zeros((30, 30))), "YX")
     assert not tool.active
-    assert NAME not in viewer.layers
+    assert NAME not in bare_viewer.layers
 
 
-def test_in_3d_and_from_the_side_the_button_says_so(viewer: Any, tool: DiameterTool) -> None:
+def test_in_3d_and_from_the_side_the_button_says_so(bare_viewer: Any, tool: DiameterTool) -> None:
     press(tool)
-    viewer.dims.ndisplay = 3
+    bare_viewer.dims.ndisplay = 3
     assert not tool.active
-    assert NAME not in viewer.layers
+    assert NAME not in bare_viewer.layers
     assert not tool.button.enabled
     assert tool.row.note == ONLY_2D
     tool.start()
     assert not tool.active
-    viewer.dims.ndisplay = 2
+    bare_viewer.dims.ndisplay = 2
     assert tool.button.enabled
     assert tool.row.note == ""
-    viewer.dims.order = (1, 0, 2)
+    bare_viewer.dims.order = (1, 0, 2)
     assert not tool.button.enabled
     assert tool.row.note == ONLY_YX
-    tool.set_image(viewer.layers["stack"], "YZX")  # it was called by other names
+    tool.set_image(bare_viewer.layers["stack"], "YZX")  # it was called by other names
     assert tool.button.enabled
 
 
-def test_colours_and_unknown_axes(viewer: Any, found: Any, qtbot: Any) -> None:
-    tool = DiameterTool(viewer, found.append)
+def test_colours_and_unknown_axes(bare_viewer: Any, found: Any, qtbot: Any) -> None:
+    tool = DiameterTool(bare_viewer, found.append)
     qtbot.addWidget(tool.row.native)
     assert not tool.button.enabled
-    picture = viewer.add_image(np.zeros((30, 40, 3), np.uint8), rgb=True)
+    picture = bare_viewer.add_image(np.zeros((30, 40, 3), np.uint8), rgb=True)
     tool.set_image(picture, "YXC")
     press(tool)
     draw(tool, (1, 1), (4, 5))
     tool.finish()
-    tool.set_image(viewer.add_image(np.zeros((4, 30, 40))), "not axes")
+    tool.set_image(bare_viewer.add_image(np.zeros((4, 30, 40))), "not axes")
     press(tool)
     draw(tool, (0, 1, 1), (0, 7, 9))
     assert found == [5, 10]
 
 
-def test_two_docks_share_the_lines(viewer: Any, tool: DiameterTool, found: Any, qtbot: Any) -> None:
+def test_two_docks_share_the_lines(
+    bare_viewer: Any, tool: DiameterTool, found: Any, qtbot: Any
+) -> None:
     others: list[float] = []
-    other = DiameterTool(viewer, others.append)
+    other = DiameterTool(bare_viewer, others.append)
     qtbot.addWidget(other.row.native)
-    other.set_image(viewer.layers["stack"], "ZYX")
+    other.set_image(bare_viewer.layers["stack"], "ZYX")
     press(tool)
     press(other)
     assert other.layer is tool.layer
@@ -240,34 +232,34 @@ def test_two_docks_share_the_lines(viewer: Any, tool: DiameterTool, found: Any, 
     assert found == others == [10]
     press(tool)
     assert not other.active
-    assert NAME not in viewer.layers
+    assert NAME not in bare_viewer.layers
 
 
-def test_a_layer_of_that_name_is_not_touched(viewer: Any, tool: DiameterTool) -> None:
-    own = viewer.add_shapes([[0, 0], [1, 1]], shape_type="line", name=NAME)
+def test_a_layer_of_that_name_is_not_touched(bare_viewer: Any, tool: DiameterTool) -> None:
+    own = bare_viewer.add_shapes([[0, 0], [1, 1]], shape_type="line", name=NAME)
     press(tool)
     assert tool.layer is not own
     press(tool)
-    assert own in viewer.layers
+    assert own in bare_viewer.layers
     assert len(own.data) == 1
 
 
-def test_a_closed_dock_hears_nothing(viewer: Any, tool: DiameterTool) -> None:
+def test_a_closed_dock_hears_nothing(bare_viewer: Any, tool: DiameterTool) -> None:
     press(tool)
     tool.close()
-    assert NAME not in viewer.layers
-    viewer.dims.ndisplay = 3
+    assert NAME not in bare_viewer.layers
+    bare_viewer.dims.ndisplay = 3
     assert tool.row.note == DRAW
 
 
 # With the mouse
 
 
-def test_lines_drawn_with_the_mouse(viewer: Any, tool: DiameterTool, found: Any) -> None:
+def test_lines_drawn_with_the_mouse(bare_viewer: Any, tool: DiameterTool, found: Any) -> None:
     press(tool)
     layer: Any = tool.layer
-    viewer.dims.set_current_step(0, 3)
-    z = viewer.dims.point[0]
+    bare_viewer.dims.set_current_step(0, 3)
+    z = bare_viewer.dims.point[0]
     drag(layer, (z, 5, 5), (z, 15, 5))  # 10 µm along y: 20 pixels
     assert found == [pytest.approx(20, rel=1e-3)]
     drag(layer, (z, 5, 5), (z, 5, 15))  # 10 µm along x: 40 pixels
@@ -278,10 +270,10 @@ def test_lines_drawn_with_the_mouse(viewer: Any, tool: DiameterTool, found: Any)
     assert found[-1] == pytest.approx((20 + 80) / 2, rel=0.01)
 
 
-def test_a_click_is_no_line(viewer: Any, tool: DiameterTool, found: Any, qtbot: Any) -> None:
+def test_a_click_is_no_line(bare_viewer: Any, tool: DiameterTool, found: Any, qtbot: Any) -> None:
     press(tool)
     layer: Any = tool.layer
-    place = (viewer.dims.point[0], 5, 5)
+    place = (bare_viewer.dims.point[0], 5, 5)
     drag(layer, place, place)
     qtbot.waitUntil(lambda: len(layer.data) == 0)
     assert found == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 from qtpy.QtCore import QPoint
 from skimage.measure import points_in_poly
@@ -26,40 +24,20 @@ SQUARE = [[9.6, 19.7], [9.6, 40.2], [30.4, 40.2], [30.4, 19.7]]
 
 
 @pytest.fixture
-def window(make_napari_viewer: Callable[..., Any]) -> Any:
-    return make_napari_viewer(show=True)
-
-
-@pytest.fixture
-def viewer(qapp: Any) -> ViewerModel:
-    return ViewerModel()
-
-
-@pytest.fixture
-def changes() -> list[None]:
-    return []
-
-
-@pytest.fixture
-def picker(viewer: Any, changes: list[None], qtbot: Any) -> ExtentPicker:
+def picker(bare_viewer: Any, changes: list[None], listen: Any, qtbot: Any) -> ExtentPicker:
     """In a form, listening to the viewer's layers."""
-    picker = ExtentPicker(viewer, lambda: changes.append(None))
+    picker = ExtentPicker(bare_viewer, lambda: changes.append(None))
     form = Form(picker.rows)
     qtbot.addWidget(form)
-    listen(viewer, picker)
+    listen(bare_viewer, picker)
     picker.form = form  # type: ignore[attr-defined]
     return picker
 
 
-def listen(viewer: Any, picker: ExtentPicker) -> None:
-    for event in ("inserted", "removed", "reordered", "renamed"):
-        getattr(viewer.layers.events, event).connect(picker.reset_choices)
-
-
 @pytest.fixture
-def movie(viewer: Any, picker: ExtentPicker) -> Image:
+def movie(bare_viewer: Any, picker: ExtentPicker) -> Image:
     """Five time points of seven planes of 60 × 80 pixels."""
-    layer = viewer.add_image(np.zeros((5, 7, 60, 80), np.uint8), name="movie")
+    layer = bare_viewer.add_image(np.zeros((5, 7, 60, 80), np.uint8), name="movie")
     picker.set_image(layer, "TZYX", 2)
     return layer
 
@@ -105,7 +83,7 @@ def test_ranges_count_from_0_and_include_the_last(
 
 
 def test_ranges_stand_only_where_there_is_a_choice(
-    viewer: Any, picker: ExtentPicker, movie: Image
+    bare_viewer: Any, picker: ExtentPicker, movie: Image
 ) -> None:
     def shown() -> list[bool]:
         return [not row.native.isHidden() for row in (picker.times_row, picker.planes_row)]
@@ -115,7 +93,7 @@ def test_ranges_stand_only_where_there_is_a_choice(
     assert shown() == [False, True]
     picker.region.value = PLANE
     assert shown() == [True, False]
-    stack = viewer.add_image(np.zeros((7, 60, 80)))
+    stack = bare_viewer.add_image(np.zeros((7, 60, 80)))
     for axes, expected, items in (
         ("ZYX", [False, True], [WHOLE, VIEW, PLANE]),
         ("TYX", [True, False], [WHOLE, VIEW, TIME]),
@@ -129,19 +107,19 @@ def test_ranges_stand_only_where_there_is_a_choice(
     picker.set_image(stack, "ZYX", 3)
     assert texts(picker) == [WHOLE, VIEW]  # a 3D model takes no single plane
     assert shown() == [False, True]
-    picker.set_image(viewer.add_image(np.zeros((1, 60, 80))), "ZYX", 2)
+    picker.set_image(bare_viewer.add_image(np.zeros((1, 60, 80))), "ZYX", 2)
     assert shown() == [False, False]
     picker.set_image(None, "", 2)
     assert ranges(picker.extent()) == (None, None, None, None)
 
 
 def test_another_image_begins_with_all_of_it(
-    viewer: Any, picker: ExtentPicker, movie: Image
+    bare_viewer: Any, picker: ExtentPicker, movie: Image
 ) -> None:
     picker.planes.first.value = 3
     picker.set_image(movie, "TZYX", 2)
     assert picker.extent().z == (3, 7)
-    picker.set_image(viewer.add_image(movie.data.copy()), "TZYX", 2)
+    picker.set_image(bare_viewer.add_image(movie.data.copy()), "TZYX", 2)
     assert picker.extent().z is None
 
 
@@ -149,25 +127,25 @@ def test_another_image_begins_with_all_of_it(
 
 
 def test_time_plane_and_view_are_those_of_the_moment(
-    viewer: Any, picker: ExtentPicker, movie: Image, changes: Any
+    bare_viewer: Any, picker: ExtentPicker, movie: Image, changes: Any
 ) -> None:
     movie.corner_pixels = np.array([[0, 0, 5, 10], [0, 0, 44, 59]])
     picker.region.value = VIEW
     assert ranges(picker.extent()) == (None, None, (5, 45), (10, 60))
     picker.planes.first.value = 3
     assert picker.extent().z == (3, 7)
-    viewer.dims.set_current_step((0, 1), (2, 4))
+    bare_viewer.dims.set_current_step((0, 1), (2, 4))
     picker.region.value = TIME
     assert ranges(picker.extent()) == ((2, 3), (3, 7), None, None)
-    viewer.dims.set_current_step(0, 4)
+    bare_viewer.dims.set_current_step(0, 4)
     assert picker.extent().t == (4, 5)
     picker.region.value = PLANE
     assert ranges(picker.extent()) == (None, (4, 5), None, None)
     assert len(changes) == 4
 
 
-def test_a_large_view_is_not_cut(viewer: Any, picker: ExtentPicker) -> None:
-    layer = viewer.add_image(np.zeros((3000, 2000), np.uint8))
+def test_a_large_view_is_not_cut(bare_viewer: Any, picker: ExtentPicker) -> None:
+    layer = bare_viewer.add_image(np.zeros((3000, 2000), np.uint8))
     picker.set_image(layer, "YX", 2)
     layer.corner_pixels = np.array([[0, 0], [2499, 1999]])
     picker.region.value = VIEW
@@ -177,8 +155,10 @@ def test_a_large_view_is_not_cut(viewer: Any, picker: ExtentPicker) -> None:
 # Shapes
 
 
-def test_a_rectangle_is_snapped_to_pixels(viewer: Any, picker: ExtentPicker, movie: Image) -> None:
-    shapes = viewer.add_shapes([SQUARE], name="box")
+def test_a_rectangle_is_snapped_to_pixels(
+    bare_viewer: Any, picker: ExtentPicker, movie: Image
+) -> None:
+    shapes = bare_viewer.add_shapes([SQUARE], name="box")
     picker.region.value = shapes
     extent = picker.extent()
     assert ranges(extent) == (None, None, (10, 31), (20, 41))
@@ -187,11 +167,11 @@ def test_a_rectangle_is_snapped_to_pixels(viewer: Any, picker: ExtentPicker, mov
     assert describe(extent, movie.data.shape, "TZYX") == "21 × 21 pixels"
 
 
-def test_pixels_whose_centres_lie_inside_count(viewer: Any, picker: ExtentPicker) -> None:
-    layer = viewer.add_image(np.zeros((60, 80)))
+def test_pixels_whose_centres_lie_inside_count(bare_viewer: Any, picker: ExtentPicker) -> None:
+    layer = bare_viewer.add_image(np.zeros((60, 80)))
     picker.set_image(layer, "YX", 2)
     triangle = np.array([[5, 5], [5, 45], [45, 5]], float)
-    shapes = viewer.add_shapes([triangle], shape_type="polygon")
+    shapes = bare_viewer.add_shapes([triangle], shape_type="polygon")
     picker.region.value = shapes
     extent = picker.extent()
     assert ranges(extent)[2:] == ((5, 45), (5, 45))
@@ -201,7 +181,7 @@ def test_pixels_whose_centres_lie_inside_count(viewer: Any, picker: ExtentPicker
     assert describe(extent, (60, 80), "YX") == "40 × 40 pixels (51% inside the outline)"
 
 
-def test_an_ellipse_is_round(viewer: Any) -> None:
+def test_an_ellipse_is_round(bare_viewer: Any) -> None:
     layer = Image(np.zeros((100, 100)))
     box = [[9.5, 19.5], [9.5, 79.5], [49.5, 79.5], [49.5, 19.5]]
     extent = outline(Shapes([box], shape_type="ellipse"), layer, "YX")
@@ -256,7 +236,7 @@ def test_what_cannot_be_a_region_is_told(data: Any, kind: str, words: str) -> No
     assert "‘drawn’" in str(error.value)
 
 
-def test_shapes_with_fewer_or_more_axes(viewer: Any) -> None:
+def test_shapes_with_fewer_or_more_axes(bare_viewer: Any) -> None:
     square = np.array(SQUARE)
     stack = Image(np.zeros((4, 7, 60, 80)), scale=(1, 5, 0.5, 0.5))
     flat = Shapes([square * 0.5])
@@ -337,19 +317,19 @@ def test_polygons_that_touch_share_no_pixel() -> None:
 
 
 def test_the_list_follows_the_shapes(
-    viewer: Any, picker: ExtentPicker, movie: Image, changes: Any
+    bare_viewer: Any, picker: ExtentPicker, movie: Image, changes: Any
 ) -> None:
-    empty = viewer.add_shapes(ndim=2, name="roi")
-    viewer.add_shapes([[0, 0], [5, 5]], shape_type="line", name="line")
-    viewer.add_labels(np.zeros((60, 80), int))
+    empty = bare_viewer.add_shapes(ndim=2, name="roi")
+    bare_viewer.add_shapes([[0, 0], [5, 5]], shape_type="line", name="line")
+    bare_viewer.add_labels(np.zeros((60, 80), int))
     assert texts(picker)[4:] == []
     empty.add_rectangles(SQUARE)
     assert texts(picker)[4:] == ["Shapes: roi"]
     picker.region.value = empty
     changes.clear()
     empty.name = "renamed"
-    other = viewer.add_shapes([SQUARE], name="other")
-    viewer.layers.move(viewer.layers.index(other), 0)
+    other = bare_viewer.add_shapes([SQUARE], name="other")
+    bare_viewer.layers.move(bare_viewer.layers.index(other), 0)
     assert texts(picker)[4:] == ["Shapes: other", "Shapes: renamed"]
     assert picker.region.value is empty
     assert changes == []
@@ -364,19 +344,19 @@ def test_the_list_follows_the_shapes(
     assert picker.region.value is empty  # to be drawn anew, and not the whole image unasked
     with pytest.raises(InputError, match="‘renamed’ has no area"):
         picker.extent()
-    viewer.layers.remove(empty)
+    bare_viewer.layers.remove(empty)
     assert picker.region.value == WHOLE
     count = len(changes)
     empty.add_rectangles(SQUARE)
     assert len(changes) == count  # nobody listens any more
 
 
-def test_the_lines_of_the_diameter_are_no_region(viewer: Any, picker: ExtentPicker) -> None:
+def test_the_lines_of_the_diameter_are_no_region(bare_viewer: Any, picker: ExtentPicker) -> None:
     from napari_unet.widgets._diameter_tool import DiameterTool
 
-    image = viewer.add_image(np.zeros((60, 80)))
+    image = bare_viewer.add_image(np.zeros((60, 80)))
     picker.set_image(image, "YX", 2)
-    tool = DiameterTool(viewer, lambda _: None)
+    tool = DiameterTool(bare_viewer, lambda _: None)
     tool.set_image(image, "YX")
     tool.start()
     assert tool.layer is not None
@@ -385,9 +365,9 @@ def test_the_lines_of_the_diameter_are_no_region(viewer: Any, picker: ExtentPick
 
 
 def test_a_closed_dock_hears_nothing(
-    viewer: Any, picker: ExtentPicker, movie: Image, changes: Any
+    bare_viewer: Any, picker: ExtentPicker, movie: Image, changes: Any
 ) -> None:
-    shapes = viewer.add_shapes([SQUARE])
+    shapes = bare_viewer.add_shapes([SQUARE])
     picker.region.value = shapes
     changes.clear()
     picker.close()
@@ -395,7 +375,7 @@ def test_a_closed_dock_hears_nothing(
     assert changes == []
 
 
-def test_in_a_dock_of_a_real_window(window: Any, qtbot: Any, changes: Any) -> None:
+def test_in_a_dock_of_a_real_window(window: Any, qtbot: Any, changes: Any, listen: Any) -> None:
     picker = ExtentPicker(window, lambda: changes.append(None))
     form = Form(picker.rows)
     form.setFixedWidth(340)

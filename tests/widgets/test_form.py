@@ -14,6 +14,9 @@ from napari.layers import Image
 from pydantic import BaseModel, Field
 
 import napari_unet.widgets
+from napari_unet.errors import FileError
+from napari_unet.extent import Extent
+from napari_unet.progress import drain
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets import _memory
 from napari_unet.widgets._form import AutoNumber, Form, Row, SettingsForm
@@ -57,6 +60,7 @@ CHANGED = {
     "split_depth": 0.7,
     "min_size": 12,
     "smoothing": 1.5,
+    "shape_radius": 6.5,
     "object_diameter": 33.5,
     "volume_mode": "slices",
     "link_overlap": 0.75,
@@ -212,6 +216,33 @@ def test_a_3d_model_needs_planes(make_model: Any) -> None:
     with pytest.raises(FieldError, match="choose a 2D model") as caught:
         Request.check(image, make_model(ndim=3).card, "YX", "", {})
     assert caught.value.field == "axes"
+
+
+def test_a_part_must_lie_on_the_image(make_model: Any) -> None:
+    image = LayerImage.of(Image(np.zeros((20, 30))))
+    request = Request.check(image, make_model().card, "YX", "", {"flips": True})
+    part = request.within(Extent(y=(5, 20)))
+    assert (part.extent.y, part.settings, part.image) == ((5, 20), request.settings, image)
+    assert request.extent.y is None
+    with pytest.raises(FieldError, match="axis Y is not a part of 0 to 20") as caught:
+        request.within(Extent(y=(5, 21)))
+    assert caught.value.field == "region"
+
+
+def test_no_folder_for_large_scores_is_told_in_words(
+    make_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model()
+    path = model.save(tmp_path / "model.safetensors")
+    image = LayerImage.of(Image(np.zeros((20, 30))))
+    request = Request.check(image, model.card, "YX", "", {}, source=path)
+    monkeypatch.setattr(Request, "_is_large", lambda _: True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(FileError, match=r"gone.*TMPDIR"):
+        drain(request.job())
+    (tmp_path / "gone").mkdir()
+    drain(request.job()).discard()
+    assert list((tmp_path / "gone").iterdir()) == []
 
 
 def test_a_request_keeps_neither_layer_nor_widget(make_model: Any) -> None:

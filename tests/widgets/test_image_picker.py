@@ -1,16 +1,11 @@
-"""Choosing an image layer, or one per channel, while layers come and go.
-
-Most tests need the viewer's layers, but no window, which takes seconds to open.
-"""
+"""Choosing an image layer, or one per channel, while layers come and go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
@@ -23,34 +18,14 @@ SHAPE = (32, 40)
 
 
 @pytest.fixture
-def changes() -> list[None]:
-    return []
-
-
-@pytest.fixture
-def window(make_napari_viewer: Callable[..., Any]) -> Any:
-    return make_napari_viewer(show=True)
-
-
-@pytest.fixture
-def viewer(qapp: Any) -> ViewerModel:
-    return ViewerModel()
-
-
-@pytest.fixture
-def picker(viewer: Any, changes: list[None], qtbot: Any) -> ImagePicker:
+def picker(bare_viewer: Any, changes: list[None], listen: Any, qtbot: Any) -> ImagePicker:
     """In a form, listening to the viewer's layers."""
-    picker = ImagePicker(viewer, lambda: changes.append(None))
+    picker = ImagePicker(bare_viewer, lambda: changes.append(None))
     form = Form(picker.rows)
     qtbot.addWidget(form)
-    listen(viewer, picker)
+    listen(bare_viewer, picker)
     picker.form = form  # type: ignore[attr-defined]
     return picker
-
-
-def listen(viewer: Any, picker: ImagePicker) -> None:
-    for event in ("inserted", "removed", "reordered", "renamed"):
-        getattr(viewer.layers.events, event).connect(picker.reset_choices)
 
 
 @pytest.fixture
@@ -78,42 +53,42 @@ def names(picker: ImagePicker) -> list[str]:
 # One layer
 
 
-def test_only_image_layers_are_listed(viewer: Any, picker: ImagePicker, changes: Any) -> None:
+def test_only_image_layers_are_listed(bare_viewer: Any, picker: ImagePicker, changes: Any) -> None:
     assert picker.layers == []
-    viewer.add_labels(np.zeros(SHAPE, int))
-    viewer.add_points(np.zeros((1, 2)))
+    bare_viewer.add_labels(np.zeros(SHAPE, int))
+    bare_viewer.add_points(np.zeros((1, 2)))
     assert picker.layers == []
     assert changes == []
-    image = add(viewer, "a")
+    image = add(bare_viewer, "a")
     assert picker.layers == [image]
     assert texts(picker.image) == ["a"]
     assert changes == [None]
 
 
 def test_the_choice_outlives_names_orders_and_other_layers(
-    viewer: Any, picker: ImagePicker, changes: Any
+    bare_viewer: Any, picker: ImagePicker, changes: Any
 ) -> None:
-    first, second = add(viewer, "a"), add(viewer, "b")
+    first, second = add(bare_viewer, "a"), add(bare_viewer, "b")
     picker.choose(second)
     assert picker.layers == [second]
     changes.clear()
     second.name = "renamed"
-    viewer.layers.move(1, 0)
-    add(viewer, "c")
-    viewer.layers.remove(first)
+    bare_viewer.layers.move(1, 0)
+    add(bare_viewer, "c")
+    bare_viewer.layers.remove(first)
     assert picker.layers == [second]
     assert changes == []
     assert texts(picker.image) == ["renamed", "c"]
-    viewer.layers.remove(second)
+    bare_viewer.layers.remove(second)
     assert names(picker) == ["c"]
     assert changes == [None]
-    viewer.layers.clear()
+    bare_viewer.layers.clear()
     assert picker.layers == []
     assert len(changes) == 2
 
 
-def test_layers_of_one_name_can_be_told_apart(viewer: Any, picker: ImagePicker) -> None:
-    first, second = add(viewer, "a"), add(viewer, "b")
+def test_layers_of_one_name_can_be_told_apart(bare_viewer: Any, picker: ImagePicker) -> None:
+    first, second = add(bare_viewer, "a"), add(bare_viewer, "b")
     second._name = "a"  # the viewer does not let it come so far
     picker.reset_choices()
     assert texts(picker.image) == ["a", "a (2)"]
@@ -124,9 +99,9 @@ def test_layers_of_one_name_can_be_told_apart(viewer: Any, picker: ImagePicker) 
 
 
 def test_a_model_of_one_channel_takes_one_layer(
-    viewer: Any, picker: ImagePicker, card: Any
+    bare_viewer: Any, picker: ImagePicker, card: Any
 ) -> None:
-    add(viewer, "a")
+    add(bare_viewer, "a")
     picker.set_card(card("nuclei"))
     assert texts(picker.image) == ["a"]
     assert picker.layers_row.native.isHidden()
@@ -135,10 +110,10 @@ def test_a_model_of_one_channel_takes_one_layer(
 
 
 def test_the_wheel_over_a_list_does_not_choose(
-    viewer: Any, picker: ImagePicker, qtbot: Any
+    bare_viewer: Any, picker: ImagePicker, qtbot: Any
 ) -> None:
-    add(viewer, "a")
-    add(viewer, "b")
+    add(bare_viewer, "a")
+    add(bare_viewer, "b")
     middle = QPoint(5, 5)
     event = QWheelEvent(
         QPointF(middle),
@@ -158,12 +133,12 @@ def test_the_wheel_over_a_list_does_not_choose(
 
 
 def test_channels_are_filled_in_by_name_then_in_order(
-    viewer: Any, picker: ImagePicker, card: Any, changes: Any
+    bare_viewer: Any, picker: ImagePicker, card: Any, changes: Any
 ) -> None:
     for name in ("first", "my Nuclei", "second"):
-        add(viewer, name)
-    add(viewer, "small", (8, 8))
-    viewer.add_image(np.zeros((*SHAPE, 3), np.uint8), rgb=True, name="colours")
+        add(bare_viewer, name)
+    add(bare_viewer, "small", (8, 8))
+    bare_viewer.add_image(np.zeros((*SHAPE, 3), np.uint8), rgb=True, name="colours")
     picker.set_card(card("cells", "nuclei"))
     assert picker.layers_row.native.isHidden()
     assert names(picker) == ["first"]
@@ -177,14 +152,14 @@ def test_channels_are_filled_in_by_name_then_in_order(
     assert "colours" not in texts(picker.editors[0])  # its colours are channels already
     assert (picker.fault, picker.hint) == ("", "")
 
-    picker.editors[0].value = viewer.layers["second"]
+    picker.editors[0].value = bare_viewer.layers["second"]
     assert names(picker) == ["second", "my Nuclei"]
     assert len(changes) == 2
 
 
-def test_hidden_layers_and_other_shapes_come_last(viewer: Any) -> None:
-    layers = [add(viewer, name) for name in "abc"]
-    small = add(viewer, "d", (8, 8))
+def test_hidden_layers_and_other_shapes_come_last(bare_viewer: Any) -> None:
+    layers = [add(bare_viewer, name) for name in "abc"]
+    small = add(bare_viewer, "d", (8, 8))
     layers[0].visible = False
     four = [*layers, small]
     assert [i.name for i in assign(("x", "y"), four, [None, None])] == ["b", "c"]
@@ -196,34 +171,34 @@ def test_hidden_layers_and_other_shapes_come_last(viewer: Any) -> None:
 
 
 def test_a_deleted_channel_gets_another_layer(
-    viewer: Any, picker: ImagePicker, card: Any, changes: Any
+    bare_viewer: Any, picker: ImagePicker, card: Any, changes: Any
 ) -> None:
     for name in ("a", "b", "c"):
-        add(viewer, name)
+        add(bare_viewer, name)
     picker.set_card(card("x", "y"))
     picker.choose(PER_CHANNEL)
     assert names(picker) == ["a", "b"]
     changes.clear()
-    viewer.layers.remove("a")
+    bare_viewer.layers.remove("a")
     assert names(picker) == ["c", "b"]
     assert changes == [None]
-    viewer.layers["b"].name = "renamed"
+    bare_viewer.layers["b"].name = "renamed"
     assert names(picker) == ["c", "renamed"]
-    viewer.layers.remove("c")
+    bare_viewer.layers.remove("c")
     assert names(picker) == ["renamed", "renamed"]
     assert "‘renamed’ is taken for both x and y" in picker.hint
-    viewer.layers.clear()
+    bare_viewer.layers.clear()
     assert picker.layers == []
-    add(viewer, "new")
+    add(bare_viewer, "new")
     assert names(picker) == ["new"]
 
 
-def test_another_model_keeps_what_it_can(viewer: Any, picker: ImagePicker, card: Any) -> None:
+def test_another_model_keeps_what_it_can(bare_viewer: Any, picker: ImagePicker, card: Any) -> None:
     for name in ("a", "b", "c"):
-        add(viewer, name)
+        add(bare_viewer, name)
     picker.set_card(card("x", "y"))
     picker.choose(PER_CHANNEL)
-    picker.editors[0].value = viewer.layers["c"]
+    picker.editors[0].value = bare_viewer.layers["c"]
     picker.set_card(card("r", "g", "b"))
     assert names(picker) == ["c", "b", "a"]
     picker.set_card(card("x", "y"))
@@ -254,9 +229,11 @@ def test_layers_that_do_not_lie_on_each_other(change: dict[str, Any], words: str
     assert "‘one’ and ‘two’" in fault
 
 
-def test_layers_of_different_shapes_are_told(viewer: Any, picker: ImagePicker, card: Any) -> None:
-    add(viewer, "a")
-    small = add(viewer, "b", (8, 8))
+def test_layers_of_different_shapes_are_told(
+    bare_viewer: Any, picker: ImagePicker, card: Any
+) -> None:
+    add(bare_viewer, "a")
+    small = add(bare_viewer, "b", (8, 8))
     assert picker.fault == ""
     picker.set_card(card("x", "y"))
     picker.choose(PER_CHANNEL)
@@ -269,8 +246,8 @@ def test_layers_of_different_shapes_are_told(viewer: Any, picker: ImagePicker, c
     assert picker.fault == ""
 
 
-def test_only_colours_are_no_channels(viewer: Any, picker: ImagePicker, card: Any) -> None:
-    viewer.add_image(np.zeros((*SHAPE, 3), np.uint8), rgb=True, name="colours")
+def test_only_colours_are_no_channels(bare_viewer: Any, picker: ImagePicker, card: Any) -> None:
+    bare_viewer.add_image(np.zeros((*SHAPE, 3), np.uint8), rgb=True, name="colours")
     picker.set_card(card("x", "y"))
     assert names(picker) == ["colours"]
     picker.choose(PER_CHANNEL)
@@ -278,13 +255,15 @@ def test_only_colours_are_no_channels(viewer: Any, picker: ImagePicker, card: An
     assert "open one for each channel" in picker.fault
 
 
-def test_finest_levels_are_compared(viewer: Any) -> None:
+def test_finest_levels_are_compared(bare_viewer: Any) -> None:
     data = [np.zeros((32, 40)), np.zeros((16, 20))]
     pyramid = Image(data, multiscale=True)
     assert mismatch([pyramid, Image(np.zeros(SHAPE))]) == ""
 
 
-def test_in_a_dock_of_a_real_window(window: Any, card: Any, qtbot: Any, changes: Any) -> None:
+def test_in_a_dock_of_a_real_window(
+    window: Any, card: Any, qtbot: Any, changes: Any, listen: Any
+) -> None:
     picker = ImagePicker(window, lambda: changes.append(None))
     form = Form(picker.rows)
     window.window.add_dock_widget(form, name="image")

@@ -16,6 +16,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_unet.card import ClassInfo
+from napari_unet.decoding import Segmentation
 from napari_unet.errors import InputError
 from napari_unet.widgets._layers import (
     RECORD_KEY,
@@ -176,7 +177,8 @@ def test_classes_have_the_colours_and_names_of_the_card(make_model: Any) -> None
     viewer = ViewerModel()
     data = np.array([[0, 1], [7, 0]], np.uint8)
     placement = read(np.zeros((2, 2))).placement("YX")
-    layer = add_labels(viewer, data, "parts", placement, {"seconds": 1}, card)
+    found = Segmentation(data, "YX", (None, None), card, {"seconds": 1})
+    layer = add_labels(viewer, found, "parts", placement)
     assert layer.metadata[RECORD_KEY] == {"seconds": 1}
     np.testing.assert_allclose(layer.get_color(1), (1, 0, 0, 1))
     np.testing.assert_allclose(layer.get_color(7), (0, 0, 1, 1))

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Labels
-from qtpy.QtCore import QPoint, QThreadPool
+from qtpy.QtCore import QThreadPool
 
 import napari_unet as nu
 from napari_unet.errors import InputError
 from napari_unet.progress import Progress
 from napari_unet.samples import load_sample
+from napari_unet.widgets._extent_picker import PLANE, VIEW
 
 PLUGIN = "napari-unet-torch"
 
@@ -90,183 +91,6 @@ def test_stack_is_linked_through_z(dock: Any, viewer: Any, run: Any, labels_of: 
     assert labels.data.shape == (31, 61, 57)
     planes = [set(np.unique(plane)) - {0} for plane in labels.data]
     assert any(a & b for a, b in itertools.pairwise(planes))
-
-
-# What stands in the form
-
-
-def test_without_an_image_the_dock_says_what_to_do(dock: Any) -> None:
-    assert not dock.bar.run.enabled
-    assert "Open Sample" in dock.rows["image"].fault
-    assert "Open Sample" in dock.bar.message.value
-
-
-def test_an_image_that_is_gone_leaves_nothing_in_the_form(dock: Any, viewer: Any) -> None:
-    viewer.add_image(np.zeros((5, 32, 32)))
-    dock.native.show()
-    assert dock.form.axes.value == "ZYX"
-    assert dock.form.extents.planes.size == 5
-    viewer.layers.clear()
-    assert dock.form.axes.value == ""
-    assert dock.form.extents.planes.size == 1
-    assert "Open Sample" in dock.rows["image"].fault
-    viewer.add_image(np.zeros((4, 32, 32)))
-    assert dock.form.axes.value == "ZYX"
-    assert dock.form.extents.planes.size == 4
-
-
-def test_a_foreign_distribution_is_noticed(viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "napari_unet.widgets.segment.foreign_distribution", lambda: "another project's files"
-    )
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
-    viewer.add_image(np.zeros((32, 32)))
-    assert "another project's files" in dock.bar.message.value
-
-
-def test_doubt_about_the_axes_stands_beside_the_field(dock: Any, viewer: Any) -> None:
-    viewer.add_image(np.zeros((5, 32, 32)))
-    assert dock.form.axes.value == "ZYX"
-    assert "may be Z or T" in dock.rows["axes"].note
-    assert dock.rows["axes"].fault == ""
-    dock.form.axes.value = "TYX"
-    assert dock.rows["axes"].note == ""
-    assert dock.bar.run.enabled
-    assert dock.form.pixel_size.value == "unknown"
-
-
-def test_wrong_axes_are_told_beside_the_field(dock: Any, viewer: Any) -> None:
-    viewer.add_image(np.zeros((5, 32, 32)))
-    for axes, words in (
-        ("TZX", "must contain Y and X"),
-        ("YX", "one letter per axis"),
-        ("QYX", "at most once"),
-        ("", "one letter per axis"),
-    ):
-        dock.form.axes.value = axes
-        assert words in dock.rows["axes"].fault
-        assert words in dock.bar.message.value
-        assert "border" in dock.form.axes.native.styleSheet()
-        assert not dock.bar.run.enabled
-        dock.form.axes.value = "ZYX"
-        assert dock.rows["axes"].fault == ""
-        assert dock.form.axes.native.styleSheet() == ""
-        assert dock.bar.run.enabled
-
-
-def test_wrong_channels_are_told_beside_the_field(
-    dock: Any, viewer: Any, run: Any, labels_of: Any
-) -> None:
-    viewer.add_image(np.zeros((32, 33, 3), np.uint8), rgb=True)
-    assert dock.form.axes.value == "YXC"
-    assert "channels 0 to 2" in dock.rows["channels"].note
-    for channels, words in (
-        ("3", "no channel 3"),
-        ("red", "must be numbers"),
-        ("0, 1", "takes 1"),
-        ("", "must be numbers"),
-    ):
-        dock.form.channels.value = channels
-        assert words in dock.rows["channels"].fault
-        assert not dock.bar.run.enabled
-    dock.form.channels.value = "1"
-    run(dock)
-    (labels,) = labels_of(viewer)
-    assert labels.data.shape == (32, 33)
-    assert labels.metadata["napari_unet"]["channels"] == [1]
-
-
-def test_typed_axes_stay_for_their_layer_only(dock: Any, viewer: Any) -> None:
-    first = viewer.add_image(np.zeros((5, 32, 32)), name="first")
-    dock.form.axes.value = "TYX"
-    second = viewer.add_image(np.zeros((32, 32)), name="second")
-    first.name = "renamed"
-    assert dock.form.axes.value == "TYX"
-    dock.form.images.choose(second)
-    assert dock.form.axes.value == "YX"
-
-
-def test_the_layer_is_read_anew_when_it_changes(dock: Any, viewer: Any) -> None:
-    layer = viewer.add_image(np.zeros((5, 32, 32)))
-    layer.units = ("um", "um", "um")
-    layer.scale = (2, 0.5, 0.5)
-    assert dock.form.pixel_size.value == "Z 2 × Y 0.5 × X 0.5 µm"
-    layer.axis_labels = ("t", "y", "x")
-    assert dock.form.axes.value == "TYX"
-    assert dock.form.pixel_size.value == "Y 0.5 × X 0.5 µm"
-
-
-def test_unfit_images_leave_the_dock_usable(
-    dock: Any, viewer: Any, run: Any, labels_of: Any
-) -> None:
-    nan = np.ones((32, 32), np.float32)
-    nan[3, 4] = np.nan
-    viewer.add_image(np.zeros((1, 1, 2, 2, 8, 8)), name="six axes")
-    assert "axes" in dock.bar.message.value
-    assert not dock.bar.run.enabled
-    dock.form.images.choose(viewer.add_image(nan, name="nan"))
-    run(dock)
-    assert "NaN" in dock.bar.message.value
-    dock.form.images.choose(viewer.add_image(np.zeros((1, 1)), name="tiny"))
-    run(dock)
-    assert labels_of(viewer)[0].data.shape == (1, 1)
-
-
-def test_every_field_has_a_tooltip_and_nothing_is_clipped(
-    dock: Any, viewer: Any, qtbot: Any
-) -> None:
-    viewer.add_image(np.zeros((5, 32, 33, 3), np.uint8), rgb=True, name="a very long name " * 5)
-    dock.form.more.native.click()
-    for row in dock.rows.values():
-        assert row.editor.tooltip
-        assert row.label.toolTip()
-    for button in (
-        dock.bar.run,
-        dock.bar.preview,
-        dock.bar.cancel,
-        dock.form.more,
-        dock.form.defaults,
-    ):
-        assert button.tooltip
-    native = dock.native
-    native.setParent(None)
-    native.resize(350, 700)
-    native.show()
-    qtbot.waitExposed(native)
-    visible = [row for row in dock.rows.values() if row.native.isVisible()]
-    assert len(visible) > 15
-    for row in visible:
-        editor = row.editor.native
-        right = editor.mapTo(native, QPoint(editor.width(), 0)).x()
-        assert right <= 350, row.label.text()
-        assert editor.width() >= editor.minimumSizeHint().width(), row.label.text()
-    for button in (dock.bar.run, dock.bar.preview, dock.bar.cancel):
-        corner = button.native.mapTo(native, QPoint(button.native.width(), button.native.height()))
-        assert corner.x() <= 350
-        assert corner.y() <= 700
-    native.close()
-    native.deleteLater()
-
-
-def test_settings_are_kept_for_the_next_dock(
-    small: Any, viewer: Any, qtbot: Any, run: Any, labels_of: Any
-) -> None:
-    small.rows["threshold"].editor.value = 0.35
-    small.rows["flips"].editor.value = True
-    assert "(1 changed)" in small.form.more.text
-    run(small)
-    from napari_unet.widgets.segment import SegmentWidget
-
-    other = SegmentWidget(viewer)
-    qtbot.waitUntil(lambda: not other._warm_up.running)
-    assert other.rows["threshold"].editor.value == 0.35
-    assert other.rows["flips"].editor.value is True
-    other.form.defaults.native.click()
-    assert other.rows["threshold"].editor.value is None
-    other.native.close()
-    other.native.deleteLater()
-    (labels,) = labels_of(viewer)
-    assert labels.metadata["napari_unet"]["settings"]["threshold"] == 0.35
 
 
 # Results
@@ -351,6 +175,38 @@ def test_preview_is_what_the_run_gives_there(
     (labels,) = labels_of(viewer)  # the preview has given way
     whole = labels.data[1, 80:180, 90:210]
     assert np.mean((whole > 0) == (preview.data[0] > 0)) > 0.995
+
+
+def test_the_view_in_another_unit_than_the_viewers(
+    dock: Any, viewer: Any, run: Any, labels_of: Any, movie: Any, qtbot: Any
+) -> None:
+    """The viewer counts in the smallest unit of all layers, here nanometres."""
+    movie.units = ("second", "um", "um", "um")
+    other = viewer.add_image(
+        np.zeros((2, 4, 4)), scale=(1000, 1, 1), units=("nm",) * 3, name="small"
+    )
+    assert str(viewer.dims.units[-1]) == "nanometer"
+    dock.form.images.choose(movie)
+    dock.rows["object_diameter"].editor.value = 21
+    viewer.dims.set_point(1, 14_000)  # the plane at 14 µm
+    viewer.dims.set_current_step(0, 1)
+    dock.form.extents.region.value = PLANE
+    run(dock)
+    part = viewer.layers.selection.active
+    assert part.data.shape == (2, 1, 72, 80)
+    np.testing.assert_allclose(part.translate, (0, 14, 20, 30))
+    # a part of the canvas: 20 pixels of the image, which are 10 µm, around (30 µm, 40 µm)
+    viewer.scene.camera.center = (0, 30_000, 40_000)
+    viewer.scene.camera.zoom = min(viewer.canvas.size) / 10_000
+    dock.form.extents.region.value = VIEW
+    extent = dock.form.extents.extent()
+    size = np.array(viewer.canvas.size) / min(viewer.canvas.size) * 20
+    for (start, stop), middle, length, most in zip(
+        (extent.y, extent.x), (20, 20), size, (72, 80), strict=True
+    ):
+        assert abs(start - max(0, middle - length / 2)) <= 1.5
+        assert abs(stop - min(most, middle + length / 2)) <= 2.5
+    viewer.layers.remove(other)
 
 
 # What can go wrong while it runs

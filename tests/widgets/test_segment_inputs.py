@@ -1,4 +1,7 @@
-"""What can be segmented: images of every type, storage and place; and what cannot, in words."""
+"""What can be segmented: images of every type, storage and place; and what cannot, in words.
+
+The dock stands in no window.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,18 @@ import napari_unet as nu
 from napari_unet.samples import load_sample
 
 SIZE = (64, 80)
+
+
+@pytest.fixture
+def viewer(bare_viewer: Any) -> Any:
+    """Without a window."""
+    return bare_viewer
+
+
+@pytest.fixture
+def dock(open_dock: Callable[[], Any]) -> Any:
+    """Without a window."""
+    return open_dock()
 
 
 @pytest.fixture(scope="module")
@@ -325,11 +340,12 @@ def test_a_diameter_out_of_all_proportion_is_told_before_the_run(
     dock: Any, viewer: Any, run: Any, labels_of: Any, nuclei: np.ndarray, qtbot: Any
 ) -> None:
     viewer.add_image(nuclei)
-    row = dock.rows["object_diameter"]
+    row, card = dock.rows["object_diameter"], dock.form.card
     for diameter in (0.2, 100_000.0):
         row.editor.value = diameter
         qtbot.waitUntil(lambda: "iameter" in row.fault, timeout=60_000)  # torch is imported first
         assert dock.bar.message.value == row.fault
+        assert f"resampled by ({card.object_diameter / diameter:.3g}, " in row.fault
         run(dock)
         assert "iameter" in row.fault
         assert labels_of(viewer) == []
@@ -338,7 +354,7 @@ def test_a_diameter_out_of_all_proportion_is_told_before_the_run(
     assert works(dock, viewer, run, labels_of, nuclei)
 
 
-def test_a_model_file_that_is_damaged_or_vanishes(
+def test_a_model_file_that_is_damaged_then_vanishes_before_a_run(
     dock: Any,
     viewer: Any,
     run: Any,
@@ -358,29 +374,10 @@ def test_a_model_file_that_is_damaged_or_vanishes(
     run(dock)
     assert "damaged" in dock.bar.message.value
     path.unlink()
-    dock.reset_choices()
-    assert dock.form.models.source == "nuclei"
-    assert works(dock, viewer, run, labels_of, nuclei)
-
-
-def test_a_model_that_vanishes_before_the_run(
-    dock: Any,
-    viewer: Any,
-    run: Any,
-    labels_of: Any,
-    nuclei: np.ndarray,
-    save_model: Any,
-    tmp_path: Path,
-) -> None:
-    save_model("mine")
-    viewer.add_image(nuclei)
-    dock.reset_choices()
-    dock.form.models.choose("mine")
-    (tmp_path / "models" / "mine.safetensors").unlink()
     run(dock)
     assert "There is no model 'mine'" in dock.bar.message.value
-    dock.form.models.choose("nuclei")
     dock.reset_choices()
+    assert dock.form.models.source == "nuclei"
     assert works(dock, viewer, run, labels_of, nuclei)
 
 
@@ -401,7 +398,7 @@ def test_a_device_that_is_not_there(
 
 
 def test_a_tile_is_one_whole_number(
-    dock: Any, viewer: Any, run: Any, labels_of: Any, nuclei: np.ndarray
+    open_dock: Any, viewer: Any, run: Any, labels_of: Any, nuclei: np.ndarray
 ) -> None:
     """Settings of an earlier session that the form cannot hold are not taken over."""
     from napari_unet.widgets._memory import remember
@@ -409,8 +406,7 @@ def test_a_tile_is_one_whole_number(
     viewer.add_image(nuclei)
     settings = {"tile": [64, 64], "threshold": 3, "device": "gpu", "flips": True, "min_size": -5}
     remember("segment", {"settings": settings, "model": 7})
-    viewer.window.remove_dock_widget("all")
-    _, dock = viewer.window.add_plugin_dock_widget("napari-unet-torch", "Segment")
+    dock = open_dock()
     assert dock.form.values() == {"flips": True}
     run(dock)
     assert len(labels_of(viewer)) == 1

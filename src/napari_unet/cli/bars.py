@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Task, TimeRemainingColumn
+    from rich.text import Text
 
 R = TypeVar("R")
 
 
-def run_with_bar(job: Generator[Any, Any, R], on_step: Callable[[Any], None] | None = None) -> R:
+def run_with_bar(job: Generator[Any, Any, R], on_step: Callable[[Any], Any] | None = None) -> R:
     """Run a job of `Progress` or `TrainStep` with a bar on standard error, and return its result.
 
-    Where standard error is no terminal there is no bar. ``on_step`` sees every step.
+    Where standard error is no terminal there is no bar. ``on_step`` sees every step; what it
+    returns is sent into the job.
     """
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     bar = Progress(
         TextColumn("{task.description}", markup=False),  # a file name may have brackets
         BarColumn(),
         TaskProgressColumn(),
-        TimeRemainingColumn(),
+        _time_left(),
         console=Console(stderr=True),
         transient=True,
         # rich takes more than terminals for terminals, such as CI logs
@@ -37,19 +37,32 @@ def run_with_bar(job: Generator[Any, Any, R], on_step: Callable[[Any], None] | N
     )
     try:
         with bar:
-            task = bar.add_task("starting", total=None)
+            task = bar.add_task("starting", total=None, left=None)
+            answer = None
             while True:
                 try:
-                    step = next(job)
+                    step = job.send(answer)
                 except StopIteration as end:
                     result: R = end.value
                     return result
                 done, total, text = _describe(step)
-                bar.update(task, completed=done, total=total, description=text)
-                if on_step is not None:
-                    on_step(step)
+                left = seconds_left(step)
+                bar.update(task, completed=done, total=total, description=text, left=left)
+                answer = on_step(step) if on_step is not None else None
+                if answer == "stop" or left == 0:
+                    bar.update(task, description="finishing", left=0)
     finally:
         job.close()
+
+
+def seconds_left(step: Any) -> float | None:
+    """Seconds that a training still takes, by what its steps took until now.
+
+    Steps of other jobs do not tell the time: None.
+    """
+    if not hasattr(step, "loss"):
+        return None
+    return float(step.seconds * max(step.total - step.step, 0) / step.step)
 
 
 def _describe(step: Any) -> tuple[int, int, str]:
@@ -57,3 +70,21 @@ def _describe(step: Any) -> tuple[int, int, str]:
         return step.done, step.total, step.message
     best = "" if step.best is None else f", best score {step.best:.3f}"
     return step.step, step.total, f"step {step.step}: loss {step.loss:.3f}{best}"
+
+
+def _time_left() -> TimeRemainingColumn:
+    """Rich's column, but the job's own figure where it has one.
+
+    Rich looks at the last half minute alone, in which a validation may fall.
+    """
+    from rich.progress import TimeRemainingColumn
+    from rich.text import Text
+
+    class TimeLeft(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            left = task.fields.get("left")
+            if left is None:
+                return super().render(task)
+            return Text(str(timedelta(seconds=round(left))), style="progress.remaining")
+
+    return TimeLeft()

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.cli.bars import run_with_bar
 from napari_unet.cli.parser import chosen_settings
 from napari_unet.cli.wording import as_options, one_line
 from napari_unet.errors import ModelError
-from napari_unet.model_file import SUFFIX, bundled_names, model_files, user_models_folder
+from napari_unet.model_file import bundled_names, model_files
 
 if TYPE_CHECKING:
     from napari_unet.batch import FileResult
-    from napari_unet.examples import Example
 
 
 def segment(options: Namespace) -> int:
@@ -68,67 +66,9 @@ def _report(result: FileResult) -> None:
 
 def train(options: Namespace) -> int:
     """Train a model on image and label files."""
-    from napari_unet.training import iter_train
+    from napari_unet.cli.training import run_training
 
-    target, name = _new_model(options.output)
-    examples = _examples(options)
-    job = iter_train(
-        examples,
-        base=options.base,
-        checkpoint=options.checkpoint,
-        name=name,
-        **chosen_settings(options),
-    )
-    model = run_with_bar(job)
-    path = model.save(target)
-    record = model.card.training
-    steps, seconds = (record.steps, record.seconds) if record else (0, 0.0)
-    count = f"{len(examples)} example" + ("s" if len(examples) != 1 else "")
-    print(f"{path}: {steps} steps on {count} ({seconds:.1f} s)")
-    return 0
-
-
-def _new_model(output: str) -> tuple[Path, str]:
-    """Where a new model is saved, and its name.
-
-    Faults are found here, before the training and not after it.
-    """
-    from napari_unet.folders import check_writable
-
-    given = Path(output)
-    if output.endswith(SUFFIX) or given.name != output:
-        name = given.name.removesuffix(SUFFIX)
-        path = given.with_name(name + SUFFIX) if name else given
-    else:
-        name = output
-        path = user_models_folder() / f"{name}{SUFFIX}"
-    if name.strip(".") == "" or output.endswith(("/", "\\")):
-        raise ModelError(
-            f"{output!r} is no name for a model; give one such as my-model, or a path ending in "
-            f"{SUFFIX}."
-        )
-    if name in bundled_names():
-        raise ModelError(f"{name!r} is the name of a bundled model; choose another.")
-    if path.exists() or (given.name == output and name in model_files()):
-        raise ModelError(f"There is a model {path} already; choose another name, or remove it.")
-    check_writable(path.parent)
-    return path, name
-
-
-def _examples(options: Namespace) -> list[Example]:
-    from napari_unet.batch import read_example
-    from napari_unet.folders import example_files
-
-    return [
-        read_example(
-            image,
-            labels,
-            axes=options.axes,
-            channels=options.channels,
-            pixel_size=options.pixel_size,
-        )
-        for image, labels in example_files(options.images, options.labels)
-    ]
+    return run_training(options)
 
 
 def models_list(options: Namespace) -> int:

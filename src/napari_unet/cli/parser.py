@@ -38,9 +38,18 @@ example:
     "train": """\
 Labels have the names of their images; a.tif may also be labelled in a_labels.tif.
 
+Where not all is labelled, --region says what is: 'planes' for stacks of which some planes are
+labelled completely, 'painted' for strokes, of which --background names the label that means
+background, --region-masks for a mask per image. The rest does not count.
+
+A part is held out, and at the end the new model's scores there stand beside those of its base.
+Ctrl+C stops and keeps the best model so far; a second one discards the training.
+
 examples:
   napari-unet train images/ labels/ -o my-nuclei --base nuclei --minutes 20
-  napari-unet train images/ masks/ -o tissue --task semantic --steps 2000""",
+  napari-unet train stack.tif strokes.tif -o mine --base nuclei --region painted --background 2
+  napari-unet train images/ labels/ -o tissue --task semantic --class 1=vessel --class 2=stroma
+  napari-unet train images/ labels/ -o long --minutes 600 --checkpoint long.state""",
     "demo": """\
 Writes label TIFFs, overlay PNGs and run records, tells how well the labels agree with the
 truth, and opens napari where there is a display.""",
@@ -81,21 +90,9 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
             _add_settings(sub, SegmentSettings)
 
     sub = _add_command(commands, "train", "train a model")
-    sub.add_argument("images", type=Path, metavar="IMAGES", help="image file, or folder of images")
-    sub.add_argument(
-        "labels", type=Path, metavar="LABELS", help="label file, or folder of labels by name"
-    )
-    sub.add_argument(
-        "-o",
-        "--output",
-        required=True,
-        help="name of the new model (kept among your models), or a path ending in .safetensors",
-    )
-    sub.add_argument("--base", metavar="MODEL", help="model to start from: name or file")
-    sub.add_argument(
-        "--checkpoint", type=Path, help="file that keeps the training, to go on after a break"
-    )
+    _add_training_files(sub)
     _add_image_options(sub)
+    _add_regions(sub)
     if command == "train":
         from napari_unet.settings import TrainConfig
 
@@ -131,6 +128,80 @@ def chosen_settings(options: argparse.Namespace) -> dict[str, Any]:
         for name, value in vars(options).items()
         if name.startswith("settings.") and value is not None
     }
+
+
+def _add_training_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "images", type=Path, metavar="IMAGES", help="image file, or folder of images"
+    )
+    parser.add_argument(
+        "labels", type=Path, metavar="LABELS", help="label file, or folder of labels by name"
+    )
+    pair = ("IMAGES", "LABELS")
+    parser.add_argument(
+        "--also",
+        nargs=2,
+        type=Path,
+        action="append",
+        metavar=pair,
+        help="further files or folders to learn from; can be given several times",
+    )
+    parser.add_argument(
+        "--validation",
+        nargs=2,
+        type=Path,
+        metavar=pair,
+        help="files or folders to validate on, never learned from (default: a part is held out)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        help="name of the new model (kept among your models), or a path ending in .safetensors",
+    )
+    parser.add_argument(
+        "--base", metavar="MODEL", help="model to start from, which is not changed: name or file"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="keeps the state of the training; the same command goes on from it after a break",
+    )
+    parser.add_argument(
+        "--no-checks", action="store_true", help="do not look for mistakes in the examples first"
+    )
+
+
+def _add_regions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--region",
+        type=_regions,
+        metavar="all|planes|painted",
+        help="where labels can be trusted: everywhere; in planes that carry any; where something "
+        "is painted; also several, as in planes,painted (default: all)",
+    )
+    parser.add_argument(
+        "--region-masks",
+        type=Path,
+        metavar="FOLDER",
+        help="masks by the names of the images, not 0 where labels can be trusted; beside what "
+        "--region says, if that is given",
+    )
+    parser.add_argument(
+        "--background",
+        type=int,
+        metavar="N",
+        help="label that means background, where 0 means not labelled",
+    )
+    parser.add_argument(
+        "--class",
+        dest="named",
+        type=_class_name,
+        action="append",
+        metavar="N=NAME",
+        help="name of a class of a semantic model, as in 1=nucleus; once for each class",
+    )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -203,6 +274,8 @@ def _add_settings(
             text += f" (default: {','.join(map(str, default))})"
         if name == "normalization":
             text += """ As JSON: '{"mode": "range", "limits": [[0, 255]]}'."""
+        if name == "classes":
+            text += """ As JSON: '[{"value": 1, "name": "nucleus"}]'; --class is shorter."""
         # text stays text: a description may be a number, or have commas
         read = str if field.annotation is str else _value
         group.add_argument(flag, dest=dest, metavar=metavar, type=read, help=text)
@@ -238,6 +311,20 @@ def _numbers(text: str) -> float | list[float]:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no number or list as 0.5,0.1") from None
     return values[0] if len(values) == 1 else values
+
+
+def _regions(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split(","))
+    if not set(parts) <= {"all", "planes", "painted"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is unknown; choose all, planes or painted")
+    return parts
+
+
+def _class_name(text: str) -> tuple[int, str]:
+    value, _, name = text.partition("=")
+    if not (value.isascii() and value.isdigit() and int(value) <= 65535 and name.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no label and name as 1=nucleus")
+    return int(value), name.strip()
 
 
 class _Version(argparse.Action):

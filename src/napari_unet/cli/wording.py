@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 IMAGE_OPTIONS = ("axes", "channels", "pixel_size")
-TRAINING_OPTIONS = ("base", "checkpoint")
+TRAINING_OPTIONS = ("base", "checkpoint", "region", "background", "validation")
 
 
 def as_options(message: str) -> str:
@@ -24,8 +24,8 @@ def as_options(message: str) -> str:
     # not inside a path such as runs/min_size/a.tif
     alone = rf"(?<![\w/\\.-])({known})"
     message = re.sub(
-        rf"{alone}=(?:(['\"])([\w.]*)\2)?",
-        lambda hit: _option(hit[1]) + (f" {hit[3]}" if hit[3] else ""),
+        rf"{alone}=(?:(['\"])([\w.]*)\2|(\w+))?",
+        lambda hit: " ".join(filter(None, (_option(hit[1]), hit[3], hit[4]))),
         message,
     )
     message = re.sub(rf"(^|; ){alone}(?=: )", lambda hit: hit[1] + _option(hit[2]), message)

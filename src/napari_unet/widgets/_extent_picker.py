@@ -27,7 +27,10 @@ REGION_TIP = (
     "and choose it here."
 )
 TIMES_TIP = "The first and the last time point to segment, counted from 0 as on the slider."
-PLANES_TIP = "The first and the last plane to segment, counted from 0 as on the slider."
+PLANES_TIP = (
+    "The first and the last plane to segment, counted from 0 as on the slider. Objects "
+    "are linked through z within this range only."
+)
 FINISHED = ("added", "changed", "removed")
 
 

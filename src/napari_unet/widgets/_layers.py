@@ -13,7 +13,6 @@ import numpy as np
 from napari.utils.transforms import CompositeAffine
 
 from napari_unet.axes import guess_axes
-from napari_unet.card import ModelCard
 from napari_unet.io.calibration import tidy, unit_in_micrometres
 from napari_unet.widgets._view import View
 from napari_unet.widgets._world import corners_in_view, position, unit_ratios
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
+    from napari_unet.decoding import Segmentation
     from napari_unet.extent_prediction import ExtentPrediction
 
 RECORD_KEY = "napari_unet"  # in a layer's metadata
@@ -252,19 +252,13 @@ def describe_pixel_size(sizes: Sequence[float | None], axes: str) -> str:
     return " × ".join(parts) + " µm"
 
 
-def add_labels(
-    viewer: Viewer,
-    labels: Any,
-    name: str,
-    placement: dict[str, Any],
-    record: dict[str, Any],
-    card: ModelCard,
-) -> Layer:
+def add_labels(viewer: Viewer, found: Segmentation, name: str, placement: dict[str, Any]) -> Layer:
     """Show labels as a layer that carries its run record.
 
     Classes get the colours of the model's card, and their names in the status bar.
     """
     look: dict[str, Any] = {}
+    card = found.card
     if card.task == "semantic":
         from napari.utils.colormaps import DirectLabelColormap
 
@@ -276,8 +270,8 @@ def add_labels(
             "index": [c.value for c in card.classes],
             "class": [c.name for c in card.classes],
         }
-    metadata = {RECORD_KEY: record}
-    return viewer.add_labels(labels, name=name, metadata=metadata, **placement, **look)
+    metadata = {RECORD_KEY: found.record}
+    return viewer.add_labels(found.labels, name=name, metadata=metadata, **placement, **look)
 
 
 def add_values(

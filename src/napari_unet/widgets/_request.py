@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import psutil
 
 from napari_unet.axes import check_axes
 from napari_unet.card import ModelCard
-from napari_unet.errors import InputError, SettingsError, UNetError
+from napari_unet.errors import FileError, InputError, SettingsError, UNetError
 from napari_unet.extent import Extent
-from napari_unet.image import open_image
+from napari_unet.frame_scores import score_bytes
+from napari_unet.image import ImageSource, open_image
 from napari_unet.progress import Progress
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
 from napari_unet.widgets._image_picker import PER_CHANNEL
@@ -78,6 +77,8 @@ class Request:
     ----------
     image : LayerImage
         What is segmented.
+    opened : ImageSource
+        Its pixels, as the model takes them.
     axes : str
         Of its array.
     channels : tuple of int or None
@@ -93,6 +94,7 @@ class Request:
     """
 
     image: LayerImage
+    opened: ImageSource
     axes: str
     channels: tuple[int, ...] | None
     card: ModelCard
@@ -110,9 +112,8 @@ class Request:
         values: Mapping[str, Any],
         *,
         source: str | Path | None = None,
-        extent: Extent | None = None,
     ) -> Request:
-        """Check what stands in the form.
+        """Check what stands in the form, for the whole image.
 
         Raises
         ------
@@ -152,11 +153,6 @@ class Request:
         except InputError as error:
             by_channel = "channel" in str(error) and "C" in axes
             raise FieldError("channels" if by_channel else "image", error) from None
-        part = extent or Extent()
-        try:
-            part.of(opened)
-        except InputError as error:
-            raise FieldError("region", error) from None
         if values.get("object_diameter") is not None and card.object_diameter is None:
             problem = "The model does not record the diameter of its objects; tick auto."
             raise FieldError("object_diameter", SettingsError(problem))
@@ -164,14 +160,28 @@ class Request:
             settings = resolve(SegmentSettings, None, dict(values))
         except SettingsError as error:
             raise FieldError(field_of(str(error), values) or "image", error) from None
-        return cls(image, axes, chosen, card, source or card.name, settings, part)
+        return cls(image, opened, axes, chosen, card, source or card.name, settings)
+
+    def within(self, extent: Extent) -> Request:
+        """The same for a part of the image.
+
+        Raises
+        ------
+        FieldError
+            If it is no part of the image.
+        """
+        try:
+            extent.of(self.opened)
+        except InputError as error:
+            raise FieldError("region", error) from None
+        return replace(self, extent=extent)
 
     def job(self) -> Generator[Progress, None, Outputs]:
         """Predict, and find the objects or classes; scores that are too large go to disk."""
         # torch is imported here, in the worker thread
         from napari_unet.extent_prediction import iter_decode_extent, iter_predict_extent
 
-        scratch = TemporaryDirectory(prefix="napari-unet-") if self._is_large() else None
+        scratch = _scratch_folder() if self._is_large() else None
         output = None if scratch is None else Path(scratch.name) / "scores.zarr"
         try:
             found = yield from iter_predict_extent(
@@ -211,15 +221,8 @@ class Request:
 
     def _is_large(self) -> bool:
         """Whether the scores would take more than a quarter of the free memory."""
-        opened = open_image(
-            self.image.image,
-            axes=self.axes,
-            channels=self.channels,
-            ndim=self.card.architecture.ndim,
-            in_channels=self.card.architecture.in_channels,
-        )
-        pixels = math.prod(part.stop - part.start for part in self.extent.of(opened).values())
-        size = pixels * self.card.architecture.out_channels * np.dtype(np.float32).itemsize
+        shape = [part.stop - part.start for part in self.extent.of(self.opened).values()]
+        size = score_bytes(self.card.architecture.out_channels, shape)
         return bool(size > psutil.virtual_memory().available // 4)
 
     def _arguments(self) -> dict[str, Any]:
@@ -229,6 +232,18 @@ class Request:
             "pixel_size": self.image.pixel_size(self.axes),
             "settings": self.settings,
         }
+
+
+def _scratch_folder() -> TemporaryDirectory[str]:
+    """A folder for scores, which goes with the object."""
+    try:
+        return TemporaryDirectory(prefix="napari-unet-")
+    except OSError as error:
+        raise FileError(
+            "The scores do not fit in memory, and there is no folder for temporary files to put "
+            f"them in ({error}); make room on the disk, set the environment variable TMPDIR to a "
+            "folder that can be written, or segment a part of the image."
+        ) from error
 
 
 def parse_channels(text: str) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_unet.card import ModelCard
+    from napari_unet.decoding import Segmentation
     from napari_unet.extent_prediction import ExtentPrediction
 
 PLACE = ("scale", "translate", "rotate", "shear")  # and affine
@@ -55,16 +56,10 @@ class ResultLayers:
         self._at_work = False  # on the data of a layer
         viewer.layers.events.removed.connect(self._removed)
 
-    def show(
-        self,
-        labels: Any,
-        name: str,
-        placement: dict[str, Any],
-        record: dict[str, Any],
-        card: ModelCard,
-    ) -> Layer:
+    def show(self, found: Segmentation, name: str, placement: dict[str, Any]) -> Layer:
         """Show labels under a name, in place of an untouched result of that name."""
         self.drop_preview()
+        labels, record = found.labels, found.record
         before = self._made.get(name)
         if before is not None and _same_look(before, record) and self._untouched(before, placement):
             layer = before.layer
@@ -73,7 +68,7 @@ class ResultLayers:
             layer.metadata = {**layer.metadata, RECORD_KEY: record}
             self._made[name] = replace(before, digest=_digest(labels), replaced=())
             return layer
-        layer = add_labels(self._viewer, labels, name, placement, record, card)
+        layer = add_labels(self._viewer, found, name, placement)
         changes: list[object] = []
         layer.events.paint.connect(lambda _: changes.append(None))
         layer.events.data.connect(lambda _: None if self._at_work else changes.append(None))
@@ -126,23 +121,18 @@ class ResultLayers:
     ) -> list[Layer]:
         """Show predicted values, an image layer for each channel."""
         self.drop_preview()
-        prediction = found.prediction
-        count = prediction.card.architecture.out_channels
+        count = found.prediction.card.architecture.out_channels
         names = [name] if count == 1 else [f"{name} {channel}" for channel in range(count)]
-        axes, record = prediction.axes, prediction.record
-        return add_values(self._viewer, found.scores, axes, names, placement, record)
+        return self._add_values(found, names, placement)
 
     def show_scores(self, found: ExtentPrediction, name: str, placement: dict[str, Any]) -> None:
         """Show scores as image layers under the others, in place of those before."""
         self.drop_scores()
         active = self._viewer.layers.selection.active
-        prediction = found.prediction
-        names = [f"{name} {channel}" for channel in channel_names(prediction.card)]
-        axes, record = prediction.axes, prediction.record
+        names = [f"{name} {channel}" for channel in channel_names(found.prediction.card)]
         # hidden: at hand, but not in the way of the labels
         look = {"visible": False, "contrast_limits": (0, 1)}
-        values = found.scores
-        self._scores = add_values(self._viewer, values, axes, names, placement, record, **look)
+        self._scores = self._add_values(found, names, placement, **look)
         for layer in self._scores:
             self._viewer.layers.move(self._viewer.layers.index(layer), 0)
         self._viewer.layers.selection.active = active
@@ -167,17 +157,10 @@ class ResultLayers:
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
 
-    def show_preview(
-        self,
-        labels: Any,
-        name: str,
-        placement: dict[str, Any],
-        record: dict[str, Any],
-        card: ModelCard,
-    ) -> Layer:
+    def show_preview(self, found: Segmentation, name: str, placement: dict[str, Any]) -> Layer:
         """Show labels of a part; the next preview or result takes them away."""
         self.drop_preview()
-        self._preview = add_labels(self._viewer, labels, name, placement, record, card)
+        self._preview = add_labels(self._viewer, found, name, placement)
         self._preview.editable = False  # nobody should work on what will vanish
         return self._preview
 
@@ -186,6 +169,12 @@ class ResultLayers:
         if self._preview is not None and self._preview in self._viewer.layers:
             self._viewer.layers.remove(self._preview)
         self._preview = None
+
+    def _add_values(
+        self, found: ExtentPrediction, names: list[str], placement: dict[str, Any], **look: Any
+    ) -> list[Layer]:
+        axes, record = found.prediction.axes, found.prediction.record
+        return add_values(self._viewer, found.scores, axes, names, placement, record, **look)
 
     def _untouched(self, made: _Made, placement: dict[str, Any]) -> bool:
         layer = made.layer

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 SCALE = ("object_diameter",)
-DECODING = ("threshold", "split_depth", "min_size", "smoothing")
+DECODING = ("threshold", "split_depth", "min_size", "smoothing", "shape_radius")
 ADVANCED = ("volume_mode", "link_overlap", "flips", "tile", "device", "precision")
 LABELS = {
     "object_diameter": "Diameter (px)",
     "split_depth": "Split depth",
     "min_size": "Min. size (px)",
     "smoothing": "Smoothing (px)",
+    "shape_radius": "Shape radius (px)",
     "volume_mode": "Stacks",
     "link_overlap": "Link overlap",
     "flips": "Average flips",
@@ -80,7 +81,7 @@ class SegmentForm:
         self.request: Request | None = None
         self.fault: FieldError | None = None
 
-        self.images = ImagePicker(viewer, self._image_changed)
+        self.images = ImagePicker(viewer, self.refresh)
         self.level = ChoiceList(self._levels)
         self.axes = LineEdit()
         self.channels = LineEdit(value="0")
@@ -137,7 +138,7 @@ class SegmentForm:
                 *self._folded,
             ]
         )
-        self.level.changed.connect(lambda _: self._image_changed())
+        self.level.changed.connect(lambda _: self.refresh())
         self.axes.changed.connect(lambda _: self.changed())
         self.channels.changed.connect(lambda _: self.changed())
         self.more.changed.connect(lambda _: self._fold(opened=not self._opened))
@@ -161,8 +162,7 @@ class SegmentForm:
         self.models.choose(model)
         self.images.choose(self._viewer.layers.selection.active)
         self._busy = False
-        self.set_values(values)
-        self._image_changed()
+        self.set_values(values)  # takes in the model and the layers too
 
     def reset_choices(self) -> None:
         """List layers and models anew."""
@@ -170,7 +170,7 @@ class SegmentForm:
         self.extents.reset_choices()
         self.models.reset_choices()
         if self.layers != self._watched:
-            self._image_changed()
+            self.refresh()
 
     def close(self) -> None:
         """Stop listening; no widget is touched."""
@@ -180,7 +180,23 @@ class SegmentForm:
 
     def refresh(self) -> None:
         """Take in what the layers are now."""
-        self._image_changed()
+        if self._busy:
+            return
+        layers = self.layers
+        if layers != self._watched:
+            self._watch(layers)
+            self._guess = ("", "")
+            self._busy = True
+            self.level.reset_choices()
+            self._busy = False
+        several = any(layer.multiscale for layer in layers)
+        self.rows["level"].show(visible=several)
+        usable = bool(layers) and not self.images.fault
+        self.image = LayerImage.of(*layers, level=self._level()) if usable else None
+        if layers and not usable:
+            self.image = LayerImage.of(layers[0])  # its faults are told beside the layers
+        self._guess_axes()
+        self.changed()
 
     def values(self) -> dict[str, Any]:
         """The settings that differ from their defaults."""
@@ -276,15 +292,7 @@ class SegmentForm:
             extent = self._on_level(self.extents.extent(), request.axes)
         except UNetError as error:
             raise FieldError("region", error) from None
-        return Request.check(
-            image,
-            card,
-            request.axes,
-            self.channels.value,
-            self.values(),
-            source=self.models.source,
-            extent=extent,
-        )
+        return request.within(extent)
 
     def _on_level(self, extent: Extent, axes: str) -> Extent:
         layer, image = self.layers[0], self.image
@@ -293,25 +301,6 @@ class SegmentForm:
         factors = layer.downsample_factors[self._level()]
         sizes = dict(zip(axes, image.shape, strict=True))
         return extent.coarsened(dict(zip(axes, factors, strict=False)), sizes)
-
-    def _image_changed(self) -> None:
-        if self._busy:
-            return
-        layers = self.layers
-        if layers != self._watched:
-            self._watch(layers)
-            self._guess = ("", "")
-            self._busy = True
-            self.level.reset_choices()
-            self._busy = False
-        several = any(layer.multiscale for layer in layers)
-        self.rows["level"].show(visible=several)
-        usable = bool(layers) and not self.images.fault
-        self.image = LayerImage.of(*layers, level=self._level()) if usable else None
-        if layers and not usable:
-            self.image = LayerImage.of(layers[0])  # its faults are told beside the layers
-        self._guess_axes()
-        self.changed()
 
     def _levels(self) -> list[tuple[str, Any]]:
         layer = self.layers[0] if self.layers else None
@@ -333,7 +322,7 @@ class SegmentForm:
         self._watched = list(layers)
 
     def _layer_changed(self, _: object = None) -> None:
-        self._image_changed()
+        self.refresh()
 
     def _model_changed(self) -> None:
         if self._busy:
@@ -347,7 +336,7 @@ class SegmentForm:
             order_tabs(self.native)  # there may be new editors
         for row in self.decoding.rows.values():
             row.show(visible=card is None or card.task == "instance")
-        self._image_changed()
+        self.refresh()
 
     def _guess_axes(self) -> None:
         """Guess the axes anew, unless others were typed for this layer."""

@@ -166,12 +166,12 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
             text = f"Values predicted in {record['seconds']:.1f} s."
         elif preview:
             name = f"{image.name} preview"
-            self.results.show_preview(labels.labels, name, placement, record, request.card)
+            self.results.show_preview(labels, name, placement)
             size = " × ".join(map(str, labels.labels.shape[-2:]))
             text = f"Preview of {size} pixels: {record['message']} in {record['seconds']:.1f} s."
             outputs.discard()
         else:
-            self.results.show(labels.labels, name, placement, record, request.card)
+            self.results.show(labels, name, placement)
             self.live.keep(Kept(outputs, request, name, placement), request.settings)
             self._show_scores()
             text = f"{record['message']} in {record['seconds']:.1f} s."
@@ -185,7 +185,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         if kept is None:
             return
         record = result.record
-        self.results.show(result.labels, kept.name, kept.placement, record, kept.request.card)
+        self.results.show(result, kept.name, kept.placement)
         if self.runner.running or self.form.fault is not None:
             return  # what stands there matters more
         empty = bool(record.get("empty"))

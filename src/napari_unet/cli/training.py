@@ -1,0 +1,233 @@
+"""Training on files: what ``napari-unet train`` does."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.cli.bars import run_with_bar, seconds_left
+from napari_unet.cli.interruption import StopWish, first_press_stops
+from napari_unet.cli.parser import chosen_settings
+from napari_unet.cli.training_files import (
+    find_files,
+    name_classes,
+    read_examples,
+    refuse_predictions,
+)
+from napari_unet.cli.verdict import describe_scores
+from napari_unet.cli.wording import as_options, one_line
+from napari_unet.errors import FileError, ModelError, SettingsError, TrainingInterruptedError
+from napari_unet.folders import check_writable
+from napari_unet.model import Model
+from napari_unet.model_file import SUFFIX, bundled_names, model_files, user_models_folder
+from napari_unet.settings import TrainConfig, resolve
+from napari_unet.training import iter_train
+
+if TYPE_CHECKING:
+    from napari_unet.card import Task
+    from napari_unet.examples import Example
+
+METRICS: dict[Task, str] = {"instance": "mean AP", "semantic": "mean Dice", "regression": "PSNR"}
+
+
+def run_training(options: Namespace) -> int:
+    """Train a model on image and label files, save it, and say how good it is."""
+    base = None if options.base is None else Model.load(options.base)
+    target, name = _new_model(options.output, base)
+    settings = chosen_settings(options)
+    if base is not None:
+        settings.setdefault("task", base.card.task)
+    config = resolve(TrainConfig, None, {**settings, "name": name})
+    pairs = [(options.images, options.labels), *(options.also or ())]
+    files = find_files(pairs, options.region_masks)
+    given = options.validation and find_files([options.validation], options.region_masks)
+    if not options.no_checks:
+        refuse_predictions([*files.labels, *(given.labels if given else ())])
+    examples = read_examples(files, options)
+    validation = read_examples(given, options) if given else None
+    if options.named:
+        classes = _classes(options.named, [*examples, *(validation or ())], config)
+        config = resolve(TrainConfig, config, {"classes": classes})
+    images = [*files.images, *(given.images if given else ())]
+    if not options.no_checks and not _pass_checks(examples, validation, images, base, config):
+        return 2
+    job = iter_train(
+        examples,
+        base=base,
+        config=config,
+        validation=validation,
+        checkpoint=options.checkpoint,
+    )
+    again = "discards the training."
+    if options.checkpoint is not None:
+        again = f"ends it at once, and {options.checkpoint} keeps its state."
+    said = f"napari-unet: stopping; the best model so far is kept. Ctrl+C again {again}"
+    try:
+        with first_press_stops(said) as wish:
+            report = _Report(config, options.checkpoint, wish)
+            model = run_with_bar(job, report)
+            path = _save(model, target)
+    except TrainingInterruptedError as error:
+        if not isinstance(error.model, Model):
+            raise
+        path = _save(error.model, target)
+        raise TrainingInterruptedError(
+            f"{error} The best model until then was saved as {path}.", error.model
+        ) from None
+    record = model.card.training
+    steps, seconds = (record.steps, record.seconds) if record else (0, 0.0)
+    print(
+        f"{path}: {_count(steps, 'step')} on {_count(len(examples), 'example')} ({seconds:.1f} s)"
+    )
+    for line in describe_scores(model.card):
+        print(one_line(line))
+    return 0
+
+
+class _Report:
+    """Tells what happens in a training, and answers with the user's wish to stop."""
+
+    def __init__(self, config: TrainConfig, checkpoint: Path | None, wish: StopWish) -> None:
+        self.metric = METRICS[config.task]
+        self.checkpoint = checkpoint
+        self.wish = wish
+
+    def __call__(self, step: Any) -> str | None:
+        if not self.wish.armed and step.step > 1:
+            print(f"{self.checkpoint}: goes on after step {step.step - 1}", flush=True)
+        self.wish.armed = True
+        if step.message:
+            print(one_line(as_options(step.message)), flush=True)
+        if step.metric is not None:
+            print(self._describe(step), flush=True)
+        return "stop" if self.wish.wanted else None
+
+    def _describe(self, step: Any) -> str:
+        """One line on a validation."""
+        best = " (the best)" if step.metric == step.best else f" (best {step.best:.3f})"
+        left = seconds_left(step)
+        ahead = f", {_in_words(left)} left" if left else ""
+        return (
+            f"step {step.step} of {step.total}: loss {step.loss:.3f}, {self.metric} "
+            f"{step.metric:.3f}{best}{ahead}"
+        )
+
+
+def _count(number: int, thing: str) -> str:
+    """A number of things.
+
+    >>> _count(1, "step"), _count(2, "step")
+    ('1 step', '2 steps')
+    """
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def _in_words(seconds: float) -> str:
+    """A time, as far as it matters.
+
+    >>> _in_words(12.3), _in_words(150), _in_words(4000)
+    ('12 s', '2 min', '1 h 7 min')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _new_model(output: str, base: Model | None) -> tuple[Path, str]:
+    """Where a new model is saved, and its name.
+
+    Faults are found here, before the training and not after it.
+    """
+    given = Path(output)
+    if output.endswith(SUFFIX) or given.name != output:
+        name = given.name.removesuffix(SUFFIX)
+        path = given.with_name(name + SUFFIX) if name else given
+    else:
+        name = output
+        path = user_models_folder() / f"{name}{SUFFIX}"
+    if name.strip(".") == "" or output.endswith(("/", "\\")):
+        raise ModelError(
+            f"{output!r} is no name for a model; give one such as my-model, or a path ending in "
+            f"{SUFFIX}."
+        )
+    if name in bundled_names():
+        raise ModelError(f"{name!r} is the name of a bundled model; choose another.")
+    if base is not None and (name == base.card.name or _same_file(path, base.path)):
+        raise ModelError(
+            f"{output!r} is the base model itself, which is never changed; choose another name "
+            "for the new one."
+        )
+    if path.exists() or (given.name == output and name in model_files()):
+        raise ModelError(f"There is a model {path} already; choose another name, or remove it.")
+    check_writable(path.parent)
+    return path, name
+
+
+def _same_file(path: Path, other: Path | None) -> bool:
+    return other is not None and path.resolve() == other.resolve()
+
+
+def _classes(
+    named: Sequence[tuple[int, str]], examples: Sequence[Example], config: TrainConfig
+) -> tuple[Any, ...]:
+    """The classes that --class names."""
+    if config.task != "semantic":
+        raise SettingsError(
+            "--class names the classes of a semantic model, but the task is "
+            f"{config.task!r}; leave it out, or add --task semantic."
+        )
+    if config.classes:
+        raise SettingsError("--class and --classes both name classes; give one of them.")
+    return name_classes(named, examples)
+
+
+def _pass_checks(
+    examples: Sequence[Example],
+    validation: Sequence[Example] | None,
+    images: Sequence[Path],
+    base: Model | None,
+    config: TrainConfig,
+) -> bool:
+    """Print what is doubtful about the examples; whether nothing is wrong with them.
+
+    ``images`` are the files of the examples, those to validate on behind the others.
+    """
+    from napari_unet.example_checks import check_examples
+
+    findings = check_examples(examples, base=base, config=config, validation=validation)
+    for finding in findings:
+        kind = "error" if finding.severity == "fault" else "warning"
+        place = "" if finding.example is None else f"{images[finding.example]}: "
+        said = one_line(place + as_options(f"{finding.message} {finding.remedy}"))
+        print(f"napari-unet: {kind}: {said}", file=sys.stderr)
+    return all(finding.severity != "fault" for finding in findings)
+
+
+def _save(model: Model, target: Path) -> Path:
+    """Save a model; where its place cannot be written to, in another one.
+
+    Raises
+    ------
+    FileError
+        If it is not at its place; the message says where it is.
+    """
+    try:
+        return model.save(target)
+    except FileError as error:
+        fault = error
+    # hours of training must not be lost to a full disk
+    for folder in (user_models_folder(), Path.cwd(), Path(tempfile.gettempdir())):
+        place = folder / target.name
+        if place.exists() or folder.resolve() == target.parent.resolve():
+            continue
+        try:
+            kept = model.save(place)
+        except FileError:
+            continue
+        raise FileError(f"{fault} The model was saved as {kept} instead.") from None
+    raise fault
