@@ -1,6 +1,7 @@
 """Train the bundled ``nuclei`` model (2D, fluorescence) on the 2018 Data Science Bowl images.
 
-    python scripts/train_nuclei.py DATA --minutes 62 --output nuclei.safetensors
+    python scripts/train_nuclei.py DATA --minutes 62 --output first.safetensors
+    python scripts/train_nuclei.py DATA --minutes 75 --base first.safetensors --learning-rate 1e-3
     python scripts/train_nuclei.py DATA --model nuclei.safetensors    # calibrate and score again
 
 DATA is a folder with ``images/``, ``labels/`` and ``index.csv`` (file, kind, height, group).

@@ -13,7 +13,8 @@ from napari_unet.held_out import HeldOut, held_out_pieces
 from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores
 from napari_unet.model import Model
 from napari_unet.overlay import encode_thumbnail
-from napari_unet.segmentation import segment
+from napari_unet.progress import drain
+from napari_unet.segmentation import iter_segmentation
 from napari_unet.training_setup import TrainingSetup
 from napari_unet.validation import PLAIN, score_pieces
 
@@ -82,7 +83,8 @@ def figures(scores: Scores) -> dict[str, float]:
 
 def make_thumbnail(model: Model, piece: HeldOut, **run: Any) -> str:
     """A piece as the model sees it, of a stack its middle plane: a small PNG in base64."""
-    labels = np.asarray(segment(piece.image, model, axes=piece.axes, normalization=PLAIN, **run))
+    job = iter_segmentation(piece.image, model, axes=piece.axes, normalization=PLAIN, **run)
+    labels = np.asarray(drain(job).labels)
     image = piece.image
     if labels.ndim == 3:
         middle = labels.shape[0] // 2

@@ -18,7 +18,7 @@ from napari_unet.examples import Example
 from napari_unet.model import Model
 from napari_unet.prediction import predict
 from napari_unet.progress import drain
-from napari_unet.segmentation import segment
+from napari_unet.segmentation import iter_segmentation
 from napari_unet.settings import TrainConfig, resolve
 from napari_unet.training_run import DEFAULT_MINUTES, TrainingRun
 from napari_unet.training_setup import set_up
@@ -150,4 +150,4 @@ def _show(wish: Preview, run: TrainingRun) -> Any:
     }
     if model.card.task == "regression":
         return np.asarray(predict(wish.image, model, **place, **settings).scores)
-    return segment(wish.image, model, **place, **settings)
+    return drain(iter_segmentation(wish.image, model, **place, **settings)).labels

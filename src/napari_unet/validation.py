@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.card import ModelCard, Normalization
-from napari_unet.decoding import decode
+from napari_unet.decoding import iter_decode
 from napari_unet.examples import Example
 from napari_unet.frames import make_frames
 from napari_unet.held_out import HeldOut, held_out_pieces
@@ -19,6 +19,7 @@ from napari_unet.metrics import InstanceScores, RegressionScores, Scores, Semant
 from napari_unet.model import Model
 from napari_unet.normalization import find_limits
 from napari_unet.prediction import Prediction, predict
+from napari_unet.progress import drain
 from napari_unet.survey import survey
 
 PLAIN = Normalization(mode="none")  # the pieces are normalised already
@@ -84,7 +85,8 @@ def score_predictions(
         found = [np.asarray(p.scores, np.float64) for p in predictions]
         return evaluate(found, truth, task=task, ignore=_or_none(ignore))
     truth = [piece.labels[0] for piece in pieces]
-    labels = [np.asarray(decode(p, **decoding)) for p in predictions]
+    # not `decode`, which would warn of every setting that finds nothing
+    labels = [np.asarray(drain(iter_decode(p, **decoding)).labels) for p in predictions]
     if task == "semantic":
         return evaluate(labels, truth, task=task, ignore=_or_none([~p.known for p in pieces]))
     seen = [np.where(p.known, each, 0) for p, each in zip(pieces, labels, strict=True)]

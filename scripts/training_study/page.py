@@ -1,0 +1,225 @@
+"""The tables of the pages, made from the entries of the results file and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from training_study.figures import (
+    MISSING,
+    Entry,
+    kind_of,
+    markdown,
+    pick,
+    ratio,
+    scores,
+    sizes,
+    span,
+    spread,
+    threads,
+    told_or_missing,
+    usable,
+    verdict,
+)
+
+DENSE, ALL_PLANES = 1.0, 0
+SCRIBBLE_AIM, SPEED_AIM, FAST_AIM, DRAWING_AIM = 0.92, 1.0, 0.5, 0.05
+CLOCK = 0.02  # what the clock cannot tell apart
+
+
+def fill(page: Path, entries: Sequence[Entry]) -> None:
+    """Replace what stands between a page's markers, for the tables that it has."""
+    text = page.read_text()
+    for name, make in TABLES.items():
+        first, last = f"<!-- table: {name} -->", f"<!-- end: {name} -->"
+        if first in text:
+            before, rest = text.split(first)
+            text = before + first + "\n" + make(usable(entries)) + last + rest.split(last)[1]
+    page.write_text(text)
+
+
+def finetune_table(entries: Sequence[Entry]) -> str:
+    """AP by number of labelled images."""
+    places = ("histology", "phase contrast")
+    rows = []
+    for start, told in (("nuclei", "0"), ("nuclei, diameter given", "0, diameter given")):
+        found = [pick(entries, "finetune", data=d, start=start, images=0) for d in places]
+        rows.append([told, *(cell for f in found for cell in (spread(scores(f)), "–"))])
+    for images in (1, 2, 4):
+        cells = [
+            spread(scores(pick(entries, "finetune", data=d, start=s, images=images)))
+            for d in places
+            for s in ("nuclei", "scratch")
+        ]
+        rows.append([str(images), *cells])
+    columns = [f"{d}, {s}" for d in places for s in ("fine-tuned", "from scratch")]
+    return markdown(["labelled images", *columns], rows)
+
+
+def scribble_table(entries: Sequence[Entry]) -> str:
+    """Scores by painted share, and what part of the dense score that is."""
+    columns = (("fluorescence", "AP 0.5"), ("fluorescence", "Dice"), ("sections", "Dice"))
+    rows = []
+    for share in (0.01, 0.02, 0.05, DENSE):
+        cells = []
+        for data in ("fluorescence", "sections"):
+            runs = pick(entries, "scribbles", data=data, share=share)
+            painted = [e["details"]["painted"] for e in runs if e.get("details")]
+            cells.append(f"{np.mean(painted):.1%}" if painted else MISSING)
+        for data, name in columns:
+            found = scores(pick(entries, "scribbles", data=data, share=share), name)
+            dense = scores(pick(entries, "scribbles", data=data, share=DENSE), name)
+            cells += [spread(found), ratio(found, dense)]
+        rows.append(["all" if share == DENSE else f"{share:.0%}", *cells])
+    head = ["asked for", "painted, fluorescence", "painted, sections"]
+    for data, name in columns:
+        head += [f"{data}, {name}", "of dense"]
+    return markdown(head, rows)
+
+
+def plane_table(entries: Sequence[Entry]) -> str:
+    """AP by number of labelled planes in each of two volumes."""
+    rows = []
+    for planes in (1, 3, 6, ALL_PLANES):
+        cells = []
+        for network in ("2D", "3D"):
+            found = scores(pick(entries, "planes", network=network, planes=planes))
+            every = scores(pick(entries, "planes", network=network, planes=ALL_PLANES))
+            cells += [spread(found), ratio(found, every)]
+        rows.append(["all" if planes == ALL_PLANES else str(planes), *cells])
+    head = ["planes a volume", "2D, linked", "of all planes", "3D", "of all planes"]
+    return markdown(head, rows)
+
+
+def regression_table(entries: Sequence[Entry]) -> str:
+    """PSNR by method, and the gain over the noisy image."""
+    noisy = scores(pick(entries, "regression", method="noisy"))
+    rows = []
+    for method in ("noisy", "total variation", "non-local means", "U-Net, mae", "U-Net, mse"):
+        found = scores(pick(entries, "regression", method=method))
+        known = len(found) and len(noisy)
+        gain = f"{np.mean(found) - np.mean(noisy):+.2f}" if known else MISSING
+        rows.append([method, spread(found), gain])
+    return markdown(["", "PSNR, dB", "over the noisy image"], rows)
+
+
+def speed_table(entries: Sequence[Entry]) -> str:
+    """Step times, their ratio, and the share of drawing and augmenting patches."""
+    rows = []
+    for entry in pick(entries, "speed"):
+        condition, told = entry["condition"], entry.get("details")
+        if told:
+            rows.append(
+                [
+                    f"{condition['network']}, {told['batch']} of {sizes(told['patch'])}",
+                    f"{condition['precision']} ({told['precision']})",
+                    f"{told['step seconds']:.3f}",
+                    f"{told['bare seconds']:.3f}",
+                    f"{entry['score']:.2f}",
+                    f"{told['drawing share']:.1%}",
+                    f"{told['where']}, {threads(entry)}",
+                ]
+            )
+    head = ["patches", "precision", "step, s", "bare loop, s", "ratio", "drawing", "device"]
+    return markdown(head, rows or [[MISSING] * len(head)])
+
+
+def statistics_table(entries: Sequence[Entry]) -> str:
+    """AP by case and by what batch norm uses."""
+    choices = ("settled", "frozen", "running")
+    cases = (
+        "nuclei to histology, 1 image",
+        "from scratch, 2D, batch 1",
+        "from scratch, 3D, batch 1",
+    )
+    rows = []
+    for case in cases:
+        found = [pick(entries, "statistics", case=case, statistics=c) for c in choices]
+        rows.append([case, *(spread(scores(f)) for f in found)])
+    return markdown(["", *choices], rows)
+
+
+def aim_table(entries: Sequence[Entry]) -> str:
+    """What was aimed at and what was reached."""
+    rows = []
+    for data, name in (("fluorescence", "AP 0.5"), ("sections", "Dice")):
+        found = scores(pick(entries, "scribbles", data=data, share=0.02), name)
+        dense = scores(pick(entries, "scribbles", data=data, share=DENSE), name)
+        known = len(found) and len(dense) and np.mean(dense) > 0
+        share = float(np.mean(found) / np.mean(dense)) if known else None
+        told = f"{SCRIBBLE_AIM:.0%} or more"
+        met = None if share is None else share >= SCRIBBLE_AIM
+        rows.append(
+            [
+                f"2 % scribbles of dense, {data}",
+                told,
+                told_or_missing(share, "{:.0%}"),
+                verdict(met),
+            ]
+        )
+    for precision, aim in (("float32", SPEED_AIM), ("auto", FAST_AIM)):
+        made = [e for e in pick(entries, "speed", precision=precision) if "error" not in e]
+        rows += [_speed_row(entry, aim) for entry in made]
+    drawing = [e["details"]["drawing share"] for e in pick(entries, "speed") if e.get("details")]
+    worst = max(drawing) if drawing else None
+    met = None if worst is None else worst <= DRAWING_AIM
+    row = ["drawing and augmentation, largest", f"{DRAWING_AIM:.0%} or less"]
+    rows.append([*row, told_or_missing(worst, "{:.1%}"), verdict(met)])
+    return markdown(["", "aim", "reached", ""], rows)
+
+
+def _speed_row(entry: Entry, aim: float) -> list[str]:
+    network, precision = entry["condition"]["network"], entry["condition"]["precision"]
+    row = [f"step over bare loop, {network}, {precision}", f"{aim:.2f}", f"{entry['score']:.2f}"]
+    if precision == "auto" and entry["details"]["precision"] == "float32":
+        return [*row, "nothing faster than float32 on this device"]
+    return [*row, verdict(entry["score"] <= aim * (1 + CLOCK))]
+
+
+def budget_table(entries: Sequence[Entry]) -> str:
+    """What each kind of training was given."""
+    rows = []
+    for kind in dict.fromkeys(kind_of(e) for e in entries if e["steps"] and "error" not in e):
+        found = [e for e in entries if kind_of(e) == kind and e["steps"] and "error" not in e]
+        told = [e["details"] for e in found]
+        rows.append(
+            [
+                kind,
+                str(found[0]["steps"]),
+                f"{told[0]['batch']} of {sizes(told[0]['patch'])}",
+                ", ".join(map(str, told[0]["features"])),
+                span([t.get("training images") for t in told]),
+                span([t.get("test images") for t in told]),
+                span([round(e["training_seconds"]) for e in found]),
+                ", ".join(sorted({f"{e['device']}, {threads(e)}" for e in found})),
+                ", ".join(sorted({e["versions"]["torch"] for e in found})),
+            ]
+        )
+    head = ["", "steps", "patches", "features", "images", "tests"]
+    head += ["training, s", "device", "torch"]
+    return markdown(head, rows or [[MISSING] * len(head)])
+
+
+def failure_table(entries: Sequence[Entry]) -> str:
+    """Runs that ended with a fault."""
+    rows = [
+        [e["experiment"], ", ".join(map(str, e["condition"].values())), str(e["seed"]), e["error"]]
+        for e in entries
+        if "error" in e
+    ]
+    return markdown(["", "condition", "seed", "fault"], rows) if rows else "None failed.\n"
+
+
+TABLES = {
+    "aims": aim_table,
+    "fine-tuning": finetune_table,
+    "scribbles": scribble_table,
+    "planes": plane_table,
+    "regression": regression_table,
+    "speed": speed_table,
+    "statistics": statistics_table,
+    "budget": budget_table,
+    "failures": failure_table,
+}
