@@ -151,6 +151,19 @@ def stop(job: Generator[TrainStep, Any, Model]) -> Model:
     return model
 
 
+def test_checkpoints_are_written_between_validations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_unet.training.PAUSE", 0.0)
+    path = tmp_path / "run.ckpt"
+    interrupt(path, 4)  # a step after the validation
+    rest, resumed = finish(
+        iter_train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
+    )
+    assert rest[0].step == 5
+    assert same_weights(resumed, undisturbed_run(validated=True)[1])
+
+
 def test_a_full_disk_is_told_and_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

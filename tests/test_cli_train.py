@@ -9,16 +9,18 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+import zarr
 from safetensors.torch import load_file
 
 import napari_unet as nu
 from napari_unet.cli import main, training
 from napari_unet.cli.bars import run_with_bar, seconds_left
-from napari_unet.errors import TrainingInterruptedError
+from napari_unet.cli.training_files import refuse_predictions
+from napari_unet.errors import FileError, TrainingInterruptedError
 from napari_unet.io import read_image, write_image, write_labels
 from napari_unet.model_file import read_header
 
@@ -57,6 +59,20 @@ def pairs(here: Path) -> tuple[str, str]:
     return "images", "labels"
 
 
+@pytest.fixture
+def refusal(pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """``refusal("--steps", "0")``: the one sentence that a training ends with at once."""
+
+    def refusal(*options: str) -> str:
+        assert main(["train", *pairs, "-o", "new.safetensors", *QUICK, *options]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith(".")
+        assert not Path("new.safetensors").exists()
+        return line
+
+    return refusal
+
+
 def test_train_to_a_file_and_use_it(
     pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,14 +84,14 @@ def test_train_to_a_file_and_use_it(
     # what was decided, the validation, the file, and how good it is
     assert "held out" in lines[0]
     assert any(line.startswith("step 3 of 3: loss ") and "mean AP" in line for line in lines)
-    assert any(line.startswith(f"{path}: 3 steps on 3 examples (") for line in lines)
+    assert any(line.startswith(f"{path}: 3 steps on 2 examples (") for line in lines)
     assert re.search(r"^held-out part, 1 image +first.v2$", printed.out, re.MULTILINE)
     assert re.search(r"^AP at IoU 0.5 +[01]\.[0-9]{3}$", printed.out, re.MULTILINE)
     card = read_header(path)
     assert (card.name, card.task) == ("first.v2", "instance")
     assert card.architecture.features == (4, 8)
     assert card.training is not None
-    assert card.training.steps == 3
+    assert (card.training.steps, card.training.examples) == (3, 2)  # the third is held out
     assert main(["models", "verify", str(path)]) == 0
     assert main(["segment", "images", "-m", str(path), "-o", "out"]) == 0
     assert len(written()) == 6
@@ -171,20 +187,22 @@ def test_an_image_without_labels(
         (["--features", "big"], "--features"),
         (["--base", "nowhere"], "'nowhere'"),
         (["--task", "semantic", "--classes", '[{"value": 0, "name": "none"}]'], "value 1"),
+        (["--region", "planes,some"], "'planes,some' is unknown; choose all, planes or painted"),
+        (["--background", "low"], "--background"),
+        (["--class", "nucleus"], "'nucleus' is no label and name"),
+        (["--class=-1=nucleus"], "'-1=nucleus' is no label and name"),
+        (["--class", "1=nucleus"], "--task semantic"),
+        (["--task", "semantic", "--class", "1=a", "--class", "1=b"], "a value twice"),
+        (
+            ["--task", "semantic", "--class", "1=a", "--classes", '[{"value": 1, "name": "a"}]'],
+            "--class and --classes",
+        ),
+        (["--task", "semantic", "--class", "1=nucleus", "--no-checks"], "the value 2"),
     ],
     ids=str,
 )
-def test_training_settings_that_cannot_be(
-    options: list[str],
-    said: str,
-    pairs: tuple[str, str],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["train", *pairs, "-o", "new.safetensors", *QUICK, *options]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith(".")
-    assert said in line
-    assert not Path("new.safetensors").exists()
+def test_options_that_cannot_be(options: list[str], said: str, refusal: Callable[..., str]) -> None:
+    assert said in refusal(*options)
 
 
 def test_train_semantic(pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -347,35 +365,6 @@ def test_images_of_one_name_share_no_mask(
     assert "one mask for 4 images" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--region", "planes,some"], "'planes,some' is unknown; choose all, planes or painted"),
-        (["--background", "low"], "--background"),
-        (["--class", "nucleus"], "'nucleus' is no label and name"),
-        (["--class=-1=nucleus"], "'-1=nucleus' is no label and name"),
-        (["--class", "1=nucleus"], "--task semantic"),
-        (["--task", "semantic", "--class", "1=a", "--class", "1=b"], "a value twice"),
-        (
-            ["--task", "semantic", "--class", "1=a", "--classes", '[{"value": 1, "name": "a"}]'],
-            "--class and --classes",
-        ),
-        (["--task", "semantic", "--class", "1=nucleus", "--no-checks"], "the value 2"),
-    ],
-    ids=str,
-)
-def test_regions_and_classes_that_cannot_be(
-    options: list[str],
-    said: str,
-    pairs: tuple[str, str],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["train", *pairs, "-o", "new.safetensors", *QUICK, *options]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert said in line
-    assert not Path("new.safetensors").exists()
-
-
 # Classes
 
 
@@ -501,6 +490,50 @@ def test_a_prediction_is_not_taken_as_truth(
     os.utime("labels/b.json", (later, later))
     assert main([*words, "-o", "unasked.safetensors"]) == 2
     assert main([*words, "-o", "asked.safetensors", "--no-checks"]) == 0
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_prediction_in_zarr_is_not_taken_as_truth(
+    here: Path, capsys: pytest.CaptureFixture[str], version: Literal[2, 3]
+) -> None:
+    write_image("im.tif", squares(2), axes="YX")
+    truth = (squares(2) > 100).astype(np.uint8)
+    # the attributes come last, as in a run
+    stored = zarr.create_array("pred.zarr", data=truth, zarr_format=version)
+    stored.attrs["napari_unet"] = {"operation": "segment", "model": {"name": "nuclei"}}
+    words = ["train", "im.tif", "pred.zarr", "-o", "new.safetensors", *QUICK]
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "pred.zarr are a result of the model 'nuclei'" in line
+    assert "attributes" in line
+    assert not Path("new.safetensors").exists()
+    assert main([*words[:4], "asked.safetensors", *QUICK, "--no-checks"]) == 0
+    # corrected: pixels were saved later than the attributes
+    records = {"zarr.json", ".zarray", ".zattrs"}
+    pixels = [p for p in Path("pred.zarr").rglob("*") if p.is_file() and p.name not in records]
+    later = max(p.stat().st_mtime for p in pixels) + 600
+    for path in pixels:
+        os.utime(path, (later, later))
+    assert main(words) == 0
+
+
+def test_labels_with_another_record_are_taken(pairs: tuple[str, str]) -> None:
+    for name, text in (("a", "{"), ("b", '{"operation": "export"}'), ("c", "[1]")):
+        Path(f"labels/{name}.json").write_text(text)
+    refuse_predictions([Path(f"labels/{name}.tif") for name in "abc"])
+    # a record without the name of the model tells enough
+    Path("labels/c.json").write_text('{"operation": "predict"}')
+    with pytest.raises(FileError, match=r"a result of a model, as c\.json beside them says"):
+        refuse_predictions([Path("labels/c.tif")])
+
+
+@pytest.mark.parametrize("ending", ["png", "npy", "ome.tif"])
+def test_predictions_of_every_format_are_refused(here: Path, ending: str) -> None:
+    path = Path(f"cells.{ending}")
+    record = {"operation": "segment", "model": {"name": "nuclei"}}
+    write_labels(path, (squares() > 100).astype(np.uint8), axes="YX", record=record)
+    with pytest.raises(FileError, match="a result of the model 'nuclei'"):
+        refuse_predictions([path])
 
 
 # Interruptions

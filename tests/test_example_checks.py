@@ -154,6 +154,8 @@ IMAGE, LABELS = disks(9, 12)
         ([nu.Example(IMAGE, LABELS, BOX)], "region-unusable", "region"),
         ([nu.Example(IMAGE, LABELS, ())], "region-unusable", "region"),
         ([nu.Example(IMAGE, LABELS, 5)], "region-unusable", "region"),
+        ([nu.Example(IMAGE, LABELS, background=9999)], "region-unusable", "region"),
+        ([nu.Example(IMAGE, LABELS, ("all", "painted"), 9)], "region-unusable", "region"),
         ([nu.Example(IMAGE, LABELS, "painted", background=0)], "background-unusable", "background"),
         ([nu.Example(IMAGE, LABELS, background=1.5)], "background-unusable", "background"),  # type: ignore[arg-type]
     ],
@@ -225,6 +227,33 @@ def test_settings_that_do_not_fit_are_a_fault(make_model: Callable[..., Any]) ->
     assert found(example, base=make_model(ndim=3)) == [("fault", "image-unusable", 0, "image")]
 
 
+def test_settings_are_given_one_by_one_as_for_a_training() -> None:
+    stack = [nu.Example(STACK.image, STACK.truth)]
+    assert found(stack, base="nuclei") == found(stack, base="nuclei", config=nu.TrainConfig())
+    unusable = [("fault", "config-unusable", None, "config")]
+    assert found(stack, base="nuclei", ndim=3) == unusable
+    # a single field goes before the same one of the settings
+    assert found(stack, base="nuclei", config=nu.TrainConfig(ndim=2), ndim=3) == unusable
+    told = only("config-unusable", [nu.Example(IMAGE, LABELS)], patches=(64, 64))
+    assert "no setting 'patches'" in told.message
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [
+        (("planes", "painted"), "'planes' makes every plane with a stroke"),
+        (("all", "planes"), "'all' holds everywhere"),
+        (("all", LABELS > 0), "'all' holds everywhere"),
+    ],
+)
+def test_regions_without_effect_are_told(region: Any, words: str) -> None:
+    finding = only("region-without-effect", [nu.Example(IMAGE, LABELS, region)])
+    assert (finding.severity, finding.field) == ("doubt", "region")
+    assert words in finding.message
+    for useful in ("all", ("all",), ("planes", LABELS > 0), (LABELS > 0, LABELS == 0)):
+        assert found([nu.Example(IMAGE, LABELS, useful)]) == []
+
+
 # ------------------------------------------------------------------------------ axes and values
 
 
@@ -253,7 +282,7 @@ def test_nothing_known_is_a_fault_of_all_and_a_doubt_of_one(region: Any) -> None
 
 def test_constant_labels_and_a_single_class() -> None:
     full = nu.Example(IMAGE, np.ones_like(LABELS))
-    other = nu.Example(np.rot90(IMAGE), np.rot90(LABELS > 0) * 2)
+    other = nu.Example(np.rot90(IMAGE).copy(), np.rot90(LABELS > 0) * 2)
     assert ("doubt", "labels-constant", 0, "labels") in found([full])
     assert ("fault", "one-class", 0, "labels") in found([full], config=semantic())
     assert found([full, other], config=semantic()) == [("doubt", "labels-constant", 0, "labels")]
@@ -294,10 +323,16 @@ def test_classes_given_for_objects_are_told() -> None:
         finding = only("labels-look-like-classes", [nu.Example(NUCLEI.image, labels)])
         assert finding.severity == "doubt"
     assert found([nu.Example(NUCLEI.image, BINARY)], config=semantic()) == []
-    painted = nu.Example(
-        NUCLEI.image, np.where(PAINTED == 999, 2, PAINTED > 0), "painted", background=2
-    )
-    assert ("doubt", "labels-look-like-classes", 0, "labels") in found([painted])
+
+
+def test_several_strokes_in_each_object_are_no_classes() -> None:
+    image, labels = disks(4, 40)
+    strokes = np.where(np.arange(256)[:, None] % 12 < 2, labels, 0)
+    strokes[:, 120:130] = 99
+    assert found([nu.Example(image, strokes, "painted", background=99)]) == []
+    # where all is labelled, an object is in one piece
+    codes = [code for _, code, *_ in found([nu.Example(image, strokes)])]
+    assert "labels-look-like-classes" in codes
 
 
 def test_few_objects_are_no_classes() -> None:
@@ -327,7 +362,7 @@ def test_targets_that_teach_nothing() -> None:
     ]
     constant = nu.Example(IMAGE, IMAGE * 0 + 2)
     assert found([constant], config=config) == [("fault", "target-constant", None, "labels")]
-    good = nu.Example(np.rot90(IMAGE), np.rot90(IMAGE) / 2)
+    good = nu.Example(np.rot90(IMAGE).copy(), np.rot90(IMAGE) / 2)
     assert found([good, constant], config=config) == [("doubt", "target-constant", 1, "labels")]
     holes = IMAGE / 2
     holes[5, 5] = np.nan
@@ -485,6 +520,21 @@ def test_other_parts_of_an_image_are_no_copies() -> None:
     examples = [nu.Example(NUCLEI.image[:, h], NUCLEI.truth[:, h]) for h in halves]
     assert found(examples) == []
     assert found(examples[:1], validation=examples[1:]) == []
+
+
+def test_labels_of_one_image_on_both_sides_are_told_where_they_meet() -> None:
+    image = NUCLEI.image
+    painted = nu.Example(image, PAINTED, "painted", background=999)
+    told = [("doubt", "near-copy", 1, "image")]
+    assert found([painted], validation=[painted]) == told
+    assert found([painted], validation=[nu.Example(image, NUCLEI.truth)]) == told
+    same = nu.Example(image[:], PAINTED.copy(), "painted", background=999)
+    assert found([painted], validation=[same]) == told
+    assert found([painted], validation=[nu.Example(image, NUCLEI.truth, BOX)]) == told
+    box = nu.Example(image, NUCLEI.truth, BOX)
+    above = np.zeros_like(BOX)
+    above[:90] = True
+    assert found([box], validation=[nu.Example(image, NUCLEI.truth, above)]) == []
 
 
 def test_the_same_array_given_twice_stays_on_one_side() -> None:

@@ -27,6 +27,7 @@ from napari_unet.learning_goal import LearningGoal, find_classes
 from napari_unet.normalization import find_limits
 from napari_unet.sampling import PatchSampler
 from napari_unet.survey import survey
+from napari_unet.targets import INSTANCE_TARGETS
 
 DATA = Path(napari_unet.__file__).parent / "data"
 NUCLEI = tifffile.imread(DATA / "nuclei_2d.tif")
@@ -171,7 +172,7 @@ def test_images_with_missing_pixels_are_refused(bad: float) -> None:
 def test_memory_for_frames_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.ones((6, 20, 20), np.uint8)
     frames = lazy_frames(Example(labels, labels, axes="ZYX"))
-    one = 400 * (4 + 4 + 8)
+    one = 400 * (4 + 4 + 2 * len(INSTANCE_TARGETS))
     monkeypatch.setattr(frames_module, "ALL_BYTES", 3 * one)
     kept = keep_in_memory(frames)
     assert [frame.kept is not None for frame in kept] == [True] * 3 + [False] * 3

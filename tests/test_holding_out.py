@@ -203,6 +203,45 @@ def test_examples_of_one_array_stay_together() -> None:
         assert len(found.training) + len(found.validation) == 8
 
 
+def test_views_of_the_same_pixels_stay_together() -> None:
+    """The last plane of one is the first of the next: it must not be on both sides."""
+    stack = np.zeros((7, 40, 40))
+    labels = grid(stack.shape)
+    views = [
+        Example(stack[a : a + 3], labels[a : a + 3], axes="ZYX") for a in (0, 2, 4)
+    ]  # one image, as each shares a plane with the next
+    examples = whole_images(2) + views
+    sides = set()
+    for seed in range(12):
+        found = split(examples, seed=seed)
+        assert found.how == "1 of 3 images are held out to validate on."
+        sides.add(
+            frozenset(any(p.source.arrays[0] is v.image for p in found.validation) for v in views)
+        )
+    assert sides == {frozenset([True]), frozenset([False])}  # all of them, or none
+
+
+def test_overlapping_parts_of_one_image_alone_are_not_cut() -> None:
+    """An index of one is another place in the other."""
+    stack = np.zeros((60, 40, 40))
+    labels = grid(stack.shape)
+    parts = [Example(stack[s], labels[s], axes="ZYX") for s in (slice(0, 40), slice(20, 60))]
+    found = split(parts)
+    assert found.validation == []
+    assert "overlap" in found.how
+
+
+def test_parts_of_one_image_that_do_not_overlap_are_images_of_their_own() -> None:
+    image = np.zeros((200, 90))
+    labels = grid(image.shape)
+    columns = [slice(0, 30), slice(30, 60), slice(60, 90)]
+    examples = [Example(image[:, s], labels[:, s]) for s in columns]
+    assert split(examples).how == "1 of 3 images are held out to validate on."
+    assert split([*examples, Example(image[:, 25:31], labels[:, 25:31])]).how == (
+        "The last rows are held out to validate on."
+    )
+
+
 def test_examples_of_one_array_are_cut_at_the_same_place() -> None:
     image = np.zeros((200, 100))
     first, second = grid((200, 100)), grid((200, 100))

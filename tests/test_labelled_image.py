@@ -100,6 +100,8 @@ def test_parts_are_those_of_the_whole_in_canonical_order(
     if "C" in left_out:
         image = image[:, :1]
     names = region if isinstance(region, tuple) else (region,)
+    if "all" in names:
+        background = None
     masks = {name: mask_of(name, shape, seed) for name in names if "mask" in name}
 
     known = np.zeros(shape, bool)
@@ -310,6 +312,8 @@ def test_labels_that_do_not_fit(labels: Any, task: Task, words: str) -> None:
         ({"background": -1}, TrainingError, "background=-1"),
         ({"background": 1.5}, TrainingError, "background=1.5"),
         ({"background": True}, TrainingError, "background=True"),
+        ({"background": 9999}, TrainingError, "background=9999.*region='painted', or a mask"),
+        ({"background": 2, "region": ("painted", "all")}, TrainingError, "every 0 for background"),
     ],
 )
 def test_regions_that_do_not_fit(changes: dict[str, Any], kind: type, words: str) -> None:
@@ -321,6 +325,42 @@ def test_regions_that_do_not_fit(changes: dict[str, Any], kind: type, words: str
 def test_painted_is_no_region_of_a_regression() -> None:
     with pytest.raises(TrainingError, match="'painted' is for painted labels"):
         open_it(np.ones((5, 7)), np.ones((5, 7)), task="regression", region="painted")
+
+
+@pytest.mark.parametrize("task", ["instance", "semantic"])
+def test_where_0_is_not_labelled_a_region_says_so(task: Task) -> None:
+    """Else all that nobody labelled would be learned as background."""
+    labels = np.array([[0, 1, 2, 3]])
+    image = np.zeros((1, 4))
+    for named in ((), (0, 1, 2, 3)):
+        with pytest.raises(TrainingError, match="every 0 for background"):
+            open_it(image, labels, task=task, background=3, named=named)
+    for region in ("painted", "planes", labels > 1, ("painted", labels > 1)):
+        open_it(image, labels, task=task, background=3, region=region)
+    open_it(image, labels, task=task, background=0)  # as it is
+    open_it(image, labels * 0.5, task="regression", background=3)
+
+
+@pytest.mark.parametrize("axes", ["YX", "TYX", "XYC"])
+def test_targets_may_have_channels_before_the_axes_of_the_image(axes: str) -> None:
+    rng = np.random.default_rng(0)
+    shape = tuple({"T": 2, "Y": 5, "X": 7, "C": 3}[a] for a in axes)
+    target = rng.random((2, *(n for n, a in zip(shape, axes, strict=True) if a != "C")))
+    mask = rng.random(target.shape[1:]) < 0.5
+    for wrap in WRAPPERS.values():
+        opened = open_it(rng.random(shape), wrap(target), task="regression", axes=axes, region=mask)
+        found, known = opened.read_labels(0, whole(opened))
+        first = target[:, 0] if "T" in axes else target
+        trusted = mask[0] if "T" in axes else mask
+        expected = np.where(trusted, first, 0)
+        np.testing.assert_array_equal(
+            found, expected.transpose(0, 2, 1) if "C" in axes else expected
+        )
+        np.testing.assert_array_equal(known, trusted.T if "C" in axes else trusted)
+    with pytest.raises(InputError, match=r"needs \(5, 7\) or, with .*\(channels, 5, 7\)"):
+        open_it(np.zeros((5, 7)), np.zeros((5, 7, 2)), task="regression")
+    with pytest.raises(InputError, match=r"needs \(5, 7\)\."):
+        open_it(np.zeros((5, 7)), np.zeros((2, 5, 7), int))
 
 
 def test_a_3d_network_needs_a_stack() -> None:

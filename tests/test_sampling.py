@@ -18,6 +18,7 @@ from napari_unet.learning_goal import LearningGoal, find_classes
 from napari_unet.normalization import find_limits
 from napari_unet.sampling import PatchSampler
 from napari_unet.survey import survey
+from napari_unet.targets import INSTANCE_TARGETS
 
 INSTANCE = LearningGoal("instance")
 SEMANTIC = LearningGoal("semantic", find_classes(range(5), ()))
@@ -71,7 +72,7 @@ def test_each_central_patch_is_a_piece_of_the_frame_with_something_known(
     window = tuple(p + data.draw(st.integers(0, 7)) for p in patch)
     images, targets, trusted = PatchSampler(frames).draw(patch, window, 5, rng)
     assert images.shape == (5, 1, *window)
-    assert targets.shape == (5, 1 if semantic else 4, *window)
+    assert targets.shape == (5, 1 if semantic else len(INSTANCE_TARGETS), *window)
     assert trusted.shape == (5, 1, *window)
     assert images.dtype == targets.dtype == trusted.dtype == np.float32
     assert set(np.unique(trusted)) <= {0, 1}

@@ -17,7 +17,7 @@ from napari_unet.errors import InputError
 from napari_unet.examples import Example
 from napari_unet.labelled_image import LabelledImage, open_example
 from napari_unet.settings import TrainConfig
-from napari_unet.survey import ANYWHERE, KEPT, Places, Survey, survey
+from napari_unet.survey import ANYWHERE, KEPT, Places, Survey, survey, survey_piece
 from napari_unet.training_data import prepare_data
 
 
@@ -141,6 +141,113 @@ def test_a_piece_is_surveyed_in_its_own_coordinates() -> None:
     assert frame.places[1].positions.tolist() == [[1, 2, 7]]
 
 
+class Counting:
+    """An array that notes how many of its pixels were read, in which planes."""
+
+    def __init__(self, array: Any) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+        self.pixels = 0
+        self.planes: set[int] = set()
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self.array[index]
+        self.pixels += found.size
+        if isinstance(index[0], slice):
+            self.planes |= set(range(len(self.array))[index[0]])
+        return found
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("region", ["planes", "mask", "both"])
+def test_labels_are_read_where_planes_and_masks_leave_something_known(
+    region: str, ndim: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_unet.labelled_image.SLAB_PIXELS", 30 * 40)
+    labels = np.zeros((12, 30, 40), np.uint8)
+    labels[4, 3:9, 3:9] = 1
+    labels[7, 3:9, 3:9] = 2
+    mask = np.zeros((12, 1, 1), bool)
+    mask[[7, 9]] = True
+    how: Any = {"planes": "planes", "mask": mask, "both": (mask, "planes")}[region]
+    counted = Counting(labels)
+    labelled = opened(counted, axes="ZYX", region=how, ndim=ndim)
+    counted.pixels, counted.planes = 0, set()
+    found = survey(labelled, "instance", ndim)
+    assert counted.planes == {"planes": {4, 7}, "mask": {7, 9}, "both": {4, 7, 9}}[region]
+    assert counted.pixels == found.known
+    whole = look(labels, axes="ZYX", region=np.broadcast_to(mask, labels.shape), ndim=ndim)
+    if region == "mask":
+        assert found.digest == whole.digest
+
+
+@settings(max_examples=60)
+@given(
+    shape=st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(1, 9)] * 2),
+    ndim=st.sampled_from([2, 3]),
+    task=st.sampled_from(["instance", "semantic"]),
+    region=st.sampled_from(["all", "planes", "painted"]),
+    data=st.data(),
+)
+def test_a_piece_of_a_survey_is_the_survey_of_the_piece(
+    shape: tuple[int, ...], ndim: int, task: Task, region: str, data: st.DataObject
+) -> None:
+    counted = Counting(random_labels(shape, data.draw(st.integers(0, 1000))))
+    whole = opened(counted, task=task, axes="TZYX", region=region, ndim=ndim)
+    for _ in range(2):  # a piece, and a piece of that
+        seen = survey(whole, task, ndim)
+        axis = data.draw(st.integers(0, 3))
+        sizes = (len(whole.times), *whole.shape)
+        start = data.draw(st.integers(0, sizes[axis] - 1))
+        stop = data.draw(st.integers(start + 1, sizes[axis]))
+        part = [slice(0, n) for n in sizes]
+        part[axis] = slice(start, stop)
+        times = whole.times[part[0]]
+        piece = whole.within(times, tuple(part[1:]))
+        counted.pixels = 0
+        found = survey_piece(piece, whole, seen, task, ndim)
+        if axis == 0 or (axis == 1 and ndim == 2):
+            assert counted.pixels == 0
+        expected = survey(piece, task, ndim)
+        assert found.digest == expected.digest
+        assert len(found.frames) == len(expected.frames)
+        for mine, other in zip(found.frames, expected.frames, strict=True):
+            assert (mine.time, mine.plane, mine.known) == (other.time, other.plane, other.known)
+            assert (mine.complete, mine.sizes) == (other.complete, other.sizes)
+            assert mine.usual_size == other.usual_size
+            assert mine.places.keys() == other.places.keys()
+            for key, places in mine.places.items():
+                assert places.total == other.places[key].total
+                np.testing.assert_array_equal(places.positions, other.places[key].positions)
+        whole = piece
+
+
+def test_the_usual_size_is_that_of_objects_known_as_a_whole() -> None:
+    labels = np.zeros((40, 60), int)
+    for value, side in enumerate((3, 5, 7, 9, 11), 1):
+        labels[20 : 20 + side, value * 10 : value * 10 + side] = value
+    (frame,) = look(labels[:, :-1]).frames
+    assert frame.usual_size == 7 * 7
+    box = np.zeros(labels.shape, bool)
+    box[10:30, 5:42] = True  # through the fourth
+    (frame,) = look(labels, region=box).frames
+    assert frame.usual_size == 5 * 5
+    strokes = np.where(np.arange(40)[:, None] % 4, 0, labels + 10)
+    for region in ("painted", strokes > 0):
+        (frame,) = look(strokes, region=region, background=10).frames
+        assert frame.usual_size is None
+    # as it is said does not matter
+    mixed = np.where(box, labels, strokes)
+    said = look(mixed, region=("painted", box), background=10).frames[0].usual_size
+    assert said == 5 * 5
+    planes = np.stack([labels] * 5) * (np.arange(5) == 2)[:, None, None]
+    (frame,) = look(planes, axes="ZYX", region="planes", ndim=3).frames
+    assert frame.usual_size is None
+    (frame,) = look(planes, axes="ZYX", region="planes").frames
+    assert frame.usual_size == 7 * 7
+    (frame,) = look(labels, task="semantic").frames
+    assert frame.usual_size is None
+
+
 def test_nothing_known_is_no_frame() -> None:
     found = look(np.zeros((3, 8, 8), int), axes="ZYX", region="painted")
     assert found.frames == ()
@@ -178,7 +285,7 @@ def test_the_digest_tells_labels_and_regions_apart() -> None:
         look(changed, axes="ZYX"),
         look(labels, axes="ZYX", region="painted"),
         look(labels, axes="ZYX", region=mask),
-        look(labels, axes="ZYX", background=2),
+        look(labels, axes="ZYX", region=labels >= 0, background=2),
     ]
     assert len({digest, *(other.digest for other in others)}) == 1 + len(others)
 

@@ -20,7 +20,7 @@ from napari_unet.labelled_image import open_example
 from napari_unet.learning_goal import LearningGoal
 from napari_unet.normalization import find_limits
 from napari_unet.survey import survey
-from napari_unet.targets import INSTANCE_TARGETS, encode_target
+from napari_unet.targets import BALANCE, INSTANCE_TARGETS, encode_target
 
 INSTANCE = LearningGoal("instance")
 FLOAT16 = 1e-3  # the distances are kept in float16
@@ -154,7 +154,7 @@ def test_labels_known_everywhere_give_the_maps_that_are_decoded(
     ndim=st.sampled_from([2, 3]),
     seed=st.integers(0, 2**32 - 1),
     partly=st.booleans(),
-    context=st.sampled_from([0, 1, 5, 32]),
+    context=st.sampled_from([0, 1, 5, 40]),
 )
 def test_a_window_says_nothing_that_the_whole_does_not(
     ndim: int, seed: int, partly: bool, context: int
@@ -185,7 +185,9 @@ def test_a_window_says_nothing_that_the_whole_does_not(
     np.testing.assert_array_equal(known, whole_known)
     # what the whole leaves open, a part of it cannot know
     assert (target[2] <= whole_target[2])[mask[part]].all()
-    if context == 32:  # the whole was looked at
+    sure = mask[part] & (target[2] == 1)
+    np.testing.assert_array_equal(target[4][sure], whole_target[4][sure])
+    if context == 40:  # the whole was looked at
         np.testing.assert_array_equal(target[:, mask[part]], whole_target[:, mask[part]])
 
 
@@ -214,7 +216,7 @@ def test_a_box_through_an_object() -> None:
     labels[5:35, 10:50] = 1  # the largest distance is 15
     known = np.zeros(labels.shape, bool)
     known[:, :40] = True
-    _, distance, exact, _ = encode_target((labels * known)[None], known, INSTANCE)
+    _, distance, exact = encode_target((labels * known)[None], known, INSTANCE)[:3]
     assert (exact[5:35, 10:40] == 0).all()
     assert (exact[:, :10] == 1).all()
     np.testing.assert_allclose(distance[20, 10:25], np.arange(1, 16) / 15, atol=FLOAT16)
@@ -226,7 +228,7 @@ def test_single_planes_of_a_volume_say_nothing_of_distances() -> None:
     labels[2:7, 5:15, 5:15] = 3
     known = np.zeros(labels.shape, bool)
     known[4] = True
-    foreground, distance, exact, _ = encode_target((labels * known)[None], known, INSTANCE)
+    foreground, distance, exact = encode_target((labels * known)[None], known, INSTANCE)[:3]
     np.testing.assert_array_equal(foreground[4], labels[4] > 0)
     np.testing.assert_array_equal(exact[4], labels[4] == 0)
     assert (distance[4][labels[4] > 0] == 1).all()
@@ -238,7 +240,7 @@ def test_strokes_say_nothing_of_distances() -> None:
     painted[10:13, 8] = 4
     known = painted > 0
     known[20] = True  # background
-    foreground, distance, exact, _ = encode_target(painted[None], known, INSTANCE)
+    foreground, distance, exact = encode_target(painted[None], known, INSTANCE)[:3]
     assert (exact[painted > 0] == 0).all()
     assert (distance[painted > 0] == 1).all()
     assert (exact[20] == 1).all()
@@ -298,6 +300,26 @@ def test_touching_is_two_objects_within_two_pixels(
         y, x = (slice(max(0, c - 2), c + 3) for c in place[-2:])
         near = np.unique(labels[(*place[:-2], y, x)])
         assert bool(found[place]) == (np.count_nonzero(near) > 1)
+
+
+def test_small_objects_count_more_than_their_few_pixels() -> None:
+    """Against the usual size that is given, not against that of a window's objects."""
+    labels = np.zeros((30, 60), int)
+    labels[2:12, 2:12] = 1
+    labels[2:7, 20:25] = 2
+    labels[2:28, 30:58] = 3
+    labels[20, 5] = 4
+    known = np.ones(labels.shape, bool)
+    balance = encode_target(labels[None], known, INSTANCE, usual_size=100)[4]
+    assert [balance[place] for place in ((0, 0), (5, 5), (5, 22), (20, 5))] == [1, 1, 2, 3]
+    assert balance[9, 40] == BALANCE[0]
+    part = encode_target(labels[None, :, :27], known[:, :27], INSTANCE, usual_size=100)[4]
+    np.testing.assert_array_equal(part, balance[:, :27])
+    assert (encode_target(labels[None], known, INSTANCE)[4] == 1).all()
+    known[:, 8:12] = False  # how large the first is, is not known
+    cut = encode_target((labels * known)[None], known, INSTANCE, usual_size=100)[4]
+    assert cut[5, 5] == 1
+    assert cut[5, 22] == 2
 
 
 # ----------------------------------------------------------------- semantic and regression

@@ -261,10 +261,15 @@ ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory."),
     MemoryError(),
     RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 99 bytes."),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
 ]
+SOURCES = ["torch", "python", "allocator", "windows", "cublas", "cudnn-8", "cudnn-9"]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=["torch", "python", "allocator"])
+@pytest.mark.parametrize("error", ERRORS, ids=SOURCES)
 def test_out_of_memory_halves_the_tile(
     make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:

@@ -314,7 +314,7 @@ def test_the_page_tells_means_spread_shares_and_aims(study, tmp_path, monkeypatc
     study["write"].main()
     text = page.read_text()
     assert "| 2% | 2.1% | 2.1% | 0.75 ± 0.05 (3) | 94% |" in text
-    assert "| 2 % scribbles of dense, fluorescence | 92% or more | 94% | met |" in text
+    assert "| 2 % scribbles of dense, fluorescence, 9 steps | 92% or more | 94% | met |" in text
     assert "| step over bare loop, 2D, float32 | 1.00 | 0.90 | met |" in text
     assert "| 1 | 0.51 | missing | missing | missing |" in text
     assert "None failed." in text

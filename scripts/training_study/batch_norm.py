@@ -25,6 +25,8 @@ def iter_runs(plan: Plan) -> Iterator[Run]:
     for seed in plan.seeds:
         for case, steps in STEPS.items():
             for choice in CHOICES:
+                if choice == "frozen" and case != FINE_TUNED:
+                    continue  # a new network has none to keep
                 condition = {"case": case, "statistics": choice}
                 measure = _measure(plan, case, choice, seed)
                 yield Run(EXPERIMENT, condition, seed, plan.steps_or(steps), measure)

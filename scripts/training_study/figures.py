@@ -13,13 +13,18 @@ MISSING = "missing"
 
 
 def usable(entries: Sequence[Entry]) -> list[Entry]:
-    """No quick runs; of trainings with several numbers of steps those with the most."""
-    real = [entry for entry in entries if not entry["quick"]]
-    most: dict[str, int] = {}
-    for entry in real:
-        key = kind_of(entry)
-        most[key] = max(most.get(key, 0), entry["steps"])
-    return [entry for entry in real if entry["steps"] == most[kind_of(entry)]]
+    """No quick runs."""
+    return [entry for entry in entries if not entry["quick"]]
+
+
+def budgets(entries: Sequence[Entry]) -> list[int]:
+    """Numbers of steps that entries were trained for."""
+    return sorted({entry["steps"] for entry in entries if entry["steps"]})
+
+
+def of_steps(entries: Sequence[Entry], steps: int) -> list[Entry]:
+    """Entries that were trained for so many steps."""
+    return [entry for entry in entries if entry["steps"] == steps]
 
 
 def pick(entries: Sequence[Entry], experiment: str, **condition: Any) -> list[Entry]:
@@ -67,11 +72,11 @@ def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def kind_of(entry: Entry) -> str:
-    """Experiment, and what else trains for another number of steps; untrained runs apart."""
+    """Experiment, what part of it, and the number of steps."""
     told = entry["condition"]
     part = next((told[key] for key in ("case", "network", "data") if key in told), None)
     name = entry["experiment"] if part is None else f"{entry['experiment']}, {part}"
-    return name if entry["steps"] else f"{name}, untrained"
+    return f"{name}, {entry['steps']} steps" if entry["steps"] else f"{name}, untrained"
 
 
 def threads(entry: Entry) -> str:

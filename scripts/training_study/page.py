@@ -10,8 +10,10 @@ import numpy as np
 from training_study.figures import (
     MISSING,
     Entry,
+    budgets,
     kind_of,
     markdown,
+    of_steps,
     pick,
     ratio,
     scores,
@@ -59,21 +61,25 @@ def finetune_table(entries: Sequence[Entry]) -> str:
 
 
 def scribble_table(entries: Sequence[Entry]) -> str:
-    """Scores by painted share, and what part of the dense score that is."""
+    """Scores by steps and painted share, and what part of the dense score that is."""
     columns = (("fluorescence", "AP 0.5"), ("fluorescence", "Dice"), ("sections", "Dice"))
     rows = []
-    for share in (0.01, 0.02, 0.05, DENSE):
-        cells = []
-        for data in ("fluorescence", "sections"):
-            runs = pick(entries, "scribbles", data=data, share=share)
-            painted = [e["details"]["painted"] for e in runs if e.get("details")]
-            cells.append(f"{np.mean(painted):.1%}" if painted else MISSING)
-        for data, name in columns:
-            found = scores(pick(entries, "scribbles", data=data, share=share), name)
-            dense = scores(pick(entries, "scribbles", data=data, share=DENSE), name)
-            cells += [spread(found), ratio(found, dense)]
-        rows.append(["all" if share == DENSE else f"{share:.0%}", *cells])
-    head = ["asked for", "painted, fluorescence", "painted, sections"]
+    for steps in budgets(pick(entries, "scribbles")) or [0]:
+        made = of_steps(entries, steps)
+        for share in (0.01, 0.02, 0.05, DENSE):
+            if steps and not pick(made, "scribbles", share=share):
+                continue
+            cells = []
+            for data in ("fluorescence", "sections"):
+                runs = pick(made, "scribbles", data=data, share=share)
+                painted = [e["details"]["painted"] for e in runs if e.get("details")]
+                cells.append(f"{np.mean(painted):.1%}" if painted else MISSING)
+            for data, name in columns:
+                found = scores(pick(made, "scribbles", data=data, share=share), name)
+                dense = scores(pick(made, "scribbles", data=data, share=DENSE), name)
+                cells += [spread(found), ratio(found, dense)]
+            rows.append([str(steps), "all" if share == DENSE else f"{share:.0%}", *cells])
+    head = ["steps", "asked for", "painted, fluorescence", "painted, sections"]
     for data, name in columns:
         head += [f"{data}, {name}", "of dense"]
     return markdown(head, rows)
@@ -95,14 +101,17 @@ def plane_table(entries: Sequence[Entry]) -> str:
 
 def regression_table(entries: Sequence[Entry]) -> str:
     """PSNR by method, and the gain over the noisy image."""
-    noisy = scores(pick(entries, "regression", method="noisy"))
+    made = pick(entries, "regression")
+    noisy = scores(pick(made, "regression", method="noisy"))
     rows = []
     for method in ("noisy", "total variation", "non-local means", "U-Net, mae", "U-Net, mse"):
-        found = scores(pick(entries, "regression", method=method))
-        known = len(found) and len(noisy)
-        gain = f"{np.mean(found) - np.mean(noisy):+.2f}" if known else MISSING
-        rows.append([method, spread(found), gain])
-    return markdown(["", "PSNR, dB", "over the noisy image"], rows)
+        runs = pick(made, "regression", method=method)
+        for steps in budgets(runs) or [0]:
+            found = scores(of_steps(runs, steps))
+            known = len(found) and len(noisy)
+            gain = f"{np.mean(found) - np.mean(noisy):+.2f}" if known else MISSING
+            rows.append([method, str(steps) if steps else "–", spread(found), gain])
+    return markdown(["", "steps", "PSNR, dB", "over the noisy image"], rows)
 
 
 def speed_table(entries: Sequence[Entry]) -> str:
@@ -145,15 +154,18 @@ def aim_table(entries: Sequence[Entry]) -> str:
     """What was aimed at and what was reached."""
     rows = []
     for data, name in (("fluorescence", "AP 0.5"), ("sections", "Dice")):
-        found = scores(pick(entries, "scribbles", data=data, share=0.02), name)
-        dense = scores(pick(entries, "scribbles", data=data, share=DENSE), name)
+        made = pick(entries, "scribbles", data=data)
+        both = [budgets(pick(made, "scribbles", share=s)) for s in (0.02, DENSE)]
+        steps = max(set(both[0]) & set(both[1]), default=0)
+        found = scores(of_steps(pick(made, "scribbles", share=0.02), steps), name)
+        dense = scores(of_steps(pick(made, "scribbles", share=DENSE), steps), name)
         known = len(found) and len(dense) and np.mean(dense) > 0
         share = float(np.mean(found) / np.mean(dense)) if known else None
         told = f"{SCRIBBLE_AIM:.0%} or more"
         met = None if share is None else share >= SCRIBBLE_AIM
         rows.append(
             [
-                f"2 % scribbles of dense, {data}",
+                f"2 % scribbles of dense, {data}, {steps} steps",
                 told,
                 told_or_missing(share, "{:.0%}"),
                 verdict(met),

@@ -48,6 +48,7 @@ class Checkpoint:
             "validation_seconds": run.validation_seconds,
             "last_milestone": run.last_milestone,
             "finished": run.finished,
+            "precision": run.precision,
             "batch_size": run.batch_size,
             "patch": list(run.patch),
             "network": run.network.state_dict(),
@@ -92,6 +93,7 @@ class Checkpoint:
             run.validation_seconds = state["validation_seconds"]
             run.last_milestone = state["last_milestone"]
             run.finished = state["finished"]
+            run.precision = state["precision"]  # another one would give other weights
             run.batch_size = state["batch_size"]
             run.patch = tuple(state["patch"])
             run.best = state["best"]

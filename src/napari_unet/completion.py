@@ -16,9 +16,10 @@ from napari_unet.overlay import encode_thumbnail
 from napari_unet.progress import drain
 from napari_unet.segmentation import iter_segmentation
 from napari_unet.training_setup import TrainingSetup
-from napari_unet.validation import PLAIN, score_pieces
+from napari_unet.validation import PLAIN, score_pieces, shorten
 
 FEW_FRAMES = 8
+SCORED_PIXELS = 16_000_000
 HELD_OUT = "the held-out part of the training data"
 
 
@@ -28,7 +29,7 @@ def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
     Instances: calibrated decoding. All tasks: the scores on them, and those of the base
     model on the same pixels, where it answers the same question. A thumbnail.
     """
-    pieces = setup.data.validation
+    pieces = shorten(setup.data.validation, SCORED_PIXELS)
     run = {"device": setup.config.device, "precision": precision}
     card = model.card
     if not pieces:
@@ -37,12 +38,11 @@ def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
         # without a learned distance objects are split by shape, whose radius must be found
         card = card.model_copy(update={"decoding": _decode_what_was_learned(model, setup, run)})
         return Model(card, model.network)
-    if card.task == "instance":
-        card = card.model_copy(update={"decoding": calibrate(model, pieces, **run)})
-        model = Model(card, model.network)
-    records = [_record(model, pieces, None, run)]
+    model = _calibrated(model, pieces, run)
+    card = model.card
+    records = [_record(model, pieces, run)]
     if setup.base is not None and not setup.renewed:
-        records.append(_record(setup.base, pieces, setup.base.card.name, run))
+        records.append(_record(_calibrated(setup.base, pieces, run), pieces, run, other=True))
     update: dict[str, Any] = {"scores": tuple(records)}
     if card.task != "regression":
         update["thumbnail"] = make_thumbnail(model, pieces[0], **run)
@@ -54,11 +54,26 @@ def _decode_what_was_learned(model: Model, setup: TrainingSetup, run: dict[str, 
     return calibrate(model, held_out_pieces(setup.data.frames[:FEW_FRAMES]), **run)
 
 
+def _calibrated(model: Model, pieces: Sequence[HeldOut], run: dict[str, str]) -> Model:
+    """With the decoding that suits the pieces: the base's too, or it would be at a disadvantage."""
+    if model.card.task != "instance":
+        return model
+    decoding = calibrate(model, pieces, **run)
+    return Model(model.card.model_copy(update={"decoding": decoding}), model.network)
+
+
 def _record(
-    model: Model, pieces: Sequence[HeldOut], name: str | None, run: dict[str, str]
+    model: Model, pieces: Sequence[HeldOut], run: dict[str, str], *, other: bool = False
 ) -> ScoreRecord:
-    values = figures(score_pieces(model, pieces, **run))
-    return ScoreRecord(data=HELD_OUT, images=len(pieces), values=values, model=name)
+    data = HELD_OUT
+    if model.card.task == "instance":
+        data += ", on which the decoding was calibrated"
+    return ScoreRecord(
+        data=data,
+        images=len(pieces),
+        values=figures(score_pieces(model, pieces, **run)),
+        model=model.card.name if other else None,
+    )
 
 
 def figures(scores: Scores) -> dict[str, float]:

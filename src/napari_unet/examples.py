@@ -17,7 +17,7 @@ class Example:
         As in `napari_unet.segment`.
     labels : array-like
         Integer labels (instance, semantic) with the image's axes less C; for regression
-        the target image, which may have channels.
+        the target image, which may have channels: where the image has them, or first.
     region : {"all", "planes", "painted"}, array-like, or a tuple of these
         Where the labels can be trusted; pixels elsewhere do not count. ``"all"``:
         everywhere, 0 is background. ``"planes"``: in planes (of each time point) that carry
@@ -26,8 +26,8 @@ class Example:
         axes. A tuple: in any of its regions, so that one image can mix scribbles, boxes and
         whole planes.
     background : int, optional
-        The label that means background where 0 means unlabelled. It counts as 0, unless
-        the classes of a semantic model name it.
+        The label that means background where 0 means unlabelled; not with ``"all"``. It
+        counts as 0, unless the classes of a semantic model name it.
     axes, channels, pixel_size
         As in `napari_unet.segment`.
 

@@ -58,16 +58,25 @@ class Frame:
         if self.kept is not None:
             image, target, known = (array[:, *part] for array in self.kept)
             return image, target, known
+        target, trusted = self._read_target(part)
+        return self.read_image(part), target, trusted[None].astype(np.float32)
+
+    def read_target(self, part: Region) -> NDArray[Any]:
+        """Target (M, *part), without a look at the image."""
+        return self._read_target(part)[0] if self.kept is None else self.kept[1][:, *part]
+
+    def _read_target(self, part: Region) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         around = tuple(
             slice(max(0, p.start - CONTEXT), min(n, p.stop + CONTEXT))
             for p, n in zip(part, self.shape, strict=True)
         )
         labels, trusted = self.read_labels(around)
-        target = encode_target(labels, trusted, self.goal, self._open_sides(around))
+        sides = self._open_sides(around)
+        target = encode_target(labels, trusted, self.goal, sides, self.survey.usual_size)
         inner = tuple(
             slice(p.start - a.start, p.stop - a.start) for p, a in zip(part, around, strict=True)
         )
-        return self.read_image(part), target[:, *inner], trusted[None, *inner].astype(np.float32)
+        return target[:, *inner], trusted[inner]
 
     def read_image(self, part: Region) -> NDArray[np.float32]:
         """Normalised pixels (C, *part)."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.card import Task
+from napari_unet.image import ImageSource
 from napari_unet.labelled_image import LabelledImage
 from napari_unet.survey import ANYWHERE, Survey
 
 SEVERAL = 3  # images from which whole ones are held out
 LEAST_PLANES = 4  # planes, or time points, from which some are held out
 LEAST_PIXELS = 24  # either side of a cut through a plane
+OVERLAP_WORK = 10_000  # steps after which two arrays count as overlapping
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +49,8 @@ def hold_out(
 ) -> Split:
     """Hold out whole images where there are three or more, else a block of each.
 
-    Examples of the same array are kept on the same side, and of each class something is left
-    to learn from where it can. A block is the end of an image along time, along z, or along
+    Examples with pixels in common are kept on the same side, and of each class something is
+    left to learn from where it can. A block is the end of an image along time, along z, or along
     the longer side of its planes, that holds about the wanted share of the objects (of the
     known pixels, where there are no objects).
 
@@ -93,21 +97,70 @@ def hold_out(
             training.append(before)
             validation.append(behind)
     if not validation:
+        if any(_shifted([examples[i] for i in group]) for group in members):
+            return Split(
+                training,
+                [],
+                "The examples are parts of one image that overlap, so that none of them is held "
+                "out to validate on.",
+            )
         return Split(training, [], "The labels are too few to hold some out to validate on.")
     what = " and ".join(dict.fromkeys(names))
     return Split(training, validation, f"The last {what} are held out to validate on.")
 
 
+def share_pixels(one: ImageSource, other: ImageSource) -> bool:
+    """Whether two images have pixels in common: arrays that are the same, or overlap in memory.
+
+    >>> import numpy as np
+    >>> from napari_unet.image import open_image
+    >>> stack = np.zeros((6, 32, 32))
+    >>> first, second, last = (open_image(stack[a : a + 3]) for a in (0, 2, 3))
+    >>> share_pixels(first, second), share_pixels(first, last)
+    (True, False)
+    """
+    return any(_overlap(a, b) for a in one.arrays for b in other.arrays)
+
+
+def _overlap(a: Any, b: Any) -> bool:
+    if a is b or not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
+        return a is b
+    if not np.may_share_memory(a, b):
+        return False
+    try:  # halves of a plane lie between one another in memory, but share nothing
+        return np.shares_memory(a, b, max_work=OVERLAP_WORK)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
 def _group(examples: Sequence[LabelledImage]) -> list[list[int]]:
-    """Numbers of the examples, those together that share an array."""
-    groups: list[tuple[set[int], list[int]]] = []
+    """Numbers of the examples, those together that have pixels in common."""
+    groups: list[list[int]] = []
     for i, example in enumerate(examples):
-        arrays = set(map(id, example.source.arrays))
-        joined = [group for group in groups if group[0] & arrays]
-        groups = [group for group in groups if not group[0] & arrays]
-        numbers = [number for _, group in joined for number in group]
-        groups.append((arrays.union(*(ids for ids, _ in joined)), [*numbers, i]))
-    return sorted(sorted(numbers) for _, numbers in groups)
+        joined = [
+            group
+            for group in groups
+            if any(share_pixels(example.source, examples[j].source) for j in group)
+        ]
+        groups = [group for group in groups if group not in joined]
+        groups.append([*(number for group in joined for number in group), i])
+    return sorted(sorted(numbers) for numbers in groups)
+
+
+def _shifted(examples: Sequence[LabelledImage]) -> bool:
+    """Whether arrays overlap without being the same, so that an index is not one place."""
+    arrays = [array for example in examples for array in example.source.arrays]
+    return any(
+        _overlap(a, b) and array_place(a) != array_place(b)
+        for a, b in itertools.combinations(arrays, 2)
+    )
+
+
+def array_place(array: Any) -> Any:
+    """What is equal for arrays of exactly the same pixels in memory."""
+    if isinstance(array, np.ndarray):
+        return array.__array_interface__["data"][0], array.shape, array.strides
+    return id(array)
 
 
 def _choose(
@@ -137,6 +190,8 @@ def _find_cut(
     """Axis and first index of the block to hold out; each class is met before it."""
     if len({(example.source.axes, example.shape) for example in examples}) > 1:
         return None  # the same array, taken in different ways
+    if _shifted(examples):
+        return None
     axes = "T" + examples[0].source.spatial
     sizes = (len(examples[0].times), *examples[0].shape)
     positions, weights = _labelled_places(surveys, 1 if task == "instance" else ANYWHERE)

@@ -83,27 +83,39 @@ class LabelledImage:
     def read_labels(self, time: int, part: Region) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Labels (K, *spatial), background as 0, and (*spatial) where they are known.
 
-        K is 1 but for regression targets with channels. Labels that are not known are 0.
+        K is 1 but for regression targets with channels. Labels that are not known are 0; where
+        planes and masks leave nothing known, they are not read at all.
         """
         place = self._place(part)
+        known = self._known_without_labels(time, place)
+        if "painted" not in self.regions and not known.any():
+            return np.zeros((self._values, *known.shape), self.labels.dtype), known
         labels = _read(self.labels, self.label_axes, time, place)
-        marked = np.asarray(labels != 0).any(0) if self.regions != ("all",) else None
-        known = np.zeros(labels.shape[1:], bool)
-        if self.known_everywhere:
-            known[...] = True
-        if "painted" in self.regions and marked is not None:
-            known |= marked
-        if self.planes is not None:
-            rows = self.planes[time, place[0] if "Z" in self.source.spatial else slice(0, 1)]
-            known |= rows.reshape(-1, *(1,) * (known.ndim - 1)) if len(rows) > 1 else rows[0]
-        for mask in self.masks:
-            axes = self.label_axes.replace("C", "")
-            known |= _read(mask, axes, time, place)[0] != 0
+        if "painted" in self.regions and not self.known_everywhere:
+            known |= (labels != 0).any(0)
         if self.background is not None:
             labels = np.where(labels == self.background, 0, labels)
         if not known.all():
             labels = np.where(known, labels, 0)
         return labels, known
+
+    def _known_without_labels(self, time: int, place: Region) -> NDArray[np.bool_]:
+        """(*spatial) where whole planes and masks say that labels are known."""
+        known = np.full([p.stop - p.start for p in place], self.known_everywhere)
+        if self.known_everywhere:
+            return known
+        if self.planes is not None:
+            rows = self.planes[time, place[0] if "Z" in self.source.spatial else slice(0, 1)]
+            known |= rows.reshape(-1, *(1,) * (known.ndim - 1)) if len(rows) > 1 else rows[0]
+        for mask in self.masks:
+            known |= _read(mask, self.label_axes.replace("C", ""), time, place)[0] != 0
+        return known
+
+    @property
+    def _values(self) -> int:
+        """Values of a pixel: channels of a regression's targets."""
+        axes = self.label_axes
+        return int(self.labels.shape[axes.index("C")]) if "C" in axes else 1
 
     def slabs(self) -> Iterator[Region]:
         """Parts that cover the window, along the chunks of the labels in Z."""
@@ -179,10 +191,15 @@ def open_example(
             "background=0 cannot be painted: 0 is what nothing was painted on. "
             "Paint the background with a label of its own and name that."
         )
-    if not _is_label(example.background):
+    if not is_label(example.background):
         raise TrainingError(
             f"background={example.background!r} must be the label, a whole number, that means "
             "background."
+        )
+    if task != "regression" and "all" in regions and example.background:
+        raise TrainingError(
+            f"background={example.background} says that 0 is not labelled, but region 'all' takes "
+            "every 0 for background; use region='painted', or a mask of what is labelled."
         )
     for mask in masks:
         _check_mask(mask, source)
@@ -217,7 +234,8 @@ def open_pixels(example: Example, *, ndim: int, in_channels: int | None) -> Imag
     )
 
 
-def _is_label(value: Any) -> bool:
+def is_label(value: Any) -> bool:
+    """Whether a background is None, or a whole number that labels may have."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     return value is None or (whole and value >= 0)
 
@@ -240,15 +258,19 @@ def _check_labels(source: ImageSource, labels: Any, task: Task) -> str:
     expected = source.label_shape()
     shape = tuple(int(n) for n in labels.shape)
     axes = label_axes(source.axes)
-    if task == "regression" and len(shape) == len(source.axes) and "C" in source.axes:
-        axes = source.axes
-        expected = tuple(
-            shape[axes.index("C")] if a == "C" else source.size(a) for a in source.axes
-        )
-    if shape != expected:
+    wanted = str(expected)
+    if task == "regression":
+        wanted += f" or, with channels of the target, (channels, {str(expected)[1:]}"
+        if len(shape) == len(source.axes) and "C" in source.axes:
+            column = source.axes.index("C")
+            if shape[:column] + shape[column + 1 :] == expected:
+                axes, expected = source.axes, shape
+        if len(shape) == len(axes) + 1 and shape[1:] == expected:
+            axes, expected = "C" + axes, shape
+    if shape != expected or 0 in shape:
         raise InputError(
             f"labels have shape {shape}, but an image with axes {source.axes!r} of shape "
-            f"{tuple(source.arrays[0].shape)} needs {expected}."
+            f"{tuple(source.arrays[0].shape)} needs {wanted}."
         )
     kinds = {"instance": "ui", "semantic": "uib", "regression": "uibf"}[task]
     if np.dtype(labels.dtype).kind not in kinds:

@@ -79,8 +79,8 @@ class SegmentSettings(_Settings):
         None,
         ge=0,
         le=200,
-        description="Split objects by the shape of the foreground, where it narrows between parts "
-        "of about this radius in pixels; 0: by the distance that the model learned.",
+        description="Split touching objects where their common outline narrows: about the radius "
+        "in pixels of one object; 0: split them where the model sees boundaries.",
     )
     object_diameter: float | None = Field(
         None,

@@ -25,6 +25,7 @@ def encode_target(
     known: NDArray[np.bool_],
     goal: LearningGoal,
     open_sides: Sequence[tuple[bool, bool]] | None = None,
+    usual_size: float | None = None,
 ) -> NDArray[Any]:
     """The target of a plane or volume.
 
@@ -38,6 +39,9 @@ def encode_target(
         The task and its classes or range.
     open_sides : sequence of (bool, bool), optional
         For each axis whether the image goes on before and behind the array.
+    usual_size : float, optional
+        Median size of the objects of the whole image, in pixels; None: all objects count by
+        their pixels.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def encode_target(
         maps, exact = instances.encode(ids), np.ones(ids.shape, bool)
     else:
         maps, exact = _encode_in_part(ids, known, open_sides or ((False, False),) * ndim)
-    rest = np.stack([exact, touching, _balance(ids, exact)])
+    rest = np.stack([exact, touching, _balance(ids, exact, usual_size)])
     return np.concatenate([maps, rest]).astype(np.float16)
 
 
@@ -104,15 +108,17 @@ def _encode_in_part(
     return maps, known & ~cut[ids]
 
 
-def _balance(ids: NDArray[np.uint32], exact: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The root of the median size over an object's own, within `BALANCE`; 1 where unknown."""
+def _balance(
+    ids: NDArray[np.uint32], exact: NDArray[np.bool_], usual_size: float | None
+) -> NDArray[np.float32]:
+    """The root of the usual size over an object's own, within `BALANCE`; 1 where unknown."""
+    if usual_size is None:
+        return np.ones(ids.shape, np.float32)
     sizes = np.bincount(ids[exact], minlength=int(ids.max(initial=0)) + 1)
     weight = np.ones(sizes.size, np.float32)
     objects = sizes > 0
     objects[0] = False
-    if objects.any():
-        median = np.median(sizes[objects])
-        weight[objects] = np.clip(np.sqrt(median / sizes[objects]), *BALANCE)
+    weight[objects] = np.clip(np.sqrt(usual_size / sizes[objects]), *BALANCE)
     balance: NDArray[np.float32] = weight[ids]
     return balance
 

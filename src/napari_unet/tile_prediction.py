@@ -21,6 +21,13 @@ from napari_unet.resampling import axis_weights, resample
 from napari_unet.tiling import Region, Tile
 
 AxisWeights = tuple[int, int, NDArray[np.float32] | None]
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",  # the CPU, on Linux and macOS
+    "not enough memory: you tried",  # the CPU, on Windows
+    "_status_alloc_failed",  # cuBLAS, and cuDNN until version 8
+    "_allocation_failed",  # cuDNN since version 9
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
+    return any(phrase in text for phrase in NO_MEMORY)
 
 
 def _predict_tile(

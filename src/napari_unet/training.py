@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ import numpy as np
 from napari_unet.card import Normalization
 from napari_unet.checkpoint import Checkpoint
 from napari_unet.completion import complete
-from napari_unet.errors import FileError, TrainingInterruptedError
+from napari_unet.errors import FileError, TrainingInterruptedError, UNetError
 from napari_unet.examples import Example
 from napari_unet.model import Model
 from napari_unet.prediction import predict
@@ -21,8 +22,10 @@ from napari_unet.progress import drain
 from napari_unet.segmentation import iter_segmentation
 from napari_unet.settings import TrainConfig, resolve
 from napari_unet.training_run import DEFAULT_MINUTES, TrainingRun
-from napari_unet.training_setup import set_up
+from napari_unet.training_setup import TrainingSetup, set_up
 from napari_unet.training_step import Preview, TrainStep
+
+PAUSE = 120.0  # seconds between two checkpoints, at most
 
 
 def train(
@@ -107,25 +110,56 @@ def iter_train(
         store.save(run)  # a place that cannot be written to is noticed before the work
     wish: str | Preview | None = None
     notes = " ".join(setup.notes)
-    while not run.finished:
-        try:
+    saved = run.seconds
+    try:
+        while not run.finished:
             step = run.advance()
-        except TrainingInterruptedError as error:
-            if isinstance(error.model, Model):
-                error.model = complete(error.model, setup, run.precision)
-            raise
-        fault = _save(store, run) if store is not None and run.at_milestone else ""
-        step = replace(step, message=" ".join(filter(None, (notes, step.message, fault))))
-        notes = ""
-        if isinstance(wish, Preview):
-            step = replace(step, preview=_show(wish, run))
-        wish = yield step
-        if wish == "stop":
-            break
-    model = complete(run.best_model(), setup, run.precision)
+            told = [notes, step.message]
+            notes = ""
+            if store is not None and (run.at_milestone or run.seconds - saved > PAUSE):
+                told.append(_save(store, run))
+                saved = run.seconds
+            if isinstance(wish, Preview):
+                preview, fault = _show(wish, run)
+                step = replace(step, preview=preview)
+                told.append(fault)
+            wish = yield replace(step, message=" ".join(filter(None, told)))
+            if wish == "stop":
+                if not run.at_milestone:
+                    run.validate()
+                break
+        model = run.best_model()
+    except Exception as error:
+        raise _interrupted(error, run, setup) from error
+    model = _complete(model, run, setup)
     if store is not None:
         store.remove()
     return model
+
+
+def _interrupted(
+    error: Exception, run: TrainingRun, setup: TrainingSetup
+) -> TrainingInterruptedError:
+    """What stopped a training, in words, with the best model until then."""
+    message = str(error)
+    if not isinstance(error, UNetError):
+        message = f"Training stopped at step {run.step + 1}: {type(error).__name__}: {error}"
+    model = error.model if isinstance(error, TrainingInterruptedError) else run.rescue()
+    if isinstance(model, Model):
+        with contextlib.suppress(Exception):  # better without scores than not at all
+            model = complete(model, setup, run.precision)
+    return TrainingInterruptedError(message, model)
+
+
+def _complete(model: Model, run: TrainingRun, setup: TrainingSetup) -> Model:
+    try:
+        return complete(model, setup, run.precision)
+    except Exception as error:
+        raise TrainingInterruptedError(
+            f"The model was trained but could not be calibrated and scored: "
+            f"{type(error).__name__}: {error}",
+            model,
+        ) from error
 
 
 def _save(store: Checkpoint, run: TrainingRun) -> str:
@@ -137,17 +171,20 @@ def _save(store: Checkpoint, run: TrainingRun) -> str:
     return ""
 
 
-def _show(wish: Preview, run: TrainingRun) -> Any:
-    """Labels, or values, of a view."""
-    model = run.current_model()
+def _show(wish: Preview, run: TrainingRun) -> tuple[Any, str]:
+    """Labels, or values, of a view; or what is wrong with it."""
     settings: dict[str, Any] = {"device": run.setup.config.device, "precision": run.precision}
-    if wish.limits is not None:
-        settings["normalization"] = Normalization(mode="range", limits=tuple(wish.limits))
     place: dict[str, Any] = {
         "axes": wish.axes,
         "channels": wish.channels,
         "pixel_size": wish.pixel_size,
     }
-    if model.card.task == "regression":
-        return np.asarray(predict(wish.image, model, **place, **settings).scores)
-    return drain(iter_segmentation(wish.image, model, **place, **settings)).labels
+    try:
+        if wish.limits is not None:
+            settings["normalization"] = Normalization(mode="range", limits=tuple(wish.limits))
+        model = run.current_model()
+        if model.card.task == "regression":
+            return np.asarray(predict(wish.image, model, **place, **settings).scores), ""
+        return drain(iter_segmentation(wish.image, model, **place, **settings)).labels, ""
+    except (UNetError, ValueError) as error:
+        return None, f"There is no preview: {error}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_unet import instances
@@ -22,11 +23,12 @@ from napari_unet.examples import Example
 from napari_unet.frames import Frame, keep_in_memory, make_frames
 from napari_unet.held_out import HeldOut, held_out_pieces
 from napari_unet.holding_out import hold_out
+from napari_unet.image_sample import ImageSample, look_at_sample
 from napari_unet.labelled_image import LabelledImage, open_example
 from napari_unet.learning_goal import LearningGoal, find_classes, find_output_limits
-from napari_unet.normalization import find_limits, sample_blocks
 from napari_unet.settings import TrainConfig
-from napari_unet.survey import Survey, survey
+from napari_unet.survey import Survey, survey, survey_piece
+from napari_unet.tiling import Region
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +77,13 @@ class TrainingData:
     distance_known: bool
 
 
+PROBES = 8  # objects of a frame that are looked at for their distances
+REACH = {2: 96, 3: 32}  # pixels to each side of them
+
+
 @dataclass(frozen=True, eq=False)
 class _Opened:
-    """An example, and what its labels hold."""
+    """An example, or a piece of it, and what its labels hold."""
 
     labelled: LabelledImage
     survey: Survey
@@ -112,6 +118,11 @@ def prepare_data(
     given = [look(e) for e in validation or ()]
     _check_background(opened, config)
     goal = _find_goal(opened, given, config, base)
+    # once, however many pieces an image is cut into
+    samples = {
+        id(o.labelled.source): look_at_sample(o.labelled.source, config.normalization)
+        for o in (*opened, *given)
+    }
     how = ""
     if validation is None:
         split = hold_out(
@@ -123,15 +134,16 @@ def prepare_data(
             ndim=ndim,
         )
         how = split.how
-        surveys = {id(o.labelled): o for o in opened}
+        wholes = {id(o.labelled.source): o for o in opened}
 
         def piece(labelled: LabelledImage) -> _Opened:
-            whole = surveys.get(id(labelled))
-            return whole or _Opened(labelled, survey(labelled, config.task, ndim))
+            whole = wholes[id(labelled.source)]
+            seen = survey_piece(labelled, whole.labelled, whole.survey, config.task, ndim)
+            return _Opened(labelled, seen)
 
         opened = [piece(e) for e in split.training]
         given = [piece(e) for e in split.validation]
-    frames = keep_in_memory(_frames(opened, goal, config))
+    frames = keep_in_memory(_frames(opened, goal, samples))
     _check_content(frames, config)
     instance = goal.task == "instance"
     pairs = [(o.labelled, o.survey) for o in opened]
@@ -140,10 +152,10 @@ def prepare_data(
         ndim=ndim,
         channels=channels,
         frames=frames,
-        validation=held_out_pieces(_frames(given, goal, config)),
+        validation=held_out_pieces(_frames(given, goal, samples)),
         held_out=how,
-        sha256=_fingerprint(opened),
-        validation_sha256=_fingerprint(given),
+        sha256=_fingerprint(opened, samples),
+        validation_sha256=_fingerprint(given, samples),
         examples=len(opened),
         labelled_pixels=sum(o.survey.known for o in opened),
         object_diameter=median_diameter(pairs, ndim) if instance else None,
@@ -193,15 +205,14 @@ def _classes_of_base(base: ModelCard | None, values: set[int]) -> tuple[ClassInf
     return classes if values <= {c.value for c in classes} else ()
 
 
-def _frames(opened: Sequence[_Opened], goal: LearningGoal, config: TrainConfig) -> list[Frame]:
+def _frames(
+    opened: Sequence[_Opened], goal: LearningGoal, samples: Mapping[int, ImageSample]
+) -> list[Frame]:
     return [
         frame
         for each in opened
         for frame in make_frames(
-            each.labelled,
-            each.survey,
-            goal,
-            find_limits(each.labelled.source, config.normalization),
+            each.labelled, each.survey, goal, samples[id(each.labelled.source)].limits
         )
     ]
 
@@ -228,17 +239,40 @@ def _median_extents(frames: Sequence[Frame]) -> tuple[float, ...] | None:
 
 
 def _distance_known(frames: Sequence[Frame]) -> bool:
-    """Whether any object of the frames in memory is known as a whole."""
-    for frame in frames:
-        if frame.kept is None or frame.survey.complete:
-            return True
-        target = frame.kept[1]
-        if ((target[0] > 0.5) & (target[2] > 0.5)).any():
-            return True
-    return False
+    """Whether the distances of any object are determined.
+
+    Of frames that are not in memory, the surroundings of a few objects are looked at.
+    """
+    with_objects = [frame for frame in frames if 1 in frame.survey.places]
+    if any(frame.survey.complete for frame in with_objects):
+        return True
+    if any(_has_distance(frame.kept[1]) for frame in with_objects if frame.kept is not None):
+        return True
+    return any(
+        _has_distance(frame.read_target(part))
+        for frame in with_objects
+        if frame.kept is None
+        for part in _probes(frame)
+    )
 
 
-def _fingerprint(opened: Sequence[_Opened]) -> str:
+def _has_distance(target: NDArray[np.float16]) -> bool:
+    """Whether a pixel of a target is inside an object, and its distance exact."""
+    return bool(((target[0] > 0.5) & (target[2] > 0.5)).any())
+
+
+def _probes(frame: Frame) -> Iterator[Region]:
+    """Windows around objects, evenly spread among all of them."""
+    positions = frame.survey.places[1].positions
+    reach = REACH[len(frame.shape)]
+    for number in np.unique(np.linspace(0, len(positions) - 1, PROBES).round().astype(int)):
+        yield tuple(
+            slice(max(0, int(c) - reach), min(n, int(c) + reach + 1))
+            for c, n in zip(positions[number], frame.shape, strict=True)
+        )
+
+
+def _fingerprint(opened: Sequence[_Opened], samples: Mapping[int, ImageSample]) -> str:
     """SHA-256 of what is known of the labels and of the sampled pixels of the images."""
     digest = hashlib.sha256()
     for each in opened:
@@ -247,6 +281,5 @@ def _fingerprint(opened: Sequence[_Opened]) -> str:
         place = (source.axes, source.channels, source.spatial_shape, str(source.dtype))
         part = (labelled.times, [(w.start, w.stop) for w in labelled.window])
         digest.update(repr((place, part, each.survey.digest)).encode())
-        for block in sample_blocks(source):
-            digest.update(np.ascontiguousarray(block).data)
+        digest.update(samples[id(source)].sha256.encode())
     return digest.hexdigest()

@@ -6,6 +6,8 @@ import copy
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +26,13 @@ from napari_unet.training_network import check_statistics
 from napari_unet.training_setup import TrainingSetup
 from napari_unet.training_step import TrainStep
 from napari_unet.unet import UNet
-from napari_unet.validation import headline, score_pieces
+from napari_unet.validation import headline, score_pieces, shorten
 
 DEFAULT_MINUTES = 10.0
 WARM_UP = 0.03
 AFTERWARDS = 5  # validations that the last one, the calibration and the guard take
 STATISTICS_PATCHES = 64
+JUDGED_PIXELS = 2_000_000  # that the weights are judged on, again and again
 REDRAWS = 8  # of a patch from which augmentation has moved all that is known
 
 
@@ -66,11 +69,13 @@ class TrainingRun:
         self.before = 0.0  # seconds of an earlier, interrupted run
         self.start = time.perf_counter() if start is None else start
         self.validation_seconds = 0.0  # of the last one
-        self.last_milestone = 0.0
+        self.last_milestone = self.seconds  # what was spent on the setting up is no reason
         self.at_milestone = False
         self.finished = False
         self.best: float | None = None
         self.best_weights: dict[str, Tensor] | None = None
+        self.sound_weights: dict[str, Tensor] | None = None  # the last that gave a finite loss
+        self.judged = shorten(setup.data.validation, JUDGED_PIXELS)
 
     @property
     def seconds(self) -> float:
@@ -84,7 +89,8 @@ class TrainingRun:
         if config.steps is not None:
             return self.step / config.steps
         budget = (config.minutes or DEFAULT_MINUTES) * 60
-        return min(self.seconds / max(budget - AFTERWARDS * self.validation_seconds, 1e-3), 1.0)
+        afterwards = min(AFTERWARDS * self.validation_seconds, budget / 2)
+        return min(self.seconds / (budget - afterwards), 1.0)
 
     def advance(self) -> TrainStep:
         """One step of the optimiser; now and then, and at the end, a validation.
@@ -113,7 +119,7 @@ class TrainingRun:
         self.at_milestone = self._due()
         metric = None
         if self.at_milestone:
-            metric = self._validate() if self.setup.data.validation else None
+            metric = self.validate()
             self.last_milestone = self.seconds
         total = self.setup.config.steps or round(self.step / max(self.fraction, 1e-6))
         return TrainStep(
@@ -138,11 +144,32 @@ class TrainingRun:
         self._settle_statistics()
         return self._model(_copy_weights(self.network))
 
+    def resolved(self) -> dict[str, Any]:
+        """Settings that were left to the run, or that it had to change."""
+        config = self.setup.config
+        regression = self.setup.data.goal.task == "regression"
+        return {
+            "batch_size": self.batch_size,
+            "patch": self.patch,
+            "device": str(self.device),
+            "precision": self.precision,
+            "statistics": self.statistics,
+            "loss": "mae" if regression and config.loss == "auto" else config.loss,
+        }
+
+    def rescue(self) -> Model | None:
+        """The best model that a fault leaves; None where nothing was learned yet."""
+        weights = self.best_weights
+        if weights is None and self.sound_weights is not None:
+            self.network.load_state_dict(self.sound_weights)
+            return self.current_model()
+        return None if weights is None else self._model(weights)
+
     def _model(self, weights: dict[str, Tensor]) -> Model:
         with torch.device("meta"):  # no random values, which would come out of the caller's state
             network = UNet(self.network.config)
         network.load_state_dict(weights, assign=True)
-        card = self.setup.make_card(self.step, self.seconds, self.batch_size, self.patch)
+        card = self.setup.make_card(self.step, self.seconds, **self.resolved())
         return Model(card, network.eval())
 
     def _learn(self) -> float:
@@ -179,6 +206,9 @@ class TrainingRun:
     def _draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         setup = self.setup
         how = PRESETS[setup.config.augmentation]
+        regression = setup.data.goal.task == "regression"
+        if regression:  # interpolated pixels have less noise than those of a prediction
+            how = replace(how, rotate=False, scale=0.0, elastic=0.0)
         window = tuple(math.ceil(p * how.margin) if p > 1 else 1 for p in self.patch[-2:])
         window = (*self.patch[:-2], *window)
         arrays = self.sampler.draw(self.patch, window, count, self.rng)
@@ -191,7 +221,7 @@ class TrainingRun:
             how,
             self.generator,
             nearest_targets=setup.data.goal.task == "semantic",
-            change_intensity=setup.data.goal.task != "regression",
+            change_intensity=not regression,
             anisotropy=setup.anisotropy,
         )
 
@@ -222,8 +252,7 @@ class TrainingRun:
         return f"The memory is short: training goes on with batch_size {batch} and patch {patch}."
 
     def _interrupted(self, message: str) -> TrainingInterruptedError:
-        model = None if self.best_weights is None else self.best_model()
-        return TrainingInterruptedError(message, model)
+        return TrainingInterruptedError(message, self.rescue())
 
     def _due(self) -> bool:
         """Whether it is time to validate, and to write a checkpoint."""
@@ -239,7 +268,11 @@ class TrainingRun:
         pause = max(budget / 20, 9 * self.validation_seconds)
         return self.seconds - self.last_milestone >= pause
 
-    def _validate(self) -> float:
+    def validate(self) -> float | None:
+        """Score the present weights, and keep them if they are the best; None: nothing to do."""
+        if not self.judged:
+            self.sound_weights = _copy_weights(self.network)
+            return None
         began = time.perf_counter()
         self._settle_statistics()
         metric = self.judge()
@@ -255,7 +288,7 @@ class TrainingRun:
         # a resolved precision: a race for the fastest would make the best weights a matter
         # of chance
         run = {"device": self.setup.config.device, "precision": self.precision}
-        scores = score_pieces(model, self.setup.data.validation, **run)
+        scores = score_pieces(model, self.judged, **run)
         if isinstance(scores, InstanceScores) and not self.setup.distance_known:
             return scores.dice_mean  # how objects are split is found by calibration, at the end
         return headline(scores)

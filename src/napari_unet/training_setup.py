@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from napari_unet import instances
-from napari_unet.card import ClassInfo, ModelCard, TrainingRecord, UNetConfig
+from napari_unet.card import ClassInfo, Decoding, ModelCard, TrainingRecord, UNetConfig
 from napari_unet.errors import TrainingError
 from napari_unet.examples import Example
 from napari_unet.model import Model
@@ -57,36 +58,33 @@ class TrainingSetup:
         """Distance of the planes over that of the pixels in them; 1 in 2D."""
         return _anisotropy(self.data.pixel_size, self.network.config)
 
-    def make_card(
-        self,
-        steps: int,
-        seconds: float,
-        batch_size: int | None = None,
-        patch: tuple[int, ...] | None = None,
-    ) -> ModelCard:
-        """The card of the network after so many steps, with the last batch size and patch."""
-        config = self.config.model_copy(
-            update={
-                "batch_size": batch_size or self.config.batch_size,
-                "patch": patch or self.patch,
-            }
-        )
-        ndim = self.network.config.ndim
+    def make_card(self, steps: int, seconds: float, **resolved: Any) -> ModelCard:
+        """The card of the network after so many steps; ``resolved`` replaces settings."""
+        architecture = self.network.config
+        known = {
+            "ndim": architecture.ndim,
+            "features": architecture.features,
+            "strides": architecture.strides,
+            "norm": architecture.norm,
+            "upsampling": architecture.upsampling,
+            "patch": self.patch,
+        }
+        config = self.config.model_copy(update={**known, **resolved})
         base = self.base
         return ModelCard(
             name=self.config.name,
             description=self.config.description,
             task=self.data.goal.task,
-            axes="CZYX" if ndim == 3 else "CYX",
+            axes="CZYX" if architecture.ndim == 3 else "CYX",
             channels=self._channels(),
             classes=self._classes(),
             instances=instances.REPRESENTATION if self.data.goal.task == "instance" else None,
+            decoding=base.card.decoding if base else Decoding(),
             pixel_size=self.data.pixel_size,
-            object_diameter=self.data.object_diameter
-            or (base.card.object_diameter if base else None),
+            object_diameter=self._diameter(),
             normalization=self.config.normalization,
             output_limits=self.data.goal.output_limits or None,
-            architecture=self.network.config,
+            architecture=architecture,
             training=TrainingRecord(
                 base=base.card.name if base else None,
                 base_sha256=base.sha256 if base else None,
@@ -144,6 +142,11 @@ def set_up(
                 f"not {config.task!r}; choose another base, or train a new network."
             )
         config = config.model_copy(update={"normalization": base.card.normalization})
+    if base is None and config.statistics == "frozen":
+        raise TrainingError(
+            "statistics 'frozen' keeps the batch norm of a base model, but there is none; "
+            "choose a base, or 'auto'."
+        )
     data = prepare_data(examples, validation, base.card if base else None, config)
     chosen = choose_network(data, base, config)
     return TrainingSetup(

@@ -22,6 +22,7 @@ from napari_unet.prediction import Prediction, predict
 from napari_unet.progress import drain
 from napari_unet.survey import survey
 
+LEAST_SIDE = 64  # pixels to which a piece may be shortened
 PLAIN = Normalization(mode="none")  # the pieces are normalised already
 
 
@@ -57,6 +58,31 @@ def pieces_of(examples: Sequence[Example], card: ModelCard) -> list[HeldOut]:
         found = survey(labelled, card.task, architecture.ndim)
         pieces += held_out_pieces(make_frames(labelled, found, goal, limits))
     return pieces
+
+
+def shorten(pieces: Sequence[HeldOut], pixels: int) -> list[HeldOut]:
+    """Pieces of at most so many pixels together, each an equal share: its middle.
+
+    A piece that is known in part keeps the known pixels' middle.
+    """
+    if not pieces:
+        return []
+    share = max(1, pixels // len(pieces))
+    return [_middle(piece, share) for piece in pieces]
+
+
+def _middle(piece: HeldOut, pixels: int) -> HeldOut:
+    shape = np.array(piece.known.shape)
+    if shape.prod() <= pixels:
+        return piece
+    places = np.argwhere(piece.known)
+    centre = np.median(places, axis=0) if len(places) else shape / 2
+    size = shape.copy()
+    while size.prod() > pixels and size.max() > LEAST_SIDE:
+        size[np.argmax(size)] = max(size.max() * 3 // 4, LEAST_SIDE)
+    start = np.clip((centre - size / 2).astype(int), 0, shape - size)
+    part = tuple(slice(int(a), int(a + n)) for a, n in zip(start, size, strict=True))
+    return HeldOut(piece.image[:, *part], piece.labels[:, *part], piece.known[part])
 
 
 def score_pieces(model: Model, pieces: Sequence[HeldOut], **settings: Any) -> Scores:

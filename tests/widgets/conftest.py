@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 PLUGIN = "napari-unet-torch"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests of one file may share a mark: ``pytestmark = pytest.mark.windowless``."""
+    config.addinivalue_line("markers", "windowless: viewer and dock have no window around them")
+
+
+def windowless(request: pytest.FixtureRequest) -> bool:
+    """Whether a test does without a window, which takes seconds to open and to close."""
+    return request.node.get_closest_marker("windowless") is not None
+
+
 @pytest.fixture(autouse=True)
 def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the user's settings nor the user's models."""
@@ -54,12 +64,11 @@ def _loaded() -> Iterator[None]:
 
 
 @pytest.fixture
-def viewer(_loaded: None, make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
-    """An empty viewer; afterwards no thread of the pool may be at work."""
+def window_viewer(_loaded: None, make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
+    """An empty viewer in a window; afterwards no thread of the pool may be at work."""
     from qtpy.QtCore import QThreadPool
 
-    viewer = make_napari_viewer()
-    yield viewer
+    yield make_napari_viewer()
     assert QThreadPool.globalInstance().waitForDone(10_000), "a thread was left behind"
 
 
@@ -75,6 +84,12 @@ def bare_viewer(qapp: Any) -> ViewerModel:
     from napari.components import ViewerModel
 
     return ViewerModel()
+
+
+@pytest.fixture
+def viewer(request: pytest.FixtureRequest) -> Any:
+    """An empty viewer, in a window or, where the tests are marked so, without one."""
+    return request.getfixturevalue("bare_viewer" if windowless(request) else "window_viewer")
 
 
 @pytest.fixture
@@ -95,8 +110,10 @@ def changes() -> list[None]:
 
 
 @pytest.fixture
-def dock(viewer: Any) -> Any:
+def dock(request: pytest.FixtureRequest, viewer: Any) -> Any:
     """The dock "Segment" of the viewer."""
+    if windowless(request):
+        return request.getfixturevalue("open_dock")()
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
     return dock
 

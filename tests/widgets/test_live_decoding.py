@@ -17,19 +17,7 @@ from napari_unet.errors import UNetError
 from napari_unet.model import Model
 from napari_unet.samples import load_sample
 
-PLUGIN = "napari-unet-torch"
-
-
-@pytest.fixture
-def viewer(bare_viewer: Any) -> Any:
-    """Without a window."""
-    return bare_viewer
-
-
-@pytest.fixture
-def dock(open_dock: Callable[[], Any]) -> Any:
-    """Without a window."""
-    return open_dock()
+pytestmark = pytest.mark.windowless
 
 
 def test_nothing_left_is_said_to_be_empty(

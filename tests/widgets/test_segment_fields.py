@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,19 +9,7 @@ import pytest
 
 from napari_unet.samples import load_sample
 
-PLUGIN = "napari-unet-torch"
-
-
-@pytest.fixture
-def viewer(bare_viewer: Any) -> Any:
-    """Without a window."""
-    return bare_viewer
-
-
-@pytest.fixture
-def dock(open_dock: Callable[[], Any]) -> Any:
-    """Without a window."""
-    return open_dock()
+pytestmark = pytest.mark.windowless
 
 
 @pytest.fixture

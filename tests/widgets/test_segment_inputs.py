@@ -19,17 +19,7 @@ from napari_unet.samples import load_sample
 
 SIZE = (64, 80)
 
-
-@pytest.fixture
-def viewer(bare_viewer: Any) -> Any:
-    """Without a window."""
-    return bare_viewer
-
-
-@pytest.fixture
-def dock(open_dock: Callable[[], Any]) -> Any:
-    """Without a window."""
-    return open_dock()
+pytestmark = pytest.mark.windowless
 
 
 @pytest.fixture(scope="module")

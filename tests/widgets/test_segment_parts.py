@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,7 @@ from napari_unet.samples import load_sample
 from napari_unet.widgets._extent_picker import PLANE, TIME, WHOLE
 from napari_unet.widgets._image_picker import PER_CHANNEL
 
-PLUGIN = "napari-unet-torch"
-
-
-@pytest.fixture
-def viewer(bare_viewer: Any) -> Any:
-    """Without a window."""
-    return bare_viewer
-
-
-@pytest.fixture
-def dock(open_dock: Callable[[], Any]) -> Any:
-    """Without a window."""
-    return open_dock()
+pytestmark = pytest.mark.windowless
 
 
 @pytest.fixture(scope="module")

@@ -79,10 +79,10 @@ def run_training(options: Namespace) -> int:
             f"{error} The best model until then was saved as {path}.", error.model
         ) from None
     record = model.card.training
-    steps, seconds = (record.steps, record.seconds) if record else (0, 0.0)
-    print(
-        f"{path}: {_count(steps, 'step')} on {_count(len(examples), 'example')} ({seconds:.1f} s)"
-    )
+    if record is not None:
+        # the record counts what was learned from, without what was held out
+        learned = f"{_count(record.steps, 'step')} on {_count(record.examples, 'example')}"
+        print(f"{path}: {learned} ({record.seconds:.1f} s)")
     for line in describe_scores(model.card):
         print(one_line(line))
     return 0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from napari_unet.batch import read_example
 from napari_unet.card import ClassInfo
 from napari_unet.errors import FileError, SettingsError
+from napari_unet.example_checks.labels import find_record
 from napari_unet.examples import Example
 from napari_unet.folders import example_files, mask_files
 from napari_unet.io import read_image, record_path
@@ -21,6 +21,7 @@ from napari_unet.labelled_image import open_example
 from napari_unet.learning_goal import PALETTE
 
 COPYING = 60.0  # seconds that files may lie apart which were written or copied together
+ATTRIBUTES = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")  # of zarr, 3 and 2
 
 
 @dataclass(frozen=True)
@@ -83,27 +84,44 @@ def _read_mask(path: Path, labels: Any) -> Any:
 def refuse_predictions(labels: Sequence[Path]) -> None:
     """Refuse labels that a model made and nobody changed since.
 
-    Their run record stands beside them, and is as old as they are.
+    Their run record stands beside their file, or in the attributes of their zarr array, and
+    is as old as they are.
 
     Raises
     ------
     FileError
-        If there are such labels.
+        If there are such labels, or labels cannot be opened.
     """
     for path in labels:
+        file = read_image(path, eager_bytes=0)
+        record = find_record(file.array) or find_record(file)  # a bitmap does not know its file
+        if record is None or _changed_since(path):
+            continue
+        model = record.get("model")
+        name = model.get("name") if isinstance(model, Mapping) else None
+        maker = f"the model {name!r}" if name else "a model"
         beside = record_path(path)
-        try:
-            made = beside.stat().st_mtime
-            record = json.loads(beside.read_bytes())
-            operation, model = record["operation"], record["model"]["name"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # no record, or one of something else
-        if operation in ("segment", "predict") and path.stat().st_mtime <= made + COPYING:
-            raise FileError(
-                f"The labels {path} are a result of the model {model!r}, as {beside.name} beside "
-                "them says, and a model cannot learn from uncorrected results: correct them and "
-                "save them again; where that is done, remove that record, or give --no-checks."
-            )
+        place = "the record in their attributes" if path.is_dir() else f"{beside.name} beside them"
+        raise FileError(
+            f"The labels {path} are a result of {maker}, as {place} says, and a model cannot "
+            "learn from uncorrected results: correct them and save them again; where that is "
+            "done, remove that record, or give --no-checks."
+        )
+
+
+def _changed_since(path: Path) -> bool:
+    """Whether labels are newer than the record of the run that made them.
+
+    Of a zarr array, pixels and attributes are different files.
+    """
+    try:
+        if not path.is_dir():
+            return path.stat().st_mtime > record_path(path).stat().st_mtime + COPYING
+        files = [file for file in path.rglob("*") if file.is_file()]
+        made = max(file.stat().st_mtime for file in files if file.name in ATTRIBUTES)
+        return any(file.stat().st_mtime > made + COPYING for file in files)
+    except (OSError, ValueError):
+        return False  # a record that went away meanwhile
 
 
 def name_classes(

@@ -15,7 +15,7 @@ from napari_unet.example_checks.labels import check_labels
 from napari_unet.example_checks.together import OpenedExample, check_together, named_classes
 from napari_unet.example_facts import find_channels, find_ndim
 from napari_unet.examples import Example
-from napari_unet.labelled_image import LabelledImage, open_example, open_pixels
+from napari_unet.labelled_image import LabelledImage, is_label, open_example, open_pixels
 from napari_unet.model_file import find_model, read_header
 from napari_unet.settings import TrainConfig, resolve
 from napari_unet.survey import survey
@@ -30,6 +30,7 @@ def check_examples(
     base: Model | str | Path | None = None,
     config: TrainConfig | None = None,
     validation: Sequence[Example] | None = None,
+    **overrides: Any,
 ) -> list[Finding]:
     """Look for what would keep a training from starting, or spoil it.
 
@@ -39,12 +40,12 @@ def check_examples(
     **Faults**: images, axes, labels, regions or classes that do not fit one another or the
     base; NaN; nothing labelled; objects painted without a background.
 
-    **Doubts**: guessed axes; empty or constant labels; one class only; intensities or classes
-    given for objects, and objects for classes; constant images; intensities far from a
-    fixed range of the base; objects larger than what the network sees, or of another size
-    than those of the base; pixel sizes that differ by more than a factor of 1.5; the same
-    pixels on both sides of the validation; nothing held out; labels that carry the record
-    of a prediction.
+    **Doubts**: guessed axes; regions that leave others beside them no effect; empty or constant
+    labels; one class only; intensities or classes given for objects, and objects for classes;
+    constant images; intensities far from a fixed range of the base; objects larger than what
+    the network sees, or of another size than those of the base; pixel sizes that differ by more
+    than a factor of 1.5; the same pixels on both sides of the validation; nothing held out;
+    labels that carry the record of a prediction.
 
     Whether objects are bright as those of the base, or dark, cannot be checked: its card does
     not tell. Nor can a prediction that is handed over as an array in memory be known as such.
@@ -52,7 +53,7 @@ def check_examples(
     Parameters
     ----------
     examples, base, config, validation
-        As in `napari_unet.train`.
+        As in `napari_unet.train`; ``overrides`` are single fields of ``config``.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def check_examples(
     report = Report()
     settings = None
     with report.errors_of("config-unusable", None, "config"):
-        settings = resolve(TrainConfig, config, {})
+        settings = resolve(TrainConfig, config, overrides)
     if settings is None:
         return report.findings
     card = _read_card(report, base, settings)
@@ -197,10 +198,12 @@ def _open(
             # nobody asked for volumes: it may be a time series
             doubt = open_pixels(example, ndim=2, in_channels=None).doubt
         return OpenedExample(index, labelled, survey(labelled, config.task, ndim), doubt)
+    # a background that is none is a fault of its own, one that contradicts the region of that
+    label = example.background if is_label(example.background) and example.background else None
     stages: dict[Field, Callable[[], Any]] = {
         "image": lambda: open_pixels(example, ndim=ndim, in_channels=channels),
         "labels": lambda: look(replace(example, region="all", background=None)),
-        "region": lambda: look(replace(example, background=None)),
+        "region": lambda: look(replace(example, background=label)),
         "background": lambda: look(example),
     }
     for where, stage in stages.items():

@@ -51,6 +51,7 @@ def check_labels(
         Whether the classes were named.
     """
     _check_origin(report, index, labelled.labels)
+    _check_region(report, index, labelled)
     if not seen.known:
         report.doubt(
             "nothing-known",
@@ -80,6 +81,29 @@ def _check_origin(report: Report, index: int, labels: Any) -> None:
         f"The labels are a prediction of {maker}: they carry the record of its run.",
         "Correct them before you train on them; dismiss this if you have.",
     )
+
+
+def _check_region(report: Report, index: int, labelled: LabelledImage) -> None:
+    """Regions of which one holds all that another has."""
+    regions = set(labelled.regions)
+    if labelled.known_everywhere and (len(regions) > 1 or labelled.masks):
+        report.doubt(
+            "region-without-effect",
+            index,
+            "region",
+            "The region 'all' holds everywhere, so that the other regions beside it have no "
+            "effect.",
+            "Leave out 'all' if the labels are known in part only, else the others.",
+        )
+    elif {"planes", "painted"} <= regions:
+        report.doubt(
+            "region-without-effect",
+            index,
+            "region",
+            "The region 'planes' makes every plane with a stroke in it a complete one, so that "
+            "'painted' beside it has no effect.",
+            "Leave out 'planes', and name the complete planes by a mask.",
+        )
 
 
 def find_record(labels: Any) -> Mapping[str, Any] | None:
@@ -145,11 +169,11 @@ def _check_meaning(
     values = {v for v in seen.values if v}
     if not values:
         return
-    windows = [_look(labelled, *place) for place in _places(labelled, seen)]
+    windows = [_look(labelled, *place) for place in sample_places(labelled, seen)]
     pieces, shown, ragged, regions = (
         sum(getattr(w, name) for w in windows) for name in ("pieces", "values", "ragged", "regions")
     )
-    example = "the painted regions" if "painted" in labelled.regions else "the labels"
+    strokes = "painted" in labelled.regions and not labelled.known_everywhere
     if len(values) >= MANY_VALUES and ragged > regions / 2:
         report.doubt(
             "labels-look-like-intensities",
@@ -160,14 +184,19 @@ def _check_meaning(
             "Choose labels; another image is none, nor is a mask that was smoothed or saved as "
             "JPEG.",
         )
-    elif task == "instance" and len(values) <= FEW_VALUES and pieces >= PIECES * max(1, shown):
+    elif (
+        task == "instance"
+        and not strokes  # of which one object may have several
+        and len(values) <= FEW_VALUES
+        and pieces >= PIECES * max(1, shown)
+    ):
         most = max(w.pieces for w in windows)
         what = f"the value {min(values)}" if len(values) == 1 else f"{len(values)} values"
         report.doubt(
             "labels-look-like-classes",
             index,
             "labels",
-            f"The labels look like classes, not objects: {example} have {what} in "
+            f"The labels look like classes, not objects: they have {what} in "
             f"{most} separate regions of a plane.",
             "Give each object a number of its own, or choose the task 'semantic'.",
         )
@@ -241,7 +270,7 @@ def _neighbours(ndim: int) -> Iterator[tuple[Region, Region]]:
             yield here, there
 
 
-def _places(labelled: LabelledImage, seen: Survey) -> Iterator[tuple[int, Region]]:
+def sample_places(labelled: LabelledImage, seen: Survey) -> Iterator[tuple[int, Region]]:
     """A few windows in planes with labels, of different frames where there are several."""
     frames = [f for f in seen.frames if any(f.sizes)] or list(seen.frames)
     # one in each of some frames, or several in the only one
@@ -280,7 +309,7 @@ def around(shape: tuple[int, ...], centre: list[int], sizes: tuple[int, ...]) ->
 def _check_target(report: Report, index: int, labelled: LabelledImage, seen: Survey) -> None:
     """Targets of a regression: NaN, or the image itself."""
     same, low, high = True, np.inf, -np.inf
-    for time, part in _places(labelled, seen):
+    for time, part in sample_places(labelled, seen):
         target, known = labelled.read_labels(time, part)
         if target.dtype.kind == "f" and not np.isfinite(target[:, known]).all():
             report.fault(

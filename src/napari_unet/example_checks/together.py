@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from napari_unet.card import ClassInfo, ModelCard
 from napari_unet.example_checks.finding import Report
+from napari_unet.example_checks.labels import sample_places
 from napari_unet.example_checks.near_copies import find_near_copies
 from napari_unet.example_checks.scale import check_diameter, check_pixel_size
-from napari_unet.holding_out import hold_out
+from napari_unet.holding_out import array_place, hold_out, share_pixels
 from napari_unet.labelled_image import LabelledImage
 from napari_unet.learning_goal import find_classes, find_output_limits
 from napari_unet.settings import TrainConfig
@@ -36,10 +37,9 @@ class OpenedExample:
     survey: Survey
     doubt: str
 
-    @property
-    def arrays(self) -> set[int]:
-        """Which arrays it reads; examples that share one are kept on one side of a split."""
-        return set(map(id, self.labelled.source.arrays))
+    def shares_pixels(self, other: OpenedExample) -> bool:
+        """Whether both read the same pixels; a split keeps such examples on one side."""
+        return share_pixels(self.labelled.source, other.labelled.source)
 
 
 def check_together(
@@ -198,12 +198,7 @@ def _check_split(
     pairs: Iterator[tuple[OpenedExample, OpenedExample]]
     if validation is not None:
         # parts of one image may well stand on either side
-        pairs = (
-            (a, b)
-            for b in validation
-            for a in training
-            if a.arrays != b.arrays or (a.labelled.known_everywhere and b.labelled.known_everywhere)
-        )
+        pairs = ((a, b) for b in validation for a in training if not _known_apart(a, b))
     else:
         split = hold_out(
             [e.labelled for e in training],
@@ -229,7 +224,7 @@ def _check_split(
         pairs = (
             (a, b)
             for a, b in itertools.combinations(training, 2)
-            if not a.arrays & b.arrays and (not apart or (a.index in apart) != (b.index in apart))
+            if not a.shares_pixels(b) and (not apart or (a.index in apart) != (b.index in apart))
         )
     sources = {e.index: e.labelled.source for e in (*training, *(validation or ()))}
     for first, second in find_near_copies(sources, ((a.index, b.index) for a, b in pairs)):
@@ -241,6 +236,20 @@ def _check_split(
             "validated on what the other is learned from.",
             "Leave one of the two out; the scores would look better than they are.",
         )
+
+
+def _known_apart(one: OpenedExample, other: OpenedExample) -> bool:
+    """Whether labels of one and the same image lie in different parts of it, where looked at."""
+    first, second = one.labelled, other.labelled
+    places = [[array_place(a) for a in each.source.arrays] for each in (first, second)]
+    if places[0] != places[1] or first.source.axes != second.source.axes:
+        return False
+    looked = (
+        window for each in (one, other) for window in sample_places(each.labelled, each.survey)
+    )
+    return not any(
+        (first.read_labels(*window)[1] & second.read_labels(*window)[1]).any() for window in looked
+    )
 
 
 def _ordinal(number: int) -> str:
