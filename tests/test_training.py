@@ -810,6 +810,29 @@ def test_batch_norm_of_no_base_cannot_be_frozen() -> None:
         train([corner()], statistics="frozen", **TINY)
 
 
+@pytest.mark.parametrize("task", ["regression", "instance"])
+def test_patches_of_a_regression_are_moved_but_not_interpolated(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interpolated pixels have less noise than those that are predicted from later."""
+    seen: list[Tensor] = []
+    forward = UNet.forward
+
+    def look(network: UNet, x: Tensor) -> Tensor:
+        if network.training:
+            seen.append(x)
+        return forward(network, x)
+
+    monkeypatch.setattr(UNet, "forward", look)
+    image = np.random.default_rng(0).permutation(64 * 64).reshape(64, 64).astype(np.float32)
+    config = TINY | {"normalization": Normalization(mode="none"), "augmentation": "strong"}
+    labels = image if task == "regression" else corner().labels
+    train([Example(image, labels)], task=task, validation=[], **config)
+    whole = all(bool((x == x.round()).all()) for x in seen)
+    assert whole == (task == "regression")
+    assert not torch.equal(seen[0][0], seen[0][1])
+
+
 @pytest.mark.parametrize("statistics", ["settled", "frozen", "running"])
 def test_statistics_of_batch_norm(base: Model, statistics: str) -> None:
     model = train([corner()], base=base, validation=[], statistics=statistics, **TINY)

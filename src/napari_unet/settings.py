@@ -145,7 +145,8 @@ class TrainConfig(_Settings):
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="Weight decay of AdamW.")
     augmentation: Literal["none", "light", "standard", "strong"] = Field(
-        "standard", description="How much the patches are varied."
+        "standard",
+        description="How much the patches are varied; for a regression only by flips and turns.",
     )
     validation_fraction: float = Field(
         0.15,
