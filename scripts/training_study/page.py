@@ -25,6 +25,7 @@ from training_study.figures import (
     usable,
     verdict,
 )
+from training_study.regression import FILTER_WEIGHTS, NETWORKS
 
 DENSE, ALL_PLANES = 1.0, 0
 SCRIBBLE_AIM, SPEED_AIM, FAST_AIM, DRAWING_AIM = 0.92, 1.0, 0.5, 0.05
@@ -104,7 +105,7 @@ def regression_table(entries: Sequence[Entry]) -> str:
     made = pick(entries, "regression")
     noisy = scores(pick(made, "regression", method="noisy"))
     rows = []
-    for method in ("noisy", "total variation", "non-local means", "U-Net, mae", "U-Net, mse"):
+    for method in ("noisy", *FILTER_WEIGHTS, *NETWORKS):
         runs = pick(made, "regression", method=method)
         for steps in budgets(runs) or [0]:
             found = scores(of_steps(runs, steps))

@@ -24,6 +24,11 @@ FILTER_WEIGHTS = {
     "total variation": (1.0, 1.5, 2.0, 2.5, 3.0, 4.0),
     "non-local means": (0.8, 1.0, 1.3, 1.7, 2.2, 3.0),
 }
+NETWORKS: dict[str, dict[str, Any]] = {
+    "U-Net, mae": {"loss": "mae"},
+    "U-Net, mse": {"loss": "mse"},
+    "U-Net, mae, batch norm": {"loss": "mae", "norm": "batch"},
+}
 CROP = 192  # pixels, of the training images on which a filter's weight is picked
 
 Image = NDArray[np.float32]
@@ -35,9 +40,9 @@ def iter_runs(plan: Plan) -> Iterator[Run]:
     for method in ("noisy", *FILTER_WEIGHTS):
         yield Run(EXPERIMENT, {"method": method}, plan.seeds[0], 0, _classical(plan, method))
     for seed in plan.seeds:
-        for loss in ("mae", "mse"):
-            condition = {"method": f"U-Net, {loss}"}
-            measure = _learned(plan, loss, seed)
+        for name, settings in NETWORKS.items():
+            condition = {"method": name}
+            measure = _learned(plan, settings, seed)
             yield Run(EXPERIMENT, condition, seed, plan.steps_or(STEPS), measure)
 
 
@@ -125,7 +130,7 @@ def _classical(plan: Plan, method: str) -> Callable[[], Outcome]:
     return measure
 
 
-def _learned(plan: Plan, loss: str, seed: int) -> Callable[[], Outcome]:
+def _learned(plan: Plan, settings: dict[str, Any], seed: int) -> Callable[[], Outcome]:
     def measure() -> Outcome:
         training, tests = _pairs(plan)
         model, seconds = fit(
@@ -134,7 +139,7 @@ def _learned(plan: Plan, loss: str, seed: int) -> Callable[[], Outcome]:
             steps=plan.steps_or(STEPS),
             seed=seed,
             task="regression",
-            loss=loss,
+            **settings,
             features=SMALL,
             patch=plan.patch(*PATCH),
             batch_size=BATCH,

@@ -168,8 +168,9 @@ class TrainConfig(_Settings):
     strides: tuple[tuple[Stride, ...], ...] = Field(
         (), description="Pooling per level and axis of a new network; empty: from the data."
     )
-    norm: Literal["batch", "instance", "group", "none"] = Field(
-        "batch", description="Normalisation layer of a new network."
+    norm: Literal["auto", "batch", "instance", "group", "none"] = Field(
+        "auto",
+        description="Normalisation layer of a new network; auto: batch, but none for regression.",
     )
     upsampling: Literal["nearest", "linear", "transposed"] = Field(
         "nearest", description="Up-sampling of a new network."

@@ -98,7 +98,7 @@ def _make_network(
                 "out_channels": goal.channels,
                 "features": proposal.features,
                 "strides": proposal.strides,
-                "norm": config.norm,
+                "norm": _choose_norm(config, goal),
                 "upsampling": config.upsampling,
             }
         )
@@ -107,6 +107,13 @@ def _make_network(
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(config.seed)
         return UNet(architecture)
+
+
+def _choose_norm(config: TrainConfig, goal: LearningGoal) -> str:
+    """Batch norm loses the brightness of a batch, which the values of a regression need."""
+    if config.norm != "auto":
+        return config.norm
+    return "none" if goal.task == "regression" else "batch"
 
 
 def _fit_patch(
