@@ -27,7 +27,7 @@ from napari_unet.calibration import calibrate
 from napari_unet.card import Decoding, ScoreRecord
 from napari_unet.completion import make_thumbnail
 from napari_unet.model import Model
-from napari_unet.validation import pieces_of, score
+from napari_unet.validation import pieces_of, predict_piece, score
 
 VALIDATION_LIST = Path(__file__).with_name("nuclei_validation.txt")
 VALIDATION_SHARE = 0.15
@@ -165,9 +165,11 @@ def main() -> None:
     else:
         model = Model.load(arguments.model)
         pieces = pieces_of(held_back, model.card)
-        decoding = calibrate(Model(plain(model.card), model.network), pieces)
+        model = Model(plain(model.card), model.network)
+        predictions = [predict_piece(model, piece) for piece in pieces]
+        decoding = calibrate(predictions, pieces)
         model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
-        picture = make_thumbnail(model, pieces[0])
+        picture = make_thumbnail(model, predictions[0], pieces[0])
         model = Model(model.card.model_copy(update={"thumbnail": picture}), model.network)
     print(model.card.decoding)
     values = figures(score(model, [example(arguments.data, name) for name in held_out]))

@@ -12,11 +12,12 @@ import napari_unet as nu
 from napari_unet.calibration import calibrate
 from napari_unet.card import Decoding
 from napari_unet.model import Model
-from napari_unet.validation import pieces_of
+from napari_unet.validation import pieces_of, predict_piece
 
 
 def found_for(model: Model, *examples: nu.Example) -> Decoding:
-    return calibrate(model, pieces_of(examples, model.card))
+    pieces = pieces_of(examples, model.card)
+    return calibrate([predict_piece(model, piece) for piece in pieces], pieces)
 
 
 def specked_disks(seed: int) -> nu.Example:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -13,9 +12,8 @@ from napari_unet.decoding import iter_frames
 from napari_unet.held_out import HeldOut
 from napari_unet.instances import outline_distance, prepare_maps
 from napari_unet.metrics import InstanceScores
-from napari_unet.model import Model
 from napari_unet.prediction import Prediction
-from napari_unet.validation import predict_piece, score_predictions
+from napari_unet.validation import score_predictions
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
 SPLIT_DEPTHS = (0.15, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4)
@@ -25,36 +23,32 @@ RADIUS_SHARES = (1.0, 0.5)  # of the radius of a typical piece of foreground
 LARGEST_RADIUS = 200.0  # that a decoding takes
 
 
-def calibrate(model: Model, pieces: Sequence[HeldOut], **settings: Any) -> Decoding:
+def calibrate(predictions: Sequence[Prediction], pieces: Sequence[HeldOut]) -> Decoding:
     """The best way to split, thresholds and smallest size, one after the other.
 
-    The network runs once per piece. The settings are judged by the AP at IoU 0.5 to 0.75,
-    averaged, on the known pixels; a setting must be better than the default to replace it.
-    Objects are split by the learned distance, or by the shape of the foreground with a
-    radius that its pieces suggest.
+    The settings are judged by the AP at IoU 0.5 to 0.75, averaged, on the known pixels; a
+    setting must be better than that of the card to replace it. Objects are split by the
+    learned distance, or by the shape of the foreground with a radius that its pieces suggest.
 
     Parameters
     ----------
-    model : Model
-        An instance model.
+    predictions : sequence of Prediction
+        Of an instance model, one for each piece; the network does not run again.
     pieces : sequence of HeldOut
         Not trained on.
-    **settings
-        Fields of `SegmentSettings` for the prediction, such as the device.
 
     Returns
     -------
     Decoding
         For the model's card.
     """
-    predictions = [predict_piece(model, piece, **settings) for piece in pieces]
 
     def judge(decoding: Decoding) -> float:
         scores = score_predictions(predictions, pieces, **decoding.model_dump())
         assert isinstance(scores, InstanceScores)
         return float(np.mean([ap for iou, ap in scores.ap_mean.items() if iou <= 0.75]))
 
-    best = model.card.decoding
+    best = predictions[0].card.decoding
     highest = judge(best)
     small = _small_size(pieces)
     for field, values in (
@@ -81,7 +75,9 @@ def _small_size(pieces: Sequence[HeldOut]) -> float:
     return float(np.percentile(np.concatenate(sizes), SMALL_OBJECT)) if sizes else 0.0
 
 
-def _radii(predictions: list[Prediction], decoding: Decoding, least: float) -> tuple[float, ...]:
+def _radii(
+    predictions: Sequence[Prediction], decoding: Decoding, least: float
+) -> tuple[float, ...]:
     """Shape radii to be tried: of the median piece of foreground of ``least`` pixels or more.
 
     The radius of a piece is that of the largest ball in it, which pieces of several objects

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from napari_unet.calibration import calibrate
-from napari_unet.card import Decoding, ScoreRecord
+from napari_unet.card import ScoreRecord
+from napari_unet.decoding import iter_decode
 from napari_unet.held_out import HeldOut, held_out_pieces
 from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores
 from napari_unet.model import Model
 from napari_unet.overlay import encode_thumbnail
+from napari_unet.prediction import Prediction
 from napari_unet.progress import drain
-from napari_unet.segmentation import iter_segmentation
 from napari_unet.training_setup import TrainingSetup
-from napari_unet.validation import PLAIN, score_pieces, shorten
+from napari_unet.validation import predict_piece, score_predictions, shorten
 
 FEW_FRAMES = 8
 SCORED_PIXELS = 16_000_000
 HELD_OUT = "the held-out part of the training data"
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """A model with the decoding that suits some pieces, and what it says of them."""
+
+    model: Model
+    predictions: list[Prediction]
+    scores: Scores
 
 
 def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
@@ -29,51 +40,46 @@ def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
     Instances: calibrated decoding. All tasks: the scores on them, and those of the base
     model on the same pixels, where it answers the same question. A thumbnail.
     """
-    pieces = shorten(setup.data.validation, SCORED_PIXELS)
     run = {"device": setup.config.device, "precision": precision}
-    card = model.card
+    pieces = shorten(setup.data.validation, SCORED_PIXELS)
     if not pieces:
-        if card.task != "instance" or setup.distance_known:
+        if model.card.task != "instance" or setup.distance_known:
             return model
-        # without a learned distance objects are split by shape, whose radius must be found
-        card = card.model_copy(update={"decoding": _decode_what_was_learned(model, setup, run)})
-        return Model(card, model.network)
-    model = _calibrated(model, pieces, run)
-    card = model.card
-    records = [_record(model, pieces, run)]
+        # without a learned distance objects are split by shape, whose radius must be found;
+        # as nothing is held out, on some of the training frames
+        return _judge(model, held_out_pieces(setup.data.frames[:FEW_FRAMES]), run).model
+    new = _judge(model, pieces, run)
+    records = [_record(new, None)]
     if setup.base is not None and not setup.renewed:
-        records.append(_record(_calibrated(setup.base, pieces, run), pieces, run, other=True))
+        # calibrated too, or it would be at a disadvantage
+        records.append(_record(_judge(setup.base, pieces, run), setup.base.card.name))
     update: dict[str, Any] = {"scores": tuple(records)}
-    if card.task != "regression":
-        update["thumbnail"] = make_thumbnail(model, pieces[0], **run)
-    return Model(card.model_copy(update=update), model.network)
+    if model.card.task != "regression":
+        update["thumbnail"] = make_thumbnail(new.model, new.predictions[0], pieces[0])
+    return Model(new.model.card.model_copy(update=update), model.network)
 
 
-def _decode_what_was_learned(model: Model, setup: TrainingSetup, run: dict[str, str]) -> Decoding:
-    """Calibrated on some of the training frames, as nothing is held out."""
-    return calibrate(model, held_out_pieces(setup.data.frames[:FEW_FRAMES]), **run)
-
-
-def _calibrated(model: Model, pieces: Sequence[HeldOut], run: dict[str, str]) -> Model:
-    """With the decoding that suits the pieces: the base's too, or it would be at a disadvantage."""
-    if model.card.task != "instance":
-        return model
-    decoding = calibrate(model, pieces, **run)
-    return Model(model.card.model_copy(update={"decoding": decoding}), model.network)
-
-
-def _record(
-    model: Model, pieces: Sequence[HeldOut], run: dict[str, str], *, other: bool = False
-) -> ScoreRecord:
-    data = HELD_OUT
+def _judge(model: Model, pieces: Sequence[HeldOut], run: dict[str, str]) -> _Judged:
+    """The network runs once for each piece."""
+    predictions = [predict_piece(model, piece, **run) for piece in pieces]
     if model.card.task == "instance":
+        decoding = calibrate(predictions, pieces)
+        model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
+    scores = score_predictions(predictions, pieces, **decoding_fields(model))
+    return _Judged(model, predictions, scores)
+
+
+def decoding_fields(model: Model) -> dict[str, Any]:
+    """Settings that decode by the card of an instance model; none for others."""
+    return model.card.decoding.model_dump() if model.card.task == "instance" else {}
+
+
+def _record(judged: _Judged, name: str | None) -> ScoreRecord:
+    data = HELD_OUT
+    if judged.model.card.task == "instance":
         data += ", on which the decoding was calibrated"
-    return ScoreRecord(
-        data=data,
-        images=len(pieces),
-        values=figures(score_pieces(model, pieces, **run)),
-        model=model.card.name if other else None,
-    )
+    values = figures(judged.scores)
+    return ScoreRecord(data=data, images=len(judged.predictions), values=values, model=name)
 
 
 def figures(scores: Scores) -> dict[str, float]:
@@ -96,10 +102,9 @@ def figures(scores: Scores) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in found.items()}
 
 
-def make_thumbnail(model: Model, piece: HeldOut, **run: Any) -> str:
+def make_thumbnail(model: Model, prediction: Prediction, piece: HeldOut) -> str:
     """A piece as the model sees it, of a stack its middle plane: a small PNG in base64."""
-    job = iter_segmentation(piece.image, model, axes=piece.axes, normalization=PLAIN, **run)
-    labels = np.asarray(drain(job).labels)
+    labels = np.asarray(drain(iter_decode(prediction, **decoding_fields(model))).labels)
     image = piece.image
     if labels.ndim == 3:
         middle = labels.shape[0] // 2

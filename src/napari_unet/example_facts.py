@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from napari_unet.card import ModelCard
+from napari_unet.card import ClassInfo, ModelCard
 from napari_unet.errors import InputError, TrainingError
 from napari_unet.examples import Example
 from napari_unet.image import ImageSource
@@ -39,6 +39,31 @@ def find_ndim(examples: Sequence[Example], base: ModelCard | None, config: Train
     if len(config.patch) not in (2, 3):
         raise TrainingError(f"patch {config.patch} needs 2 or 3 sizes, one per spatial axis.")
     return len(config.patch)
+
+
+def check_task(base: ModelCard, config: TrainConfig) -> None:
+    """Raise `TrainingError` if a base model is for another task."""
+    if base.task != config.task:
+        raise TrainingError(
+            f"The base model {base.name!r} is for the task {base.task!r}, not {config.task!r}; "
+            "choose another base, or train a new network."
+        )
+
+
+def named_classes(
+    base: ModelCard | None, config: TrainConfig, values: set[int]
+) -> tuple[ClassInfo, ...]:
+    """Classes of the settings, or of a base that names every value; none: to be found."""
+    if config.classes or base is None:
+        return config.classes
+    return base.classes if values <= {c.value for c in base.classes} else ()
+
+
+def lacks_background(examples: Sequence[tuple[LabelledImage, Survey]], config: TrainConfig) -> bool:
+    """Whether objects are painted and nothing tells what is none."""
+    if config.task != "instance" or any(0 in seen.values for _, seen in examples):
+        return False
+    return all(e.regions == ("painted",) and not e.masks for e, _ in examples)
 
 
 def find_channels(examples: Sequence[Example], base: ModelCard | None, ndim: int) -> int:

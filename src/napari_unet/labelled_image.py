@@ -70,11 +70,7 @@ class LabelledImage:
 
     def within(self, times: range, part: Region) -> LabelledImage:
         """A piece of it; ``part`` counts from the start of its window."""
-        moved = tuple(
-            slice(w.start + p.start, w.start + p.stop)
-            for w, p in zip(self.window, part, strict=True)
-        )
-        return replace(self, times=times, window=moved)
+        return replace(self, times=times, window=self._place(part))
 
     def read_image(self, time: int, part: Region) -> NDArray[Any]:
         """Pixels, (C, *spatial), in the image's dtype."""

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_unet import instances
-from napari_unet.card import ClassInfo, ModelCard
+from napari_unet.card import ModelCard
 from napari_unet.errors import TrainingError
 from napari_unet.example_facts import (
     common_pixel_size,
     find_channels,
     find_ndim,
+    lacks_background,
     median_diameter,
+    named_classes,
 )
 from napari_unet.examples import Example
 from napari_unet.frames import Frame, keep_in_memory, make_frames
@@ -167,9 +169,7 @@ def prepare_data(
 
 def _check_background(opened: Sequence[_Opened], config: TrainConfig) -> None:
     """Painted objects alone do not tell what is none."""
-    if config.task != "instance" or any(0 in o.survey.values for o in opened):
-        return
-    if all(o.labelled.regions == ("painted",) and not o.labelled.masks for o in opened):
+    if lacks_background([(o.labelled, o.survey) for o in opened], config):
         raise TrainingError(
             "The painted labels have no background, so that nothing tells what is not an "
             "object: paint some background with a label of its own and name it with "
@@ -188,8 +188,7 @@ def _find_goal(
         return LearningGoal("instance")
     if config.task == "semantic":
         values = {v for o in opened for v in o.survey.values}
-        named = config.classes or _classes_of_base(base, values)
-        classes = find_classes(values, named)
+        classes = find_classes(values, named_classes(base, config, values))
         find_classes({v for o in validation for v in o.survey.values}, classes)
         return LearningGoal("semantic", classes)
     limits = find_output_limits([o.labelled for o in opened])
@@ -197,12 +196,6 @@ def _find_goal(
     if known is not None and len(known) == len(limits):
         return LearningGoal("regression", output_limits=known)
     return LearningGoal("regression", output_limits=limits)
-
-
-def _classes_of_base(base: ModelCard | None, values: set[int]) -> tuple[ClassInfo, ...]:
-    """Those of the base, where they name every label; else new ones are found."""
-    classes = base.classes if base is not None else ()
-    return classes if values <= {c.value for c in classes} else ()
 
 
 def _frames(

@@ -9,6 +9,7 @@ from typing import Any
 from napari_unet import instances
 from napari_unet.card import ClassInfo, Decoding, ModelCard, TrainingRecord, UNetConfig
 from napari_unet.errors import TrainingError
+from napari_unet.example_facts import check_task
 from napari_unet.examples import Example
 from napari_unet.model import Model
 from napari_unet.record import versions
@@ -136,11 +137,7 @@ def set_up(
     if config.patch is not None and config.ndim != "auto" and len(config.patch) != config.ndim:
         raise TrainingError(f"patch {config.patch} does not have {config.ndim} sizes.")
     if base is not None:
-        if base.card.task != config.task:
-            raise TrainingError(
-                f"The base model {base.card.name!r} is for the task {base.card.task!r}, "
-                f"not {config.task!r}; choose another base, or train a new network."
-            )
+        check_task(base.card, config)
         config = config.model_copy(update={"normalization": base.card.normalization})
     if base is None and config.statistics == "frozen":
         raise TrainingError(

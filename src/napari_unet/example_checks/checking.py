@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.card import ModelCard
-from napari_unet.errors import ModelError, TrainingError
+from napari_unet.errors import ModelError
 from napari_unet.example_checks.finding import Field, Finding, Report
 from napari_unet.example_checks.images import check_axes, check_image
 from napari_unet.example_checks.labels import check_labels
-from napari_unet.example_checks.together import OpenedExample, check_together, named_classes
-from napari_unet.example_facts import find_channels, find_ndim
+from napari_unet.example_checks.together import OpenedExample, check_together
+from napari_unet.example_facts import check_task, find_channels, find_ndim, named_classes
 from napari_unet.examples import Example
 from napari_unet.labelled_image import LabelledImage, is_label, open_example, open_pixels
 from napari_unet.model_file import find_model, read_header
@@ -110,11 +110,7 @@ def _read_card(
             raise ModelError(
                 f"The base is a {type(base).__name__}; give a model, its name or its file."
             )
-        if card.task != config.task:
-            raise TrainingError(
-                f"The base model {card.name!r} is for the task {card.task!r}, not "
-                f"{config.task!r}; choose another base, or train a new network."
-            )
+        check_task(card, config)
         return card
     return None
 

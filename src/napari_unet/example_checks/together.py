@@ -11,6 +11,7 @@ from napari_unet.example_checks.finding import Report
 from napari_unet.example_checks.labels import sample_places
 from napari_unet.example_checks.near_copies import find_near_copies
 from napari_unet.example_checks.scale import check_diameter, check_pixel_size
+from napari_unet.example_facts import lacks_background, named_classes
 from napari_unet.holding_out import array_place, hold_out, share_pixels
 from napari_unet.labelled_image import LabelledImage
 from napari_unet.learning_goal import find_classes, find_output_limits
@@ -82,15 +83,6 @@ def check_together(
     _check_split(report, training, validation, ndim, config)
 
 
-def named_classes(
-    base: ModelCard | None, config: TrainConfig, values: set[int]
-) -> tuple[ClassInfo, ...]:
-    """Classes of the settings, or of a base that names every value."""
-    if config.classes or base is None:
-        return config.classes
-    return base.classes if values <= {c.value for c in base.classes} else ()
-
-
 def _values(examples: Sequence[OpenedExample]) -> set[int]:
     return {value for each in examples for value in each.survey.values}
 
@@ -115,7 +107,7 @@ def _check_content(report: Report, training: Sequence[OpenedExample], config: Tr
             "The labels are empty: no example has an object to learn from.",
             "Label some objects, each with a number of its own.",
         )
-    elif config.task == "instance" and 0 not in _values(training) and _painted(training):
+    elif lacks_background([(e.labelled, e.survey) for e in training], config):
         report.drop_doubts("background-not-painted")
         report.fault(
             "no-background",
@@ -125,10 +117,6 @@ def _check_content(report: Report, training: Sequence[OpenedExample], config: Tr
             "Paint some background with a label of its own and name it as the background, or add "
             "a complete plane or a mask to the region.",
         )
-
-
-def _painted(training: Sequence[OpenedExample]) -> bool:
-    return all(e.labelled.regions == ("painted",) and not e.labelled.masks for e in training)
 
 
 def _check_classes(
