@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_unet.segmentation import iter_segment, segment
     from napari_unet.settings import SegmentSettings, TrainConfig
     from napari_unet.training import iter_train, train
-    from napari_unet.training_step import Preview, TrainStep
+    from napari_unet.training_step import MoreLabels, Preview, TrainStep
 
     __version__: str
 
@@ -35,6 +35,7 @@ _HOME = {
     "Scores": "metrics",
     "SegmentSettings": "settings",
     "TrainConfig": "settings",
+    "MoreLabels": "training_step",
     "Preview": "training_step",
     "TrainStep": "training_step",
     "UNetConfig": "card",
@@ -59,6 +60,7 @@ __all__ = [
     "Finding",
     "Model",
     "ModelCard",
+    "MoreLabels",
     "Prediction",
     "Preview",
     "Progress",

@@ -26,7 +26,8 @@ class Checkpoint:
     path : str or Path
         The file. It is read with ``weights_only``: nothing in it executes.
     setup : TrainingSetup
-        What is trained; a file of another training is refused.
+        What is trained, as it was when training began; a file of another training is refused.
+        Labels that came later are no part of it: they are to be taken in again.
     """
 
     def __init__(self, path: str | Path, setup: TrainingSetup) -> None:
@@ -57,6 +58,8 @@ class Checkpoint:
             "generator": run.generator.get_state(),
             "best": run.best,
             "best_weights": run.best_weights,
+            "validated": run.validated,
+            "judged": run.setup.data.validation_sha256,
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -98,8 +101,12 @@ class Checkpoint:
             run.patch = tuple(state["patch"])
             run.best = state["best"]
             run.best_weights = state["best_weights"]
+            run.validated = state.get("validated", run.best is not None)
+            judged = state.get("judged", run.setup.data.validation_sha256)
         except (KeyError, RuntimeError, TypeError, ValueError):
             raise self._damaged() from None
+        if judged != run.setup.data.validation_sha256:
+            run.judge_best()  # the score was that on labels that came later
         return True
 
     def _damaged(self) -> TrainingError:

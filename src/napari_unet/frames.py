@@ -140,7 +140,7 @@ def make_frames(
 
 def keep_in_memory(frames: Sequence[Frame]) -> list[Frame]:
     """Frames whose pixels and targets were read once, as far as the memory for them goes."""
-    kept, used = [], 0
+    kept, used = [], sum(_bytes(frame) for frame in frames if frame.kept is not None)
     for frame in frames:
         size = _bytes(frame)
         if frame.kept is None and size <= FRAME_BYTES and used + size <= ALL_BYTES:

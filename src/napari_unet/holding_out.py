@@ -21,6 +21,25 @@ LEAST_PIXELS = 24  # either side of a cut through a plane
 OVERLAP_WORK = 10_000  # steps after which two arrays count as overlapping
 
 
+@dataclass(frozen=True)
+class Cut:
+    """What is held out of an image: all that lies behind an index of an axis.
+
+    Attributes
+    ----------
+    axis : str
+        "T" or a spatial axis; empty: the whole image is held out.
+    place : int
+        The first index that is held out.
+    """
+
+    axis: str
+    place: int
+
+
+WHOLE = Cut("", 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """What to learn from and what to validate on.
@@ -31,11 +50,15 @@ class Split:
         Examples, or pieces of them; ``validation`` may be empty.
     how : str
         One sentence that says it.
+    cuts : dict
+        What is held out of each example by its number, in the order of the pieces; None:
+        nothing.
     """
 
     training: list[LabelledImage]
     validation: list[LabelledImage]
     how: str
+    cuts: dict[int, Cut | None]
 
 
 def hold_out(
@@ -68,7 +91,8 @@ def hold_out(
         Spatial axes of the network.
     """
     if fraction == 0:
-        return Split(list(examples), [], "Nothing is held out to validate on.")
+        how = "Nothing is held out to validate on."
+        return _split(examples, dict.fromkeys(range(len(examples))), how)
     members = _group(examples)
     key = 1 if task == "instance" else ANYWHERE
     # nothing can be learned or told from the others
@@ -76,37 +100,46 @@ def hold_out(
     if len(filled) >= SEVERAL:
         chosen = _choose(filled, surveys, fraction, seed, task)
         held = {i for group in chosen for i in group}
-        return Split(
-            [e for i, e in enumerate(examples) if i not in held],
-            [e for i, e in enumerate(examples) if i in held],
-            f"{len(chosen)} of {len(filled)} images are held out to validate on.",
+        how = f"{len(chosen)} of {len(filled)} images are held out to validate on."
+        return _split(
+            examples, {i: WHOLE if i in held else None for i in range(len(examples))}, how
         )
-    training: list[LabelledImage] = []
-    validation: list[LabelledImage] = []
-    names = []
+    cuts: dict[int, Cut | None] = {}
     for group in members:
         pieces = [examples[i] for i in group]
         cut = _find_cut(pieces, [surveys[i] for i in group], fraction, task, ndim)
-        if cut is None:
-            training += pieces
-            continue
-        axis, place = cut
-        names.append({"T": "time points", "Z": "planes", "Y": "rows", "X": "columns"}[axis])
-        for piece in pieces:
-            before, behind = _divide(piece, axis, place)
-            training.append(before)
-            validation.append(behind)
-    if not validation:
-        if any(_shifted([examples[i] for i in group]) for group in members):
-            return Split(
-                training,
-                [],
-                "The examples are parts of one image that overlap, so that none of them is held "
-                "out to validate on.",
-            )
-        return Split(training, [], "The labels are too few to hold some out to validate on.")
-    what = " and ".join(dict.fromkeys(names))
-    return Split(training, validation, f"The last {what} are held out to validate on.")
+        cuts |= dict.fromkeys(group, cut)
+    found = [cut.axis for cut in cuts.values() if cut is not None]
+    if found:
+        names = {"T": "time points", "Z": "planes", "Y": "rows", "X": "columns"}
+        what = " and ".join(dict.fromkeys(names[axis] for axis in found))
+        how = f"The last {what} are held out to validate on."
+    elif any(_shifted([examples[i] for i in group]) for group in members):
+        how = (
+            "The examples are parts of one image that overlap, so that none of them is held "
+            "out to validate on."
+        )
+    else:
+        how = "The labels are too few to hold some out to validate on."
+    return _split(examples, cuts, how)
+
+
+def _split(examples: Sequence[LabelledImage], cuts: dict[int, Cut | None], how: str) -> Split:
+    parts = [divide(examples[i], cut) for i, cut in cuts.items()]
+    training, validation = ([e for part in parts for e in part[side]] for side in (0, 1))
+    return Split(training, validation, how, cuts)
+
+
+def divide(
+    example: LabelledImage, cut: Cut | None
+) -> tuple[list[LabelledImage], list[LabelledImage]]:
+    """Pieces to learn from, and pieces that are held out."""
+    if cut is None:
+        return [example], []
+    if cut == WHOLE:
+        return [], [example]
+    before, behind = _divide(example, cut.axis, cut.place)
+    return [before], [behind]
 
 
 def share_pixels(one: ImageSource, other: ImageSource) -> bool:
@@ -186,7 +219,7 @@ def _find_cut(
     fraction: float,
     task: Task,
     ndim: int,
-) -> tuple[str, int] | None:
+) -> Cut | None:
     """Axis and first index of the block to hold out; each class is met before it."""
     if len({(example.source.axes, example.shape) for example in examples}) > 1:
         return None  # the same array, taken in different ways
@@ -225,7 +258,7 @@ def _find_cut(
                 fits = miss <= max(0.1, fraction) and share >= fraction / 3
         if fits:
             break
-    return None if best is None else best[1:]
+    return None if best is None else Cut(*best[1:])
 
 
 def _labelled_places(

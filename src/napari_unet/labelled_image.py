@@ -46,6 +46,8 @@ class LabelledImage:
         Time points that belong to it.
     window : tuple of slice
         The part of the spatial axes that belongs to it.
+    hidden : tuple of LabelledImage
+        Others of the same image: what they know is not known here, as it is held out.
     """
 
     source: ImageSource
@@ -57,6 +59,7 @@ class LabelledImage:
     planes: NDArray[np.bool_] | None
     times: range
     window: Region
+    hidden: tuple[LabelledImage, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -66,7 +69,7 @@ class LabelledImage:
     @property
     def known_everywhere(self) -> bool:
         """Whether every pixel is known without looking."""
-        return "all" in self.regions
+        return "all" in self.regions and not self.hidden
 
     def within(self, times: range, part: Region) -> LabelledImage:
         """A piece of it; ``part`` counts from the start of its window."""
@@ -87,8 +90,10 @@ class LabelledImage:
         if "painted" not in self.regions and not known.any():
             return np.zeros((self._values, *known.shape), self.labels.dtype), known
         labels = _read(self.labels, self.label_axes, time, place)
-        if "painted" in self.regions and not self.known_everywhere:
+        if "painted" in self.regions and "all" not in self.regions:
             known |= (labels != 0).any(0)
+        for other in self.hidden:
+            known &= ~other.read_labels(time, place)[1]
         if self.background is not None:
             labels = np.where(labels == self.background, 0, labels)
         if not known.all():
@@ -97,8 +102,9 @@ class LabelledImage:
 
     def _known_without_labels(self, time: int, place: Region) -> NDArray[np.bool_]:
         """(*spatial) where whole planes and masks say that labels are known."""
-        known = np.full([p.stop - p.start for p in place], self.known_everywhere)
-        if self.known_everywhere:
+        everywhere = "all" in self.regions
+        known = np.full([p.stop - p.start for p in place], everywhere)
+        if everywhere:
             return known
         if self.planes is not None:
             rows = self.planes[time, place[0] if "Z" in self.source.spatial else slice(0, 1)]

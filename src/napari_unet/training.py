@@ -22,8 +22,8 @@ from napari_unet.progress import drain
 from napari_unet.segmentation import iter_segmentation
 from napari_unet.settings import TrainConfig, resolve
 from napari_unet.training_run import DEFAULT_MINUTES, TrainingRun
-from napari_unet.training_setup import TrainingSetup, set_up
-from napari_unet.training_step import Preview, TrainStep
+from napari_unet.training_setup import set_up
+from napari_unet.training_step import MoreLabels, Preview, TrainStep
 
 PAUSE = 120.0  # seconds between two checkpoints, at most
 
@@ -87,12 +87,18 @@ def iter_train(
     config: TrainConfig | None = None,
     validation: Sequence[Example] | None = None,
     checkpoint: str | Path | None = None,
+    first: Preview | MoreLabels | None = None,
     **overrides: Any,
-) -> Generator[TrainStep, str | Preview | None, Model]:
+) -> Generator[TrainStep, str | Preview | MoreLabels | None, Model]:
     """`train` as a generator: yields a `TrainStep` per step, returns the `Model`.
 
     ``send("stop")`` ends it with the best model so far; ``send(Preview(image))`` puts a
-    preview into the next step; closing it discards the training.
+    preview into the next step; ``send(MoreLabels(examples))`` takes in new labels before the
+    next step, unless the one that was yielded is the last; closing it discards the training.
+    ``first`` is what would be sent before the first step.
+
+    A checkpoint belongs to the examples that training began with: to resume, begin with those,
+    and with the additions as ``first``.
     """
     start = time.perf_counter()
     wanted = resolve(TrainConfig, config, overrides)
@@ -108,20 +114,24 @@ def iter_train(
     store = Checkpoint(checkpoint, setup) if checkpoint is not None else None
     if store is not None and not store.restore(run):
         store.save(run)  # a place that cannot be written to is noticed before the work
-    wish: str | Preview | None = None
+    wish: str | Preview | MoreLabels | None = first
     notes = " ".join(setup.notes)
+    if isinstance(wish, MoreLabels):  # at once: of a run that is resumed no step may be left
+        notes, wish = f"{notes} {_take_in(wish, run)}".strip(), None
     saved = run.seconds
     try:
         while not run.finished:
+            taken = _take_in(wish, run) if isinstance(wish, MoreLabels) else ""
             step = run.advance()
-            told = [notes, step.message]
+            told = [notes, taken, step.message]
             notes = ""
             if store is not None and (run.at_milestone or run.seconds - saved > PAUSE):
                 told.append(_save(store, run))
                 saved = run.seconds
             if isinstance(wish, Preview):
                 preview, fault = _show(wish, run)
-                step = replace(step, preview=preview)
+                early = preview is not None and not run.validated
+                step = replace(step, preview=preview, preview_early=early)
                 told.append(fault)
             wish = yield replace(step, message=" ".join(filter(None, told)))
             if wish == "stop":
@@ -130,16 +140,14 @@ def iter_train(
                 break
         model = run.best_model()
     except Exception as error:
-        raise _interrupted(error, run, setup) from error
-    model = _complete(model, run, setup)
+        raise _interrupted(error, run) from error
+    model = _complete(model, run)
     if store is not None:
         store.remove()
     return model
 
 
-def _interrupted(
-    error: Exception, run: TrainingRun, setup: TrainingSetup
-) -> TrainingInterruptedError:
+def _interrupted(error: Exception, run: TrainingRun) -> TrainingInterruptedError:
     """What stopped a training, in words, with the best model until then."""
     message = str(error)
     if not isinstance(error, UNetError):
@@ -147,13 +155,13 @@ def _interrupted(
     model = error.model if isinstance(error, TrainingInterruptedError) else run.rescue()
     if isinstance(model, Model):
         with contextlib.suppress(Exception):  # better without scores than not at all
-            model = complete(model, setup, run.precision)
+            model = complete(model, run.setup, run.precision)
     return TrainingInterruptedError(message, model)
 
 
-def _complete(model: Model, run: TrainingRun, setup: TrainingSetup) -> Model:
+def _complete(model: Model, run: TrainingRun) -> Model:
     try:
-        return complete(model, setup, run.precision)
+        return complete(model, run.setup, run.precision)
     except Exception as error:
         raise TrainingInterruptedError(
             f"The model was trained but could not be calibrated and scored: "
@@ -171,6 +179,16 @@ def _save(store: Checkpoint, run: TrainingRun) -> str:
     return ""
 
 
+def _take_in(wish: MoreLabels, run: TrainingRun) -> str:
+    """What became of new labels; whatever is wrong with them, training goes on without them."""
+    try:
+        return run.take_in(wish.examples)
+    except UNetError as error:
+        return f"The new labels were not taken in: {error}"
+    except Exception as error:  # noqa: BLE001 - they must not cost what was learned
+        return f"The new labels were not taken in: {type(error).__name__}: {error}"
+
+
 def _show(wish: Preview, run: TrainingRun) -> tuple[Any, str]:
     """Labels, or values, of a view; or what is wrong with it."""
     settings: dict[str, Any] = {"device": run.setup.config.device, "precision": run.precision}
@@ -182,7 +200,7 @@ def _show(wish: Preview, run: TrainingRun) -> tuple[Any, str]:
     try:
         if wish.limits is not None:
             settings["normalization"] = Normalization(mode="range", limits=tuple(wish.limits))
-        model = run.current_model()
+        model = run.preview_model()
         if model.card.task == "regression":
             return np.asarray(predict(wish.image, model, **place, **settings).scores), ""
         return drain(iter_segmentation(wish.image, model, **place, **settings)).labels, ""

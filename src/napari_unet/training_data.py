@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
-
-from napari_unet import instances
 from napari_unet.card import ModelCard
 from napari_unet.errors import TrainingError
 from napari_unet.example_facts import (
@@ -24,13 +19,81 @@ from napari_unet.example_facts import (
 from napari_unet.examples import Example
 from napari_unet.frames import Frame, keep_in_memory, make_frames
 from napari_unet.held_out import HeldOut, held_out_pieces
-from napari_unet.holding_out import hold_out
+from napari_unet.holding_out import Cut, array_place, divide, hold_out
+from napari_unet.image import ImageSource
 from napari_unet.image_sample import ImageSample, look_at_sample
 from napari_unet.labelled_image import LabelledImage, open_example
 from napari_unet.learning_goal import LearningGoal, find_classes, find_output_limits
+from napari_unet.object_facts import knows_distance, median_extents
 from napari_unet.settings import TrainConfig
 from napari_unet.survey import Survey, survey, survey_piece
-from napari_unet.tiling import Region
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedExample:
+    """An example, or a piece of it.
+
+    Attributes
+    ----------
+    labelled : LabelledImage
+        The example, opened.
+    survey : Survey
+        What its labels hold.
+    sample : ImageSample
+        Of the whole image.
+    """
+
+    labelled: LabelledImage
+    survey: Survey
+    sample: ImageSample
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """The image of an example that training began with.
+
+    Attributes
+    ----------
+    source : ImageSource
+        The image.
+    sample : ImageSample
+        Identifies it.
+    cut : Cut or None
+        What is held out of it.
+    """
+
+    source: ImageSource
+    sample: ImageSample
+    cut: Cut | None
+
+
+@dataclass(frozen=True, eq=False)
+class DataPlan:
+    """What was settled when a training began, and stays so however the labels change.
+
+    Attributes
+    ----------
+    goal : LearningGoal
+        Task, classes, output limits.
+    ndim, channels : int
+        Spatial axes and input channels of the network.
+    named : tuple of int
+        Label values that the classes of settings or base name.
+    origins : dict
+        The images of the examples by their numbers, in the order of the pieces.
+    given : tuple of OpenedExample or None
+        Validation examples; None where a share of the examples is held out.
+    held_out : str
+        One sentence that says what is held out; empty where validation examples were given.
+    """
+
+    goal: LearningGoal
+    ndim: int
+    channels: int
+    named: tuple[int, ...]
+    origins: dict[int, Origin]
+    given: tuple[OpenedExample, ...] | None
+    held_out: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,20 +102,18 @@ class TrainingData:
 
     Attributes
     ----------
-    goal : LearningGoal
-        Task, classes, output limits.
-    ndim, channels : int
-        Spatial axes and input channels of the network.
+    plan : DataPlan
+        What stays when the labels change.
     frames : list of Frame
         Planes or volumes to draw patches from.
     validation : list of HeldOut
         Never trained on; may be empty.
-    held_out : str
-        One sentence that says what is held out; empty where validation examples were given.
     sha256, validation_sha256 : str
         Of labels, regions and samples of the images.
     examples, labelled_pixels : int
         How many images, or pieces of them, and known pixels are learned from.
+    held_out_pixels : int
+        Known pixels that are held out.
     object_diameter : float or None
         Median, in pixels.
     object_extents : tuple of float or None
@@ -63,32 +124,38 @@ class TrainingData:
         Instances: whether the distances of any object are determined.
     """
 
-    goal: LearningGoal
-    ndim: int
-    channels: int
+    plan: DataPlan
     frames: list[Frame]
     validation: list[HeldOut]
-    held_out: str
     sha256: str
     validation_sha256: str
     examples: int
     labelled_pixels: int
+    held_out_pixels: int
     object_diameter: float | None
     object_extents: tuple[float, ...] | None
     pixel_size: tuple[float, ...] | None
     distance_known: bool
 
+    @property
+    def goal(self) -> LearningGoal:
+        """Task, classes, output limits."""
+        return self.plan.goal
 
-PROBES = 8  # objects of a frame that are looked at for their distances
-REACH = {2: 96, 3: 32}  # pixels to each side of them
+    @property
+    def ndim(self) -> int:
+        """Spatial axes of the network."""
+        return self.plan.ndim
 
+    @property
+    def channels(self) -> int:
+        """Input channels of the network."""
+        return self.plan.channels
 
-@dataclass(frozen=True, eq=False)
-class _Opened:
-    """An example, or a piece of it, and what its labels hold."""
-
-    labelled: LabelledImage
-    survey: Survey
+    @property
+    def held_out(self) -> str:
+        """One sentence that says what is held out; empty for validation examples."""
+        return self.plan.held_out
 
 
 def prepare_data(
@@ -107,25 +174,25 @@ def prepare_data(
     ndim = find_ndim(examples, base, config)
     channels = find_channels(examples, base, ndim)
     named = config.classes or (base.classes if base else ())
-    values = [c.value for c in named] if config.task == "semantic" else []
+    values = tuple(c.value for c in named) if config.task == "semantic" else ()
 
-    def look(example: Example) -> _Opened:
+    def look(example: Example) -> tuple[LabelledImage, Survey]:
         labelled = open_example(
             example, ndim=ndim, in_channels=channels, task=config.task, named=values
         )
-        return _Opened(labelled, survey(labelled, config.task, ndim))
+        return labelled, survey(labelled, config.task, ndim)
 
-    opened = [look(e) for e in examples]
+    pairs = [look(e) for e in examples]
     # a fault in these must not come to light after minutes of training
-    given = [look(e) for e in validation or ()]
-    _check_background(opened, config)
-    goal = _find_goal(opened, given, config, base)
-    # once, however many pieces an image is cut into
-    samples = {
-        id(o.labelled.source): look_at_sample(o.labelled.source, config.normalization)
-        for o in (*opened, *given)
-    }
+    given_pairs = [look(e) for e in validation or ()]
+    check_background(pairs, config)
+    goal = _find_goal(pairs, given_pairs, config, base)
+    opened, given = (
+        [OpenedExample(e, s, look_at_sample(e.source, config.normalization)) for e, s in each]
+        for each in (pairs, given_pairs)
+    )
     how = ""
+    cuts: dict[int, Cut | None] = dict.fromkeys(range(len(opened)))
     if validation is None:
         split = hold_out(
             [o.labelled for o in opened],
@@ -135,41 +202,100 @@ def prepare_data(
             task=config.task,
             ndim=ndim,
         )
-        how = split.how
-        wholes = {id(o.labelled.source): o for o in opened}
-
-        def piece(labelled: LabelledImage) -> _Opened:
-            whole = wholes[id(labelled.source)]
-            seen = survey_piece(labelled, whole.labelled, whole.survey, config.task, ndim)
-            return _Opened(labelled, seen)
-
-        opened = [piece(e) for e in split.training]
-        given = [piece(e) for e in split.validation]
-    frames = keep_in_memory(_frames(opened, goal, samples))
-    _check_content(frames, config)
-    instance = goal.task == "instance"
-    pairs = [(o.labelled, o.survey) for o in opened]
-    return TrainingData(
+        how, cuts = split.how, split.cuts
+    plan = DataPlan(
         goal=goal,
         ndim=ndim,
         channels=channels,
-        frames=frames,
-        validation=held_out_pieces(_frames(given, goal, samples)),
+        named=values,
+        origins={
+            i: Origin(opened[i].labelled.source, opened[i].sample, cut) for i, cut in cuts.items()
+        },
+        given=None if validation is None else tuple(given),
         held_out=how,
-        sha256=_fingerprint(opened, samples),
-        validation_sha256=_fingerprint(given, samples),
-        examples=len(opened),
-        labelled_pixels=sum(o.survey.known for o in opened),
+    )
+    return assemble(plan, opened, cuts, config)
+
+
+def assemble(
+    plan: DataPlan,
+    opened: Sequence[OpenedExample],
+    cuts: Mapping[int, Cut | None],
+    config: TrainConfig,
+    before: Sequence[Frame] = (),
+) -> TrainingData:
+    """Frames and pieces of opened examples.
+
+    Parameters
+    ----------
+    plan : DataPlan
+        What is fixed.
+    opened : sequence of OpenedExample
+        Whole examples.
+    cuts : mapping
+        What is held out of each by its number, in the order of the pieces.
+    config : TrainConfig
+        Settings.
+    before : sequence of Frame
+        Frames that are not made again where they are needed as they were.
+
+    Raises
+    ------
+    TrainingError
+        If nothing is left to learn from.
+    """
+    training: list[OpenedExample] = []
+    validation = list(plan.given or ())
+    for number, cut in cuts.items():
+        whole = opened[number]
+        for pieces, side in zip(divide(whole.labelled, cut), (training, validation), strict=True):
+            side += [_piece(each, whole, plan) for each in pieces]
+    goal, ndim = plan.goal, plan.ndim
+    frames = keep_in_memory(_reuse(_frames(training, goal), before))
+    _check_content(frames, config)
+    instance = goal.task == "instance"
+    pairs = [(o.labelled, o.survey) for o in training]
+    return TrainingData(
+        plan=plan,
+        frames=frames,
+        validation=held_out_pieces(_frames(validation, goal)),
+        sha256=_fingerprint(training),
+        validation_sha256=_fingerprint(validation),
+        examples=len(training),
+        labelled_pixels=sum(o.survey.known for o in training),
+        held_out_pixels=sum(o.survey.known for o in validation),
         object_diameter=median_diameter(pairs, ndim) if instance else None,
-        object_extents=_median_extents(frames) if instance and ndim == 3 else None,
-        pixel_size=common_pixel_size([o.labelled.source for o in opened], ndim),
-        distance_known=instance and _distance_known(frames),
+        object_extents=median_extents(frames) if instance and ndim == 3 else None,
+        pixel_size=common_pixel_size([o.labelled.source for o in training], ndim),
+        distance_known=instance and knows_distance(frames),
     )
 
 
-def _check_background(opened: Sequence[_Opened], config: TrainConfig) -> None:
-    """Painted objects alone do not tell what is none."""
-    if lacks_background([(o.labelled, o.survey) for o in opened], config):
+def _piece(labelled: LabelledImage, whole: OpenedExample, plan: DataPlan) -> OpenedExample:
+    seen = survey_piece(labelled, whole.labelled, whole.survey, plan.goal.task, plan.ndim)
+    return OpenedExample(labelled, seen, whole.sample)
+
+
+def _reuse(frames: Sequence[Frame], before: Sequence[Frame]) -> list[Frame]:
+    """The frames, with the pixels and targets of equal ones that are in memory."""
+    known = {_identity(frame): frame.kept for frame in before if frame.kept is not None}
+    return [replace(frame, kept=known.get(_identity(frame))) for frame in frames]
+
+
+def _identity(frame: Frame) -> Hashable:
+    """What is equal for frames of the same pixels with the same knowledge of them."""
+    labelled, seen = frame.labelled, frame.survey
+    source = labelled.source
+    return (
+        tuple(array_place(array) for array in source.arrays),
+        (source.axes, source.channels, tuple((w.start, w.stop) for w in labelled.window)),
+        (seen.time, seen.plane, seen.digest),
+    )
+
+
+def check_background(pairs: Sequence[tuple[LabelledImage, Survey]], config: TrainConfig) -> None:
+    """Raise `TrainingError` for painted objects alone, which do not tell what is none."""
+    if lacks_background(pairs, config):
         raise TrainingError(
             "The painted labels have no background, so that nothing tells what is not an "
             "object: paint some background with a label of its own and name it with "
@@ -178,8 +304,8 @@ def _check_background(opened: Sequence[_Opened], config: TrainConfig) -> None:
 
 
 def _find_goal(
-    opened: Sequence[_Opened],
-    validation: Sequence[_Opened],
+    opened: Sequence[tuple[LabelledImage, Survey]],
+    validation: Sequence[tuple[LabelledImage, Survey]],
     config: TrainConfig,
     base: ModelCard | None,
 ) -> LearningGoal:
@@ -187,26 +313,22 @@ def _find_goal(
     if config.task == "instance":
         return LearningGoal("instance")
     if config.task == "semantic":
-        values = {v for o in opened for v in o.survey.values}
+        values = {v for _, seen in opened for v in seen.values}
         classes = find_classes(values, named_classes(base, config, values))
-        find_classes({v for o in validation for v in o.survey.values}, classes)
+        find_classes({v for _, seen in validation for v in seen.values}, classes)
         return LearningGoal("semantic", classes)
-    limits = find_output_limits([o.labelled for o in opened])
+    limits = find_output_limits([labelled for labelled, _ in opened])
     known = base.output_limits if base is not None else None
     if known is not None and len(known) == len(limits):
         return LearningGoal("regression", output_limits=known)
     return LearningGoal("regression", output_limits=limits)
 
 
-def _frames(
-    opened: Sequence[_Opened], goal: LearningGoal, samples: Mapping[int, ImageSample]
-) -> list[Frame]:
+def _frames(opened: Sequence[OpenedExample], goal: LearningGoal) -> list[Frame]:
     return [
         frame
         for each in opened
-        for frame in make_frames(
-            each.labelled, each.survey, goal, samples[id(each.labelled.source)].limits
-        )
+        for frame in make_frames(each.labelled, each.survey, goal, each.sample.limits)
     ]
 
 
@@ -219,53 +341,7 @@ def _check_content(frames: Sequence[Frame], config: TrainConfig) -> None:
         raise TrainingError("The labels are empty: no example has an object to learn from.")
 
 
-def _median_extents(frames: Sequence[Frame]) -> tuple[float, ...] | None:
-    """Median lengths of the objects' bounding boxes, of frames in memory that are complete."""
-    found = []
-    for frame in frames:
-        if frame.kept is None or not frame.survey.complete:
-            continue
-        labels, _ = frame.read_labels(tuple(slice(0, n) for n in frame.shape))
-        boxes = ndimage.find_objects(instances.compact_labels(labels[0]).astype(np.int32))
-        found += [[p.stop - p.start for p in box] for box in boxes if box is not None]
-    return tuple(np.median(found, axis=0).tolist()) if found else None
-
-
-def _distance_known(frames: Sequence[Frame]) -> bool:
-    """Whether the distances of any object are determined.
-
-    Of frames that are not in memory, the surroundings of a few objects are looked at.
-    """
-    with_objects = [frame for frame in frames if 1 in frame.survey.places]
-    if any(frame.survey.complete for frame in with_objects):
-        return True
-    if any(_has_distance(frame.kept[1]) for frame in with_objects if frame.kept is not None):
-        return True
-    return any(
-        _has_distance(frame.read_target(part))
-        for frame in with_objects
-        if frame.kept is None
-        for part in _probes(frame)
-    )
-
-
-def _has_distance(target: NDArray[np.float16]) -> bool:
-    """Whether a pixel of a target is inside an object, and its distance exact."""
-    return bool(((target[0] > 0.5) & (target[2] > 0.5)).any())
-
-
-def _probes(frame: Frame) -> Iterator[Region]:
-    """Windows around objects, evenly spread among all of them."""
-    positions = frame.survey.places[1].positions
-    reach = REACH[len(frame.shape)]
-    for number in np.unique(np.linspace(0, len(positions) - 1, PROBES).round().astype(int)):
-        yield tuple(
-            slice(max(0, int(c) - reach), min(n, int(c) + reach + 1))
-            for c, n in zip(positions[number], frame.shape, strict=True)
-        )
-
-
-def _fingerprint(opened: Sequence[_Opened], samples: Mapping[int, ImageSample]) -> str:
+def _fingerprint(opened: Sequence[OpenedExample]) -> str:
     """SHA-256 of what is known of the labels and of the sampled pixels of the images."""
     digest = hashlib.sha256()
     for each in opened:
@@ -274,5 +350,5 @@ def _fingerprint(opened: Sequence[_Opened], samples: Mapping[int, ImageSample]) 
         place = (source.axes, source.channels, source.spatial_shape, str(source.dtype))
         part = (labelled.times, [(w.start, w.stop) for w in labelled.window])
         digest.update(repr((place, part, each.survey.digest)).encode())
-        digest.update(samples[id(source)].sha256.encode())
+        digest.update(each.sample.sha256.encode())
     return digest.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,15 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_unet.additions import renew_data
 from napari_unet.augmentation import PRESETS, augment
 from napari_unet.batch_norm import freeze, settle
 from napari_unet.devices import DTYPES, resolve_device, training_precision
 from napari_unet.errors import TrainingError, TrainingInterruptedError
+from napari_unet.examples import Example
+from napari_unet.held_out import HeldOut
 from napari_unet.losses import task_loss
 from napari_unet.metrics import InstanceScores
 from napari_unet.model import Model
 from napari_unet.sampling import PatchSampler
 from napari_unet.tile_prediction import out_of_memory
+from napari_unet.training_data import TrainingData
 from napari_unet.training_network import check_statistics
 from napari_unet.training_setup import TrainingSetup
 from napari_unet.training_step import TrainStep
@@ -32,6 +36,8 @@ DEFAULT_MINUTES = 10.0
 WARM_UP = 0.03
 AFTERWARDS = 5  # validations that the last one, the calibration and the guard take
 STATISTICS_PATCHES = 64
+EARLY_PATCHES = 8  # for the statistics of a preview before the first validation
+PREVIEW_PATCHES = 16  # of later ones
 JUDGED_PIXELS = 2_000_000  # that the weights are judged on, again and again
 REDRAWS = 8  # of a patch from which augmentation has moved all that is known
 
@@ -71,6 +77,7 @@ class TrainingRun:
         self.validation_seconds = 0.0  # of the last one
         self.last_milestone = self.seconds  # what was spent on the setting up is no reason
         self.at_milestone = False
+        self.validated = False
         self.finished = False
         self.best: float | None = None
         self.best_weights: dict[str, Tensor] | None = None
@@ -143,6 +150,36 @@ class TrainingRun:
         """The model with the present weights, on the CPU."""
         self._settle_statistics()
         return self._model(_copy_weights(self.network))
+
+    def preview_model(self) -> Model:
+        """The model with the present weights and, quickly made, rougher statistics."""
+        self._settle_statistics(PREVIEW_PATCHES if self.validated else EARLY_PATCHES)
+        return self._model(_copy_weights(self.network))
+
+    def take_in(self, examples: Sequence[Example]) -> str:
+        """Go on with the labels as they are now; one sentence that says what was taken in.
+
+        The best weights are scored anew, so that later ones are compared with them on the same
+        labels. Where the labels do not fit, everything stays as it was.
+
+        Raises
+        ------
+        UNetError
+            If the examples do not fit the training.
+        """
+        data = renew_data(self.setup.data, examples, self.setup.config)
+        setup = replace(self.setup, data=data)
+        judged = shorten(data.validation, JUDGED_PIXELS)
+        best = self.best
+        if self.best_weights is not None and judged:
+            best = self._score(self._model(self.best_weights), judged, setup)
+        sampler = PatchSampler(data.frames)
+        told = [_describe_data(data)]
+        if judged and setup.distance_known != self.setup.distance_known:
+            metric = "mean AP" if setup.distance_known else "Dice of the foreground"
+            told.append(f"From now on, the score is the {metric}.")
+        self.setup, self.judged, self.best, self.sampler = setup, judged, best, sampler
+        return " ".join(told)
 
     def resolved(self) -> dict[str, Any]:
         """Settings that were left to the run, or that it had to change."""
@@ -270,6 +307,7 @@ class TrainingRun:
 
     def validate(self) -> float | None:
         """Score the present weights, and keep them if they are the best; None: nothing to do."""
+        self.validated = True
         if not self.judged:
             self.sound_weights = _copy_weights(self.network)
             return None
@@ -285,11 +323,19 @@ class TrainingRun:
     def judge(self) -> float:
         """The metric of the present weights on what is held out; higher is better."""
         model = Model(self.setup.make_card(0, 0.0), self.network)
+        return self._score(model, self.judged, self.setup)
+
+    def judge_best(self) -> None:
+        """Score the best weights anew, on what is held out now."""
+        if self.best_weights is not None and self.judged:
+            self.best = self._score(self._model(self.best_weights), self.judged, self.setup)
+
+    def _score(self, model: Model, pieces: Sequence[HeldOut], setup: TrainingSetup) -> float:
         # a resolved precision: a race for the fastest would make the best weights a matter
         # of chance
-        run = {"device": self.setup.config.device, "precision": self.precision}
-        scores = score_pieces(model, self.judged, **run)
-        if isinstance(scores, InstanceScores) and not self.setup.distance_known:
+        run = {"device": setup.config.device, "precision": self.precision}
+        scores = score_pieces(model, pieces, **run)
+        if isinstance(scores, InstanceScores) and not setup.distance_known:
             return scores.dice_mean  # how objects are split is found by calibration, at the end
         return headline(scores)
 
@@ -298,19 +344,27 @@ class TrainingRun:
         if self.statistics == "frozen":
             freeze(self.network)
 
-    def _settle_statistics(self) -> None:
+    def _settle_statistics(self, patches: int = STATISTICS_PATCHES) -> None:
         """Batch-norm statistics of the present weights, if they are to be measured."""
         if self.statistics != "settled":
             return
         rng, state = copy.deepcopy(self.rng), self.generator.get_state()
-        settle(self.network, self._statistics_batches())
+        settle(self.network, self._statistics_batches(patches))
         # a validation must not change what is trained on
         self.rng = rng
         self.generator.set_state(state)
 
-    def _statistics_batches(self) -> Iterator[Tensor]:
-        for _ in range(max(1, STATISTICS_PATCHES // self.batch_size)):
+    def _statistics_batches(self, patches: int) -> Iterator[Tensor]:
+        for _ in range(max(1, patches // self.batch_size)):
             yield self._batch()[0]
+
+
+def _describe_data(data: TrainingData) -> str:
+    examples = "1 example" if data.examples == 1 else f"{data.examples} examples"
+    held = f", and {data.held_out_pixels} that are held out" if data.held_out_pixels else ""
+    return (
+        f"The new labels were taken in: {examples}, {data.labelled_pixels} labelled pixels{held}."
+    )
 
 
 def _resolve_statistics(setup: TrainingSetup) -> str:

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from napari_unet.examples import Example
+
 
 @dataclass(frozen=True, eq=False)
 class Preview:
     """A request to `iter_train`: ``job.send(Preview(image))`` gives the next step a preview.
+
+    Its batch-norm statistics are a mean over few patches, so that it costs little; one that is
+    made before the first validation is marked as early.
 
     Parameters
     ----------
@@ -26,6 +31,26 @@ class Preview:
     channels: Sequence[int] | None = None
     pixel_size: float | Sequence[float | None] | None = None
     limits: Sequence[tuple[float, float]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MoreLabels:
+    """A request to `iter_train`: ``job.send(MoreLabels(examples))`` takes in new labels.
+
+    The message of the next step says whether they were taken in; where they do not fit,
+    training goes on as before. What is held out stays held out: its pixels are never learned
+    from, in whatever example they come again, and its labels are renewed too.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        All examples as they are now: first those that training began with, in the same order
+        and with the same images (labels, region and background may be others), then any
+        further ones. The arrays are read while training goes on: give copies of what is
+        painted on.
+    """
+
+    examples: Sequence[Example]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +77,10 @@ class TrainStep:
         Something to be told, such as that the batch became smaller; mostly empty.
     preview : array or None
         Labels (values for regression) of the image of a `Preview`, by the present weights.
+    preview_early : bool
+        Whether the preview was made before the first validation: a network that has hardly
+        begun to learn changes a lot from step to step, and with the few patches that the
+        statistics are a mean over.
     """
 
     step: int
@@ -63,3 +92,4 @@ class TrainStep:
     seconds: float
     message: str = ""
     preview: Any = None
+    preview_early: bool = False

@@ -35,6 +35,7 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the user's settings nor the user's models."""
     monkeypatch.setenv("NAPARI_UNET_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("NAPARI_UNET_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("NAPARI_UNET_STATE", str(tmp_path / "state"))
 
 
 @pytest.fixture(autouse=True)
@@ -54,9 +55,9 @@ def _loaded() -> Iterator[None]:
     """
     from napari._qt import qt_main_window  # noqa: F401
 
-    from napari_unet.widgets.segment import _import_torch
+    from napari_unet.widgets._warm_up import import_torch
 
-    drain(_import_torch())
+    drain(import_torch())
     gc.collect()
     gc.freeze()
     yield

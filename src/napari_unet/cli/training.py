@@ -18,7 +18,6 @@ from napari_unet.cli.training_files import (
     read_examples,
     refuse_predictions,
 )
-from napari_unet.cli.verdict import describe_scores
 from napari_unet.cli.wording import as_options, one_line
 from napari_unet.errors import FileError, ModelError, SettingsError, TrainingInterruptedError
 from napari_unet.folders import check_writable
@@ -26,6 +25,7 @@ from napari_unet.model import Model
 from napari_unet.model_file import SUFFIX, bundled_names, model_files, user_models_folder
 from napari_unet.settings import TrainConfig, resolve
 from napari_unet.training import iter_train
+from napari_unet.verdict import describe_scores
 
 if TYPE_CHECKING:
     from napari_unet.card import Task

@@ -5,10 +5,9 @@ A field that may be empty or "auto" is a number with the check box "auto" beside
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, Label, SpinBox, Widget
 from pydantic import BaseModel, ValidationError
@@ -18,14 +17,20 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QFrame,
+    QHBoxLayout,
     QLabel,
+    QLayout,
     QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_unet.widgets._field_types import bounds_of, digits_of, members_of
+from napari_unet.widgets._small_number import SmallNumber
+
 FAULT_COLOUR = "#e0565b"  # legible on the dark and on the light theme
+SMALLEST_STEP = 0.01  # what the usual box for numbers shows
 
 
 def text_label(text: str = "") -> Label:
@@ -81,6 +86,17 @@ class Row:
         for part in (self.native, self.label):
             part.setToolTip(tooltip)
         self.label.setBuddy(editor.native)
+
+    def put_beside(self, part: QWidget) -> None:
+        """Put a small widget to the right of the editor."""
+        layout = self.native.layout()
+        assert isinstance(layout, QVBoxLayout)
+        line = QHBoxLayout()
+        line.setSpacing(4)
+        layout.removeWidget(self.editor.native)
+        line.addWidget(self.editor.native, 1)
+        line.addWidget(part)
+        layout.insertLayout(0, line)
 
     @property
     def note(self) -> str:
@@ -161,11 +177,20 @@ def _fields(around: QWidget) -> Iterator[QWidget]:
         if around.focusPolicy() & Qt.FocusPolicy.TabFocus:
             yield around
         return
+    for part in _parts(layout):
+        yield from _fields(part)
+
+
+def _parts(layout: QLayout) -> Iterator[QWidget]:
+    """The widgets of a layout, and of layouts in it."""
     for i in range(layout.count()):
         item = layout.itemAt(i)
         part = None if item is None else item.widget()
+        inner = None if item is None else item.layout()
         if part is not None:
-            yield from _fields(part)
+            yield part
+        elif inner is not None:
+            yield from _parts(inner)
 
 
 def _qt_class(kind: str) -> str:
@@ -312,62 +337,27 @@ def _accepts(kind: type[BaseModel], name: str, value: Any) -> bool:
 
 
 def _editor(info: FieldInfo, choices: list[str] | None) -> Any:
-    members = _members(info.annotation)
+    members = members_of(info.annotation)
     literals = [value for m in members if get_origin(m) is Literal for value in get_args(m)]
     number = int if int in members else float if float in members else None
     if bool in members:
         return CheckBox(value=info.default, text="")
     if number is None:
         return narrow(ComboBox(choices=choices or literals, value=info.default))
-    least, most = _bounds(number, info)
+    least, most = bounds_of(number, info)
     if type(None) in members or literals:
-        start = 256 if number is int else least
+        start = min(256, most) if number is int else least
         return AutoNumber(_spin(number, least, most, least), number, info.default, start)
     if number is int:
         return SpinBox(min=int(least), max=int(most), value=info.default)
+    if 0 < info.default < SMALLEST_STEP:
+        return SmallNumber(most, info.default)
     return _spin(number, least, most, info.default)
-
-
-def _members(annotation: Any) -> list[Any]:
-    """Members of a union, without their annotations."""
-    return [member for member, _ in _unfold(annotation, ())]
-
-
-def _unfold(annotation: Any, bounds: tuple[Any, ...]) -> list[tuple[Any, tuple[Any, ...]]]:
-    """Members of a union, each with what is required of it."""
-    if get_origin(annotation) is Annotated:
-        inner, *more = get_args(annotation)
-        found = [b for m in more for b in (m.metadata if isinstance(m, FieldInfo) else [m])]
-        return _unfold(inner, (*bounds, *found))
-    if get_origin(annotation) in (Union, types.UnionType):
-        return [pair for part in get_args(annotation) for pair in _unfold(part, bounds)]
-    return [(annotation, bounds)]
-
-
-def _bounds(number: type, info: FieldInfo) -> tuple[float, float]:
-    """The smallest and the largest value that can be typed."""
-    own = [b for member, bounds in _unfold(info.annotation, ()) if member is number for b in bounds]
-    low, high, open_low, open_high = 0.0, 1e6, False, False
-    for bound in (*info.metadata, *own):  # each says one of ge, gt, le and lt
-        if (ge := getattr(bound, "ge", None)) is not None:
-            low = float(ge)
-        if (gt := getattr(bound, "gt", None)) is not None:
-            low, open_low = float(gt), True
-        if (le := getattr(bound, "le", None)) is not None:
-            high = float(le)
-        if (lt := getattr(bound, "lt", None)) is not None:
-            high, open_high = float(lt), True
-    step = 10.0 ** -_digits(number, high)
-    return low + step * open_low, high - step * open_high
-
-
-def _digits(number: type, high: float) -> int:
-    return 0 if number is int else 2 if high <= 1 else 1
 
 
 def _spin(number: type, least: float, most: float, value: float) -> FloatSpinBox:
     # whole numbers too: the box for them cannot show a dash
-    digits = _digits(number, most)
+    digits = digits_of(number, most)
     spin = FloatSpinBox(min=least, max=most, step=0.05 if digits == 2 else 1.0, value=value)
     spin.native.setDecimals(digits)
     return spin

@@ -246,7 +246,7 @@ def explain(error: Exception) -> UNetError:
     """
     if isinstance(error, UNetError):
         return error
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if _out_of_memory(error):
         return UNetError(
             "There is not enough memory for this; set a smaller tile, close other programs, "
             "or run with device 'cpu'."
@@ -257,3 +257,11 @@ def explain(error: Exception) -> UNetError:
         f"Something unexpected failed ({type(error).__name__}{': ' * bool(reason)}{reason}); "
         "the details are in the terminal: please report them."
     )
+
+
+def _out_of_memory(error: Exception) -> bool:
+    if not isinstance(error, MemoryError | RuntimeError):
+        return False
+    from napari_unet.tile_prediction import out_of_memory  # a job of torch has imported it
+
+    return out_of_memory(error)

@@ -10,11 +10,13 @@ from pathlib import Path
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_unet.card import ModelCard, ScoreRecord
+from napari_unet.card import ModelCard, ScoreRecord, Task
 from napari_unet.errors import ModelError
 from napari_unet.model_file import SUFFIX, list_models, model_files, read_header
 from napari_unet.widgets._choice_list import ChoiceList
+from napari_unet.widgets._folder_watch import FolderWatch
 from napari_unet.widgets._form import Row, text_label
+from napari_unet.widgets._model_menu import Dialogs, ModelMenu
 
 TASKS = {
     "instance": "separate objects",
@@ -22,6 +24,7 @@ TASKS = {
     "regression": "values of pixels",
 }
 OPEN = "Open a model file …"
+NOTHING = object()  # in the list; None is a value that is not told of
 MODEL_TIP = (
     "The network that segments. Models you train appear here too; "
     "the last item opens a model file from anywhere."
@@ -50,18 +53,40 @@ class ModelPicker:
         Called when another model is chosen.
     ask_file : callable, optional
         Asks for a model file; gets the widget that asks.
+    nothing : str
+        Text of a first item that stands for no model; empty: there is no such item.
+    label : str
+        Stands before the list.
+    tooltip : str
+        What the model is for.
+    dialogs : Dialogs, optional
+        Ask and tell what the menu beside the list needs.
     """
 
-    def __init__(self, on_change: Callable[[], None], ask_file: AskFile = ask_for_model) -> None:
+    def __init__(
+        self,
+        on_change: Callable[[], None],
+        ask_file: AskFile = ask_for_model,
+        *,
+        nothing: str = "",
+        label: str = "Model",
+        tooltip: str = MODEL_TIP,
+        dialogs: Dialogs | None = None,
+    ) -> None:
         self._on_change = on_change
         self._ask_file = ask_file
+        self._nothing = nothing
+        self._task: Task | None = None  # only models of this
         self._cards: dict[str | Path, ModelCard] = {}
         self._files: list[Path] = []
         self._faults: dict[Path, str] = {}
         self._seen: dict[Path, tuple[int, int]] = {}  # the files as they were when read
         self._combo = ChoiceList(self._items)
-        self._source: str | Path | None = self._combo.value
-        self.row = Row(self._combo, "Model", MODEL_TIP)
+        self._source = self._chosen_source()
+        self.row = Row(self._combo, label, tooltip)
+        self.menu = ModelMenu(self, dialogs)
+        self.row.put_beside(self.menu.button)
+        self._folder = FolderWatch(self._combo.native, self.reset_choices)
         self._about = text_label()
         self._about.native.setTextFormat(Qt.TextFormat.RichText)
         self.about = Row(self._about, "", "What the model says of itself.")
@@ -69,9 +94,20 @@ class ModelPicker:
         self._tell()
 
     @property
+    def widget(self) -> QWidget:
+        """The list, for dialogs to stand before."""
+        native: QWidget = self._combo.native
+        return native
+
+    @property
     def source(self) -> str | Path | None:
         """What `Model.load` takes: the name of a model, or a file; None: there is no model."""
         return self._source
+
+    @property
+    def sources(self) -> list[str | Path]:
+        """All models that can be chosen."""
+        return list(self._cards)
 
     @property
     def card(self) -> ModelCard | None:
@@ -86,6 +122,8 @@ class ModelPicker:
             if not source.is_file():
                 return f"The model file {source} is not there any more; choose another model."
             return self._faults.get(source, "")
+        if self._nothing:
+            return ""
         return "" if source is not None else "There is no model; open a model file, or train one."
 
     def choose(self, source: object) -> None:
@@ -95,15 +133,26 @@ class ModelPicker:
             self._open(source)
         if source in self._cards:
             self._combo.value = source
+        elif source is None and self._nothing:
+            self._combo.value = NOTHING
+
+    def set_task(self, task: Task) -> None:
+        """Offer only the models of a task; a choice that is none of them goes."""
+        if task == self._task:
+            return
+        self._task = task
+        self._renew()
 
     def reset_choices(self, *_: object) -> None:
         """List the models anew, with their cards as they are now; the choice stays."""
-        if self._state() == self._seen:
-            return  # layers come and go more often than models
+        if self._state() != self._seen:  # layers come and go more often than models
+            self._renew()
+
+    def _renew(self) -> None:
         before = self._source, self.card
         with self._combo.changed.blocked():
             self._combo.reset_choices()
-        self._source = self._combo.value
+        self._source = self._chosen_source()
         self._tell()
         if (self._source, self.card) != before:
             self._on_change()
@@ -117,29 +166,43 @@ class ModelPicker:
                 found[path] = status.st_mtime_ns, status.st_size
         return found
 
+    def _chosen_source(self) -> str | Path | None:
+        value = self._combo.value
+        return value if isinstance(value, str | Path) else None
+
     def _items(self) -> list[tuple[str, object]]:
         self._seen = self._state()
-        self._cards = {card.name: card for card in list_models()}
+        self._cards = {card.name: card for card in list_models() if self._suits(card)}
         names: list[tuple[str, object]] = [(name, name) for name in map(str, self._cards)]
         for path in self._files:
             self._read(path)
-        files: list[tuple[str, object]] = [(path.name, path) for path in self._files]
-        return (names + files or [("No model yet", None)]) + [(OPEN, OPEN)]
+        offered = [path for path in self._files if path in self._cards or path in self._faults]
+        files: list[tuple[str, object]] = [(path.name, path) for path in offered]
+        first: list[tuple[str, object]] = [(self._nothing, NOTHING)] if self._nothing else []
+        return (first + names + files or [("No model yet", None)]) + [(OPEN, OPEN)]
+
+    def _suits(self, card: ModelCard) -> bool:
+        return self._task is None or card.task == self._task
 
     def _read(self, path: Path) -> None:
+        self._cards.pop(path, None)
+        self._faults.pop(path, None)
         try:
-            self._cards[path] = read_header(path)
-            self._faults.pop(path, None)
+            card = read_header(path)
+            if self._suits(card):
+                self._cards[path] = card
         except ModelError as error:
-            self._cards.pop(path, None)
             self._faults[path] = str(error)
 
     def _open(self, path: Path) -> str:
         """Take a file into the list; what is wrong with it, or nothing."""
         try:
-            read_header(path)
+            card = read_header(path)
         except ModelError as error:
             return str(error)
+        if self._task is not None and not self._suits(card):
+            kinds = TASKS[card.task], TASKS[self._task]
+            return f"{path.name} is a model of {kinds[0]}, not of {kinds[1]}; open another."
         if path not in self._files:
             self._files.append(path)
         self._combo.reset_choices()
@@ -147,12 +210,13 @@ class ModelPicker:
 
     def _chosen(self, value: object) -> None:
         if value != OPEN:
-            self._source = value if isinstance(value, str | Path) else None
+            self._source = self._chosen_source()
             self._tell()
             self.row.say()
             self._on_change()
             return
-        self._combo.point_at(self._source)  # stays, unless a file is opened
+        before = NOTHING if self._source is None and self._nothing else self._source
+        self._combo.point_at(before)  # stays, unless a file is opened
         path = self._ask_file(self._combo.native)
         fault = "" if path is None else self._open(_whole(path))
         self.row.say(fault=fault)
@@ -170,6 +234,7 @@ class ModelPicker:
             self._about.tooltip = tooltip
             self.about.native.setToolTip(tooltip)
         self.about.show(visible=card is not None)
+        self.menu.follow()
 
 
 def describe(card: ModelCard) -> str:

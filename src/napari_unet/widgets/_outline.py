@@ -15,7 +15,7 @@ from napari_unet.extent import Extent
 from napari_unet.widgets._world import unit_ratio
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Shapes
+    from napari.layers import Image, Labels, Shapes
 
 Vertices = NDArray[np.float64]  # (N, 2): y and x in pixels of the image
 
@@ -71,7 +71,7 @@ def outline(shapes: Shapes, layer: Image, axes: str, point: Sequence[float] = ()
             f"The layer ‘{shapes.name}’ has no area; draw a rectangle, an ellipse or a polygon."
         )
     areas = [
-        _in_pixels(_corners(vertices, kind), shapes, layer, axes, point)
+        _in_pixels(corners(vertices, kind), shapes, layer, axes, point)
         for vertices, kind in zip(shapes.data, shapes.shape_type, strict=True)
         if kind in AREAS
     ]
@@ -137,7 +137,7 @@ def fill(vertices: Vertices, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return flips[:height]
 
 
-def _corners(vertices: Any, kind: str) -> NDArray[np.float64]:
+def corners(vertices: Any, kind: str) -> NDArray[np.float64]:
     """Vertices of the polygon that an area is, (N, D)."""
     points = np.asarray(vertices, float)
     if kind != "ellipse":
@@ -152,6 +152,30 @@ def _corners(vertices: Any, kind: str) -> NDArray[np.float64]:
 def _in_pixels(
     points: NDArray[np.float64], shapes: Shapes, layer: Image, axes: str, point: Sequence[float]
 ) -> Vertices:
+    return in_pixels(points, shapes, layer, axes, point)[:, [axes.index("Y"), axes.index("X")]]
+
+
+def in_pixels(
+    points: NDArray[np.float64],
+    shapes: Shapes,
+    layer: Image | Labels,
+    axes: str,
+    point: Sequence[float] = (),
+) -> NDArray[np.float64]:
+    """Vertices of a Shapes layer in pixels of another layer, (N, axes of that layer).
+
+    Parameters
+    ----------
+    points : (N, D) float array
+        D axes of the Shapes layer.
+    shapes, layer, axes, point
+        As in `outline`.
+
+    Raises
+    ------
+    InputError
+        If the Shapes layer has not the axes Y and X of the other.
+    """
     y, x = axes.index("Y"), axes.index("X")
     shared = min(shapes.ndim, layer.ndim)  # layers are aligned at the last axes
     if min(y, x) < layer.ndim - shared:
@@ -169,8 +193,7 @@ def _in_pixels(
     found = []
     for vertex in points:
         place[-shared:] = np.asarray(shapes.data_to_world(vertex))[-shared:] * ratios
-        pixel = layer.world_to_data(place)
-        found.append((pixel[y], pixel[x]))
+        found.append(layer.world_to_data(place))
     return np.round(np.asarray(found, float), NOISE)
 
 

@@ -14,6 +14,7 @@ from napari_unet.errors import InputError, UNetError
 from napari_unet.extent import Extent
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets._choice_list import ChoiceList
+from napari_unet.widgets._correct_button import CorrectButton
 from napari_unet.widgets._diameter_tool import DiameterTool
 from napari_unet.widgets._extent_picker import WHOLE, ExtentPicker, describe
 from napari_unet.widgets._form import Form, Row, SettingsForm, order_tabs, text_label
@@ -89,6 +90,7 @@ class SegmentForm:
         self.models = ModelPicker(self._model_changed)
         self.extents = ExtentPicker(viewer, self.changed)
         self.diameter = DiameterTool(viewer, self._measured)
+        self.correct = CorrectButton(viewer)
         changed = self.changed
         self.scale = SettingsForm(SegmentSettings, SCALE, labels=LABELS, on_change=changed)
         self.decoding = SettingsForm(SegmentSettings, DECODING, labels=LABELS, on_change=changed)
@@ -134,6 +136,7 @@ class SegmentForm:
                 *self.scale.rows.values(),
                 self.diameter.row,
                 *self.decoding.rows.values(),
+                self.correct.row,
                 Row(self.more, "", "Settings that are seldom needed."),
                 *self._folded,
             ]
@@ -169,6 +172,7 @@ class SegmentForm:
         self.images.reset_choices()
         self.extents.reset_choices()
         self.models.reset_choices()
+        self.correct.refresh()
         if self.layers != self._watched:
             self.refresh()
 
@@ -177,6 +181,7 @@ class SegmentForm:
         self._watch([])
         self.extents.close()
         self.diameter.close()
+        self.correct.close()
 
     def refresh(self) -> None:
         """Take in what the layers are now."""

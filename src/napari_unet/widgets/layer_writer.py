@@ -17,6 +17,7 @@ from napari.layers import Image
 from napari_unet.axes import label_axes
 from napari_unet.errors import FileError, InputError
 from napari_unet.io import WRITE_SUFFIXES, record_path, write_image, write_labels
+from napari_unet.painted_work import mark_as_saved
 from napari_unet.widgets._layers import RECORD_KEY, LayerImage, letters_of
 
 _PLACE = ("scale", "rotate", "shear", "affine", "units", "axis_labels")
@@ -57,7 +58,10 @@ def write_labels_layer(
     FileError
         If the file cannot be written, or its format cannot hold these labels.
     """
-    return _write(write_labels, path, data, attributes)
+    files = _write(write_labels, path, data, attributes)
+    shape = (data[0] if attributes.get("multiscale") else data).shape
+    mark_as_saved(str(attributes.get("name", "")), shape, Path(files[0]))
+    return files
 
 
 def write_image_layer(

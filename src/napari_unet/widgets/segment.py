@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ from qtpy.QtCore import QTimer
 
 from napari_unet.errors import UNetError
 from napari_unet.installation import foreign_distribution
-from napari_unet.progress import Progress
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets._closing import ClosingWatch
 from napari_unet.widgets._form import order_tabs
@@ -23,6 +21,7 @@ from napari_unet.widgets._request import Outputs, Request, field_of
 from napari_unet.widgets._results import ResultLayers
 from napari_unet.widgets._run_bar import RunBar, describe_cost
 from napari_unet.widgets._segment_form import SegmentForm
+from napari_unet.widgets._warm_up import import_torch
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -75,7 +74,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         self.form.scores.value = kept.get("scores") is True
         self.form.start(settings if isinstance(settings, dict) else {}, kept.get("model"))
         # after the dock is there: torch takes seconds to import
-        QTimer.singleShot(0, lambda: self._warm_up.start(_import_torch, ""))
+        QTimer.singleShot(0, lambda: self._warm_up.start(import_torch, ""))
 
     def cancel(self) -> None:
         """Stop the run; nothing is added then."""
@@ -257,20 +256,3 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
             self.live.stop()
         self.form.close()
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
-
-
-def _import_torch() -> Generator[Progress, None, list[str]]:
-    """Import what a run needs, and look which devices there are."""
-    yield Progress(0, 1, "importing torch")
-    import numpy as np
-    import torch
-
-    import napari_unet.extent_prediction  # noqa: F401  # for its side effect: it is loaded
-    from napari_unet import instances
-    from napari_unet.card import Decoding
-
-    yield Progress(0, 1, "compiling")
-    instances.decode(instances.encode(np.ones((8, 8), np.int32)), Decoding())
-    cards = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
-    devices = ["auto", "cpu", *(f"cuda:{i}" for i in cards)]
-    return devices + ["mps"] * torch.backends.mps.is_available()

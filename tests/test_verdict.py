@@ -15,7 +15,7 @@ from napari_unet.card import (
     TrainingRecord,
     UNetConfig,
 )
-from napari_unet.cli.verdict import describe_scores
+from napari_unet.verdict import compare, describe_scores
 
 
 def card(task: str = "instance", base: str | None = "old", *records: ScoreRecord) -> ModelCard:
@@ -114,3 +114,22 @@ def test_a_new_network_has_a_table_alone() -> None:
 def test_nothing_held_out() -> None:
     (line,) = describe_scores(card())
     assert "Nothing was held out" in line
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "better"), [(0.9, 0.8, True), (0.7, 0.8, False), (0.8, 0.80001, None)]
+)
+def test_a_verdict_in_figures(new: float, old: float, better: bool | None) -> None:
+    told = card("semantic", "old", score(Dice=new, Dice_of_1=0.7), score("old", Dice=old))
+    verdict = compare(told)
+    assert verdict.better is better
+    assert verdict.rows == (("Dice", new, old), ("Dice of vessel", 0.7, None))
+    assert (verdict.base, verdict.images) == ("old", 3)
+    assert describe_scores(told)[-1] == verdict.sentence
+
+
+def test_a_verdict_without_anything_to_compare() -> None:
+    empty, alone = compare(card()), compare(card("semantic", None, score(Dice=0.9)))
+    assert (empty.better, empty.rows, empty.images) == (None, (), 0)
+    assert (alone.better, alone.rows, alone.base) == (None, (("Dice", 0.9, None),), None)
+    assert "no base" in alone.sentence

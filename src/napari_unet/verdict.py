@@ -1,0 +1,150 @@
+"""What the held-out part says of a new model and of its base, in words and figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from napari_unet.card import ModelCard, ScoreRecord, Task
+
+DIGITS = 3
+LOWER_IS_BETTER = {"MAE"}
+# the first of them that differs decides; there is no PSNR without any error
+DECISIVE: dict[Task, tuple[str, ...]] = {
+    "instance": ("AP at IoU 0.5", "AP at IoU 0.7", "AP at IoU 0.9"),
+    "semantic": ("Dice",),
+    "regression": ("PSNR", "MAE"),
+}
+
+Row = tuple[str, float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A new model beside its base, on the held-out part.
+
+    Attributes
+    ----------
+    better : bool or None
+        Whether the new model is better; None: they are equal, or there is nothing to compare.
+    sentence : str
+        One sentence, or two, to be shown.
+    rows : tuple of (str, float or None, float or None)
+        Score in words, that of the new model, that of the base; None where it is not known.
+    base : str or None
+        Name of the base, where it was scored.
+    images : int
+        How many images, or pieces of them, were held out; 0: none.
+    """
+
+    better: bool | None
+    sentence: str
+    rows: tuple[Row, ...]
+    base: str | None
+    images: int
+
+
+def compare(card: ModelCard) -> Verdict:
+    """Set the scores of a new model beside those of its base.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of a model that was just trained: its ``scores`` are those of `napari_unet.train`.
+
+    Returns
+    -------
+    Verdict
+        In words and figures.
+    """
+    own = next((record for record in card.scores if record.model is None), None)
+    if own is None:
+        said = "Nothing was held out, so that nothing tells how good the new model is."
+        return Verdict(None, said, (), None, 0)
+    base = next((record for record in card.scores if record.model is not None), None)
+    rows = tuple(
+        (_in_words(key, card), value, None if base is None else base.values.get(key))
+        for key, value in own.values.items()
+    )
+    if base is not None:
+        better, said = _judge(card, own, base)
+        return Verdict(better, said, rows, base.model, own.images)
+    trained_from = card.training.base if card.training else None
+    if trained_from is None:
+        said = "The new model has no base to be compared with."
+    else:
+        said = f"The base {trained_from} was not scored: its channels or classes are others."
+    return Verdict(None, said, rows, None, own.images)
+
+
+def describe_scores(card: ModelCard) -> list[str]:
+    """Lines that set the scores of a new model beside those of its base.
+
+    The last one says in a sentence which of them is better, where there is a base.
+
+    Parameters
+    ----------
+    card : ModelCard
+        As in `compare`.
+
+    Returns
+    -------
+    list of str
+        A table and a sentence.
+    """
+    verdict = compare(card)
+    if not verdict.images:
+        return [verdict.sentence]
+    lines = _table(card.name, verdict)
+    if card.training is not None and card.training.base is not None:
+        lines.append(verdict.sentence)
+    return lines
+
+
+def _table(name: str, verdict: Verdict) -> list[str]:
+    images = "1 image" if verdict.images == 1 else f"{verdict.images} images"
+    title = f"held-out part, {images}"
+    width = max(len(text) for text in (title, *(words for words, *_ in verdict.rows)))
+    heads = [name] if verdict.base is None else [name, verdict.base]
+    lines = [f"{title:<{width}}" + "".join(f"  {head:>7}" for head in heads)]
+    for words, *values in verdict.rows:
+        cells = ["-" if value is None else f"{value:.{DIGITS}f}" for value in values]
+        row = "".join(
+            f"  {cell:>{max(7, len(head))}}" for cell, head in zip(cells, heads, strict=False)
+        )
+        lines.append(f"{words:<{width}}{row}")
+    return lines
+
+
+def _judge(card: ModelCard, own: ScoreRecord, base: ScoreRecord) -> tuple[bool | None, str]:
+    """Whether the new model is better, by the figures that decide for the task, and in words."""
+    keys = [k for k in DECISIVE[card.task] if k in own.values and k in base.values]
+    if not keys:
+        return None, f"The new model and its base {base.model} have no score in common."
+    key, new, old = _deciding(keys, own, base)
+    figures = f"{key} is {new:.{DIGITS}f}, that of {base.model} {old:.{DIGITS}f}"
+    if new == old:
+        return None, f"Neither is better on the held-out part: the new model's {figures}."
+    if (new > old) != (key in LOWER_IS_BETTER):
+        return True, f"The new model is better than its base on the held-out part: its {figures}."
+    return False, (
+        f"The base is better than the new model on the held-out part: the new model's {figures}. "
+        f"Keep using {base.model} for such images, or train longer or on more examples."
+    )
+
+
+def _deciding(keys: Sequence[str], own: ScoreRecord, base: ScoreRecord) -> tuple[str, float, float]:
+    """The first score that differs, as shown, with both figures; else the first of all."""
+    pairs = {k: (round(own.values[k], DIGITS), round(base.values[k], DIGITS)) for k in keys}
+    key = next((k for k, (new, old) in pairs.items() if new != old), keys[0])
+    return key, *pairs[key]
+
+
+def _in_words(name: str, card: ModelCard) -> str:
+    """A class's score by the name of the class."""
+    hit = re.fullmatch(r"Dice of (\d+)", name)
+    names = {c.value: c.name for c in card.classes}
+    if hit is None or int(hit[1]) not in names:
+        return name
+    return f"Dice of {names[int(hit[1])]}"

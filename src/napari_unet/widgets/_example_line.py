@@ -1,0 +1,190 @@
+"""One example of a training: an image, its labels, and where these can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from napari.layers import Image, Shapes
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+
+from napari_unet.widgets._choice_list import ChoiceList
+from napari_unet.widgets._finding_lines import TRUSTED_NAMES, FindingLines
+from napari_unet.widgets._marks import marks_of
+
+Way = Literal["all", "planes", "painted", "mask"]
+
+WIDEST = "Background is"  # of the names in the form around it
+NOTHING = object()  # in a list; None is a value that is not told of
+NO_IMAGE = "no image yet"
+NO_LABELS = "no labels yet"
+NO_TARGET = "no target yet"
+IMAGE_TIP = "The image layer to learn from."
+LABELS_TIP = "The layer with its labels; for values of pixels the image that is to come out."
+TRUSTED_TIP = (
+    "Where the labels can be trusted. Everywhere: what is not labelled is background. Done "
+    "planes: those that you marked as done. Painted pixels: nothing else counts. Or inside the "
+    "rectangles, ellipses and polygons of a Shapes layer."
+)
+REMOVE_TIP = "Leave this example out; its layers stay."
+
+
+class ExampleLine:
+    """Three choices, a button that takes the line away, and what is wrong with it.
+
+    Parameters
+    ----------
+    images : callable
+        Gives the image layers.
+    labels : callable
+        Gives the layers that may be labels of an image layer.
+    regions : callable
+        Gives the Shapes layers.
+    on_change : callable
+        Called when another choice was made.
+    """
+
+    def __init__(
+        self,
+        images: Callable[[], Iterable[Image]],
+        labels: Callable[[Image | None], list[Any]],
+        regions: Callable[[], list[Shapes]],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._images = images
+        self._labels = labels
+        self._regions = regions
+        self._on_change = on_change
+        self._busy = True
+        self._by_hand = False  # the region was chosen, not suggested
+        self.target = False  # a regression
+        self.image_choice = ChoiceList(self._image_items)
+        self.labels_choice = ChoiceList(self._labels_items)
+        self.trusted_choice = ChoiceList(self._trusted_items)
+        self.remove = QToolButton()
+        self.remove.setText("✕")
+        self.remove.setToolTip(REMOVE_TIP)
+        self.findings = FindingLines()
+        for choice, tip in (
+            (self.image_choice, IMAGE_TIP),
+            (self.labels_choice, LABELS_TIP),
+            (self.trusted_choice, TRUSTED_TIP),
+        ):
+            choice.tooltip = tip
+        self.native = QWidget()
+        column = QVBoxLayout(self.native)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        first, second = QHBoxLayout(), QHBoxLayout()
+        for row in (first, second):
+            row.setSpacing(4)
+            column.addLayout(row)
+        first.addWidget(self.image_choice.native, 1)
+        first.addWidget(self.labels_choice.native, 1)
+        where = QLabel("Trusted")
+        where.setToolTip(TRUSTED_TIP)
+        # the choice stands in the column of the form's other fields
+        where.setMinimumWidth(where.fontMetrics().horizontalAdvance(WIDEST))
+        second.addWidget(where)
+        second.addWidget(self.trusted_choice.native, 1)
+        second.addWidget(self.remove)
+        column.addWidget(self.findings.native)
+        self.image_choice.changed.connect(lambda _: self._changed())
+        self.labels_choice.changed.connect(lambda _: self._changed(anew=True))
+        self.trusted_choice.changed.connect(lambda _: self._changed(by_hand=True))
+        self._busy = False
+
+    @property
+    def image(self) -> Image | None:
+        """The image layer."""
+        found: Image | None = self.image_choice.value
+        return found
+
+    @property
+    def labels(self) -> Any:
+        """The layer with the labels, or the target; None: there is none yet."""
+        value = self.labels_choice.value
+        return None if value is NOTHING else value
+
+    @property
+    def where(self) -> Way | Shapes:
+        """Where the labels can be trusted: a word, or inside a Shapes layer."""
+        found: Way | Shapes = self.trusted_choice.value
+        return found
+
+    @property
+    def region(self) -> Shapes | None:
+        """The Shapes layer inside of which the labels can be trusted."""
+        return self.where if isinstance(self.where, Shapes) else None
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """Equal while the same layers are chosen."""
+        where = id(self.where) if self.region is not None else self.where
+        return id(self.image), id(self.labels), where
+
+    def choose(self, image: Image | None, labels: Any) -> None:
+        """Choose layers without telling anybody; where they hold is suggested anew."""
+        self._busy = True
+        self.image_choice.reset_choices()
+        self.image_choice.point_at(image)
+        self.labels_choice.reset_choices()
+        self.labels_choice.point_at(NOTHING if labels is None else labels)
+        self._by_hand = False
+        self._busy = False
+        self.refresh()
+
+    def trust(self, value: Any) -> None:
+        """Say where the labels hold: a word, or a Shapes layer."""
+        self.trusted_choice.value = value
+
+    def reset_choices(self) -> None:
+        """List the layers anew; what is still there stays."""
+        self._busy = True
+        for choice in (self.image_choice, self.labels_choice, self.trusted_choice):
+            choice.reset_choices()
+        self._busy = False
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Suggest where the labels hold, from what is marked; a choice by hand stays."""
+        before, self._busy = self._busy, True
+        self.trusted_choice.reset_choices()
+        if not self._by_hand:
+            self.trusted_choice.point_at(suggested(self.labels))
+        self._busy = before
+
+    def _changed(self, *, anew: bool = False, by_hand: bool = False) -> None:
+        if self._busy:
+            return
+        self._by_hand = by_hand or (self._by_hand and not anew)
+        if not by_hand:
+            before, self._busy = self._busy, True
+            self.labels_choice.reset_choices()
+            self._busy = before
+        self.refresh()
+        self._on_change()
+
+    def _image_items(self) -> list[tuple[str, Any]]:
+        items: list[tuple[str, Any]] = [(layer.name, layer) for layer in self._images()]
+        return items or [(NO_IMAGE, None)]
+
+    def _labels_items(self) -> list[tuple[str, Any]]:
+        nothing = NO_TARGET if self.target else NO_LABELS
+        found = self._labels(self.image)
+        return [(nothing, NOTHING), *((layer.name, layer) for layer in found)]
+
+    def _trusted_items(self) -> list[tuple[str, Any]]:
+        names = {"all": TRUSTED_NAMES["all"]} if self.target else TRUSTED_NAMES
+        items: list[tuple[str, Any]] = [(text, name) for name, text in names.items()]
+        return items + [(f"inside ‘{layer.name}’", layer) for layer in self._regions()]
+
+
+def suggested(labels: Any) -> Way:
+    """Where labels can be trusted, by what is marked in their layer."""
+    marks = None if labels is None else marks_of(labels)
+    if marks is None:
+        return "all"
+    if marks.done or (marks.corrected is not None and marks.background is None):
+        return "planes"
+    return "painted"

@@ -1,0 +1,116 @@
+"""From a line of the table of examples to what training takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Shapes
+
+from napari_unet.card import Task
+from napari_unet.errors import InputError
+from napari_unet.widgets._layers import RECORD_KEY, LayerImage
+from napari_unet.widgets._marks import Marks
+from napari_unet.widgets._shape_region import mask_of_shapes
+from napari_unet.widgets._snapshot import Trusted, trusted
+from napari_unet.widgets._training_request import LabelledLayers
+
+if TYPE_CHECKING:
+    from napari_unet.widgets._example_line import ExampleLine
+
+NO_IMAGE = "There is no image; open one, or take a sample: File > Open Sample > U-Net."
+
+
+class UncorrectedError(InputError):
+    """The labels are a prediction that nobody has corrected."""
+
+
+def labelled_layers(
+    line: ExampleLine,
+    axes: str,
+    channels: tuple[int, ...] | None,
+    task: Task,
+    *,
+    is_truth: bool,
+) -> LabelledLayers:
+    """What a line stands for, as it is now.
+
+    Parameters
+    ----------
+    line : ExampleLine
+        With an image.
+    axes : str
+        Of the image's array, which they fit.
+    channels : tuple of int or None
+        Input channels where there is an axis C.
+    task : str
+        What is learned.
+    is_truth : bool
+        Whether a prediction was declared to be the truth.
+
+    Raises
+    ------
+    InputError
+        If labels are missing, are a prediction, or count nowhere.
+    """
+    image, labels = line.image, line.labels
+    if image is None:
+        raise InputError(NO_IMAGE)
+    if labels is None:
+        raise InputError(_missing(image, task))
+    if task != "regression" and RECORD_KEY in labels.metadata and not is_truth:
+        raise UncorrectedError(
+            f"‘{labels.name}’ is a prediction that nobody has corrected; correct it and train on "
+            "that, or take it as truth."
+        )
+    known = _target(labels, line.where, axes) if task == "regression" else None
+    return LabelledLayers(
+        image=LayerImage.of(image),
+        labels_name=labels.name,
+        trusted=known or _known(line),
+        axes=axes,
+        channels=channels,
+        task=task,
+        image_file=image.source.path,
+        labels_file=labels.source.path,
+    )
+
+
+def _known(line: ExampleLine) -> Trusted:
+    found = trusted(line.labels, line.where)
+    if found.way == "planes" and not found.planes:
+        several = len(found.marks.axes) > 2
+        what = "No plane of" if several else "Nothing of"
+        raise InputError(
+            f"{what} ‘{line.labels.name}’ is marked as done; label "
+            f"{'one' if several else 'it'} completely and press ‘This plane is done’, or choose "
+            "where else its labels can be trusted."
+        )
+    return found
+
+
+def _target(layer: Image, where: Any, axes: str) -> Trusted:
+    """The image that is to come out, and where it counts."""
+    array = layer.data[0] if layer.multiscale else layer.data
+    marks = Marks("", axes.replace("C", ""))
+    if not isinstance(where, Shapes):
+        return Trusted(array, marks, "all")
+    if layer.ndim != len(marks.axes):
+        raise InputError(
+            f"‘{layer.name}’ has channels, so that no shapes can say where it counts; choose "
+            "everywhere."
+        )
+    mask = mask_of_shapes(where, layer, marks.axes)
+    return Trusted(array, marks, "mask", mask=np.asarray(mask))
+
+
+def _missing(image: Image, task: Task) -> str:
+    if task == "regression":
+        return (
+            f"There is no target for ‘{image.name}’; open the image that is to come out, of the "
+            "same shape."
+        )
+    return (
+        f"There are no labels of ‘{image.name}’; press ‘New labels for {image.name}’ and paint, or "
+        "open some."
+    )

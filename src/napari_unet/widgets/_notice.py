@@ -1,0 +1,42 @@
+"""Something to be decided that stands above a form until it is: a sentence and its buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from magicgui.widgets import Container, PushButton
+from qtpy.QtWidgets import QFrame, QVBoxLayout
+
+from napari_unet.widgets._form import text_label
+
+
+class Notice(QFrame):
+    """A sentence with buttons under it, in a frame.
+
+    Parameters
+    ----------
+    text : str
+        What there is to decide.
+    actions : mapping of str to callable
+        What the buttons say and do. The notice goes before the action is done.
+    """
+
+    def __init__(self, text: str, actions: Mapping[str, Callable[[], None]]) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 4)
+        self.text = text_label(text)
+        self.buttons = {name: PushButton(text=name, tooltip=f"{name}: {text}") for name in actions}
+        row = Container(widgets=list(self.buttons.values()), layout="horizontal", labels=False)
+        row.margins = (0, 0, 0, 0)
+        layout.addWidget(self.text.native)
+        layout.addWidget(row.native)
+        self._row = row  # magicgui's part must live as long as Qt's
+        for name, action in actions.items():
+            self.buttons[name].changed.connect(lambda _, action=action: self._decide(action))
+
+    def _decide(self, action: Callable[[], None]) -> None:
+        self.hide()
+        self.deleteLater()
+        action()

@@ -1,0 +1,132 @@
+"""What a crash has left: painted labels, trainings, and models that nobody has decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+
+from napari_unet.errors import UNetError
+from napari_unet.painted_work import PaintedWork, lost_work
+from napari_unet.training_session import InterruptedSession, interrupted_sessions
+from napari_unet.widgets._layers import LayerImage
+from napari_unet.widgets._notice import Notice
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_unet.widgets._autosave import Autosave
+
+LEFT_ALONE = "Later"
+MOST = 3  # offers at once
+
+
+class TrainingOffers:
+    """Finds what can be gone on with, and asks for each.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where labels are put back, and images looked for.
+    autosave : Autosave
+        Goes on keeping labels that were put back.
+    on_resume : callable
+        Called with a session, and the images that were not stored with it.
+    on_fault : callable
+        Called with words where something cannot be put back.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        autosave: Autosave,
+        on_resume: Callable[[InterruptedSession, Mapping[str, Any]], None],
+        on_fault: Callable[[str], None],
+    ) -> None:
+        self._viewer = viewer
+        self._autosave = autosave
+        self._on_resume = on_resume
+        self._on_fault = on_fault
+
+    def find(self) -> list[Notice]:
+        """A notice for each thing that was left, labels first."""
+        notices = [self._offer_labels(work) for work in lost_work()[:MOST]]
+        notices += [self._offer_session(session) for session in interrupted_sessions()[:MOST]]
+        return notices
+
+    def _offer_labels(self, work: PaintedWork) -> Notice:
+        count = len(work.planes)
+        planes = f", {count} planes" if count > 1 else ""
+        return Notice(
+            f"Painted labels ‘{work.name}’ of {_when(work.saved)}{planes} were not saved.",
+            {
+                "Restore": lambda: self._restore(work),
+                "Discard": work.discard,
+                LEFT_ALONE: lambda: None,
+            },
+        )
+
+    def _offer_session(self, session: InterruptedSession) -> Notice:
+        names = " and ".join(_images(session)) or "some images"
+        began = _when(session.saved)
+        if session.model is not None:
+            text = f"The model that was trained on {names}, {began}, is neither kept nor discarded."
+            action = "Decide"
+        else:
+            text = f"The training on {names} of {began} was interrupted."
+            action = "Resume"
+        return Notice(
+            text,
+            {
+                action: lambda: self._resume(session),
+                "Discard": session.remove,
+                LEFT_ALONE: lambda: None,
+            },
+        )
+
+    def _restore(self, work: PaintedWork) -> None:
+        try:
+            self._autosave.restore(work)
+        except UNetError as error:
+            self._on_fault(str(error))
+
+    def _resume(self, session: InterruptedSession) -> None:
+        images = {}
+        if session.model is None:
+            for name in session.missing:
+                image = self._find(name)
+                if image is None:
+                    self._on_fault(
+                        f"The image ‘{name}’ was too large to be kept with the training; open it "
+                        "again, then open this dock anew and resume."
+                    )
+                    return
+                images[name] = image
+        self._on_resume(session, images)
+
+    def _find(self, name: str) -> Any:
+        """Pixels of the image layer of a name; None where there is none."""
+        for layer in self._viewer.layers:
+            if isinstance(layer, Image) and layer.name == name:
+                return LayerImage.of(layer).image
+        return None
+
+
+def _images(session: InterruptedSession) -> list[str]:
+    """Names of the images of a training."""
+    lines = session.values.get("examples") or []
+    names = [f"‘{line['image']}’" for line in lines if isinstance(line, dict) and "image" in line]
+    return list(dict.fromkeys(names))
+
+
+def _when(moment: datetime) -> str:
+    """A time of today without its date.
+
+    >>> _when(datetime(2020, 5, 6, 7, 8)).endswith("2020-05-06 07:08")
+    True
+    """
+    local = moment.astimezone() if moment.tzinfo else moment
+    today = datetime.now(local.tzinfo).date() == local.date()
+    return local.strftime("%H:%M" if today else "%Y-%m-%d %H:%M")

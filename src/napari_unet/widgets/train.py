@@ -1,0 +1,372 @@
+"""The dock "Train": from labels that were painted to a model, watched while it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import Container
+from napari.layers import Image
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_unet.errors import UNetError
+from napari_unet.installation import foreign_distribution
+from napari_unet.model import Model
+from napari_unet.settings import TrainConfig
+from napari_unet.training_session import begin_session
+from napari_unet.user_models import save_user_model
+from napari_unet.verdict import compare
+from napari_unet.widgets._autosave import Autosave
+from napari_unet.widgets._closing import ClosingWatch
+from napari_unet.widgets._curves import Curves
+from napari_unet.widgets._form import order_tabs
+from napari_unet.widgets._job import JobRunner, Outcome, Report
+from napari_unet.widgets._layers import LayerImage, view_of
+from napari_unet.widgets._memory import recall, remember
+from napari_unet.widgets._train_bar import TrainBar
+from napari_unet.widgets._train_form import TrainForm
+from napari_unet.widgets._training_job import Trained, training_job
+from napari_unet.widgets._training_link import Previewed, TrainingLink
+from napari_unet.widgets._training_offers import TrainingOffers
+from napari_unet.widgets._training_preview import TrainingPreview
+from napari_unet.widgets._training_view import TrainingView
+from napari_unet.widgets._verdict_panel import VerdictPanel
+from napari_unet.widgets._warm_up import import_training
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from napari.layers import Labels
+
+    from napari_unet.training_session import InterruptedSession, TrainingSession
+    from napari_unet.training_step import TrainStep
+
+DOCK = "train"
+PLUGIN = "napari-unet-torch"
+READY = "Press Train. The base model stays as it is, and what is learned can be discarded."
+LOOKING = "Looking at the examples …"
+Shown = tuple[Image, str, tuple[int, ...] | None]  # with its axes and channels
+PHASES = {
+    "asking the base model": "Asking the base model …",
+    "preparing": "Reading the examples …",
+    "scoring": "Scoring on the held-out part …",
+    "comparing": "Comparing …",
+}
+LAST = ("scoring", "comparing")
+BEAT = 100  # milliseconds between two looks at what the training tells
+LOOK_EVERY = 3  # beats between two looks at what is in view
+
+
+class TrainWidget(Container):  # type: ignore[type-arg]
+    """The dock "Train".
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Whose layers are learned from.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        self._viewer = viewer
+        self._broken = foreign_distribution()
+        self._link: TrainingLink | None = None
+        self._trained: Trained | None = None
+        self._config = TrainConfig()  # of the training that runs
+        self._shown_on: list[Shown] = []
+        self._beats = 0
+        self._notes = ""  # the last thing that the training had to tell
+        self._last_word: tuple[str, bool] = ("", False)  # how the last one ended; and a fault
+        self.warm = False  # torch is there: a training starts at once
+
+        self.bar = TrainBar(self._train, self._add, self._stop, self.cancel)
+        super().__init__(widgets=[self.bar], labels=False)
+        self.margins = (6, 6, 6, 6)
+        self.runner = JobRunner(self._reported, self._ended)
+        self._warm_up = JobRunner(lambda _: None, self._warmed_up)
+        self._beat = QTimer(self.native)
+        self._beat.setInterval(BEAT)
+        self._beat.timeout.connect(self._listen)
+
+        self.previews = TrainingPreview(viewer)
+        self.curves = Curves()
+        self.verdict = VerdictPanel(self._keep, self._discard)
+        self.form = TrainForm(viewer, self._changed)
+        self.rows = self.form.rows
+        self.autosave = Autosave(viewer, lambda text: self.bar.say(text, warning=True))
+        self.offers = TrainingOffers(viewer, self.autosave, self._resume, self._refused)
+        above = QWidget()
+        self._above = QVBoxLayout(above)
+        self._above.setContentsMargins(0, 0, 0, 0)
+        layout = self.native.layout()
+        # the form scrolls; curves, verdict and buttons under it stay in sight
+        for place, part in enumerate((above, self.form.native, self.curves, self.verdict.native)):
+            layout.insertWidget(place, part, 1 if part is self.form.native else 0)
+        self.curves.hide()
+        order_tabs(self.native)
+        self._closing = ClosingWatch(self.native, self._closed)
+        kept = recall(DOCK)
+        self.form.start(kept)
+        # after the dock is there: torch takes seconds to import
+        QTimer.singleShot(0, lambda: self._warm_up.start(import_training, ""))
+        QTimer.singleShot(0, self._offer)
+
+    @property
+    def trained(self) -> Trained | None:
+        """A new model that is neither kept nor discarded."""
+        return self._trained
+
+    def take(self, image: Image, labels: Labels) -> None:
+        """Learn from these labels of this image.
+
+        Parameters
+        ----------
+        image : Image
+            A layer of the viewer.
+        labels : Labels
+            A layer with labels of it.
+        """
+        self.form.take(image, labels)
+
+    def cancel(self) -> None:
+        """End the training; nothing is kept."""
+        if self._link is not None:
+            self._link.cancel()
+        self.runner.cancel()
+        self.bar.cancel.enabled = False
+        self.bar.end("Cancelling after this step …")
+
+    def reset_choices(self, *_: Any) -> None:
+        """List the layers anew; the viewer calls this when its layers change."""
+        self.form.reset_choices()
+
+    def _changed(self) -> None:
+        """Say what is wrong beside the fields, and whether there can be a training."""
+        form = self.form
+        form.say()
+        if self.runner.running:
+            return
+        problem = self._broken or form.first_fault
+        undecided = self._trained is not None
+        self.bar.settle(ready=not (problem or undecided or form.request is None))
+        if problem:
+            self.bar.say(problem, fault=True)
+        elif self._last_word[0]:
+            self.bar.say(self._last_word[0], fault=self._last_word[1])
+        else:
+            self.bar.say(READY if form.checked else LOOKING)
+
+    # a training
+
+    def _train(self) -> None:
+        self.form.refresh()
+        request = self.form.request
+        if request is None or self.form.has_faults:
+            return
+        remember(DOCK, self.form.values())
+        examples = request.examples(copy=True)  # the user goes on painting
+        self._shown_on = [
+            (line.image, each.axes, each.channels)
+            for line, each in zip(self.form.table.lines, request.layers, strict=True)
+            if line.image is not None
+        ]
+        names = " and ".join(dict.fromkeys(each.image.name for each in request.layers))
+        self._config = request.config
+        values = request.values()
+        self._start(
+            lambda: begin_session(values, examples, request.base, request.config),
+            f"Training on {names}",
+        )
+
+    def _start(self, session: Callable[[], TrainingSession], title: str) -> None:
+        link = TrainingLink()
+        self._link = link
+        self._notes = ""
+        self._last_word = ("", False)
+        self.form.checks.hold(held=True)
+        self.curves.clear(self._config.task)
+        self.curves.show()
+        self.previews.begin(self._config.task, self._config.classes)
+        self._look()
+        self.bar.begin()
+
+        self.runner.start(lambda: training_job(session, link), title)
+        self._beat.start()
+
+    def _stop(self) -> None:
+        if self._link is not None:
+            self._link.stop()
+        self.bar.end("Stopping after this step; then the best model is scored …")
+
+    def _add(self) -> None:
+        """Take in what was painted since."""
+        self.form.refresh()
+        request = self.form.request
+        if request is None:
+            self.bar.say(f"Not taken in: {self.form.first_fault}", fault=True)
+            return
+        if self._link is not None:
+            self._link.add(request.examples(copy=True))
+            self.bar.say("The labels are taken in after this step …")
+
+    # what it tells
+
+    def _reported(self, report: Report) -> None:
+        self.bar.show_report(report)
+        told = PHASES.get(report.message)
+        if told is not None:
+            (self.bar.end if report.message in LAST else self.bar.say)(told)
+
+    def _listen(self) -> None:
+        """Show what the training has told since, and let it know what is in view."""
+        link = self._link
+        if link is None:
+            return
+        for news in link.take():
+            if isinstance(news, Previewed):
+                placement = news.view.placement(news.ndim)
+                self.previews.show(news, placement)
+            else:
+                self._show_step(news)
+        self._beats += 1
+        if self._beats % LOOK_EVERY == 0:
+            self._look()
+
+    def _show_step(self, step: TrainStep) -> None:
+        self.curves.add(step)
+        if step.message:
+            self._notes = step.message
+        if self._link is not None and not (self._link.stopping or self._link.cancelled):
+            self.bar.learning()
+            self.bar.show_step(step, self._config, self._notes)
+
+    def _look(self) -> None:
+        """Previews are of what is in view of the first image that is learned from and shown."""
+        shown = [each for each in self._shown_on if each[0] in self._viewer.layers]
+        visible = [each for each in shown if each[0].visible] or shown
+        if self._link is None or not visible:
+            return
+        layer, axes, channels = visible[0]
+        view = view_of(self._viewer, layer, axes)
+        image = LayerImage.of(layer)
+        self._link.look(TrainingView(image, axes, channels, view))
+
+    # its end
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._beat.stop()
+        self._listen()
+        cancelled = self._link is not None and self._link.cancelled
+        self._link = None
+        self.form.checks.hold(held=False)
+        if isinstance(outcome.result, Trained) and not cancelled:
+            self._judge(outcome.result)
+            return
+        if outcome.result is not None:
+            outcome.result.session.remove()  # cancelled when it was just ready
+        self.previews.drop()
+        if cancelled:
+            self.curves.hide()
+            self._say_last("Cancelled: nothing was changed.")
+        elif outcome.error is not None:
+            self._say_last(self.form.worded(str(outcome.error)), fault=True)
+
+    def _judge(self, trained: Trained) -> None:
+        """Let the user keep or discard a model."""
+        self._trained = trained
+        card = trained.model.card
+        image = self._shown_on[0][0].name if self._shown_on else ""
+        self.verdict.show(card, compare(card), trained.comparison, image=image)
+        text = trained.fault or "Trained. Keep the new model under a name, or discard it."
+        self._say_last(self.form.worded(text), fault=bool(trained.fault))
+
+    def _keep(self) -> None:
+        trained = self._trained
+        if trained is None:
+            return
+        name, description = self.verdict.name, self.verdict.description
+        try:
+            path = save_user_model(trained.model, name, description=description)
+        except UNetError as error:
+            self.bar.say(str(error), fault=True)
+            return
+        self._settle(trained, f"Kept as ‘{path.stem}’, which is chosen in Segment now.")
+        self.form.models.reset_choices()
+        self._select_in_segment(path.stem)
+
+    def _discard(self) -> None:
+        if self._trained is not None:
+            self._settle(self._trained, "The new model was discarded.")
+
+    def _settle(self, trained: Trained, text: str) -> None:
+        """The new model has been decided on."""
+        self._trained = None
+        trained.session.remove()
+        self.verdict.hide()
+        self.curves.hide()
+        self.previews.drop()
+        self._say_last(text)
+
+    def _say_last(self, text: str, *, fault: bool = False) -> None:
+        self._last_word = text, fault
+        self._changed()
+
+    def _select_in_segment(self, name: str) -> None:
+        """Open the dock "Segment", or bring it to the front, with a model chosen."""
+        window = getattr(self._viewer, "window", None)
+        if window is None:
+            return
+        _, segment = window.add_plugin_dock_widget(PLUGIN, "Segment")
+        segment.form.models.reset_choices()
+        segment.form.models.choose(name)
+
+    # after a crash
+
+    def _offer(self) -> None:
+        for notice in self.offers.find():
+            self._above.addWidget(notice)
+
+    def _resume(self, session: InterruptedSession, images: Mapping[str, Any]) -> None:
+        if self.runner.running or self._trained is not None:
+            self._refused("End what is at work here first; then open the dock anew and resume.")
+            return
+        if session.model is not None:
+            try:
+                model = Model.load(session.model)
+            except UNetError as error:
+                self._refused(str(error))
+                return
+            self._judge(Trained(model, "", None, session))
+            return
+        self._config = session.config
+        self._shown_on = self._layers_of(session.values)
+        self._start(lambda: session.resume(images), f"Training {session.config.name}")
+
+    def _layers_of(self, values: Mapping[str, Any]) -> list[Shown]:
+        """Layers of the images that a session was about, where they are open."""
+        found = []
+        for line in values.get("examples") or []:
+            for layer in self._viewer.layers:
+                if isinstance(layer, Image) and layer.name == line["image"]:
+                    channels = line["channels"]
+                    found.append((layer, line["axes"], channels and tuple(channels)))
+        return found
+
+    def _refused(self, text: str) -> None:
+        self.bar.say(text, fault=True)
+
+    # in the background
+
+    def _warmed_up(self, outcome: Outcome) -> None:
+        self.warm = True
+        if outcome.error is not None:
+            self.bar.say(str(outcome.error), fault=True)
+        elif outcome.result:
+            self.form.settings.set_devices(outcome.result)
+
+    def _closed(self) -> None:
+        self._beat.stop()
+        for runner in (self.runner, self._warm_up):
+            runner.drop()
+        self.autosave.close()
+        self.previews.close()
+        self.form.close()

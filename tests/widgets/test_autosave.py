@@ -1,0 +1,351 @@
+"""Painted labels survive a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from napari.layers import Image, Labels
+
+from napari_unet.errors import FileError
+from napari_unet.painted_work import INDEX, painted_folder
+from napari_unet.widgets import _autosave
+from napari_unet.widgets._autosave import Autosave, lost_work, restore
+from napari_unet.widgets._layer_details import details_of, layer_from
+from napari_unet.widgets._painting import marks_of, new_labels, set_marks, toggle_done
+
+pytestmark = pytest.mark.windowless
+
+# paints, says when it is on disk, and goes on until it is killed
+CHILD = """
+import numpy as np
+from napari.components import ViewerModel
+from napari.utils.colormaps import DirectLabelColormap
+from qtpy.QtWidgets import QApplication
+from napari_unet.widgets import _autosave
+from napari_unet.widgets._autosave import Autosave
+from napari_unet.widgets._painting import new_labels, toggle_done
+
+app = QApplication([])
+_autosave.DELAY, _autosave.SHARE = 20, 0
+viewer = ViewerModel()
+image = viewer.add_image(
+    np.zeros((5, 40, 60), np.uint8), name="stack", scale=(3, 0.5, 0.5), rotate=20,
+    translate=(1, 2, 3), units=("um", "um", "um"),
+)
+autosave = Autosave(viewer)
+layer = new_labels(viewer, image, "ZYX")
+colours = {0: "transparent", 7: "red", None: "transparent"}
+layer.colormap = DirectLabelColormap(color_dict=colours)
+layer.features = {"index": [7], "class": ["cell"]}
+viewer.dims.set_current_step(0, 2)
+layer.paint((2, 10, 20), 7)
+layer.paint((4, 30, 30), 3)
+toggle_done(viewer, layer)
+layer.name = "mine"
+count = 0
+while True:  # until it is killed, mostly while it writes
+    app.processEvents()
+    if not autosave.busy:
+        if count == 3:
+            print("saved", flush=True)
+        layer.paint((0, 5 + count % 30, 5 + count % 50), 9)
+        count += 1
+"""
+
+
+@pytest.fixture
+def stack(bare_viewer: Any) -> Image:
+    return bare_viewer.add_image(np.zeros((5, 40, 60), np.uint8), name="stack")
+
+
+@pytest.fixture
+def autosave(bare_viewer: Any, monkeypatch: pytest.MonkeyPatch, qtbot: Any) -> Iterator[Autosave]:
+    monkeypatch.setattr(_autosave, "DELAY", 30)
+    monkeypatch.setattr(_autosave, "MERCY", 30)
+    monkeypatch.setattr(_autosave, "SHARE", 0)
+    autosave = Autosave(bare_viewer)
+    yield autosave
+    autosave.close()
+
+
+@pytest.fixture
+def layer(bare_viewer: Any, stack: Image, autosave: Autosave) -> Labels:
+    return new_labels(bare_viewer, stack, "ZYX")
+
+
+@pytest.fixture
+def settle(autosave: Autosave, qtbot: Any) -> Callable[[], None]:
+    """Wait until everything is on disk."""
+    return lambda: qtbot.waitUntil(lambda: not autosave.busy, timeout=10_000)
+
+
+def kept() -> list[Path]:
+    """What is kept on disk, whoever has it."""
+    return sorted(painted_folder().glob(f"*/{INDEX}"))
+
+
+def die() -> None:
+    """As if the process that keeps things had died."""
+    for path in kept():
+        values = json.loads(path.read_text())
+        values["owner"]["created"] -= 1000
+        path.write_text(json.dumps(values))
+
+
+@pytest.fixture
+def crashed() -> Iterator[None]:
+    """A process has painted, and was killed while it wrote on."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
+    assert child.stdout is not None
+    try:
+        assert child.stdout.readline() == "saved\n"
+        assert lost_work() == []  # it is alive
+        time.sleep(0.5)
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    return
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_what_a_killed_process_painted_is_put_back(
+    crashed: None, bare_viewer: Any, autosave: Autosave, settle: Any
+) -> None:
+    (work,) = lost_work()
+    assert (work.name, work.axes, work.shape) == ("mine", "ZYX", (5, 40, 60))
+    layer = autosave.restore(work)
+    assert layer.data.dtype == np.int32
+    assert np.unique(layer.data[2]).tolist() == [0, 7]
+    assert np.unique(layer.data[4]).tolist() == [0, 3]
+    assert layer.data[2, 10, 20] == 7
+    assert (layer.data[0] == 9).any()
+    marks = marks_of(layer)
+    assert (marks.image, marks.done) == ("stack", ((0, 2),))
+    assert layer.name == "mine"
+    assert np.allclose(layer.get_color(7), [1, 0, 0, 1])
+    assert list(layer.features["class"]) == ["cell"]
+    image = Image(
+        np.zeros((5, 40, 60)),
+        scale=(3, 0.5, 0.5),
+        rotate=20,
+        translate=(1, 2, 3),
+        units=("um", "um", "um"),
+    )
+    assert np.allclose(layer.data_to_world((1, 2, 3)), image.data_to_world((1, 2, 3)))
+    assert layer.units == image.units
+    # it is ours now, and kept in the same place
+    assert lost_work() == []
+    assert toggle_done(bare_viewer, layer) in (True, False)
+    layer.paint((3, 30, 30), 4)
+    settle()
+    assert len(kept()) == 1
+    die()
+    (again,) = lost_work()
+    assert np.array_equal(again.read(), layer.data)
+
+
+def test_only_changes_are_written(layer: Labels, settle: Any) -> None:
+    settle()
+    assert kept() == []  # nothing was painted
+    layer.paint((1, 10, 10), 1)
+    layer.paint((3, 10, 10), 1)
+    settle()
+    (index,) = kept()
+    files = {path.name: path.stat().st_mtime_ns for path in index.parent.glob("plane*")}
+    assert sorted(files) == ["plane-0-1.z", "plane-0-3.z"]
+    layer.paint((3, 20, 20), 2)
+    settle()
+    again = {path.name: path.stat().st_mtime_ns for path in index.parent.glob("plane*")}
+    assert again["plane-0-1.z"] == files["plane-0-1.z"]
+    assert again["plane-0-3.z"] > files["plane-0-3.z"]
+
+
+def test_undo_is_written_too(layer: Labels, settle: Any) -> None:
+    layer.paint((1, 10, 10), 1)
+    layer.paint((3, 10, 10), 1)
+    settle()
+    layer.undo()
+    settle()
+    die()
+    assert np.array_equal(lost_work()[0].read(), layer.data)
+    layer.undo()
+    settle()
+    assert kept() == []
+    layer.redo()
+    settle()
+    die()
+    assert np.array_equal(lost_work()[0].read(), layer.data)
+
+
+def test_data_of_another_shape_replaces_the_old(layer: Labels, settle: Any) -> None:
+    layer.paint((1, 10, 10), 1)
+    settle()
+    layer.data = np.full((2, 8, 9), 3, np.uint8)
+    settle()
+    assert len(kept()) == 1
+    die()
+    (work,) = lost_work()
+    assert np.array_equal(work.read(), layer.data)
+
+
+def test_a_layer_that_the_user_removes_is_forgotten(
+    layer: Labels, settle: Any, bare_viewer: Any, qtbot: Any
+) -> None:
+    layer.paint((1, 10, 10), 1)
+    settle()
+    assert kept()
+    bare_viewer.layers.remove(layer)
+    qtbot.waitUntil(lambda: not kept(), timeout=2000)
+
+
+def test_a_layer_that_was_saved_is_kept_from_its_next_change_on(
+    layer: Labels, settle: Any, autosave: Autosave
+) -> None:
+    layer.paint((1, 10, 10), 1)
+    settle()
+    autosave.forget(layer)
+    assert kept() == []
+    layer.paint((3, 10, 10), 1)
+    settle()
+    die()
+    assert np.array_equal(lost_work()[0].read(), layer.data)
+
+
+def test_closing_keeps_what_is_not_written_yet(
+    layer: Labels, autosave: Autosave, bare_viewer: Any
+) -> None:
+    layer.paint((1, 10, 10), 1)
+    expected = layer.data.copy()
+    bare_viewer.layers.clear()  # as a viewer does that is closed
+    autosave.close()
+    die()
+    assert np.array_equal(lost_work()[0].read(), expected)
+
+
+def test_a_layer_of_the_user_is_kept_once_it_has_marks(
+    bare_viewer: Any, stack: Image, autosave: Autosave, settle: Any
+) -> None:
+    own = bare_viewer.add_labels(np.zeros((5, 40, 60), np.uint16), name="own")
+    own.paint((1, 10, 10), 1)
+    settle()
+    assert kept() == []
+    toggle_done(bare_viewer, own)
+    settle()
+    die()
+    (work,) = lost_work()
+    assert np.array_equal(work.read(), own.data)
+    assert work.dtype == own.data.dtype.str
+
+
+def test_a_dock_that_is_opened_again_goes_on_in_the_same_place(
+    layer: Labels, autosave: Autosave, bare_viewer: Any, qtbot: Any
+) -> None:
+    layer.paint((1, 10, 10), 1)
+    autosave.close()
+    assert len(kept()) == 1
+    layer.paint((2, 10, 10), 1)  # nobody hears it
+    again = Autosave(bare_viewer)
+    qtbot.waitUntil(lambda: not again.busy, timeout=5000)
+    again.close()
+    assert len(kept()) == 1
+    die()
+    assert np.array_equal(lost_work()[0].read(), layer.data)
+
+
+def test_moving_the_slider_writes_nothing(
+    layer: Labels, autosave: Autosave, settle: Any, bare_viewer: Any
+) -> None:
+    layer.paint((1, 10, 10), 1)
+    settle()
+    bare_viewer.dims.set_current_step(0, 3)
+    assert not autosave.busy
+
+
+def test_writing_takes_a_small_share_of_the_time(
+    layer: Labels, autosave: Autosave, settle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_autosave, "SHARE", 1e6)
+    layer.paint((1, 10, 10), 1)
+    settle()
+    before = kept()[0].stat().st_mtime_ns
+    layer.paint((2, 10, 10), 1)
+    autosave.save()
+    assert autosave.busy  # later
+    assert not autosave._runner.running
+    assert kept()[0].stat().st_mtime_ns == before
+
+
+def test_of_fifty_gigabytes_what_was_painted_is_kept(
+    bare_viewer: Any, autosave: Autosave, settle: Any
+) -> None:
+    image = bare_viewer.add_image(np.broadcast_to(np.uint8(0), (1000, 3500, 3500)), name="large")
+    layer = new_labels(bare_viewer, image, "ZYX")
+    before = psutil.Process().memory_info().rss
+    layer.paint((700, 2000, 2000), 5)
+    settle()
+    die()
+    (work,) = lost_work()
+    restored = restore(bare_viewer, work)
+    assert np.array_equal(restored.data[700], layer.data[700])
+    assert psutil.Process().memory_info().rss - before < 5e8
+
+
+def test_a_full_disk_is_told_of_once_and_tried_again(
+    bare_viewer: Any, stack: Image, autosave: Autosave, qtbot: Any, settle: Any
+) -> None:
+    autosave.close()
+    told: list[str] = []
+    again = Autosave(bare_viewer, told.append)
+    painted_folder().parent.mkdir(parents=True, exist_ok=True)
+    painted_folder().write_text("a file is in the way")
+    layer = new_labels(bare_viewer, stack, "ZYX")
+    layer.paint((1, 10, 10), 1)
+    qtbot.waitUntil(lambda: bool(told), timeout=5000)
+    assert "Painted labels are not kept" in told[0]
+    painted_folder().unlink()
+    again.save()
+    qtbot.waitUntil(lambda: bool(kept()), timeout=5000)
+    assert len(told) == 1
+    again.close()
+
+
+def test_work_can_be_taken_over_once(layer: Labels, settle: Any, bare_viewer: Any) -> None:
+    layer.paint((1, 10, 10), 1)
+    settle()
+    die()
+    (work,) = lost_work()
+    restore(bare_viewer, work)
+    with pytest.raises(FileError, match="another window"):
+        restore(bare_viewer, work)
+
+
+def test_details_go_through_a_file(bare_viewer: Any, stack: Image) -> None:
+    layer = new_labels(bare_viewer, stack, "ZYX")
+    layer.new_colormap(seed=7)
+    layer.opacity = 0.3
+    set_marks(layer, replace(marks_of(layer), done=((0, 2),)))
+    details = json.loads(json.dumps(details_of(layer, marks_of(layer))))
+    again = layer_from(layer.data, layer.name, details)
+    assert marks_of(again) == marks_of(layer)
+    assert again.opacity == pytest.approx(0.3)
+    assert np.array_equal(again.get_color(5), layer.get_color(5))
+    assert layer_from(layer.data, "x", {}).name == "x"
+    assert layer_from(layer.data, "x", {**details, "place": {"scale": "large"}}).name == "x"

@@ -1,0 +1,438 @@
+"""The form of the dock "Train": from layers and fields to a request, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_unet.samples import load_sample
+from napari_unet.widgets._layers import RECORD_KEY
+from napari_unet.widgets._marks import Marks, marks_of, set_marks
+from napari_unet.widgets._painting import new_labels
+from napari_unet.widgets._train_form import TrainForm
+
+pytestmark = pytest.mark.windowless
+
+RECORD = {"operation": "segment", "axes": "YX", "model": {"name": "nuclei", "sha256": "0"}}
+
+
+class Opened:
+    """A form on a viewer, as the dock holds it."""
+
+    def __init__(self, form: TrainForm, wait: Callable[..., None]) -> None:
+        self.form = form
+        self._wait = wait
+
+    def settle(self) -> TrainForm:
+        """The form when everything has been looked at."""
+        form = self.form
+        form.changed()
+        self._wait(lambda: form.checked or form.request is None)
+        form.say()
+        return form
+
+
+@pytest.fixture
+def opened(
+    _loaded: None, bare_viewer: Any, listen: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Opened]:
+    from qtpy.QtCore import QThreadPool
+
+    monkeypatch.setattr("napari_unet.widgets._findings.PAUSE", 0)
+    form = TrainForm(bare_viewer, lambda: None)
+    qtbot.addWidget(form.native)
+    listen(bare_viewer, form)
+    form.start({})
+    yield Opened(form, lambda check: qtbot.waitUntil(check, timeout=10_000))
+    form.close()
+    assert QThreadPool.globalInstance().waitForDone(10_000), "a thread was left behind"
+
+
+@pytest.fixture
+def image(bare_viewer: Any) -> Any:
+    return bare_viewer.add_image(load_sample("nuclei_2d").image[:128, :160], name="cells")
+
+
+@pytest.fixture
+def truth() -> Any:
+    return load_sample("nuclei_2d").truth[:128, :160].astype(np.int32)
+
+
+def said(form: TrainForm, line: int = 0) -> str:
+    """All that stands under a line of the table."""
+    return " ".join(form.table.lines[line].findings.texts)
+
+
+# from layers to a request
+
+
+def test_without_an_image_it_says_what_to_do(opened: Opened) -> None:
+    form = opened.settle()
+    assert form.request is None
+    assert form.has_faults
+    assert "File > Open Sample" in said(form)
+
+
+def test_an_image_alone_asks_for_labels(opened: Opened, image: Any) -> None:
+    form = opened.settle()
+    assert form.table.lines[0].image is image
+    assert form.request is None
+    assert "press ‘New labels for cells’" in said(form)
+    assert form.rows["new_labels"].editor.text == "New labels for cells"
+
+
+def test_labels_that_fit_are_taken(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    bare_viewer.add_labels(np.zeros((9, 9), int), name="of something else")
+    labels = bare_viewer.add_labels(truth, name="truth")
+    form = opened.settle()
+    assert form.table.lines[0].labels is labels
+    assert form.table.lines[0].where == "all"
+    assert not form.has_faults
+    assert form.request is not None
+    (example,) = form.request.examples(copy=True)
+    assert example.region == "all"
+    assert example.axes == "YX"
+    assert np.array_equal(example.labels, truth)
+    assert form.request.base == "nuclei"
+    assert form.request.config.task == "instance"
+    assert form.request.config.minutes == 10
+
+
+def test_a_copy_is_not_painted_on_any_more(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    labels = bare_viewer.add_labels(truth.copy(), name="truth")
+    request = opened.settle().request
+    assert request is not None
+    (copied,), (live,) = request.examples(copy=True), request.examples(copy=False)
+    labels.data_setitem((np.array([3]), np.array([4])), 999)
+    assert live.labels[3, 4] == 999
+    assert copied.labels[3, 4] == truth[3, 4]
+
+
+def test_new_labels_become_the_example(opened: Opened, bare_viewer: Any, image: Any) -> None:
+    opened.form.rows["new_labels"].editor.native.click()
+    labels = bare_viewer.layers[-1]
+    form = opened.settle()
+    line = form.table.lines[0]
+    assert (line.image, line.labels) == (image, labels)
+    assert line.where == "painted"
+    assert "Paint something" in said(form)
+    assert form.has_faults
+
+
+def test_strokes_need_a_background(opened: Opened, bare_viewer: Any, image: Any) -> None:
+    labels = new_labels(bare_viewer, image, "YX")
+    labels.selected_label = 1
+    labels.paint((40, 40), 1)
+    form = opened.settle()
+    assert form.has_faults
+    assert "Background is" in said(form)
+    labels.selected_label = 2
+    labels.paint((90, 90), 2)
+    marks = marks_of(labels)
+    assert marks is not None
+    set_marks(labels, Marks(marks.image, marks.axes, background=2))
+    form = opened.settle()
+    assert not form.has_faults
+    assert form.request is not None
+    assert form.request.examples(copy=True)[0].background == 2
+
+
+def test_strokes_are_looked_at_and_sliders_are_not(
+    opened: Opened, bare_viewer: Any, qtbot: Any
+) -> None:
+    image = bare_viewer.add_image(np.random.default_rng(0).random((4, 32, 32)), name="stack")
+    labels = new_labels(bare_viewer, image, "ZYX")
+    other = bare_viewer.add_labels(np.zeros((4, 32, 32), int), name="selected")
+    form = opened.settle()
+    assert bare_viewer.layers.selection.active is other  # the counts are of this one
+    qtbot.wait(300)
+    assert form.checked
+    bare_viewer.dims.set_point(0, 2)
+    labels.refresh()
+    qtbot.wait(300)
+    assert form.checked
+    labels.paint((2, 5, 5), 1)
+    qtbot.waitUntil(lambda: not form.checked, timeout=3000)
+    qtbot.waitUntil(lambda: form.checked, timeout=3000)
+    before = form.board.findings
+    set_marks(labels, Marks("stack", "ZYX", done=((0, 2),)))
+    qtbot.waitUntil(lambda: form.table.lines[0].where == "planes", timeout=3000)
+    qtbot.waitUntil(lambda: form.checked, timeout=3000)
+    assert form.board.findings != before
+    labels.undo()
+    qtbot.waitUntil(lambda: not form.checked, timeout=3000)
+
+
+def test_done_planes_are_trusted_alone(opened: Opened, bare_viewer: Any) -> None:
+    stack = load_sample("nuclei_3d")
+    image = bare_viewer.add_image(stack.image[4:12, :64, :64], name="stack")
+    labels = new_labels(bare_viewer, image, "ZYX")
+    truth = stack.truth[4:12, :64, :64]
+    labels.data = truth.astype(np.int32)
+    set_marks(labels, Marks("stack", "ZYX", done=((0, 2), (0, 5))))
+    form = opened.settle()
+    assert form.table.lines[0].where == "planes"
+    assert form.request is not None
+    assert form.request.base == "nuclei"
+    for copy in (True, False):
+        (example,) = form.request.examples(copy=copy)
+        found = example.labels[(slice(0, 8), slice(0, 64), slice(0, 64))]
+        assert np.array_equal(found[[2, 5]], truth[[2, 5]])
+        assert not np.delete(found, [2, 5], axis=0).any()
+    form.models.choose(None)
+    form = opened.settle()
+    assert form.request is not None
+    assert form.request.config.ndim == 2  # a plane does not say how deep its objects are
+
+
+def test_a_plane_that_is_done_and_empty_is_known(opened: Opened, bare_viewer: Any) -> None:
+    image = bare_viewer.add_image(np.random.default_rng(0).random((4, 32, 32)), name="stack")
+    labels = new_labels(bare_viewer, image, "ZYX")
+    labels.data[1, 4:9, 4:9] = 1
+    set_marks(labels, Marks("stack", "ZYX", done=((0, 1), (0, 3))))
+    request = opened.settle().request
+    assert request is not None
+    from napari_unet.labelled_image import open_example
+
+    for copy in (True, False):
+        (example,) = request.examples(copy=copy)
+        found = open_example(example, ndim=2, in_channels=1, task="instance")
+        whole = slice(0, 32), slice(0, 32)
+        known = [found.read_labels(0, (slice(z, z + 1), *whole))[1].all() for z in range(4)]
+        assert known == [False, True, False, True]
+
+
+def test_inside_a_shapes_layer(opened: Opened, bare_viewer: Any, image: Any, truth: Any) -> None:
+    bare_viewer.add_labels(truth, name="truth")
+    box = bare_viewer.add_shapes([[10, 20], [10, 60], [50, 60], [50, 20]], name="box")
+    form = opened.settle()
+    form.table.lines[0].trust(box)
+    form = opened.settle()
+    assert form.request is not None
+    (example,) = form.request.examples(copy=True)
+    assert example.region.shape == truth.shape
+    assert example.region[10:50, 20:60].all()
+    assert example.region.sum() == 40 * 40
+    box.data = []
+    form = opened.settle()
+    assert form.request is None
+    assert "no area" in said(form)
+
+
+def test_a_prediction_is_never_taken_unasked(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    result = bare_viewer.add_labels(truth, name="cells labels", metadata={RECORD_KEY: RECORD})
+    form = opened.settle()
+    assert form.request is None
+    assert "a prediction that nobody has corrected" in said(form)
+    form.table.lines[0].findings.press("Take as truth")
+    form = opened.settle()
+    assert form.request is not None
+    # another prediction takes its place: nobody has said anything of that one
+    result.metadata = {**result.metadata, RECORD_KEY: {**RECORD, "started": "later"}}
+    assert opened.settle().request is None
+
+
+def test_correcting_a_prediction_within_the_table(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    bare_viewer.add_labels(truth, name="cells labels", metadata={RECORD_KEY: RECORD})
+    form = opened.settle()
+    form.models.choose(None)
+    form.table.lines[0].findings.press("Correct and train on this")
+    form = opened.settle()
+    (line,) = form.table.lines
+    assert line.labels.name == "cells corrected"
+    assert line.where == "planes"
+    assert "marked as done" in said(form)
+    assert form.models.source == "nuclei"  # the one that predicted it
+
+
+def test_two_examples_and_one_is_left_out(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    bare_viewer.add_labels(truth, name="truth")
+    other = bare_viewer.add_image(image.data[:64], name="other")
+    labels = bare_viewer.add_labels(truth[:64], name="other truth")
+    line = opened.form.table.add()
+    assert (line.image, line.labels) == (other, labels)
+    form = opened.settle()
+    assert form.request is not None
+    assert [each.image.name for each in form.request.layers] == ["cells", "other"]
+    bare_viewer.layers.remove(other)
+    form = opened.settle()
+    assert form.request is not None
+    assert [each.image.name for each in form.request.layers] == ["cells"]
+
+
+def test_a_fault_stands_under_its_example(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    bare_viewer.add_labels(truth, name="truth")
+    wrong = bare_viewer.add_labels(truth[:50], name="cut")
+    opened.form.table.add()
+    opened.form.table.lines[1].choose(image, wrong)
+    form = opened.settle()
+    assert form.has_faults
+    assert said(form, 0) == ""
+    assert "(50, 160)" in said(form, 1)
+    assert form.first_fault in said(form, 1)
+
+
+def test_doubts_are_dismissed_until_the_example_changes(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    flat = bare_viewer.add_image(np.full(truth.shape, 7), name="flat")
+    bare_viewer.add_labels(truth, name="truth")
+    line = opened.form.table.lines[0]
+    line.choose(flat, line.labels)
+    form = opened.settle()
+    assert "constant" in said(form)
+    assert not form.has_faults
+    line.findings.press("Dismiss")
+    form.say()
+    assert said(form) == ""
+    assert said(opened.settle()) == ""
+    line.choose(image, line.labels)
+    opened.settle()
+    form.set_values({"base": None, "task": "instance"})
+    line.choose(flat, line.labels)
+    assert "constant" in said(opened.settle())
+
+
+# tasks
+
+
+def test_classes_are_listed_by_themselves(opened: Opened, bare_viewer: Any, image: Any) -> None:
+    drawn = np.zeros((128, 160), np.int32)
+    drawn[20:40, 20:60], drawn[60:90] = 3, 5
+    labels = bare_viewer.add_labels(drawn, name="tissue")
+    form = opened.form
+    form.task.value = "semantic"
+    form = opened.settle()
+    assert [(c.value, c.name) for c in form.classes.classes] == [
+        (0, "background"),
+        (3, "class 3"),
+        (5, "class 5"),
+    ]
+    form.classes.rename(5, "stroma")
+    labels.data[100:110] = 7
+    form = opened.settle()
+    assert form.request is not None
+    names = {c.value: c.name for c in form.request.config.classes}
+    assert names == {0: "background", 3: "class 3", 5: "stroma", 7: "class 7"}
+    assert form.request.base is None  # no model of classes is among the bundled ones
+    shown = {c.value: c.colour for c in form.classes.classes}
+    red, green, blue = (round(255 * float(part)) for part in labels.get_color(5)[:3])
+    assert shown[5] == f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def test_values_of_pixels_from_two_images(opened: Opened, bare_viewer: Any, image: Any) -> None:
+    target = bare_viewer.add_image(image.data.astype(float) / 2 + 1, name="clean")
+    bare_viewer.add_labels(np.zeros((128, 160), int), name="labels")
+    form = opened.form
+    form.table.take(image, bare_viewer.layers["labels"])
+    form.task.value = "regression"
+    form = opened.settle()
+    assert form.table.lines[0].labels is target
+    assert not form.has_faults
+    assert form.request is not None
+    assert form.request.config.task == "regression"
+    assert form.request.examples(copy=True)[0].labels is target.data
+    assert form.rows["new_labels"].native.isHidden()
+    form.task.value = "instance"
+    assert opened.form.table.lines[0].labels is bare_viewer.layers["labels"]
+
+
+# fields
+
+
+def test_a_doubt_about_axes_and_what_was_typed(opened: Opened, bare_viewer: Any) -> None:
+    rng = np.random.default_rng(0)
+    bare_viewer.add_image(rng.random((5, 32, 32)), name="movie")
+    bare_viewer.add_labels(np.arange(5 * 32 * 32).reshape(5, 32, 32) // 64, name="labels")
+    form = opened.settle()
+    assert form.rows["axes"].editor.value == "ZYX"
+    assert "Z or T" in form.rows["axes"].note
+    form.rows["axes"].editor.value = "tyx"
+    form = opened.settle()
+    assert form.request is not None
+    assert form.request.layers[0].axes == "TYX"
+    assert form.rows["axes"].note == ""
+    form.rows["axes"].editor.value = "TY"
+    form = opened.settle()
+    assert form.request is None
+    assert "one letter per axis" in form.rows["axes"].fault
+
+
+def test_channels_that_labels_have_not(opened: Opened, bare_viewer: Any) -> None:
+    rng = np.random.default_rng(0)
+    image = bare_viewer.add_image(rng.random((2, 40, 48)), name="two channels")
+    labels = bare_viewer.add_labels(np.arange(40 * 48).reshape(40, 48) // 96, name="labels")
+    form = opened.form
+    form.models.choose(None)
+    form.table.take(image, labels)
+    form = opened.settle()
+    assert form.request is not None
+    assert (form.request.layers[0].axes, form.request.layers[0].channels) == ("CYX", (0, 1))
+    form.rows["channels"].editor.value = "1"
+    form = opened.settle()
+    assert form.request is not None
+    assert form.request.layers[0].channels == (1,)
+
+
+def test_presets_set_time_and_augmentation(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    bare_viewer.add_labels(truth, name="truth")
+    form = opened.form
+    form.rows["preset"].editor.value = "Thorough"
+    request = opened.settle().request
+    assert request is not None
+    assert (request.config.minutes, request.config.augmentation) == (60, "strong")
+    form.rows["minutes"].editor.value = 7
+    assert form.rows["preset"].editor.value == "Own"
+    form.rows["steps"].editor.value = 30
+    request = opened.settle().request
+    assert request is not None
+    assert (request.config.minutes, request.config.steps) == (None, 30)
+
+
+def test_settings_come_back(opened: Opened, bare_viewer: Any, image: Any, truth: Any) -> None:
+    bare_viewer.add_labels(truth, name="truth")
+    form = opened.form
+    form.rows["learning_rate"].editor.value = 0.0003
+    form.rows["minutes"].editor.value = 2.5
+    form.models.choose(None)
+    kept = form.values()
+    form.set_values({})
+    assert form.values() != kept
+    form.set_values(kept)
+    assert form.values() == kept
+    request = opened.settle().request
+    assert request is not None
+    assert (request.config.learning_rate, request.config.minutes) == (0.0003, 2.5)
+    form.set_values({"task": 3, "settings": "nonsense", "base": "not there"})
+    assert opened.settle().request is not None
+
+
+def test_only_models_of_the_task_are_offered(
+    opened: Opened, save_model: Any, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    save_model("classes", task="semantic")
+    bare_viewer.add_labels(truth, name="truth")
+    form = opened.form
+    form.reset_choices()
+    assert "classes" not in form.models.sources
+    form.task.value = "semantic"
+    assert form.models.sources == ["classes"]
+    form.task.value = "instance"
+    assert "nuclei" in form.models.sources
