@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from napari_unet.card import InstanceRepresentation
     from napari_unet.model import Model
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread is enough each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No deadline per example: the first one pays for imports, and machines differ in speed.
 settings.register_profile("project", deadline=None)
