@@ -1,4 +1,4 @@
-"""Measure training: fine-tuning, scribbles, planes, denoising, speed and batch norm.
+"""Measure training: fine-tuning, scribbles, planes, denoising, speed, batch norm and patches.
 
     python scripts/study_training.py DATA RESULTS.json finetune scribbles
     python scripts/study_training.py DATA RESULTS.json all --seeds 0 --list
@@ -31,6 +31,7 @@ MODULES = {
     "regression": "regression",
     "speed": "speed",
     "statistics": "batch_norm",
+    "patches": "patches",
 }
 
 

@@ -196,3 +196,18 @@ def test_given_values_that_do_not_fit_are_named(given: Any, named: str) -> None:
 def test_a_proposal_needs_no_torch() -> None:
     code = "import sys, napari_unet.architecture_proposal; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("diameter", [None, 20.0, 60.0, 120.0, 300.0])
+def test_small_patches_still_hold_an_object_with_its_surroundings(diameter: float | None) -> None:
+    facts = DataFacts(2, ((520, 696),), None, diameter)
+    small, usual = propose(facts, small=True), propose(facts)
+    assert math.prod(small.patch) <= math.prod(usual.patch)
+    assert min(small.patch) >= min(1.4 * (diameter or 0), 256)
+    assert (small.features, small.strides) == (usual.features, usual.strides)
+
+
+def test_small_patches_of_volumes() -> None:
+    facts = DataFacts(3, ((40, 300, 300),), (1.0, 0.3, 0.3), 12.0)
+    assert math.prod(propose(facts, small=True).patch) <= 16 * 64**2
+    assert math.prod(propose(facts).patch) > 2 * 16 * 64**2

@@ -17,7 +17,15 @@ import napari_unet as nu
 from napari_unet.errors import TrainingError
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
-EXPERIMENTS = ("finetuning", "painting", "planes", "regression", "speed", "batch_norm")
+EXPERIMENTS = (
+    "finetuning",
+    "painting",
+    "planes",
+    "regression",
+    "speed",
+    "batch_norm",
+    "patches",
+)
 PARTS = ("records", "scribbles", "data", "figures", "page", *EXPERIMENTS)
 
 

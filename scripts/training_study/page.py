@@ -154,6 +154,23 @@ def statistics_table(entries: Sequence[Entry]) -> str:
     return markdown(["", *choices], rows)
 
 
+def patch_table(entries: Sequence[Entry]) -> str:
+    """AP and steps by number and size of patches, in the same time."""
+    rows = []
+    made = pick(entries, "patches")
+    for count, side in dict.fromkeys(
+        (e["condition"]["batch"], e["condition"]["patch"]) for e in made
+    ):
+        row = [f"{count} of {side}×{side}"]
+        for start in ("nuclei", "scratch"):
+            found = pick(made, "patches", start=start, batch=count, patch=side)
+            row.append(spread(scores(found)))
+            row.append(span([e["details"]["steps"] for e in found if "error" not in e]))
+        rows.append(row)
+    head = ["patches", "AP, fine-tuned", "steps", "AP, from scratch", "steps"]
+    return markdown(head, rows or [[MISSING] * len(head)])
+
+
 def aim_table(entries: Sequence[Entry]) -> str:
     """What was aimed at and what was reached."""
     rows = []
@@ -236,6 +253,7 @@ TABLES = {
     "regression": regression_table,
     "speed": speed_table,
     "statistics": statistics_table,
+    "patches": patch_table,
     "budget": budget_table,
     "failures": failure_table,
 }

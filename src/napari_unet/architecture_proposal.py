@@ -19,6 +19,7 @@ _DEEPEST, _COARSE = 4, 2.0  # nnU-Net: pixels left by pooling; sampling too coar
 _WIDELY, _ABOUT = 6.0, 0.75  # diameters to each side that fewer, and the usual, levels must see
 _CONTEXT = 1.5  # diameters that a patch should hold
 _PIXELS, _LONGEST = {2: 256**2, 3: 32 * 96**2}, {2: 256, 3: 192}  # bounds of a patch
+_SMALL = {2: 128**2, 3: 16 * 64**2}  # of a patch where a step would take seconds
 _FLATNESS = 3.0  # rows of a 3D patch to its planes, also where these lie as close
 
 
@@ -81,6 +82,7 @@ def propose(
     features: Sizes | None = None,
     strides: Strides | None = None,
     patch: Sizes | None = None,
+    small: bool = False,
 ) -> Proposal:
     """Propose what is not given (None or empty); a given patch is raised to a pooling multiple.
 
@@ -88,7 +90,9 @@ def propose(
     finest: the rule of nnU-Net (Isensee et al. 2021). Levels, 16 channels and doubling: five in
     2D, three in 3D; fewer if these see six object diameters to each side, a fourth in 3D if
     three see less than about one. A patch holds an object with its surroundings, within the
-    image and what a CPU trains on in minutes; short or coarse axes leave room for others.
+    image and what a CPU trains on in minutes; short or coarse axes leave room for others. With
+    ``small``, which is for a CPU, it is no larger than objects need, from 128 x 128 pixels (3D:
+    16 x 64 x 64) on: see docs/results/training.md.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def propose(
         config = _choose_levels(facts, lengths, features, strides)
     except ValidationError as error:
         raise SettingsError(describe(error)) from None
-    size = _round_up(patch, config.stride) if patch else _choose_patch(facts, config.stride)
+    size = _round_up(patch, config.stride) if patch else _choose_patch(facts, config.stride, small)
     diameter = facts.object_diameter
     if diameter is None and facts.extents:
         diameter = round(math.prod(facts.extents) ** (1 / facts.ndim), 2)
@@ -155,8 +159,11 @@ def _choose_strides(facts: DataFacts, lengths: Sizes, count: int, *, fill: bool)
     return tuple(strides)
 
 
-def _choose_patch(facts: DataFacts, stride: Sizes) -> Sizes:
+def _choose_patch(facts: DataFacts, stride: Sizes, small: bool) -> Sizes:
     longest, pixels = _LONGEST[facts.ndim], _PIXELS[facts.ndim]
+    if small:
+        needed = math.prod(_CONTEXT * e for e in facts.extents) if facts.extents else 0
+        pixels = min(pixels, max(_SMALL[facts.ndim], round(needed)))
     bounds = (max(s, longest // s * s) for s in stride)
     upper = tuple(map(min, _round_up(facts.lengths, stride), bounds))
     objects = _round_up(tuple(_CONTEXT * e for e in facts.extents or stride), stride)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from napari_unet.adaptation import adapt
 from napari_unet.architecture_proposal import DataFacts, Proposal, propose
 from napari_unet.card import UNetConfig
+from napari_unet.devices import resolve_device
 from napari_unet.errors import SettingsError, TrainingError
 from napari_unet.learning_goal import LearningGoal
 from napari_unet.model import Model
@@ -84,7 +85,13 @@ def _propose(data: TrainingData, config: TrainConfig, architecture: UNetConfig |
     if architecture is not None:
         features, strides = architecture.features, architecture.strides
     patch = config.patch if config.patch and len(config.patch) == data.ndim else None
-    return propose(facts, features=features or None, strides=strides or None, patch=patch)
+    return propose(
+        facts,
+        features=features or None,
+        strides=strides or None,
+        patch=patch,
+        small=resolve_device(config.device).type == "cpu",
+    )
 
 
 def _make_network(

@@ -1,0 +1,158 @@
+"""Measure the Train dock in a real window: the first preview, the pace, and how alive it stays.
+
+    bash scripts/with_display.sh python scripts/measure_train_dock.py [SECONDS] [RESULTS.json]
+
+A 512 x 512 part of a sample is learned from; its upper half is labelled. Each run lasts SECONDS,
+60 unless another number is given. Runs with and without previews take turns, twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+PLUGIN = "napari-unet-torch"
+SIZE = 512
+TURNS = 2
+
+
+class Window:
+    """A viewer with the dock, an image and its labels.
+
+    Parameters
+    ----------
+    base : str or None
+        The model to start from; None: from scratch.
+    """
+
+    def __init__(self, base: str | None) -> None:
+        import napari  # noqa: TID251
+        import numpy as np
+        from qtpy.QtCore import QTimer  # noqa: TID251
+
+        from napari_unet.samples import load_sample
+
+        self.viewer = napari.Viewer(title="napari")
+        self.viewer.window.resize(1280, 768)
+        _, self.dock = self.viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
+        self.wait(lambda: self.dock.warm)
+        sample = load_sample("nuclei_2d")
+        image, truth = sample.image[:SIZE, :SIZE], sample.truth[:SIZE, :SIZE].copy()
+        self.viewer.add_image(image, name="nuclei")
+        self.dock.form.painting.new.native.click()
+        labels = self.viewer.layers["nuclei labels"]
+        half = SIZE // 2
+        truth[half:] = 0
+        labels.data_setitem(np.nonzero(truth), truth[truth > 0])
+        corners = np.array([[0, 0], [0, SIZE], [half, SIZE], [half, 0]], float)
+        box = self.viewer.add_shapes([corners], shape_type="polygon", opacity=0.1)
+        self.dock.form.table.lines[0].trusted_choice.value = box
+        self.dock.form.models.choose(base)
+        self.wait(lambda: self.dock.form.checked)
+        self._look = self.dock._look
+        self.late: list[float] = []
+        self._last = time.perf_counter()
+        self._timer = QTimer()
+        self._timer.setInterval(5)
+        self._timer.timeout.connect(self._tick)
+
+    def wait(self, reached: Callable[[], bool], seconds: float = 300) -> None:
+        """Let the window live until something is so."""
+        from qtpy.QtWidgets import QApplication  # noqa: TID251
+
+        end = time.monotonic() + seconds
+        while not reached():
+            QApplication.processEvents()
+            time.sleep(0.001)
+            if time.monotonic() > end:
+                raise SystemExit(f"not within {seconds} s: {self.dock.bar.message.value}")
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.late.append(now - self._last)
+        self._last = now
+
+    def train(self, seconds: float, *, look: bool) -> dict[str, Any]:
+        """Train for so long, with previews or without, then cancel."""
+        dock = self.dock
+        dock._look = self._look if look else lambda: None
+        self.late.clear()
+        self._last = time.perf_counter()
+        self._timer.start()
+        start = time.perf_counter()
+        dock.bar.train.native.click()
+        shown: dict[str, float] = {}
+
+        def taken() -> int:
+            latest = dock.curves.curve.latest
+            for layer in self.viewer.layers:
+                for kind in ("training preview", "base preview"):
+                    if kind in layer.name:
+                        shown.setdefault(kind, time.perf_counter() - start)
+            return 0 if latest is None else int(latest.step)
+
+        self.wait(lambda: taken() >= 1)
+        first, first_step = time.perf_counter(), taken()
+        self.wait(lambda: taken() < 0 or time.perf_counter() - first > seconds)
+        steps = taken() - first_step
+        took = time.perf_counter() - first
+        self._timer.stop()
+        dock.cancel()
+        self.wait(lambda: not dock.runner.running)
+        late = sorted(self.late)
+        return {
+            "previews": look,
+            "first step, s": first - start,
+            "first preview, s": shown.get("training preview"),
+            "base preview, s": shown.get("base preview"),
+            "steps a second": steps / took,
+            "largest pauses of the window, ms": [round(1000 * x) for x in late[-5:]],
+            "share of pauses over 100 ms": sum(x > 0.1 for x in late) / max(1, len(late)),
+        }
+
+
+def main(seconds: float, results: Path | None) -> None:
+    """Measure, print, and write."""
+    import torch
+
+    found: dict[str, Any] = {
+        "threads": torch.get_num_threads(),
+        "cpus": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "seconds": seconds,
+    }
+    for base in ("nuclei", None):
+        window = Window(base)
+        runs = [window.train(seconds, look=look) for _ in range(TURNS) for look in (True, False)]
+        pace = {
+            look: median(run["steps a second"] for run in runs if run["previews"] is look)
+            for look in (True, False)
+        }
+        found[base or "from scratch"] = {
+            "runs": runs,
+            "slower by previews": 1 - pace[True] / pace[False],
+        }
+        window.viewer.close()
+    text = json.dumps(found, indent=1)
+    print(text)
+    if results is not None:
+        results.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["NAPARI_CONFIG"] = str(Path(scratch) / "settings.yaml")
+        for name in ("CONFIG", "MODELS", "STATE"):
+            os.environ[f"NAPARI_UNET_{name}"] = str(Path(scratch) / name.lower())
+        main(
+            float(sys.argv[1]) if len(sys.argv) > 1 else 60.0,
+            Path(sys.argv[2]) if len(sys.argv) > 2 else None,
+        )
