@@ -274,6 +274,17 @@ def add_labels(viewer: Viewer, found: Segmentation, name: str, placement: dict[s
     return viewer.add_labels(found.labels, name=name, metadata=metadata, **placement, **look)
 
 
+def compile_colours(dtype: Any) -> None:
+    """Compile napari's map from labels to colours for a data type.
+
+    Its first use takes seconds, in which the window would stand still: call this in a worker.
+    """
+    from napari.utils.colormaps import DirectLabelColormap
+
+    colours: dict[int | None, Any] = {0: "transparent", 1: "white", None: "transparent"}
+    DirectLabelColormap(color_dict=colours).map(np.ones((2, 2), dtype))
+
+
 def add_values(
     viewer: Viewer,
     values: Any,

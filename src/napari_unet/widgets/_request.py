@@ -20,6 +20,7 @@ from napari_unet.image import ImageSource, open_image
 from napari_unet.progress import Progress
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
 from napari_unet.widgets._image_picker import PER_CHANNEL
+from napari_unet.widgets._layers import compile_colours
 
 if TYPE_CHECKING:
     from napari_unet.decoding import Segmentation
@@ -190,6 +191,8 @@ class Request:
             labels = None
             if self.card.task != "regression":
                 labels = yield from iter_decode_extent(found, self.settings)
+            if labels is not None and self.card.task == "semantic":
+                compile_colours(labels.labels.dtype)
         except BaseException:
             if scratch is not None:
                 scratch.cleanup()
