@@ -276,3 +276,20 @@ def test_a_killed_training_goes_on() -> None:
     assert "taken in" in second.message
     assert "not taken in" not in second.message
     job.close()
+
+
+def test_a_training_that_was_released_is_offered_by_the_process_that_had_it(
+    example: Example,
+) -> None:
+    session = begin(example)
+    session.checkpoint.write_bytes(b"weights")
+    assert not interrupted_sessions()
+    session.release()
+    (found,) = interrupted_sessions()
+    again = found.resume()
+    assert not interrupted_sessions()  # it is at work again
+    with pytest.raises(FileError, match="another window"):
+        found.resume()
+    again.remove()
+    again.release()
+    assert not again.folder.exists()

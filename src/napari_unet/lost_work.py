@@ -82,9 +82,9 @@ class Owner:
 
 
 def is_abandoned(values: Mapping[str, Any]) -> bool:
-    """Whether what a file says of itself was left by a process that runs no more."""
+    """Whether what a file says of itself was left: by its process, which goes on, or by its end."""
     owner = Owner.from_json(values.get("owner"))
-    return owner is not None and not owner.is_running()
+    return owner is not None and (values.get("released") is True or not owner.is_running())
 
 
 def prune(folder: Path, index: str, older: float = KEPT) -> None:

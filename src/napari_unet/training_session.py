@@ -116,6 +116,15 @@ class TrainingSession:
         except UNetError as error:
             logger.warning("The model is not kept: %s", error)
 
+    def release(self) -> None:
+        """Leave it to whoever wants to go on with it, though this process still runs."""
+        if not (self.folder / INDEX).is_file():
+            return  # it was removed
+        try:
+            self._write_index(self._stored, released=True)
+        except FileError as error:
+            logger.warning("The training is offered when this process has ended: %s", error)
+
     def remove(self) -> None:
         """Remove the session from the disk."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -124,10 +133,11 @@ class TrainingSession:
         lines = self.values.get("examples") or []
         return write_examples(examples, lines, self.folder, name, self._shelf)
 
-    def _write_index(self, stored: dict[str, Any]) -> None:
+    def _write_index(self, stored: dict[str, Any], *, released: bool = False) -> None:
         values = {
             "format": 1,
             "owner": Owner.here().as_json(),
+            "released": released,
             "saved": datetime.now(UTC).isoformat(timespec="seconds"),
             "request": dict(self.values),
             "base": None if self.base is None else str(self.base),

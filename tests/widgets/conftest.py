@@ -253,3 +253,55 @@ def save_model(make_model: Callable[..., Any], tmp_path: Path) -> Callable[..., 
         return model
 
     return save
+
+
+@pytest.fixture
+def open_train(viewer: Any, save_model: Callable[..., Any], qtbot: Any) -> Callable[..., Any]:
+    """``open_train()``: the dock "Train", with a small model "random" to start from."""
+
+    def open_train(on: Any = None) -> Any:
+        save_model(features=(4, 8))
+        _, dock = (on or viewer).window.add_plugin_dock_widget(PLUGIN, "Train")
+        qtbot.waitUntil(lambda: dock.warm, timeout=60_000)
+        return dock
+
+    return open_train
+
+
+@pytest.fixture
+def close_dock(viewer: Any) -> Callable[[Any], None]:
+    """``close_dock(dock)``: by the button in its corner."""
+    from qtpy.QtWidgets import QDockWidget
+
+    def close_dock(dock: Any) -> None:
+        around = dock.native.parent()
+        while not isinstance(around, QDockWidget):
+            around = around.parent()
+        around.destroyOnClose()
+
+    return close_dock
+
+
+@pytest.fixture
+def settle(qtbot: Any) -> Callable[..., None]:
+    """``settle(dock, steps=8)``: set settings, and wait until the examples were looked at."""
+
+    def settle(dock: Any, **values: Any) -> None:
+        for name, value in values.items():
+            dock.rows[name].editor.value = value
+        dock.form.refresh()
+        if dock.form.request is not None:
+            qtbot.waitUntil(lambda: dock.form.checked, timeout=20_000)
+
+    return settle
+
+
+@pytest.fixture
+def fill() -> Callable[[Any, Any], None]:
+    """``fill(layer, labels)``: label pixels like a stroke, which can be undone."""
+
+    def fill(layer: Any, labels: Any) -> None:
+        place = np.nonzero(labels)
+        layer.data_setitem(place, np.asarray(labels)[place])
+
+    return fill

@@ -263,3 +263,23 @@ def test_leaving_python_in_mid_run_does_not_crash() -> None:
     )
     assert done.returncode == 3, done.stderr
     assert done.stdout.split() == ["closed"]
+
+
+def test_long_jobs_do_not_keep_a_short_one_waiting(ears: Ears, qtbot: Any) -> None:
+    end = threading.Event()
+
+    def long() -> Job:
+        while not end.is_set():
+            yield Progress(0, 0, "training")
+            time.sleep(0.01)
+
+    others = [Ears() for _ in range(4)]  # trainings in four windows
+    try:
+        for each in others:
+            each.runner.start(long, "")
+        ears.runner.start(counting(1), "")
+        qtbot.waitUntil(lambda: bool(ears.outcomes), timeout=5000)
+    finally:
+        end.set()
+        for each in others:
+            each.runner.drop()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtGui import QGuiApplication
 
 from napari_unet import evaluate
 from napari_unet.model_file import list_models
@@ -165,6 +166,10 @@ def test_cancel_changes_nothing(
 ) -> None:
     layers = list(viewer.layers)
     set_up(minutes=5)
+    press(dock.form.settings.copy)
+    script = QGuiApplication.clipboard().text()
+    assert "nu.train(" in script
+    assert "minutes=5.0" in script
     press(dock.bar.train)
     qtbot.waitUntil(lambda: steps_taken() >= 1 and bool(previews(viewer)), timeout=60_000)
     press(dock.bar.cancel)

@@ -167,8 +167,9 @@ class Autosave:
         if self._closed:
             return
         self._closed = True
-        self._timer.stop()
-        self._forgetting.stop()
+        with suppress(RuntimeError):  # Qt may have gone first, where Python ends
+            self._timer.stop()
+            self._forgetting.stop()
         if self._application is not None:
             self._application.aboutToQuit.disconnect(self.close)
         self._viewer.layers.events.inserted.disconnect(self._inserted)

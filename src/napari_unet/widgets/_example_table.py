@@ -90,7 +90,7 @@ class ExampleTable:
     def taken(self, layer: Any) -> bool:
         """Whether a prediction was declared to be the truth."""
         record = layer.metadata.get(RECORD_KEY)
-        return any(layer is known and record == said for known, said in self._truths)
+        return any(layer == known and record == said for known, said in self._truths)
 
     def take_as_truth(self, layer: Any) -> None:
         """Learn from a prediction that nobody has corrected."""
@@ -132,7 +132,7 @@ class ExampleTable:
     def take(self, image: Image, labels: Any) -> ExampleLine:
         """Learn from these labels of this image, in a line of their own if there is no such."""
         self._busy = True
-        found = next((line for line in self.lines if line.labels is labels), None)
+        found = next((line for line in self.lines if line.labels == labels), None)
         found = found or self._vacant(image) or self._append(image, labels)
         found.choose(image, labels)
         self._busy = False
@@ -155,7 +155,7 @@ class ExampleTable:
     def reset_choices(self, *_: Any) -> None:
         """List the layers anew; new ones fill what is empty."""
         layers = list(self._viewer.layers)
-        new = [layer for layer in layers if not any(layer is known for known in self._known)]
+        new = [layer for layer in layers if not any(layer == known for known in self._known)]
         self._known = layers
         before = self._content()
         self._busy = True
@@ -210,7 +210,7 @@ class ExampleTable:
     def _vacant(self, image: Image | None) -> ExampleLine | None:
         """A line without labels, of this image if there is one."""
         empty = [line for line in self.lines if line.labels is None or self._is_raw(line.labels)]
-        own = [line for line in empty if line.image is image]
+        own = [line for line in empty if line.image == image]
         return next(iter(own or [line for line in empty if line.image is None]), None)
 
     def _is_raw(self, layer: Any) -> bool:
@@ -241,7 +241,7 @@ class ExampleTable:
 
     def _candidates(self, image: Image | None) -> list[Any]:
         if self.task == "regression":
-            return [x for x in self._viewer.layers if isinstance(x, Image) and x is not image]
+            return [x for x in self._viewer.layers if isinstance(x, Image) and x != image]
         return [x for x in self._viewer.layers if isinstance(x, Labels)]
 
     def _regions(self) -> list[Shapes]:

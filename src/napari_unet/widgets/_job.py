@@ -30,6 +30,7 @@ Job = Generator[Progress, None, Any]
 
 INTERVAL = 0.1  # seconds between two reports, so that many small tiles do not flood the window
 LAST_WAIT = 10_000  # milliseconds for a last step when Python ends
+THREADS = 16  # at least; a job that waits takes none of the processor
 SETTLED = 1.0  # seconds of work before a forecast is made
 
 
@@ -118,6 +119,11 @@ class JobRunner:
         self._worker = worker
         worker.yielded.connect(lambda report: self._hear(worker, report))
         worker.returned.connect(lambda outcome: self._end(worker, outcome))
+        pool = QThreadPool.globalInstance()
+        if pool is not None and pool.maxThreadCount() < THREADS:
+            # Qt has a thread for each core: a training, or two, would keep everything else
+            # waiting, also what saves painted labels
+            pool.setMaxThreadCount(THREADS)
         worker.start()
 
     def cancel(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from magicgui.widgets import Container, PushButton
 from qtpy.QtWidgets import QFrame, QVBoxLayout
 
-from napari_unet.widgets._form import text_label
+from napari_unet.widgets._form import FAULT_COLOUR, text_label
 
 
 class Notice(QFrame):
@@ -18,10 +18,11 @@ class Notice(QFrame):
     text : str
         What there is to decide.
     actions : mapping of str to callable
-        What the buttons say and do. The notice goes before the action is done.
+        What the buttons say and do. One that gives words could not be done: the notice stays,
+        and says why.
     """
 
-    def __init__(self, text: str, actions: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(self, text: str, actions: Mapping[str, Callable[[], str]]) -> None:
         super().__init__()
         self.setFrameShape(QFrame.Shape.StyledPanel)
         layout = QVBoxLayout(self)
@@ -30,13 +31,20 @@ class Notice(QFrame):
         self.buttons = {name: PushButton(text=name, tooltip=f"{name}: {text}") for name in actions}
         row = Container(widgets=list(self.buttons.values()), layout="horizontal", labels=False)
         row.margins = (0, 0, 0, 0)
+        self.fault = text_label()
+        self.fault.native.setStyleSheet(f"color: {FAULT_COLOUR};")
         layout.addWidget(self.text.native)
+        layout.addWidget(self.fault.native)
+        self.fault.native.hide()
         layout.addWidget(row.native)
         self._row = row  # magicgui's part must live as long as Qt's
         for name, action in actions.items():
             self.buttons[name].changed.connect(lambda _, action=action: self._decide(action))
 
-    def _decide(self, action: Callable[[], None]) -> None:
-        self.hide()
-        self.deleteLater()
-        action()
+    def _decide(self, action: Callable[[], str]) -> None:
+        fault = action()
+        self.fault.value = fault
+        self.fault.native.setVisible(bool(fault))
+        if not fault:
+            self.hide()
+            self.deleteLater()

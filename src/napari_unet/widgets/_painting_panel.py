@@ -186,7 +186,7 @@ class PaintingPanel:
         layer = active if isinstance(active, Labels) else self._layer
         if layer is not None and layer not in self._viewer.layers:
             layer = None
-        if layer is self._layer:
+        if layer == self._layer:  # not "is": plugins get proxies, other ones each time
             self._look()
             return
         self._leave()

@@ -76,6 +76,7 @@ class SegmentForm:
         self._on_change = on_change
         self._watched: list[Image] = []
         self._guess = ("", "")
+        self._all_channels = ""  # as many as the model takes, as they were filled in last
         self._opened = False
         self._busy = True  # until all parts are there
         self.image: LayerImage | None = None
@@ -357,11 +358,12 @@ class SegmentForm:
             self._guess = self.image.guess_axes(ndim=config.ndim, channels=config.in_channels)
         except UNetError:
             self._guess = ("", "")  # the check says what is wrong
-        if self._guess[0] == before[0] != "":
+        channels = ", ".join(map(str, range(config.in_channels)))
+        if self._guess[0] == before[0] != "" and self.channels.value != self._all_channels:
             return  # channels that were typed stay
         self._busy = True
         self.axes.value = self._guess[0]
-        self.channels.value = ", ".join(map(str, range(config.in_channels)))
+        self.channels.value = self._all_channels = channels
         self._busy = False
 
     def _measured(self, diameter: float) -> None:

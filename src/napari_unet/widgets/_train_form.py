@@ -80,7 +80,7 @@ class TrainForm:
         self.models = ModelPicker(
             self._base_changed, nothing=SCRATCH, label="Start from", tooltip=BASE_TIP
         )
-        self.settings = TrainSettings(self.changed)
+        self.settings = TrainSettings(self.changed, self.as_python)
         self.board = FindingBoard(self.table, self._on_change)
         self.rows: dict[str, Any] = {
             "task": Row(self.task, "Task", TASK_TIP),
@@ -148,6 +148,10 @@ class TrainForm:
         self._take_base(labels)
         self._busy = False
         self.changed()
+
+    def as_python(self) -> str:
+        """The training as a script; empty while it cannot be."""
+        return "" if self.request is None else self.request.as_python()
 
     def values(self) -> dict[str, Any]:
         """What is worth keeping for the next time, in plain values."""
@@ -308,20 +312,18 @@ class TrainForm:
     def _name_classes(self, checked: Checked) -> bool:
         """List the values that were found; whether any is new."""
         base = self.card
-        known = {} if base is None else {c.value: c for c in base.classes}
         looks: dict[int, dict[str, str]] = {}
         for line, values in zip(self.table.lines, checked.values, strict=False):
             for value in values:
                 looks.setdefault(value, look_of(line.labels, value))
-        for value, info in known.items():
-            looks[value] = {"name": info.name, "colour": info.colour}
+        for info in () if base is None else base.classes:
+            looks[info.value] = {"name": info.name, "colour": info.colour}
         return self.classes.show_values(looks, looks)
 
     def _table_changed(self) -> None:
-        if self._busy:
-            return
-        self.changed()
-        order_tabs(self.native)
+        if not self._busy:
+            self.changed()
+            order_tabs(self.native)
 
     def _painted(self) -> None:
         """Look at the labels when the stroke has ended; marks count at once."""
@@ -339,7 +341,7 @@ class TrainForm:
         self.painting.set_image(image, "" if image is None else self.fields.axes_of(image))
 
     def _label_shape(self, image: Image) -> tuple[int, ...] | None:
-        line = next((x for x in self.table.lines if x.image is image and x.labels), None)
+        line = next((x for x in self.table.lines if x.image == image and x.labels), None)
         usable = line is not None and self.task.value != "regression"
         return shape_of(line.labels) if line is not None and usable else None
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from magicgui.widgets import PushButton
+from qtpy.QtGui import QGuiApplication
 
 from napari_unet.card import Task
 from napari_unet.settings import TrainConfig
@@ -35,6 +36,9 @@ DEVICES = ["auto", "cpu", "cuda", "mps"]
 MINUTES = 10.0
 
 
+COPY_TIP = "The same training as a script, for the console, a notebook or a cluster."
+
+
 class TrainSettings:
     """Budget and settings. The rows ``shown`` and ``folded`` are to be put into a form.
 
@@ -42,9 +46,11 @@ class TrainSettings:
     ----------
     on_change : callable
         Called after each change.
+    script : callable
+        Gives the training as Python code, which can be copied; empty where there is none.
     """
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
+    def __init__(self, on_change: Callable[[], None], script: Callable[[], str]) -> None:
         self._on_change = on_change
         self._busy = False
         self._opened = False
@@ -63,12 +69,15 @@ class TrainSettings:
         self.defaults = PushButton(text="Back to defaults")
         self.rows = {**self.budget.rows, **self.advanced.rows}
         self.shown = [*self.budget.rows.values(), Row(self.more, "", "What is seldom needed.")]
+        self.copy = PushButton(text="Copy as Python")
         self.folded = [
             *self.advanced.rows.values(),
             Row(self.defaults, "", "All settings as at the beginning."),
+            Row(self.copy, "", COPY_TIP),
         ]
         self.more.changed.connect(lambda _: self.fold(opened=not self._opened))
         self.defaults.changed.connect(lambda _: self._reset())
+        self.copy.changed.connect(lambda _: _to_clipboard(script()))
 
     @property
     def ndim(self) -> int | None:
@@ -136,3 +145,9 @@ class TrainSettings:
 
     def _name_preset(self) -> None:
         self.budget.follow(self.rows["augmentation"].editor.value)
+
+
+def _to_clipboard(text: str) -> None:
+    clipboard = QGuiApplication.clipboard()
+    if text and clipboard is not None:
+        clipboard.setText(text)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes
 from napari_unet.card import Normalization
-from napari_unet.errors import TrainingInterruptedError, UNetError
+from napari_unet.errors import TrainingInterruptedError
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets._training_link import Previewed, TrainingLink
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from napari_unet.model import Model
     from napari_unet.training_session import InterruptedSession, TrainingSession
     from napari_unet.training_step import Preview, TrainStep
+
+logger = logging.getLogger(__name__)
 
 PACE = 9  # steps whose median tells how long one takes without a preview
 UNIT = 10  # units of progress in a second, where time is what is budgeted
@@ -90,39 +93,44 @@ def training_job(
     from napari_unet.example_facts import find_ndim
     from napari_unet.model import Model
     from napari_unet.training import iter_train
+    from napari_unet.training_step import MoreLabels
 
     session = begin()
-    base = None if session.base is None else Model.load(session.base)
+    resumed = session.checkpoint.is_file()
     config = session.config
-    if session.added is not None:
-        link.add(session.added)
     fault = ""
-    card = None if base is None else base.card
-    ndim = find_ndim(session.first, card, config)
-    views = _Views(link, base, ndim, card.normalization if card else config.normalization)
-    if base is not None:
-        yield Progress(0, 0, "asking the base model")
-        views.show_base()  # at once: it takes seconds until there is anything else to see
-        yield Progress(0, 0, "preparing")
-    steps = iter_train(session.first, base=base, config=config, checkpoint=session.checkpoint)
     try:
-        with closing(steps):
-            model = yield from _run(steps, link, views, session, config)
-    except TrainingInterruptedError as error:
-        if error.model is None:
+        base = None if session.base is None else Model.load(session.base)
+        card = None if base is None else base.card
+        ndim = find_ndim(session.first, card, config)
+        views = _Views(link, base, ndim, card.normalization if card else config.normalization)
+        if base is not None:
+            yield Progress(0, 0, "asking the base model")
+            views.show_base()  # at once: it takes seconds until there is anything else to see
+            yield Progress(0, 0, "preparing")
+        first = views.wish() if session.added is None else MoreLabels(session.added)
+        steps = iter_train(
+            session.first, base=base, config=config, checkpoint=session.checkpoint, first=first
+        )
+        try:
+            with closing(steps):
+                model = yield from _run(steps, link, views, session, config)
+        except TrainingInterruptedError as error:
+            if error.model is None:
+                raise
+            model, fault = cast("Model", error.model), str(error)
+        session.keep(model)
+        yield Progress(0, 0, "comparing")
+        comparison = views.compare(model)
+    except BaseException as end:
+        # closed without a word: the dock is gone, and another may go on
+        left = isinstance(end, GeneratorExit) and not link.cancelled
+        if left or (resumed and isinstance(end, Exception)):
+            session.release()
+        else:
             session.remove()
-            raise
-        model, fault = cast("Model", error.model), str(error)
-    except UNetError:
-        session.remove()  # it would end so again
         raise
-    except GeneratorExit:
-        if link.cancelled:
-            session.remove()
-        raise
-    yield Progress(0, 0, "comparing")
-    comparison = views.compare(model)
-    session.keep(model)
+    link.hand_over(session)
     return Trained(model, fault, comparison, session)
 
 
@@ -134,6 +142,7 @@ def _run(
     config: TrainConfig,
 ) -> Generator[Progress, None, Model]:
     wish: Any = None
+    note = ""
     while True:
         start = time.perf_counter()
         try:
@@ -141,22 +150,22 @@ def _run(
         except StopIteration as end:
             return cast("Model", end.value)
         views.see(step, time.perf_counter() - start)
-        link.tell(step)
+        link.tell(replace(step, message=f"{step.message} {note}".strip()))
         views.show_base()
-        wish = "stop" if link.stopping else _added(link, session) or views.wish()
+        added, note = (None, "") if link.stopping else _added(link, session)
+        wish = "stop" if link.stopping else added or views.wish()
         last = wish == "stop" or step.step >= step.total
         yield _progress(step, config) if not last else Progress(0, 0, "scoring")
 
 
-def _added(link: TrainingLink, session: TrainingSession) -> Any:
-    """Examples that were added meanwhile, as the training takes them."""
+def _added(link: TrainingLink, session: TrainingSession) -> tuple[Any, str]:
+    """Examples that were added meanwhile, as the training takes them; and a warning."""
     from napari_unet.training_step import MoreLabels
 
     examples = link.take_examples()
     if examples is None:
-        return None
-    session.add(examples)
-    return MoreLabels(examples)
+        return None, ""
+    return MoreLabels(examples), session.add(examples)
 
 
 def _progress(step: TrainStep, config: TrainConfig) -> Progress:
@@ -203,7 +212,8 @@ class _Views:
         start = time.perf_counter()
         try:
             preview = view.preview(self._ndim, self._limits_of(view))
-        except UNetError:
+        except Exception as error:  # noqa: BLE001 - pictures must not cost what is learned
+            logger.info("There is no preview: %s", error)
             self._link.look(None)  # another image than a training can be shown on
             return None
         self._asked = view, time.perf_counter() - start
@@ -245,8 +255,9 @@ class _Views:
             if self._base is not None and self._base_of != view.key:
                 self._ask_base(self._base, view)
             image = view.crop(self._ndim)
-        except UNetError:
-            return None  # the model is what matters
+        except Exception as error:  # noqa: BLE001 - the model is what matters
+            logger.info("The models are not compared: %s", error)
+            return None
         base = None if self._base is None else self._base_result
         return Comparison(
             self._middle_of_image(image, view),
@@ -258,8 +269,9 @@ class _Views:
         self._base_of = view.key
         try:
             self._base_result = self._predict(base, view)
-        except UNetError:
-            self._base_result = None  # it takes other channels, for example
+        except Exception as error:  # noqa: BLE001 - it takes other channels, for example
+            logger.info("The base model is not shown: %s", error)
+            self._base_result = None
 
     def _predict(self, model: Model, view: TrainingView) -> Any:
         from napari_unet.prediction import predict

@@ -13,9 +13,10 @@ from napari_unet.widgets._training_view import TrainingView
 
 if TYPE_CHECKING:
     from napari_unet.examples import Example
+    from napari_unet.training_session import TrainingSession
     from napari_unet.training_step import TrainStep
 
-PATIENCE = 9  # the training works that many times as long as a preview took, before the next
+PATIENCE = 12  # the training works that many times as long as a preview took, before the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,8 @@ class TrainingLink:
         self._view: TrainingView | None = None
         self._free_at = 0.0
         self._examples: Sequence[Example] | None = None
-        self._stop = self._cancel = False
+        self._stop = self._cancel = self._left = False
+        self._session: TrainingSession | None = None  # that the worker is done with
 
     # of the dock
 
@@ -75,6 +77,13 @@ class TrainingLink:
         """End, and leave nothing."""
         with self._lock:
             self._cancel = True
+
+    def leave(self) -> None:
+        """Nobody listens any more: what there is of the training can be taken over."""
+        with self._lock:
+            self._left, session = True, self._session
+        if session is not None:
+            session.release()
 
     @property
     def cancelled(self) -> bool:
@@ -100,6 +109,13 @@ class TrainingLink:
     def tell(self, news: TrainStep | Previewed) -> None:
         """Let the dock know."""
         self._told.append(news)
+
+    def hand_over(self, session: TrainingSession) -> None:
+        """The worker is done with it: it is the dock's, or, where that has left, anybody's."""
+        with self._lock:
+            self._session, left = session, self._left
+        if left:
+            session.release()
 
     def take_examples(self) -> Sequence[Example] | None:
         """Examples to be taken in, once."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
+from napari_unet import painted_work, training_session
 from napari_unet.errors import UNetError
+from napari_unet.lost_work import is_abandoned, read_index
 from napari_unet.painted_work import PaintedWork, lost_work
 from napari_unet.training_session import InterruptedSession, interrupted_sessions
 from napari_unet.widgets._layers import LayerImage
@@ -33,28 +36,28 @@ class TrainingOffers:
     autosave : Autosave
         Goes on keeping labels that were put back.
     on_resume : callable
-        Called with a session, and the images that were not stored with it.
-    on_fault : callable
-        Called with words where something cannot be put back.
+        Called with a session, and the images that were not stored with it; gives words where
+        that cannot be now.
     """
 
     def __init__(
         self,
         viewer: Viewer,
         autosave: Autosave,
-        on_resume: Callable[[InterruptedSession, Mapping[str, Any]], None],
-        on_fault: Callable[[str], None],
+        on_resume: Callable[[InterruptedSession, Mapping[str, Any]], str],
     ) -> None:
         self._viewer = viewer
         self._autosave = autosave
         self._on_resume = on_resume
-        self._on_fault = on_fault
+        self._offered: set[Path] = set()  # folders
 
     def find(self) -> list[Notice]:
-        """A notice for each thing that was left, labels first."""
-        notices = [self._offer_labels(work) for work in lost_work()[:MOST]]
-        notices += [self._offer_session(session) for session in interrupted_sessions()[:MOST]]
-        return notices
+        """A notice for each thing that was left and is not offered yet, labels first."""
+        works = [each for each in lost_work()[:MOST] if each.folder not in self._offered]
+        sessions = interrupted_sessions()[:MOST]
+        sessions = [each for each in sessions if each.folder not in self._offered]
+        self._offered |= {each.folder for each in works} | {each.folder for each in sessions}
+        return [*map(self._offer_labels, works), *map(self._offer_session, sessions)]
 
     def _offer_labels(self, work: PaintedWork) -> Notice:
         count = len(work.planes)
@@ -63,8 +66,8 @@ class TrainingOffers:
             f"Painted labels ‘{work.name}’ of {_when(work.saved)}{planes} were not saved.",
             {
                 "Restore": lambda: self._restore(work),
-                "Discard": work.discard,
-                LEFT_ALONE: lambda: None,
+                "Discard": lambda: _discard(work.folder / painted_work.INDEX, work.discard),
+                LEFT_ALONE: str,
             },
         )
 
@@ -81,30 +84,35 @@ class TrainingOffers:
             text,
             {
                 action: lambda: self._resume(session),
-                "Discard": session.remove,
-                LEFT_ALONE: lambda: None,
+                "Discard": lambda: _discard(
+                    session.folder / training_session.INDEX, session.remove
+                ),
+                LEFT_ALONE: str,
             },
         )
 
-    def _restore(self, work: PaintedWork) -> None:
+    def _restore(self, work: PaintedWork) -> str:
         try:
             self._autosave.restore(work)
         except UNetError as error:
-            self._on_fault(str(error))
+            return str(error)
+        return ""
 
-    def _resume(self, session: InterruptedSession) -> None:
+    def _resume(self, session: InterruptedSession) -> str:
         images = {}
         if session.model is None:
             for name in session.missing:
                 image = self._find(name)
                 if image is None:
-                    self._on_fault(
+                    return (
                         f"The image ‘{name}’ was too large to be kept with the training; open it "
-                        "again, then open this dock anew and resume."
+                        "again under that name, and resume then."
                     )
-                    return
                 images[name] = image
-        self._on_resume(session, images)
+        fault = self._on_resume(session, images)
+        if not fault and session.model is None:
+            self._offered.discard(session.folder)  # it may be interrupted again
+        return fault
 
     def _find(self, name: str) -> Any:
         """Pixels of the image layer of a name; None where there is none."""
@@ -112,6 +120,28 @@ class TrainingOffers:
             if isinstance(layer, Image) and layer.name == name:
                 return LayerImage.of(layer).image
         return None
+
+
+def open_images(
+    viewer: Viewer, values: Mapping[str, Any]
+) -> list[tuple[Image, str, tuple[int, ...] | None]]:
+    """Layers of the images that a session was about, where they are open: axes and channels."""
+    found = []
+    for line in values.get("examples") or []:
+        for layer in viewer.layers:
+            if isinstance(layer, Image) and layer.name == line["image"]:
+                channels = line["channels"]
+                found.append((layer, line["axes"], channels and tuple(channels)))
+    return found
+
+
+def _discard(index: Path, remove: Callable[[], None]) -> str:
+    """Remove what nobody has gone on with meanwhile."""
+    values = read_index(index)
+    if values and not is_abandoned(values):
+        return "Another window goes on with it already; nothing was discarded."
+    remove()
+    return ""
 
 
 def _images(session: InterruptedSession) -> list[str]:

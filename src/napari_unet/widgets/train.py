@@ -14,7 +14,7 @@ from napari_unet.errors import UNetError
 from napari_unet.installation import foreign_distribution
 from napari_unet.model import Model
 from napari_unet.settings import TrainConfig
-from napari_unet.training_session import begin_session
+from napari_unet.training_session import TrainingSession, begin_session
 from napari_unet.user_models import save_user_model
 from napari_unet.verdict import compare
 from napari_unet.widgets._autosave import Autosave
@@ -24,11 +24,12 @@ from napari_unet.widgets._form import order_tabs
 from napari_unet.widgets._job import JobRunner, Outcome, Report
 from napari_unet.widgets._layers import LayerImage, view_of
 from napari_unet.widgets._memory import recall, remember
+from napari_unet.widgets._notice import Notice
 from napari_unet.widgets._train_bar import TrainBar
 from napari_unet.widgets._train_form import TrainForm
 from napari_unet.widgets._training_job import Trained, training_job
 from napari_unet.widgets._training_link import Previewed, TrainingLink
-from napari_unet.widgets._training_offers import TrainingOffers
+from napari_unet.widgets._training_offers import TrainingOffers, open_images
 from napari_unet.widgets._training_preview import TrainingPreview
 from napari_unet.widgets._training_view import TrainingView
 from napari_unet.widgets._verdict_panel import VerdictPanel
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Labels
 
-    from napari_unet.training_session import InterruptedSession, TrainingSession
+    from napari_unet.training_session import InterruptedSession
     from napari_unet.training_step import TrainStep
 
 DOCK = "train"
@@ -54,6 +55,7 @@ PHASES = {
 }
 LAST = ("scoring", "comparing")
 BEAT = 100  # milliseconds between two looks at what the training tells
+OFFERS, OFFER_EVERY = 10, 3000  # looks for what was left, and milliseconds between them
 LOOK_EVERY = 3  # beats between two looks at what is in view
 
 
@@ -73,9 +75,11 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._trained: Trained | None = None
         self._config = TrainConfig()  # of the training that runs
         self._shown_on: list[Shown] = []
-        self._beats = 0
+        self._viewed = False  # whether there is an image that previews can be of
+        self._beats = self._offered = 0
         self._notes = ""  # the last thing that the training had to tell
         self._last_word: tuple[str, bool] = ("", False)  # how the last one ended; and a fault
+        self._problem_then = ""  # that was in the form when that was said
         self.warm = False  # torch is there: a training starts at once
 
         self.bar = TrainBar(self._train, self._add, self._stop, self.cancel)
@@ -92,8 +96,8 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.verdict = VerdictPanel(self._keep, self._discard)
         self.form = TrainForm(viewer, self._changed)
         self.rows = self.form.rows
-        self.autosave = Autosave(viewer, lambda text: self.bar.say(text, warning=True))
-        self.offers = TrainingOffers(viewer, self.autosave, self._resume, self._refused)
+        self.autosave = Autosave(viewer, self._warn)
+        self.offers = TrainingOffers(viewer, self.autosave, self._resume)
         above = QWidget()
         self._above = QVBoxLayout(above)
         self._above.setContentsMargins(0, 0, 0, 0)
@@ -108,7 +112,9 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.form.start(kept)
         # after the dock is there: torch takes seconds to import
         QTimer.singleShot(0, lambda: self._warm_up.start(import_training, ""))
-        QTimer.singleShot(0, self._offer)
+        self._offering = QTimer(self.native)
+        self._offering.timeout.connect(self._offer)
+        self._offering.start(0)
 
     @property
     def trained(self) -> Trained | None:
@@ -148,22 +154,31 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         problem = self._broken or form.first_fault
         undecided = self._trained is not None
         self.bar.settle(ready=not (problem or undecided or form.request is None))
-        if problem:
-            self.bar.say(problem, fault=True)
-        elif self._last_word[0]:
-            self.bar.say(self._last_word[0], fault=self._last_word[1])
+        last, failed = self._last_word
+        new = problem if problem != self._problem_then else ""
+        if new and not (failed or undecided):
+            last = ""
+        said = " ".join(filter(None, (last, "" if undecided else new)))
+        if said:
+            self.bar.say(said, fault=failed or said == new)
         else:
             self.bar.say(READY if form.checked else LOOKING)
 
     # a training
 
     def _train(self) -> None:
+        if self.runner.running or self._trained is not None:
+            return  # a second press
         self.form.refresh()
         request = self.form.request
         if request is None or self.form.has_faults:
             return
         remember(DOCK, self.form.values())
-        examples = request.examples(copy=True)  # the user goes on painting
+        try:
+            examples = request.examples(copy=True)  # the user goes on painting
+        except UNetError as error:
+            self._say_last(self.form.worded(str(error)), fault=True)
+            return
         self._shown_on = [
             (line.image, each.axes, each.channels)
             for line, each in zip(self.form.table.lines, request.layers, strict=True)
@@ -181,7 +196,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         link = TrainingLink()
         self._link = link
         self._notes = ""
-        self._last_word = ("", False)
+        self._last_word, self._problem_then = ("", False), ""
         self.form.checks.hold(held=True)
         self.curves.clear(self._config.task)
         self.curves.show()
@@ -204,8 +219,13 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         if request is None:
             self.bar.say(f"Not taken in: {self.form.first_fault}", fault=True)
             return
-        if self._link is not None:
+        if self._link is None:
+            return
+        try:
             self._link.add(request.examples(copy=True))
+        except UNetError as error:
+            self.bar.say(f"Not taken in: {self.form.worded(str(error))}", fault=True)
+        else:
             self.bar.say("The labels are taken in after this step …")
 
     # what it tells
@@ -223,6 +243,8 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             return
         for news in link.take():
             if isinstance(news, Previewed):
+                if not self._viewed:
+                    continue  # of an image that is gone
                 placement = news.view.placement(news.ndim)
                 self.previews.show(news, placement)
             else:
@@ -241,13 +263,18 @@ class TrainWidget(Container):  # type: ignore[type-arg]
 
     def _look(self) -> None:
         """Previews are of what is in view of the first image that is learned from and shown."""
+        if self._link is None:
+            return
         shown = [each for each in self._shown_on if each[0] in self._viewer.layers]
         visible = [each for each in shown if each[0].visible] or shown
-        if self._link is None or not visible:
+        layer, axes, channels = next(iter(visible), (None, "", None))
+        image = None if layer is None else LayerImage.of(layer)
+        self._viewed = image is not None and len(image.shape) == len(axes)
+        if layer is None or image is None or not self._viewed:
+            self._link.look(None)  # it was removed, or is another image now
+            self.previews.drop()
             return
-        layer, axes, channels = visible[0]
         view = view_of(self._viewer, layer, axes)
-        image = LayerImage.of(layer)
         self._link.look(TrainingView(image, axes, channels, view))
 
     # its end
@@ -269,6 +296,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             self._say_last("Cancelled: nothing was changed.")
         elif outcome.error is not None:
             self._say_last(self.form.worded(str(outcome.error)), fault=True)
+            self._offer()  # one that was resumed can be so again
 
     def _judge(self, trained: Trained) -> None:
         """Let the user keep or discard a model."""
@@ -287,7 +315,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         try:
             path = save_user_model(trained.model, name, description=description)
         except UNetError as error:
-            self.bar.say(str(error), fault=True)
+            self._say_last(str(error), fault=True)
             return
         self._settle(trained, f"Kept as ‘{path.stem}’, which is chosen in Segment now.")
         self.form.models.reset_choices()
@@ -307,7 +335,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._say_last(text)
 
     def _say_last(self, text: str, *, fault: bool = False) -> None:
-        self._last_word = text, fault
+        self._last_word, self._problem_then = (text, fault), self.form.first_fault
         self._changed()
 
     def _select_in_segment(self, name: str) -> None:
@@ -322,49 +350,55 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     # after a crash
 
     def _offer(self) -> None:
+        # a few times: a dock that was just closed may be about to leave its training
+        self._offered += 1
+        if self._offered < OFFERS:
+            self._offering.start(OFFER_EVERY)
+        else:
+            self._offering.stop()
+        if self.runner.running:
+            return
         for notice in self.offers.find():
             self._above.addWidget(notice)
 
-    def _resume(self, session: InterruptedSession, images: Mapping[str, Any]) -> None:
-        if self.runner.running or self._trained is not None:
-            self._refused("End what is at work here first; then open the dock anew and resume.")
-            return
+    def _resume(self, session: InterruptedSession, images: Mapping[str, Any]) -> str:
+        """Go on with what was left; gives words where that cannot be."""
+        if self.runner.running:
+            return "A training is at work here; resume when it has ended."
+        if self._trained is not None:
+            return "First keep or discard the new model; resume then."
         if session.model is not None:
             try:
                 model = Model.load(session.model)
             except UNetError as error:
-                self._refused(str(error))
-                return
+                return str(error)
             self._judge(Trained(model, "", None, session))
-            return
+            return ""
         self._config = session.config
-        self._shown_on = self._layers_of(session.values)
+        self._shown_on = open_images(self._viewer, session.values)
         self._start(lambda: session.resume(images), f"Training {session.config.name}")
+        return ""
 
-    def _layers_of(self, values: Mapping[str, Any]) -> list[Shown]:
-        """Layers of the images that a session was about, where they are open."""
-        found = []
-        for line in values.get("examples") or []:
-            for layer in self._viewer.layers:
-                if isinstance(layer, Image) and layer.name == line["image"]:
-                    channels = line["channels"]
-                    found.append((layer, line["axes"], channels and tuple(channels)))
-        return found
-
-    def _refused(self, text: str) -> None:
-        self.bar.say(text, fault=True)
+    def _warn(self, text: str) -> None:
+        """Say something that the user must not miss, whatever else is said."""
+        self._above.addWidget(Notice(text, {"OK": str}))
 
     # in the background
 
     def _warmed_up(self, outcome: Outcome) -> None:
         self.warm = True
         if outcome.error is not None:
-            self.bar.say(str(outcome.error), fault=True)
+            self._say_last(str(outcome.error), fault=True)
         elif outcome.result:
             self.form.settings.set_devices(outcome.result)
 
     def _closed(self) -> None:
         self._beat.stop()
+        self._offering.stop()
+        if self._link is not None:
+            self._link.leave()
+        if self._trained is not None and isinstance(self._trained.session, TrainingSession):
+            self._trained.session.release()
         for runner in (self.runner, self._warm_up):
             runner.drop()
         self.autosave.close()

@@ -1,0 +1,476 @@
+"""The dock "Train" where something is wrong, taken away, or done at the wrong moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_unet.model_file import list_models
+from napari_unet.samples import load_sample
+from napari_unet.training_session import sessions_folder
+from napari_unet.user_models import delete_model
+from napari_unet.widgets._notice import Notice
+
+PLUGIN = "napari-unet-torch"
+SIZE = 96
+
+
+@pytest.fixture
+def nuclei() -> tuple[np.ndarray, np.ndarray]:
+    """A part of the sample, and its labels."""
+    sample = load_sample("nuclei_2d")
+    return sample.image[:SIZE, :SIZE], sample.truth[:SIZE, :SIZE]
+
+
+@pytest.fixture
+def painted(viewer: Any, nuclei: Any) -> Any:
+    """A labelled image; everything is labelled."""
+    viewer.add_image(nuclei[0], name="nuclei")
+    return viewer.add_labels(nuclei[1].astype(np.int32), name="truth")
+
+
+@pytest.fixture
+def dock(painted: Any, open_train: Callable[..., Any], settle: Callable[..., None]) -> Any:
+    """The dock with a labelled image; a training of it is quick."""
+    dock = open_train()
+    dock.form.models.choose("random")
+    settle(dock, steps=8, batch_size=4)
+    assert dock.bar.train.enabled
+    return dock
+
+
+@pytest.fixture
+def begin(
+    press: Callable[[Any], None], settle: Callable[..., None], qtbot: Any
+) -> Callable[..., None]:
+    """``begin(dock, steps=1)``: press Train for a long training, and wait for so many steps."""
+
+    def begin(dock: Any, steps: int = 1) -> None:
+        settle(dock, steps=None, minutes=5)
+        press(dock.bar.train)
+        qtbot.waitUntil(lambda: taken(dock) >= steps or not dock.runner.running, timeout=60_000)
+        assert dock.runner.running, dock.bar.message.value
+
+    return begin
+
+
+def taken(dock: Any) -> int:
+    """How many steps the dock has heard of."""
+    return dock.curves.curve.latest.step if dock.curves.curve.latest else 0
+
+
+def notices(dock: Any) -> list[Any]:
+    """What is offered above the form."""
+    return [x for x in dock.native.findChildren(Notice) if x.isVisibleTo(dock.native)]
+
+
+def faults(dock: Any) -> str:
+    """All that stands in the form as a fault."""
+    lines = [x.text for line in dock.form.table.lines for x in line.findings.lines if x.fault]
+    return " | ".join([*lines, dock.form.first_fault])
+
+
+def no_trace() -> bool:
+    """Neither a new model nor a session on disk."""
+    folder = sessions_folder()
+    left = list(folder.iterdir()) if folder.is_dir() else []
+    return not left and {card.name for card in list_models()} == {"nuclei", "random"}
+
+
+def test_wrong_input_of_each_kind(
+    viewer: Any, dock: Any, nuclei: Any, settle: Callable[..., None]
+) -> None:
+    image, truth = nuclei
+    line = dock.form.table.lines[0]
+
+    def look(pixels: Any, labels: Any) -> tuple[bool, list[str]]:
+        """Whether these can be trained on, and what is said of them."""
+        layers = [viewer.add_image(pixels, name="other"), viewer.add_labels(labels, name="wrong")]
+        line.image_choice.value, line.labels_choice.value = layers
+        settle(dock)
+        assert line.image is layers[0], line.image
+        assert line.labels is layers[1], line.labels
+        enabled, said = dock.bar.train.enabled, line.findings.texts
+        assert enabled or dock.bar.message.value in said  # beside the button as well
+        for layer in layers:
+            viewer.layers.remove(layer)
+        return enabled, said
+
+    enabled, said = look(image, np.zeros_like(truth))
+    assert not enabled
+    assert "labels are empty" in said[0]
+    enabled, said = look(image, truth[:-8])
+    assert not enabled
+    assert "(88, 96)" in said[0]
+    _, said = look(np.full_like(image, 7), truth)
+    assert "constant" in said[0]
+    nan = image.astype(np.float32)
+    nan[3:9, 3:9] = np.nan
+    enabled, said = look(nan, truth)
+    assert not enabled
+    assert "NaN" in said[0]
+
+    line.image_choice.value = viewer.layers["nuclei"]
+    line.labels_choice.value = viewer.layers["truth"]
+    for axes in ("ZX", "XYZ", "QY"):
+        dock.rows["axes"].editor.value = axes
+        settle(dock)
+        assert not dock.bar.train.enabled
+        assert repr(axes) in dock.rows["axes"].fault
+    dock.rows["axes"].editor.value = "YX"
+    settle(dock)
+    assert dock.bar.train.enabled
+
+
+def test_a_prediction_is_no_truth_unasked(
+    viewer: Any,
+    dock: Any,
+    nuclei: Any,
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+    settle: Callable[..., None],
+) -> None:
+    viewer.layers.remove("truth")
+    _, segment = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
+    segment.form.models.choose("nuclei")
+    press(segment.bar.run)
+    finish(segment)
+    result = viewer.layers["nuclei labels"]
+    line = dock.form.table.lines[0]
+    line.labels_choice.value = result
+    settle(dock)
+    assert not dock.bar.train.enabled
+    assert "nobody has corrected" in line.findings.texts[0]
+    line.findings.press("Correct and train on this")
+    settle(dock)
+    corrected = viewer.layers["nuclei corrected"]
+    (line,) = dock.form.table.lines  # it took the place of the prediction
+    assert line.labels is corrected
+    assert not dock.bar.train.enabled  # nothing is marked as done
+    dock.form.painting.done.value = True
+    settle(dock)
+    assert dock.bar.train.enabled
+    viewer.layers.remove(corrected)
+    line.labels_choice.value = result
+    settle(dock)
+    assert not dock.bar.train.enabled
+    line.findings.press("Take as truth")
+    settle(dock)
+    assert dock.bar.train.enabled
+
+
+def test_layers_that_change_in_mid_run(
+    viewer: Any,
+    dock: Any,
+    painted: Any,
+    nuclei: Any,
+    begin: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+    qtbot: Any,
+) -> None:
+    begin(dock, steps=2)
+    viewer.layers["nuclei"].name = "renamed"
+    painted.name = "also renamed"
+    painted.data_setitem((np.array([1, 1]), np.array([1, 2])), 77)
+    viewer.dims.ndisplay = 3
+    at = taken(dock)
+    qtbot.waitUntil(lambda: taken(dock) > at + 8, timeout=60_000)
+    viewer.dims.ndisplay = 2
+    press(dock.bar.add)  # what was painted since
+    qtbot.waitUntil(lambda: "were taken in" in dock.bar.message.value, timeout=60_000)
+
+    viewer.layers["renamed"].data = np.stack([nuclei[0]] * 4)  # another image under the old name
+    at = taken(dock)
+    qtbot.waitUntil(lambda: taken(dock) > at + 12 or not dock.runner.running, timeout=60_000)
+    assert dock.runner.running, dock.bar.message.value
+    press(dock.bar.add)
+    qtbot.waitUntil(lambda: "ot taken in" in dock.bar.message.value, timeout=60_000)
+
+    viewer.layers.remove("renamed")
+    viewer.layers.remove(painted)
+    assert not dock.bar.train.visible
+    at = taken(dock)
+    qtbot.waitUntil(lambda: taken(dock) > at + 8, timeout=60_000)
+    assert not [layer for layer in viewer.layers if "preview" in layer.name]
+    press(dock.bar.add)
+    assert "ot taken in" in dock.bar.message.value
+    press(dock.bar.stop)
+    finish(dock)
+    dock.verdict.name = "mine"
+    press(dock.verdict.keep)
+    assert "mine" in {card.name for card in list_models()}
+    assert not dock.bar.train.enabled
+    assert "Kept as ‘mine’" in dock.bar.message.value
+    assert "There is no image" in faults(dock)
+
+
+def test_cancel_at_each_moment_leaves_nothing(
+    viewer: Any,
+    dock: Any,
+    begin: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+    qtbot: Any,
+) -> None:
+    layers = list(viewer.layers)
+
+    def ended() -> None:
+        finish(dock)
+        assert dock.bar.message.value == "Cancelled: nothing was changed."
+        assert no_trace()
+        assert list(viewer.layers) == layers
+        assert dock.bar.train.enabled
+        assert dock.trained is None
+
+    for words in ("Starting", "Asking", "Reading"):  # the set-up
+        press(dock.bar.train)
+        qtbot.waitUntil(lambda words=words: words in dock.bar.message.value, timeout=20_000)
+        assert not dock.bar.stop.enabled
+        press(dock.bar.cancel)
+        ended()
+    begin(dock, steps=3)
+    press(dock.bar.stop)
+    qtbot.waitUntil(lambda: "Scoring" in dock.bar.message.value, timeout=20_000)
+    press(dock.bar.cancel)
+    ended()
+    begin(dock, steps=3)
+    press(dock.bar.stop)
+    qtbot.waitUntil(lambda: "Comparing" in dock.bar.message.value, timeout=20_000)
+    press(dock.bar.cancel)
+    ended()
+
+
+def test_train_is_pressed_twice(
+    dock: Any, finish: Callable[[Any], None], press: Callable[[Any], None]
+) -> None:
+    dock.bar.train.native.click()
+    dock.bar.train.native.click()
+    finish(dock)
+    dock.bar.train.native.click()  # first decide
+    assert not dock.runner.running
+    assert dock.trained is not None
+    assert len(list(sessions_folder().iterdir())) == 1
+    press(dock.verdict.discard)
+    assert no_trace()
+
+
+def test_a_dock_that_is_closed_leaves_its_training_to_the_next(
+    viewer: Any,
+    dock: Any,
+    open_train: Callable[..., Any],
+    close_dock: Callable[[Any], None],
+    begin: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+    qtbot: Any,
+) -> None:
+    begin(dock, steps=25)
+    close_dock(dock)
+    assert not [layer for layer in viewer.layers if "preview" in layer.name]
+    dock = open_train()
+    qtbot.waitUntil(lambda: bool(notices(dock)), timeout=20_000)
+    (notice,) = notices(dock)
+    assert "‘nuclei’" in notice.text.value
+    assert "interrupted" in notice.text.value
+    press(notice.buttons["Resume"])
+    qtbot.waitUntil(lambda: taken(dock) > 0, timeout=20_000)
+    assert not notices(dock)
+    press(dock.bar.stop)
+    finish(dock)
+    assert dock.trained is not None
+
+    close_dock(dock)  # undecided
+    dock = open_train()
+    qtbot.waitUntil(lambda: bool(notices(dock)), timeout=20_000)
+    (notice,) = notices(dock)
+    assert "neither kept nor discarded" in notice.text.value
+    press(notice.buttons["Decide"])
+    assert not notices(dock)
+    dock.verdict.name = "mine"
+    press(dock.verdict.keep)
+    assert "mine" in {card.name for card in list_models()}
+    assert not list(sessions_folder().iterdir())
+
+
+def test_a_training_that_ends_while_nobody_listens_is_offered(
+    viewer: Any,
+    dock: Any,
+    open_train: Callable[..., Any],
+    close_dock: Callable[[Any], None],
+    press: Callable[[Any], None],
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from napari_unet.widgets import _training_job
+
+    comparing = threading.Event()
+    go_on = threading.Event()
+
+    def compare(*_: Any) -> None:
+        comparing.set()
+        go_on.wait(20)
+
+    monkeypatch.setattr(_training_job._Views, "compare", compare)
+    press(dock.bar.train)
+    qtbot.waitUntil(comparing.is_set, timeout=30_000)
+    close_dock(dock)
+    go_on.set()
+    dock = open_train()
+    qtbot.waitUntil(lambda: bool(notices(dock)), timeout=20_000)
+    (notice,) = notices(dock)
+    assert "neither kept nor discarded" in notice.text.value
+    press(notice.buttons["Discard"])
+    assert no_trace()
+
+
+def test_a_full_disk(
+    viewer: Any,
+    dock: Any,
+    painted: Any,
+    settle: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+    begin: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: Any,
+) -> None:
+    def full(_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:  # the folder of the state is full from the beginning
+        patch.setattr("napari_unet.io.atomic._flush", full)
+        press(dock.bar.train)
+        finish(dock)
+        assert "disk is full" in dock.bar.message.value
+        assert dock.bar.train.enabled
+    assert no_trace()
+
+    begin(dock)
+    with monkeypatch.context() as patch:  # it runs full later
+        patch.setattr("napari_unet.io.atomic._flush", full)
+        painted.data_setitem((np.array([1, 1]), np.array([1, 2])), 77)
+        press(dock.bar.add)
+        qtbot.waitUntil(lambda: "taken in:" in dock.bar.message.value, timeout=20_000)
+        assert "would be lost in a crash" in dock.bar.message.value
+        press(dock.bar.stop)
+        finish(dock)
+        assert dock.trained is not None
+        press(dock.verdict.keep)
+        assert "disk is full" in dock.bar.message.value
+    press(dock.verdict.keep)
+    assert "Kept" in dock.bar.message.value
+
+
+def test_a_loss_that_is_not_finite(
+    dock: Any,
+    settle: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from napari_unet.training_run import TrainingRun
+
+    learn = TrainingRun._learn
+    breaks_at = 0
+
+    def diverge(run: Any) -> float:
+        if run.step == breaks_at:
+            for weights in run.network.parameters():
+                weights.data.fill_(np.nan)
+        return learn(run)
+
+    monkeypatch.setattr(TrainingRun, "_learn", diverge)
+    press(dock.bar.train)
+    finish(dock)
+    assert "loss became nan at step 1; lower the learning rate" in dock.bar.message.value
+    assert dock.trained is None
+    assert no_trace()
+    settle(dock)
+    assert "loss became nan" in dock.bar.message.value  # still there
+    assert dock.bar.train.enabled
+
+    breaks_at = 22
+    settle(dock, steps=60)
+    press(dock.bar.train)
+    finish(dock)
+    assert dock.trained is not None  # what was best until then
+    assert "loss became nan at step 23" in dock.bar.message.value
+    assert dock.trained.model.card.training.steps == 22
+    dock.verdict.name = "mine"
+    press(dock.verdict.keep)
+
+
+def test_models_that_come_and_go(
+    viewer: Any,
+    dock: Any,
+    save_model: Callable[..., Any],
+    settle: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+    begin: Callable[..., None],
+    qtbot: Any,
+) -> None:
+    begin(dock)
+    delete_model("random")  # that it started from
+    press(dock.bar.stop)
+    finish(dock)
+    assert dock.trained is not None
+    dock.verdict.name = "nuclei"
+    assert not dock.verdict.keep.enabled
+    assert "nuclei" in dock.verdict.fault
+    dock.verdict.name = "mine"
+    save_model("mine")  # somebody else was faster
+    dock.verdict.keep.native.click()
+    assert dock.trained is not None
+    assert "mine" in dock.bar.message.value
+    dock.verdict.name = "mine-2"
+    press(dock.verdict.keep)
+    assert dock.form.models.source is None  # the form says "From scratch" now
+
+    dock.form.models.choose("mine-2")
+    settle(dock)
+    delete_model("mine-2")
+    press(dock.bar.train)  # before anybody has noticed
+    finish(dock)
+    assert "There is no model 'mine-2'" in dock.bar.message.value
+    assert not list(sessions_folder().iterdir())
+
+
+def test_two_viewers_train_at_once(
+    viewer: Any,
+    dock: Any,
+    make_napari_viewer: Callable[..., Any],
+    nuclei: Any,
+    open_train: Callable[..., Any],
+    begin: Callable[..., None],
+    settle: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+) -> None:
+    other_viewer = make_napari_viewer()
+    other_viewer.add_image(nuclei[0][:, ::-1], name="other")
+    other_viewer.add_labels(nuclei[1][:, ::-1].astype(np.int32), name="labels")
+    begin(dock)
+    other = open_train(other_viewer)
+    assert not notices(other)  # what runs is no leftover
+    other.form.models.choose("random")
+    begin(other, steps=3)
+    press(dock.bar.cancel)
+    finish(dock)
+    assert len(list(sessions_folder().iterdir())) == 1
+    press(other.bar.stop)
+    finish(other)
+    assert other.trained is not None
+    assert dock.trained is None
+    other.verdict.name = "other"
+    press(other.verdict.keep)
+    assert not list(sessions_folder().iterdir())
+    settle(dock)
+    assert "other" in dock.form.models.sources
