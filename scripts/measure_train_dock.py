@@ -1,9 +1,10 @@
 """Measure the Train dock in a real window: the first preview, the pace, and how alive it stays.
 
-    bash scripts/with_display.sh python scripts/measure_train_dock.py [SECONDS] [RESULTS.json]
+    bash scripts/with_display.sh python scripts/measure_train_dock.py [SECONDS] [PAGE.md]
 
 A 512 x 512 part of a sample is learned from; its upper half is labelled. Each run lasts SECONDS,
-60 unless another number is given. Runs with and without previews take turns, twice.
+60 unless another number is given. Runs with and without previews take turns, twice. PAGE.md gets
+the table between its markers.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 PLUGIN = "napari-unet-torch"
 SIZE = 512
 TURNS = 2
+FIRST, LAST = "<!-- table: dock -->", "<!-- end: dock -->"
 
 
 class Window:
@@ -118,33 +120,54 @@ class Window:
         }
 
 
-def main(seconds: float, results: Path | None) -> None:
+def main(seconds: float, page: Path | None) -> None:
     """Measure, print, and write."""
     import torch
 
-    found: dict[str, Any] = {
-        "threads": torch.get_num_threads(),
-        "cpus": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-        "seconds": seconds,
-    }
+    rows = []
     for base in ("nuclei", None):
         window = Window(base)
         runs = [window.train(seconds, look=look) for _ in range(TURNS) for look in (True, False)]
-        pace = {
-            look: median(run["steps a second"] for run in runs if run["previews"] is look)
-            for look in (True, False)
-        }
-        found[base or "from scratch"] = {
-            "runs": runs,
-            "slower by previews": 1 - pace[True] / pace[False],
-        }
         window.viewer.close()
-    text = json.dumps(found, indent=1)
-    print(text)
-    if results is not None:
-        results.write_text(text + "\n", encoding="utf-8")
+        print(json.dumps({str(base): runs}, indent=1), flush=True)
+        rows.append(summary(base or "from scratch", runs))
+    heads = ["", *rows[0][1]]
+    lines = [
+        f"{torch.get_num_threads()} threads, {seconds:.0f} s a run.",
+        "",
+        "| " + " | ".join(heads) + " |",
+        "| --- " * len(heads) + "|",
+        *("| " + " | ".join([name, *cells.values()]) + " |" for name, cells in rows),
+    ]
+    print("\n".join(lines))
+    if page is not None:
+        before, rest = page.read_text(encoding="utf-8").split(FIRST)
+        text = before + FIRST + "\n" + "\n".join(lines) + "\n" + LAST + rest.split(LAST)[1]
+        page.write_text(text, encoding="utf-8")
+
+
+def summary(name: str, runs: list[dict[str, Any]]) -> tuple[str, dict[str, str]]:
+    """A row of the table: the first training of a window apart from the later ones."""
+    seen = [run for run in runs if run["previews"]]
+    pace = {
+        look: median(run["steps a second"] for run in runs if run["previews"] is look)
+        for look in (True, False)
+    }
+    first = [f"{run['first preview, s']:.1f}" for run in seen]
+    base = [run["base preview, s"] for run in seen]
+    pauses = max(run["largest pauses of the window, ms"][-1] for run in runs)
+    later = max(run["largest pauses of the window, ms"][-1] for run in runs if not run["previews"])
+    share = sum(run["share of pauses over 100 ms"] for run in runs) / len(runs)
+    return name, {
+        "first preview, s": ", ".join(first),
+        "base's preview, s": ", ".join("–" if x is None else f"{x:.1f}" for x in base),
+        "steps a second, with previews": f"{pace[True]:.2f}",
+        "without": f"{pace[False]:.2f}",
+        "slower": f"{1 - pace[True] / pace[False]:.1%}",
+        "longest pause, ms": f"{pauses}",
+        "without previews": f"{later}",
+        "pauses over 100 ms": f"{share:.2%}",
+    }
 
 
 if __name__ == "__main__":

@@ -318,6 +318,42 @@ def test_small_objects_that_do_not_touch_are_no_intensities() -> None:
     assert found([nu.Example(IMAGE, labels)]) == []
 
 
+def test_hardly_anything_labelled_is_told_where_the_rest_is_background() -> None:
+    image, labels = disks(100, 9, size=512)
+    few = np.where(labels <= 3, labels, 0)
+    share = 100 * np.count_nonzero(few) / few.size
+    assert share < 1
+    finding = only("mostly-unlabelled", [nu.Example(image, few)])
+    assert (finding.severity, finding.example, finding.field) == ("doubt", 0, "region")
+    assert f"Only {share:.2g} % of the image is labelled" in finding.message
+    assert "'painted' or 'planes'" in finding.remedy
+    few[::20][labels[::20] == 0] = 999
+    assert found([nu.Example(image, few, "painted", background=999)]) == []
+    assert found([nu.Example(image, few, background=999)]) != []
+
+
+def test_a_class_that_covers_little_is_told_unless_background_is_a_class() -> None:
+    image, labels = disks(100, 9, size=512)
+    classes = np.where(labels == 4, 2, (labels > 0) & (labels < 4)).astype(np.uint8)
+    small = [nu.Example(image, classes)]
+    assert found(small, config=semantic()) == [("doubt", "mostly-unlabelled", 0, "region")]
+    infos = [ClassInfo(value=v, name=f"class {v}", colour="#ff0000") for v in (0, 1, 2)]
+    assert found(small, config=semantic(classes=infos)) == []
+
+
+@pytest.mark.parametrize(
+    ("planes", "told"),
+    [((4,), True), ((2, 9, 20), True), (range(14), True), (range(2, 29), False)],
+)
+def test_planes_without_labels_are_told(planes: Any, told: bool) -> None:
+    labels = STACK.truth * np.isin(np.arange(31), planes)[:, None, None]
+    findings = nu.check_examples([nu.Example(STACK.image, labels, axes="ZYX")], ndim=2)
+    said = [f.message for f in findings if f.code == "mostly-unlabelled"]
+    assert len(said) == told
+    if told:
+        assert f"Only {len(planes)} of the 31 planes have labels" in said[0]
+
+
 def test_classes_given_for_objects_are_told() -> None:
     for labels in (BINARY, BINARY * 255, BINARY * (1 + (NUCLEI.truth % 2))):
         finding = only("labels-look-like-classes", [nu.Example(NUCLEI.image, labels)])
@@ -487,7 +523,7 @@ def test_pixel_sizes_that_differ_are_told(make_model: Callable[..., Any]) -> Non
 
 
 def test_too_few_labels_to_hold_some_out_are_told() -> None:
-    image, labels = disks(1, 12)
+    image, labels = disks(1, 16)
     assert found([nu.Example(image, labels)]) == [("doubt", "nothing-held-out", None, "labels")]
     assert found([nu.Example(image, labels)], config=nu.TrainConfig(validation_fraction=0)) == []
     validation = [nu.Example(*disks(9, 12, seed=3))]

@@ -93,6 +93,7 @@ def test_new_labels_are_learned_from_at_the_next_step() -> None:
     assert after is not None
     assert (before.examples, after.examples) == (1, 2)
     assert before.data_sha256 != after.data_sha256
+    assert [s.taken_in for s in steps] == [True if s.step == 5 else None for s in steps]
     said = f"2 examples, {after.labelled_pixels} labelled pixels, and "
     assert said in steps[4].message
     assert after.labelled_pixels > before.labelled_pixels + OTHER.labels.size
@@ -144,6 +145,7 @@ def test_a_score_of_another_kind_is_told() -> None:
     painted = Example(IMAGE, strokes, "painted", background)
     steps, _ = follow(iter_train([painted], **SETTINGS), {3: MoreLabels([FIRST])})
     assert "From now on, the score is the mean AP." in steps[3].message
+    assert [s.metric_name for s in steps] == ["Dice"] * 3 + ["mean AP"] * (len(steps) - 3)
 
 
 def test_the_patches_come_from_the_new_labels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +201,7 @@ def test_what_does_not_fit_is_told_and_changes_nothing() -> None:
     for said, step in zip(REFUSED, steps[1:], strict=True):
         assert step.message.startswith("The new labels were not taken in: ")
         assert said in step.message
+        assert step.taken_in is False
     assert figures(steps) == figures(plain)
     assert same_weights(model, same)
     assert model.card.scores == same.card.scores
@@ -257,6 +260,7 @@ def test_a_resumed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path) -
         list(itertools.islice(job, after - 3))
         job.close()
         steps, model = follow(iter_train([FIRST], checkpoint=path, first=more, **SETTINGS))
+        assert [s.taken_in for s in steps] == [True, *[None] * 7][: len(steps)]
         assert figures(steps) == figures(plain)[8 - len(steps) :]
         assert same_weights(model, undisturbed)
         assert model.card.scores == undisturbed.card.scores

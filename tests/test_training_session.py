@@ -293,3 +293,23 @@ def test_a_training_that_was_released_is_offered_by_the_process_that_had_it(
     again.remove()
     again.release()
     assert not again.folder.exists()
+
+
+def test_what_the_form_says_goes_with_what_was_added(
+    example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin(example, values={"examples": [{"image": "stack"}]})
+    lines = [{"image": "stack"}, {"image": "another"}]
+    assert session.add([example, example], {"examples": lines}) == ""
+
+    def full(*_: Any) -> None:
+        raise FileError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_unet.training_session.write_examples", full)
+        assert "disk is full" in session.add([example], {"examples": []})
+    crash(session)
+    session.release()  # writes what it knows once more
+    (found,) = interrupted_sessions()
+    assert found.values["examples"] == lines
+    assert len(found.resume().added or []) == 2

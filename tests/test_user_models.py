@@ -256,3 +256,37 @@ def test_torch_is_not_needed(model: Model, tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", code, str(tmp_path / "copy")]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_file_is_open_when_one_is_replaced(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows does not replace a file that is open."""
+    save_user_model(model, "mine")
+    opened: list[Any] = []
+    still_open: list[list[str]] = []
+    open_path, replace = Path.open, os.replace
+
+    def watched(self: Path, *arguments: Any, **options: Any) -> Any:
+        opened.append(open_path(self, *arguments, **options))
+        return opened[-1]
+
+    def check(source: Any, target: Any, **options: Any) -> None:
+        still_open.append([str(file.name) for file in opened if not file.closed])
+        replace(source, target, **options)
+
+    monkeypatch.setattr(Path, "open", watched)
+    monkeypatch.setattr(os, "replace", check)
+    rename_model("mine", "yours")
+    export_model("yours", tmp_path / "copy")
+    assert len(opened) >= 4
+    assert still_open == [[], []]
+
+
+def test_a_model_is_not_exported_onto_itself(model: Model) -> None:
+    path = save_user_model(model, "mine")
+    before = path.read_bytes()
+    for place in (path, path.parent):
+        with pytest.raises(FileError, match="the model 'mine' itself"):
+            export_model("mine", place, overwrite=True)
+    assert path.read_bytes() == before

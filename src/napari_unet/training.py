@@ -116,15 +116,19 @@ def iter_train(
         store.save(run)  # a place that cannot be written to is noticed before the work
     wish: str | Preview | MoreLabels | None = first
     notes = " ".join(setup.notes)
+    taken_in: bool | None = None
     if isinstance(wish, MoreLabels):  # at once: of a run that is resumed no step may be left
-        notes, wish = f"{notes} {_take_in(wish, run)}".strip(), None
+        taken_in, taken = _take_in(wish, run)
+        notes, wish = f"{notes} {taken}".strip(), None
     saved = run.seconds
     try:
         while not run.finished:
-            taken = _take_in(wish, run) if isinstance(wish, MoreLabels) else ""
-            step = run.advance()
+            taken = ""
+            if isinstance(wish, MoreLabels):
+                taken_in, taken = _take_in(wish, run)
+            step = replace(run.advance(), taken_in=taken_in)
             told = [notes, taken, step.message]
-            notes = ""
+            notes, taken_in = "", None
             if store is not None and (run.at_milestone or run.seconds - saved > PAUSE):
                 told.append(_save(store, run))
                 saved = run.seconds
@@ -179,14 +183,14 @@ def _save(store: Checkpoint, run: TrainingRun) -> str:
     return ""
 
 
-def _take_in(wish: MoreLabels, run: TrainingRun) -> str:
-    """What became of new labels; whatever is wrong with them, training goes on without them."""
+def _take_in(wish: MoreLabels, run: TrainingRun) -> tuple[bool, str]:
+    """Whether new labels were accepted, in words too; if not, training goes on without them."""
     try:
-        return run.take_in(wish.examples)
+        return True, run.take_in(wish.examples)
     except UNetError as error:
-        return f"The new labels were not taken in: {error}"
+        return False, f"The new labels were not taken in: {error}"
     except Exception as error:  # noqa: BLE001 - they must not cost what was learned
-        return f"The new labels were not taken in: {type(error).__name__}: {error}"
+        return False, f"The new labels were not taken in: {type(error).__name__}: {error}"
 
 
 def _show(wish: Preview, run: TrainingRun) -> tuple[Any, str]:

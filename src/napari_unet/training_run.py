@@ -99,6 +99,14 @@ class TrainingRun:
         afterwards = min(AFTERWARDS * self.validation_seconds, budget / 2)
         return min(self.seconds / (budget - afterwards), 1.0)
 
+    @property
+    def metric_name(self) -> str:
+        """What the weights are scored by, for a legend."""
+        task = self.setup.data.goal.task
+        if task == "regression":
+            return "PSNR"
+        return "mean AP" if task == "instance" and self.setup.distance_known else "Dice"
+
     def advance(self) -> TrainStep:
         """One step of the optimiser; now and then, and at the end, a validation.
 
@@ -138,6 +146,7 @@ class TrainingRun:
             best=self.best,
             seconds=self.seconds,
             message=" ".join(messages),
+            metric_name=self.metric_name,
         )
 
     def best_model(self) -> Model:

@@ -93,6 +93,7 @@ class TrainingSession:
             Why they could not be kept, empty otherwise: training can go on without.
         """
         self.added = list(examples)
+        values_before = self.values
         if values is not None:
             self.values = values
         before, self._count = self._count, self._count + 1
@@ -100,6 +101,7 @@ class TrainingSession:
             stored = self._write_examples(examples, f"added-{self._count}")
             self._write_index({**self._stored, "added": stored})
         except (FileError, MemoryError) as error:
+            self.values = values_before  # of what is kept
             logger.warning("What was added is not kept: %s", error)
             return f"What was added would be lost in a crash: {error}"
         for old in self.folder.glob(f"added-{before}-*") if before else ():

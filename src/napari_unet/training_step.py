@@ -66,11 +66,9 @@ class TrainStep:
     learning_rate : float
         Of this step.
     metric : float or None
-        On the held-out examples, where they were just scored: mean AP over IoU 0.5 to 0.95
-        (instance; Dice of the foreground where no distance is determined), mean Dice
-        (semantic), PSNR in dB (regression).
+        On the held-out examples, where they were just scored; ``metric_name`` says what.
     best : float or None
-        The best metric so far.
+        The best metric so far; scored again when new labels were taken in.
     seconds : float
         Since training began.
     message : str
@@ -81,6 +79,14 @@ class TrainStep:
         Whether the preview was made before the first validation: a network that has hardly
         begun to learn changes a lot from step to step, and with the few patches that the
         statistics are a mean over.
+    taken_in : bool or None
+        Of the step after a `MoreLabels`: whether the training has accepted the labels; None of
+        every other step.
+    metric_name : str
+        What ``metric`` and ``best`` are, for a legend: "mean AP" (instance: average precision,
+        mean over IoU 0.5 to 0.95), "Dice" (semantic: mean over the classes; instance while no
+        distance is known: of the foreground) or "PSNR" (regression, in dB). It can change when
+        new labels are taken in.
     """
 
     step: int
@@ -93,3 +99,5 @@ class TrainStep:
     message: str = ""
     preview: Any = None
     preview_early: bool = False
+    taken_in: bool | None = None
+    metric_name: str = ""

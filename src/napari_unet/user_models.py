@@ -200,7 +200,7 @@ def export_model(name: str, path: str | Path, *, overwrite: bool = False) -> Pat
     ModelError
         If there is no such model, or it is damaged.
     FileError
-        If there is a file already, or it cannot be written.
+        If there is a file already, it is that of the model itself, or it cannot be written.
     """
     source = _known_model(name)
     target = Path(path).expanduser()
@@ -210,6 +210,8 @@ def export_model(name: str, path: str | Path, *, overwrite: bool = False) -> Pat
         target = target.with_name(target.name + SUFFIX)
     if target.exists() and not overwrite:
         raise FileError(f"There is a file {target} already; choose another name, or remove it.")
+    if target.exists() and target.samefile(source):
+        raise FileError(f"{target} is the model {name!r} itself; choose another place.")
     card = read_header(source)
     _write_copy(source, target, card.model_copy(update={"name": name}))
     return target
@@ -244,13 +246,13 @@ def _write_copy(source: Path, target: Path, card: ModelCard) -> None:
     A safetensors file is the length of its header (8 bytes, little-endian), the header (JSON,
     blanks to a multiple of 8 bytes), and the tensors.
     """
-    with source.open("rb") as old, atomic_path(target) as temporary:
+    # the files are closed before the target is replaced: Windows replaces none that is open
+    with atomic_path(target) as temporary, source.open("rb") as old, temporary.open("wb") as new:
         (length,) = struct.unpack("<Q", old.read(8))
         header = json.loads(old.read(length))
         header["__metadata__"] = {CARD_KEY: card.model_dump_json()}
         text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
         text += b" " * (-len(text) % 8)
-        with temporary.open("wb") as new:
-            new.write(struct.pack("<Q", len(text)))
-            new.write(text)
-            shutil.copyfileobj(old, new, 1 << 20)
+        new.write(struct.pack("<Q", len(text)))
+        new.write(text)
+        shutil.copyfileobj(old, new, 1 << 20)

@@ -84,9 +84,7 @@ wait(lambda: False)
 
 
 @pytest.fixture
-def killed(
-    save_model: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> int:
+def killed(save_model: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """A process has painted and trained, and was killed: the step of its last checkpoint."""
     import torch
 

@@ -29,8 +29,17 @@ from napari_unet.widgets._learning_curve import (
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
 
 
-def step(number: int, loss: float = 0.5, metric: float | None = None, total: int = 100) -> Any:
-    return TrainStep(number, total, loss, 1e-3, metric, metric, number * 0.1)
+def step(
+    number: int,
+    loss: float = 0.5,
+    metric: float | None = None,
+    total: int = 100,
+    *,
+    best: float | None = None,
+    name: str = "mean AP",
+) -> Any:
+    best = metric if best is None else best
+    return TrainStep(number, total, loss, 1e-3, metric, best, number * 0.1, metric_name=name)
 
 
 @pytest.fixture
@@ -55,7 +64,7 @@ def test_a_long_training_keeps_few_points_its_last_loss_and_its_best_score() -> 
     curve = LearningCurve()
     for n in range(1, 30_001):
         metric = 2.0 if n == 777 else 1 - 1 / n if n % 3 == 0 else None
-        curve.add(step(n, 1 / n, metric, total=30_000))
+        curve.add(step(n, 1 / n, metric, total=30_000, best=2.0 if n >= 777 else None))
     assert MOST / 2 <= len(curve.losses) <= MOST
     assert len(curve.scores) <= MOST
     assert [p.step for p in curve.losses] == sorted({p.step for p in curve.losses})
@@ -158,15 +167,36 @@ def test_a_resumed_training_does_not_begin_at_step_0() -> None:
 def test_it_says_what_it_shows(curves: Curves) -> None:
     assert curves.values_text() == EMPTY
     for n, metric in ((1, None), (2, 0.5), (3, 0.75), (4, 0.7)):
-        curves.add(step(n, 1 / n, metric))
+        curves.add(step(n, 1 / n, metric, best=0.75 if n > 2 else None))
     text = curves.values_text()
     assert "Step 4 of 100. Loss 0.25," in text
-    assert "AP 0.5–0.95 0.700 at step 4, best 0.750 at step 3." in text
+    assert "mean AP 0.700 at step 4, best 0.750 at step 3." in text
     assert "step 2: loss 0.5" in curves.text_at(2.2)
     curves.clear("regression")
     assert curves.values_text() == EMPTY
-    curves.add(step(1, 1.0, 31.5))
-    assert "PSNR in dB 31.500" in curves.values_text()
+    curves.add(step(1, 1.0, 31.5, name="PSNR"))
+    assert "PSNR 31.500" in curves.values_text()
+
+
+def test_another_metric_in_mid_run_begins_anew(curves: Curves) -> None:
+    curves.add(step(1, 1.0, 0.9, name="Dice"))
+    curves.add(step(2, 1.0, 0.8, best=0.9, name="Dice"))
+    assert "Dice 0.800 at step 2, best 0.900 at step 1." in curves.values_text()
+    curves.add(step(3, 1.0, best=0.4))  # the same weights by the other metric
+    assert "mean AP best 0.400 at step 1." in curves.values_text()
+    assert "0.9" not in curves.values_text() + curves.text_at(1)
+    curves.grab()  # without any point yet
+    curves.add(step(4, 1.0, 0.3, best=0.4))
+    assert "mean AP 0.300 at step 4, best 0.400 at step 1." in curves.values_text()
+
+
+def test_the_ring_follows_the_best_that_the_training_tells() -> None:
+    curve = LearningCurve()
+    curve.add(step(1, metric=0.8))
+    curve.add(step(2, best=0.6))  # scored again on new labels
+    assert curve.best == Score(1, 0.6)
+    curve.add(step(3, metric=0.7, best=0.7))  # lower than the first point, yet the best
+    assert curve.best == Score(3, 0.7)
 
 
 def test_it_is_drawn_anew_five_times_a_second_at_most(
@@ -243,3 +273,7 @@ def test_the_mouse_reads_values(
     assert 40 < number < 60
     hover(160, 2)  # over the legend
     assert len(said) == 1
+    curves.add(step(101, 0.5, 0.7))
+    curves.grab()
+    hover(310, 6)  # where the metric is named
+    assert "precision" in said[-1]

@@ -17,6 +17,7 @@ from napari_unet.example_checks import Finding
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets import _findings
 from napari_unet.widgets._class_table import ClassTable, look_of
+from napari_unet.widgets._example_line import guessed
 from napari_unet.widgets._finding_lines import FindingLines, Line, worded
 from napari_unet.widgets._findings import Checked, FindingsRunner
 from napari_unet.widgets._form import Form, SettingsForm
@@ -257,6 +258,50 @@ def test_values_that_are_known(
     runner.look(request_of(labels, way, planes=planes, task="semantic"))
     qtbot.waitUntil(lambda: len(seen) == 1, timeout=10_000)
     assert seen[0].values == (values,)
+
+
+# where labels hold
+
+
+def test_where_unmarked_labels_seem_to_hold() -> None:
+    dense = np.zeros((40, 64, 64), np.int32)
+    dense[3:38, 10:40, 10:40] = 1
+    sparse, some = np.zeros_like(dense), dense.copy()
+    sparse[20, 10:14, 10:14] = 1
+    some[7:] = 0
+    assert guessed(dense) == guessed(dense[5]) == "all"
+    assert guessed(sparse) == guessed(sparse[20]) == guessed(some) == "painted"
+    assert guessed(np.zeros((0, 4), int)) == "all"
+    movie = np.stack([dense[:16], dense[:16] * 0])
+    assert guessed(movie) == "painted"
+    assert guessed(movie[:1]) == "all"
+
+
+def test_of_large_labels_little_is_looked_at() -> None:
+    reads: list[Any] = []
+
+    class Stored:
+        dtype = np.dtype(np.int32)
+
+        def __init__(self, *shape: int, broken: bool = False) -> None:
+            self.shape, self.ndim, self.broken = shape, len(shape), broken
+
+        def __getitem__(self, index: Any) -> Any:
+            if self.broken:
+                raise RuntimeError("codec failed")
+            found = np.zeros(self.shape[len(index) - 1 :], np.int32)
+            reads.append(found.size)
+            return found
+
+    assert guessed(Stored(1000, 512, 512)) == "painted"
+    assert 0 < sum(reads) <= 4 << 20
+    reads.clear()
+    assert guessed(Stored(1000, 30_000, 30_000)) == "all"
+    assert guessed(Stored(9, 9, 9, broken=True)) == "all"
+    assert reads == []
+    start = time.perf_counter()
+    assert guessed(np.zeros((500, 4000, 4000), np.uint8)) == "painted"  # never written to
+    assert time.perf_counter() - start < 2
 
 
 # a script

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -254,6 +255,105 @@ def test_correcting_a_prediction_within_the_table(
     assert line.where == "planes"
     assert "marked as done" in said(form)
     assert form.models.source == "nuclei"  # the one that predicted it
+
+
+@pytest.fixture
+def corrected(opened: Opened, bare_viewer: Any, image: Any, truth: Any) -> Any:
+    """A copy of a prediction that can be painted on, in the table."""
+    bare_viewer.add_labels(truth, name="cells labels", metadata={RECORD_KEY: RECORD})
+    opened.settle().table.lines[0].findings.press("Correct and train on this")
+    return bare_viewer.layers["cells corrected"]
+
+
+def test_a_background_makes_no_truth_of_a_prediction(opened: Opened, corrected: Any) -> None:
+    form = opened.settle()
+    form.painting._choose(1)
+    marks = marks_of(corrected)
+    assert marks is not None
+    assert (marks.background, marks.corrected) == (1, RECORD)
+    form = opened.settle()
+    assert form.table.lines[0].where == "planes"
+    assert form.request is None
+    assert "marked as done" in said(form)
+    set_marks(corrected, replace(marks, done=((0, 0),)))
+    form = opened.settle()
+    assert form.table.lines[0].where == "planes"
+    assert not form.has_faults, form.first_fault
+
+
+@pytest.mark.parametrize("way", ["all", "painted"])
+def test_all_of_a_prediction_is_taken_on_request_alone(
+    opened: Opened, corrected: Any, way: str
+) -> None:
+    line = opened.settle().table.lines[0]
+    line.trust(way)
+    form = opened.settle()
+    assert form.request is None
+    assert "began as a prediction" in said(form)
+    line.findings.press("Done planes")
+    assert opened.settle().table.lines[0].where == "planes"
+    line.trust(way)
+    opened.settle()
+    line.findings.press("Take as truth")
+    form = opened.settle()
+    assert form.request is not None
+    assert form.request.layers[0].trusted.way == way
+
+
+def test_a_prediction_that_is_done_is_no_prediction_any_more(
+    opened: Opened, corrected: Any
+) -> None:
+    marks = marks_of(corrected)
+    assert marks is not None
+    set_marks(corrected, replace(marks, done=((0, 0),)))
+    opened.settle().table.lines[0].trust("all")
+    assert opened.settle().request is not None
+
+
+# labels of which nothing is known but what is in them
+
+
+def test_a_few_painted_objects_do_not_hold_everywhere(
+    opened: Opened, bare_viewer: Any, image: Any
+) -> None:
+    labels = bare_viewer.add_labels(np.zeros((128, 160), int), name="Labels")
+    form = opened.settle()
+    assert form.table.lines[0].labels is labels
+    assert form.table.lines[0].where == "painted"
+    labels.selected_label, labels.brush_size = 1, 9
+    labels.paint((40, 40), 1)
+    assert marks_of(labels) == Marks("cells", "YX")  # so that it is kept
+    labels.brush_size = 60
+    labels.paint((60, 60), 1)
+    assert opened.settle().table.lines[0].where == "painted"
+
+
+def test_labels_that_hold_everywhere_do_so_when_they_are_painted_on(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    labels = bare_viewer.add_labels(truth, name="truth")
+    other = bare_viewer.add_labels(truth.copy(), name="not chosen")
+    opened.settle()
+    assert marks_of(labels) is None
+    for layer in (labels, other):
+        layer.paint((40, 40), 500)
+    assert marks_of(labels) == Marks("cells", "YX")
+    assert marks_of(other) is None
+    form = opened.settle()
+    assert form.table.lines[0].where == "all"
+    assert not form.has_faults
+    set_marks(labels, Marks("cells", "YX", done=((0, 0),)))
+    assert opened.settle().table.lines[0].where == "planes"
+
+
+def test_a_prediction_gets_no_marks_by_a_stroke(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    result = bare_viewer.add_labels(truth, name="cells labels", metadata={RECORD_KEY: RECORD})
+    opened.settle()
+    result.paint((40, 40), 500)
+    assert marks_of(result) is None
+    assert opened.settle().request is None
 
 
 def test_two_examples_and_one_is_left_out(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_unet.errors import InputError
 from napari_unet.model_file import list_models
 from napari_unet.samples import load_sample
 from napari_unet.training_session import sessions_folder
 from napari_unet.user_models import delete_model
 from napari_unet.widgets._notice import Notice
+from napari_unet.widgets._training_request import TrainingRequest
 
 PLUGIN = "napari-unet-torch"
 SIZE = 96
@@ -209,6 +212,104 @@ def test_layers_that_change_in_mid_run(
     assert not dock.bar.train.enabled
     assert "Kept as ‘mine’" in dock.bar.message.value
     assert "There is no image" in faults(dock)
+
+
+def test_labels_are_copied_beside_the_window_and_may_come_too_late(
+    dock: Any,
+    begin: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: Any,
+) -> None:
+    threads: list[threading.Thread] = []
+    go_on = threading.Event()
+    go_on.set()
+    examples = TrainingRequest.examples
+
+    def slowly(request: TrainingRequest, *, copy: bool) -> Any:
+        if copy:
+            threads.append(threading.current_thread())
+            go_on.wait(0.5 if threads[-1] is threading.main_thread() else 20)
+        return examples(request, copy=copy)
+
+    monkeypatch.setattr(TrainingRequest, "examples", slowly)
+    begin(dock, steps=2)
+    press(dock.bar.add)
+    qtbot.waitUntil(lambda: "were taken in" in dock.bar.message.value, timeout=20_000)
+    go_on.clear()
+    press(dock.bar.add)
+    qtbot.waitUntil(lambda: len(threads) == 3, timeout=20_000)
+    press(dock.bar.stop)
+    go_on.set()
+    finish(dock)
+    assert dock.trained is not None
+    assert "came too late; training again takes them in" in dock.bar.message.value
+    assert "Keep the new model under a name" in dock.bar.message.value
+    assert threading.main_thread() not in threads
+    press(dock.verdict.discard)
+
+    def fail(_: TrainingRequest, *, copy: bool) -> Any:
+        raise InputError(f"They are gone, with background={int(copy)}.")
+
+    monkeypatch.setattr(TrainingRequest, "examples", fail)
+    press(dock.bar.train)
+    finish(dock)
+    assert dock.bar.message.value == "They are gone, with the background label 1."
+    assert no_trace()
+    monkeypatch.setattr(TrainingRequest, "examples", examples)
+    begin(dock)
+    monkeypatch.setattr(TrainingRequest, "examples", fail)
+    press(dock.bar.add)
+    told = "not taken in: They are gone, with the background label 1."
+    qtbot.waitUntil(lambda: told in dock.bar.message.value, timeout=20_000)
+    press(dock.bar.stop)
+    finish(dock)
+    assert dock.trained is not None
+    assert "too late" not in dock.bar.message.value
+    press(dock.verdict.discard)
+
+
+def test_only_what_was_accepted_is_kept_for_a_resumption(
+    viewer: Any,
+    dock: Any,
+    painted: Any,
+    begin: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+    qtbot: Any,
+) -> None:
+    def kept() -> tuple[list[str], Any, list[str]]:
+        """Files of additions, what is known of them, and names of the images."""
+        (folder,) = sessions_folder().iterdir()
+        values = json.loads((folder / "session.json").read_text())
+        names = [line["image"] for line in values["request"]["examples"]]
+        return sorted(x.name for x in folder.glob("added-*")), values.get("added"), names
+
+    begin(dock, steps=2)
+    sample = load_sample("nuclei_2d")
+    there = np.s_[200 : 200 + SIZE, 200 : 200 + SIZE]
+    viewer.add_image(sample.image[there], name="second")
+    viewer.add_labels(sample.truth[there].astype(np.int32), name="its labels")
+    line = dock.form.table.add()
+    line.image_choice.value = viewer.layers["second"]
+    line.labels_choice.value = viewer.layers["its labels"]
+    press(dock.bar.add)
+    qtbot.waitUntil(lambda: "taken in:" in dock.bar.message.value, timeout=20_000)
+    assert "taken in: 2 examples" in dock.bar.message.value
+    before = kept()
+    assert before[0]
+    assert before[2] == ["nuclei", "second"]
+    viewer.layers["nuclei"].visible = False  # then previews are of the other
+    qtbot.waitUntil(lambda: "second training preview" in viewer.layers, timeout=60_000)
+
+    painted.data = np.zeros_like(painted.data)
+    viewer.layers["its labels"].data = np.zeros_like(painted.data)
+    press(dock.bar.add)
+    qtbot.waitUntil(lambda: "were not taken in" in dock.bar.message.value, timeout=20_000)
+    assert kept() == before
+    press(dock.bar.cancel)
+    finish(dock)
 
 
 def test_cancel_at_each_moment_leaves_nothing(

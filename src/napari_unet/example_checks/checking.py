@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.card import ModelCard
 from napari_unet.errors import ModelError
+from napari_unet.example_checks.completeness import check_complete
 from napari_unet.example_checks.finding import Field, Finding, Report
 from napari_unet.example_checks.images import check_axes, check_image
 from napari_unet.example_checks.labels import check_labels
@@ -41,11 +42,12 @@ def check_examples(
     base; NaN; nothing labelled; objects painted without a background.
 
     **Doubts**: guessed axes; regions that leave others beside them no effect; empty or constant
-    labels; one class only; intensities or classes given for objects, and objects for classes;
-    constant images; intensities far from a fixed range of the base; objects larger than what
-    the network sees, or of another size than those of the base; pixel sizes that differ by more
-    than a factor of 1.5; the same pixels on both sides of the validation; nothing held out;
-    labels that carry the record of a prediction.
+    labels; hardly anything labelled where the rest counts as background; one class only;
+    intensities or classes given for objects, and objects for classes; constant images;
+    intensities far from a fixed range of the base; objects larger than what the network sees,
+    or of another size than those of the base; pixel sizes that differ by more than a factor of
+    1.5; the same pixels on both sides of the validation; nothing held out; labels that carry
+    the record of a prediction.
 
     Whether objects are bright as those of the base, or dark, cannot be checked: its card does
     not tell. Nor can a prediction that is handed over as an array in memory be known as such.
@@ -85,8 +87,11 @@ def check_examples(
         check_axes(report, each.index, each.doubt)
         check_image(report, each.index, each.labelled.source, normalization, card)
         with report.errors_of("labels-unusable", each.index, "labels"):
-            named = bool(named_classes(card, settings, each.survey.values))
-            check_labels(report, each.index, each.labelled, each.survey, settings.task, named)
+            classes = named_classes(card, settings, each.survey.values)
+            seen = each.labelled, each.survey, settings.task
+            check_labels(report, each.index, *seen, bool(classes))
+            zero = any(c.value == 0 for c in classes)
+            check_complete(report, each.index, *seen, background_named=zero)
     if training and len(opened) == len(given):
         # an example that is missing would make these speak of what is in it
         count = len(training)

@@ -88,7 +88,7 @@ class CorrectButton:
         self._viewer.layers.selection.active = corrected
 
     def _open_dock(self) -> Any:
-        around, dock = self._viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
+        around, dock = self._viewer.window.add_plugin_dock_widget(PLUGIN, DOCK, tabify=True)
         around.show()
         around.raise_()  # it may lie behind another one
         return dock

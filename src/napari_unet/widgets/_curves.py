@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 from napari_unet.card import Task
 from napari_unet.training_step import TrainStep
 from napari_unet.widgets._learning_curve import (
-    METRICS,
     LearningCurve,
     Scale,
+    Score,
     loss_scale,
     score_scale,
     step_scale,
@@ -25,6 +25,13 @@ EMPTY = "Loss and score will be drawn here while it trains."
 # for a dark and for a light background; told apart by colour-blind people too
 LOSS = ("#6fa8ff", "#1f62c4")
 METRIC = ("#ffb000", "#b05a00")
+MEANINGS = {
+    "mean AP": "Average precision of the objects on the held-out part: 1 where each is found and "
+    "none is invented. The mean over how well outlines must agree (IoU 0.5 to 0.95).",
+    "Dice": "How well the labelled area agrees on the held-out part: 1 where it is the same, 0 "
+    "where nothing is.",
+    "PSNR": "Peak signal-to-noise ratio on the held-out part, in decibels: higher is better.",
+}
 FEW = 60  # scores that get a point each
 
 # as numbers: that is what drawing text takes
@@ -43,7 +50,7 @@ class Curves(QWidget):
     Parameters
     ----------
     task : {"instance", "semantic", "regression"}
-        Names the metric.
+        Whose scores they are; it sets the range of their axis.
     """
 
     def __init__(self, task: Task = "instance") -> None:
@@ -51,6 +58,7 @@ class Curves(QWidget):
         self._task: Task = task
         self.curve = LearningCurve()
         self._plot = QRectF()  # where the curves lie, in pixels
+        self._head = QRectF()  # where the metric is named
         self._at: float | None = None  # the step under the mouse
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
@@ -64,7 +72,7 @@ class Curves(QWidget):
     @property
     def metric_name(self) -> str:
         """What the metric is called."""
-        return METRICS[self._task][0]
+        return self.curve.metric_name or "score"
 
     def clear(self, task: Task | None = None) -> None:
         """Forget all, for another training, perhaps of another task."""
@@ -86,9 +94,9 @@ class Curves(QWidget):
             parts.append(f"Step {latest.step} of {max(self.curve.total, latest.step)}.")
             parts.append(f"Loss {latest.loss:.3g}, smoothed {latest.smooth:.3g}.")
         if self.curve.best is not None:
-            last, best = self.curve.scores[-1], self.curve.best
-            parts.append(f"{self.metric_name} {last.value:.3f} at step {last.step},")
-            parts.append(f"best {best.value:.3f} at step {best.step}.")
+            best = self.curve.best
+            said = [f"{x.value:.3f} at step {x.step}," for x in self.curve.scores[-1:]]
+            parts += [self.metric_name, *said, f"best {best.value:.3f} at step {best.step}."]
         return " ".join(parts) or EMPTY
 
     def text_at(self, step: float) -> str:
@@ -110,6 +118,9 @@ class Curves(QWidget):
         place = event.position()
         if self.curve.latest is None or not self._plot.contains(place):
             self._leave()
+            if self._head.contains(place) and self.metric_name in MEANINGS:
+                meaning = f"<qt>{MEANINGS[self.metric_name]}</qt>"  # so that its lines are broken
+                QToolTip.showText(event.globalPosition().toPoint(), meaning, self)
             return
         across = (place.x() - self._plot.left()) / self._plot.width()
         self._at = step_scale(self.curve).value(across)
@@ -160,9 +171,10 @@ class Curves(QWidget):
         high = self.height() - 2 * line - 10
         most = max(2, int(high / (1.6 * line)))
         left = loss_scale(curve.losses)
-        right = score_scale(curve.scores, self._task)
+        scores: list[Score] = [*curve.scores, *([curve.best] if curve.best is not None else [])]
+        right = score_scale(scores, self._task)
         left_ticks = left.ticks(most)
-        right_ticks = right.ticks(most) if curve.scores else []
+        right_ticks = right.ticks(most) if scores else []
         before, behind = (_width(size, ticks) + 6 for ticks in (left_ticks, right_ticks))
         self._plot = plot = QRectF(before, line + 5, self.width() - before - behind, high)
         steps = step_scale(curve)
@@ -234,12 +246,15 @@ class Curves(QWidget):
         first = "— loss (log)" if scale.log else "— loss"
         painter.setPen(loss)
         painter.drawText(QRectF(2, 1, self.width(), line), _LEFT, first)
+        self._head = QRectF()
         if self.curve.best is None:
             return
         second = f"{self.metric_name}, best {self.curve.best.value:.3g} ●—"
         room = self.width() - size.horizontalAdvance(first) - 16
         painter.setPen(metric)
         second = size.elidedText(second, Qt.TextElideMode.ElideLeft, room)
+        wide = size.horizontalAdvance(second)
+        self._head = QRectF(self.width() - 2 - wide, 1, wide, line)
         painter.drawText(QRectF(0, 1, self.width() - 2, line), _RIGHT, second)
 
 

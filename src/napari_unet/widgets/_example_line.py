@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Literal
 
-from napari.layers import Image, Shapes
+import numpy as np
+from napari.layers import Image, Labels, Shapes
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from napari_unet.example_checks.completeness import SPARSE, in_few_planes
 from napari_unet.widgets._choice_list import ChoiceList
 from napari_unet.widgets._finding_lines import TRUSTED_NAMES, FindingLines
-from napari_unet.widgets._marks import marks_of
+from napari_unet.widgets._marks import level_of, marks_of
 
 Way = Literal["all", "planes", "painted", "mask"]
 
+LOOKED_AT = 1 << 22  # pixels, of labels about which nothing is said
+PLANES, READ_PLANES = 64, 3  # of them; where they are not in memory
 WIDEST = "Background is"  # of the names in the form around it
 NOTHING = object()  # in a list; None is a value that is not told of
 NO_IMAGE = "no image yet"
@@ -58,6 +64,7 @@ class ExampleLine:
         self._busy = True
         self._by_hand = False  # the region was chosen, not suggested
         self.target = False  # a regression
+        self._guess: tuple[Any, Any, Way] | None = None  # of labels that had no marks
         self.image_choice = ChoiceList(self._image_items)
         self.labels_choice = ChoiceList(self._labels_items)
         self.trusted_choice = ChoiceList(self._trusted_items)
@@ -151,8 +158,21 @@ class ExampleLine:
         before, self._busy = self._busy, True
         self.trusted_choice.reset_choices()
         if not self._by_hand:
-            self.trusted_choice.point_at(suggested(self.labels))
+            self.trusted_choice.point_at(self._suggestion())
         self._busy = before
+
+    def _suggestion(self) -> Way:
+        labels = self.labels
+        if self.target or not isinstance(labels, Labels):
+            return "all"
+        if marks_of(labels) is None:
+            data = level_of(labels)
+            known = self._guess is not None and self._guess[0] == labels
+            if not known or self._guess is None or self._guess[1] != id(data):
+                self._guess = labels, id(data), guessed(data)
+        # what was guessed stays while they are painted on, and get marks by that
+        guess = self._guess
+        return suggested(labels, guess[2] if guess and guess[0] == labels else "painted")
 
     def _changed(self, *, anew: bool = False, by_hand: bool = False) -> None:
         if self._busy:
@@ -180,11 +200,46 @@ class ExampleLine:
         return items + [(f"inside ‘{layer.name}’", layer) for layer in self._regions()]
 
 
-def suggested(labels: Any) -> Way:
-    """Where labels can be trusted, by what is marked in their layer."""
-    marks = None if labels is None else marks_of(labels)
+def suggested(labels: Labels, otherwise: Way) -> Way:
+    """Where labels can be trusted, by what is marked in their layer; else what was guessed.
+
+    What began as a prediction counts where it was marked as done, whatever else is said.
+    """
+    marks = marks_of(labels)
     if marks is None:
-        return "all"
-    if marks.done or (marks.corrected is not None and marks.background is None):
+        return otherwise
+    if marks.done or marks.corrected is not None:
         return "planes"
-    return "painted"
+    return otherwise if marks.background is None else "painted"
+
+
+def guessed(labels: Any) -> Way:
+    """Where labels seem to hold: not everywhere, where most of an image has none.
+
+    At most 4 million pixels are looked at, and a few planes where they are not in memory.
+
+    >>> guessed(np.ones((8, 8), int)), guessed(np.zeros((8, 8), int))
+    ('all', 'painted')
+    """
+    *stack, rows, columns = labels.shape
+    total, size = math.prod(stack), rows * columns
+    in_memory = type(labels) is np.ndarray
+    count = min(total, PLANES if in_memory else READ_PLANES)
+    if not count * size:
+        return "all"
+    step = math.ceil(math.sqrt(count * size / LOOKED_AT))
+    if step > 1 and not in_memory:
+        return "all"  # the checks, which read all of it elsewhere, tell if it is not so
+    marked = 0
+    stacks: dict[int, list[bool]] = {}
+    for number in np.linspace(0, total - 1, count).round().astype(int).tolist():
+        place = tuple(int(n) for n in np.unravel_index(number, stack)) if stack else ()
+        found = -1
+        with suppress(Exception):  # of other libraries, of any kind
+            found = int(np.count_nonzero(np.asarray(labels[(*place, ...)])[::step, ::step]))
+        if found < 0:
+            return "all"  # the checks tell what is wrong
+        marked += found
+        stacks.setdefault(place[0] if len(stack) > 1 else 0, []).append(found > 0)
+    looked = count * math.ceil(rows / step) * math.ceil(columns / step)
+    return "painted" if marked < SPARSE * looked or in_few_planes(stacks) else "all"

@@ -10,7 +10,7 @@ from napari.layers import Image, Shapes
 from napari_unet.card import Task
 from napari_unet.errors import InputError
 from napari_unet.widgets._layers import RECORD_KEY, LayerImage
-from napari_unet.widgets._marks import Marks
+from napari_unet.widgets._marks import Marks, marks_of, plane_count
 from napari_unet.widgets._shape_region import mask_of_shapes
 from napari_unet.widgets._snapshot import Trusted, trusted
 from napari_unet.widgets._training_request import LabelledLayers
@@ -22,7 +22,7 @@ NO_IMAGE = "There is no image; open one, or take a sample: File > Open Sample > 
 
 
 class UncorrectedError(InputError):
-    """The labels are a prediction that nobody has corrected."""
+    """The labels are a prediction that nobody has corrected, or not all of it."""
 
 
 def labelled_layers(
@@ -51,7 +51,8 @@ def labelled_layers(
     Raises
     ------
     InputError
-        If labels are missing, are a prediction, or count nowhere.
+        If labels are missing, are a prediction or one of which not all is done, or count
+        nowhere.
     """
     image, labels = line.image, line.labels
     if image is None:
@@ -62,6 +63,11 @@ def labelled_layers(
         raise UncorrectedError(
             f"‘{labels.name}’ is a prediction that nobody has corrected; correct it and train on "
             "that, or take it as truth."
+        )
+    if task != "regression" and not is_truth and _is_half_corrected(labels, line.where):
+        raise UncorrectedError(
+            f"‘{labels.name}’ began as a prediction, and not all of it is marked as done; choose "
+            "done planes, or take all of it as truth."
         )
     known = _target(labels, line.where, axes) if task == "regression" else None
     return LabelledLayers(
@@ -74,6 +80,17 @@ def labelled_layers(
         image_file=image.source.path,
         labels_file=labels.source.path,
     )
+
+
+def _is_half_corrected(labels: Any, where: Any) -> bool:
+    """Whether predicted objects count in planes that nobody marked as done."""
+    marks = marks_of(labels)
+    if marks is None or marks.corrected is None or where not in ("all", "painted"):
+        return False
+    times, depth = plane_count(labels, marks.axes)
+    done = {(t, z) for t, z in marks.done if t < times and z < depth}
+    # where a part was predicted, nobody has looked at the rest
+    return marks.part is not None or len(done) < times * depth
 
 
 def _known(line: ExampleLine) -> Trusted:

@@ -14,7 +14,7 @@ from napari_unet.errors import InputError
 from napari_unet.widgets._example_line import ExampleLine
 from napari_unet.widgets._form import Row
 from napari_unet.widgets._layers import RECORD_KEY
-from napari_unet.widgets._marks import Plane, marks_for, marks_of
+from napari_unet.widgets._marks import Plane, adopt, marks_for, marks_of
 from napari_unet.widgets._touched import TouchWatch
 
 if TYPE_CHECKING:
@@ -335,6 +335,8 @@ class ExampleTable:
             return lambda: layer.events.data.disconnect(self._painted)
 
         def touched(planes: set[Plane] | None) -> None:
+            if planes:
+                self._keep(layer)
             if planes is None or planes:  # else a slider was moved
                 self._painted()
 
@@ -348,6 +350,13 @@ class ExampleTable:
 
             return end
         return lambda: None  # labels of no image
+
+    def _keep(self, layer: Labels) -> None:
+        """Give labels that are painted on marks, by which they survive a crash."""
+        image = next((line.image for line in self.lines if line.labels == layer), None)
+        if image is not None and marks_of(layer) is None and not self._is_raw(layer):
+            with suppress(InputError):
+                adopt(layer, image, self._axes_of(image))
 
     def _painted(self, _: object = None) -> None:
         if not self._busy:

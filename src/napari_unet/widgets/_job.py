@@ -254,8 +254,8 @@ def explain(error: Exception) -> UNetError:
         return error
     if _out_of_memory(error):
         return UNetError(
-            "There is not enough memory for this; set a smaller tile, close other programs, "
-            "or run with device 'cpu'."
+            "There is not enough memory for this; take smaller tiles or patches, close other "
+            "programs, or run on the CPU."
         )
     logger.error("A job failed unexpectedly.", exc_info=error)
     reason = " ".join(str(error).split())[:300]

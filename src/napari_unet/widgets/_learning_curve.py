@@ -15,11 +15,11 @@ MOST = 2000  # points of a curve
 MEMORY = 20  # steps over which the loss is smoothed
 DECADES = 1.5  # a loss that spans more is drawn on a logarithmic axis
 
-# what a task is scored by, what its axis spans at least, and the highest value there is
-METRICS: dict[Task, tuple[str, float, float]] = {
-    "instance": ("AP 0.5–0.95", 0.1, 1.0),
-    "semantic": ("Dice", 0.1, 1.0),
-    "regression": ("PSNR in dB", 2.0, math.inf),
+# what the axis of a task's score spans at least, and the highest value there is
+SPANS: dict[Task, tuple[float, float]] = {
+    "instance": (0.1, 1.0),
+    "semantic": (0.1, 1.0),
+    "regression": (2.0, math.inf),
 }
 
 
@@ -63,6 +63,7 @@ class LearningCurve:
         self.scores: list[Score] = []
         self.latest: LossPoint | None = None
         self.best: Score | None = None
+        self.metric_name = ""
         self.total = 0
         self._seen = 0
         self._stride = 1  # every so many losses are kept
@@ -70,15 +71,20 @@ class LearningCurve:
     def add(self, step: TrainStep) -> None:
         """Take a step in; what is no number, such as an infinite PSNR, is left out."""
         self.total = step.total
+        if step.metric_name != self.metric_name:
+            self.metric_name = step.metric_name
+            self.scores = []  # of something else
         if math.isfinite(step.loss):
             self._add_loss(step.step, step.loss)
         if step.metric is not None and math.isfinite(step.metric):
-            score = Score(step.step, step.metric)
-            self.scores.append(score)
-            if self.best is None or score.value > self.best.value:
-                self.best = score
+            self.scores.append(Score(step.step, step.metric))
             if len(self.scores) > MOST:
                 self.scores = self.scores[::2]
+
+        if step.best is not None and math.isfinite(step.best):
+            # the best weights stay the same ones where they were only scored anew
+            new = self.best is None or step.metric == step.best
+            self.best = Score(step.step if new or self.best is None else self.best.step, step.best)
 
     def _add_loss(self, step: int, loss: float) -> None:
         before = loss if self.latest is None else self.latest.smooth
@@ -178,7 +184,7 @@ def score_scale(scores: Sequence[Score], task: Task) -> Scale:
     >>> score_scale([Score(1, 0.97)], "instance")
     Scale(low=0.9, high=1.0, log=False)
     """
-    _, span, highest = METRICS[task]
+    span, highest = SPANS[task]
     values = [score.value for score in scores] or [0.0]
     lowest = 0.0 if min(values) >= 0 else -math.inf
     return _wide(min(values), max(values), span, lowest, highest)

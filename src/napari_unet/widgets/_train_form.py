@@ -233,10 +233,10 @@ class TrainForm:
             return []
         actions: tuple[tuple[str, Callable[[], None]], ...] = ()
         if isinstance(error, UncorrectedError):
-            actions = (
-                ("Correct and train on this", lambda: self._correct(line)),
-                ("Take as truth", lambda: self.table.take_as_truth(line.labels)),
-            )
+            first = "Correct and train on this", lambda: self._correct(line)
+            if RECORD_KEY not in line.labels.metadata:  # that has begun
+                first = "Done planes", lambda: line.trust("planes")
+            actions = (first, ("Take as truth", lambda: self.table.take_as_truth(line.labels)))
         return [Line(self.worded(str(error)), fault=True, actions=actions)]
 
     # what changes

@@ -18,13 +18,14 @@ from napari_unet.card import Normalization
 from napari_unet.errors import TrainingInterruptedError
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import TrainConfig
-from napari_unet.widgets._training_link import Previewed, TrainingLink
+from napari_unet.widgets._job import explain
+from napari_unet.widgets._training_link import Addition, Previewed, TrainingLink
 from napari_unet.widgets._training_view import TrainingView
 
 if TYPE_CHECKING:
     from napari_unet.model import Model
     from napari_unet.training_session import InterruptedSession, TrainingSession
-    from napari_unet.training_step import Preview, TrainStep
+    from napari_unet.training_step import MoreLabels, Preview, TrainStep
 
 logger = logging.getLogger(__name__)
 
@@ -142,6 +143,7 @@ def _run(
     config: TrainConfig,
 ) -> Generator[Progress, None, Model]:
     wish: Any = None
+    addition: Addition | None = None  # that the wish is about
     note = ""
     while True:
         start = time.perf_counter()
@@ -150,22 +152,29 @@ def _run(
         except StopIteration as end:
             return cast("Model", end.value)
         views.see(step, time.perf_counter() - start)
+        if addition is not None:
+            link.answer()
+            if step.taken_in:  # what was refused must not stand in the way of a resumption
+                note = session.add(wish.examples, addition.values)
         link.tell(replace(step, message=f"{step.message} {note}".strip()))
         views.show_base()
-        added, note = (None, "") if link.stopping else _added(link, session)
+        addition = None if link.stopping else link.take_addition()
+        added, note = (None, "") if addition is None else _copied(addition, link)
+        addition = None if added is None else addition
         wish = "stop" if link.stopping else added or views.wish()
         last = wish == "stop" or step.step >= step.total
         yield _progress(step, config) if not last else Progress(0, 0, "scoring")
 
 
-def _added(link: TrainingLink, session: TrainingSession) -> tuple[Any, str]:
-    """Examples that were added meanwhile, as the training takes them; and a warning."""
+def _copied(addition: Addition, link: TrainingLink) -> tuple[MoreLabels | None, str]:
+    """Labels that were added meanwhile, as the training takes them; or why they cannot be."""
     from napari_unet.training_step import MoreLabels
 
-    examples = link.take_examples()
-    if examples is None:
-        return None, ""
-    return MoreLabels(examples), session.add(examples)
+    try:
+        return MoreLabels(addition.copy()), ""
+    except Exception as error:  # noqa: BLE001 - they must not cost what was learned
+        link.answer()
+        return None, f"The new labels were not taken in: {explain(error)}"
 
 
 def _progress(step: TrainStep, config: TrainConfig) -> Progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,23 @@ class Previewed:
     of_base: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class Addition:
+    """Labels that are to be taken in.
+
+    Attributes
+    ----------
+    copy : callable
+        Gives the examples as they are when it is called; in the worker, since it takes seconds
+        of large stacks. Raises UNetError where they cannot be had.
+    values : mapping
+        What the form asks for, in plain values.
+    """
+
+    copy: Callable[[], Sequence[Example]]
+    values: Mapping[str, Any]
+
+
 class TrainingLink:
     """Wishes of the dock, and what the training tells; safe between two threads."""
 
@@ -52,7 +69,8 @@ class TrainingLink:
         self._told: deque[TrainStep | Previewed] = deque()
         self._view: TrainingView | None = None
         self._free_at = 0.0
-        self._examples: Sequence[Example] | None = None
+        self._addition: Addition | None = None
+        self._asked = self._taken = self._answered = 0  # additions, by their number
         self._stop = self._cancel = self._left = False
         self._session: TrainingSession | None = None  # that the worker is done with
 
@@ -63,10 +81,11 @@ class TrainingLink:
         with self._lock:
             self._view = view
 
-    def add(self, examples: Sequence[Example]) -> None:
-        """Take the examples as they are now."""
+    def add(self, copy: Callable[[], Sequence[Example]], values: Mapping[str, Any]) -> None:
+        """Take in labels; see `Addition`."""
         with self._lock:
-            self._examples = examples
+            self._addition = Addition(copy, values)
+            self._asked += 1
 
     def stop(self) -> None:
         """End with the best model so far."""
@@ -97,6 +116,12 @@ class TrainingLink:
         with self._lock:
             return self._stop
 
+    @property
+    def too_late(self) -> bool:
+        """Whether something was to be added of which the training has said nothing."""
+        with self._lock:
+            return self._answered < self._asked
+
     def take(self) -> list[TrainStep | Previewed]:
         """What was told since the last time, in order."""
         found = []
@@ -117,11 +142,17 @@ class TrainingLink:
         if left:
             session.release()
 
-    def take_examples(self) -> Sequence[Example] | None:
-        """Examples to be taken in, once."""
+    def take_addition(self) -> Addition | None:
+        """What is to be taken in, once."""
         with self._lock:
-            found, self._examples = self._examples, None
+            found, self._addition = self._addition, None
+            self._taken = self._asked
         return found
+
+    def answer(self) -> None:
+        """What was taken last has been accepted or refused."""
+        with self._lock:
+            self._answered = self._taken
 
     def due_view(self) -> TrainingView | None:
         """The view to be shown now, if its time has come."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
+from qtpy.QtCore import QObject, QTimer
 
 from napari_unet import painted_work, training_session
 from napari_unet.errors import UNetError
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from napari_unet.widgets._autosave import Autosave
 
 LEFT_ALONE = "Later"
+Shown = tuple[Image, str, tuple[int, ...] | None]  # with its axes and channels
 MOST = 3  # offers at once
+LOOKS, PAUSE = 10, 3000  # looks for what was left, and milliseconds between them
 
 
 class TrainingOffers:
@@ -122,9 +125,7 @@ class TrainingOffers:
         return None
 
 
-def open_images(
-    viewer: Viewer, values: Mapping[str, Any]
-) -> list[tuple[Image, str, tuple[int, ...] | None]]:
+def open_images(viewer: Viewer, values: Mapping[str, Any]) -> list[Shown]:
     """Layers of the images that a session was about, where they are open: axes and channels."""
     found = []
     for line in values.get("examples") or []:
@@ -133,6 +134,22 @@ def open_images(
                 channels = line["channels"]
                 found.append((layer, line["axes"], channels and tuple(channels)))
     return found
+
+
+def repeat(look: Callable[[], None], parent: QObject) -> QTimer:
+    """Look soon, and a few times more: a dock just closed may be about to leave its training."""
+    timer, looks = QTimer(parent), iter(range(LOOKS))
+
+    def ring() -> None:
+        if next(looks, None) is None:
+            timer.stop()
+            return
+        timer.setInterval(PAUSE)
+        look()
+
+    timer.timeout.connect(ring)
+    timer.start(0)
+    return timer
 
 
 def _discard(index: Path, remove: Callable[[], None]) -> str:

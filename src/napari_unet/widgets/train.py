@@ -29,7 +29,7 @@ from napari_unet.widgets._train_bar import TrainBar
 from napari_unet.widgets._train_form import TrainForm
 from napari_unet.widgets._training_job import Trained, training_job
 from napari_unet.widgets._training_link import Previewed, TrainingLink
-from napari_unet.widgets._training_offers import TrainingOffers, open_images
+from napari_unet.widgets._training_offers import Shown, TrainingOffers, open_images, repeat
 from napari_unet.widgets._training_preview import TrainingPreview
 from napari_unet.widgets._training_view import TrainingView
 from napari_unet.widgets._verdict_panel import VerdictPanel
@@ -41,12 +41,13 @@ if TYPE_CHECKING:
 
     from napari_unet.training_session import InterruptedSession
     from napari_unet.training_step import TrainStep
+    from napari_unet.widgets._training_request import TrainingRequest
 
 DOCK = "train"
 PLUGIN = "napari-unet-torch"
 READY = "Press Train. The base model stays as it is, and what is learned can be discarded."
 LOOKING = "Looking at the examples …"
-Shown = tuple[Image, str, tuple[int, ...] | None]  # with its axes and channels
+TOO_LATE = "The labels that were added last came too late; training again takes them in."
 PHASES = {
     "asking the base model": "Asking the base model …",
     "preparing": "Reading the examples …",
@@ -55,7 +56,6 @@ PHASES = {
 }
 LAST = ("scoring", "comparing")
 BEAT = 100  # milliseconds between two looks at what the training tells
-OFFERS, OFFER_EVERY = 10, 3000  # looks for what was left, and milliseconds between them
 LOOK_EVERY = 3  # beats between two looks at what is in view
 
 
@@ -76,7 +76,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._config = TrainConfig()  # of the training that runs
         self._shown_on: list[Shown] = []
         self._viewed = False  # whether there is an image that previews can be of
-        self._beats = self._offered = 0
+        self._beats = 0
         self._notes = ""  # the last thing that the training had to tell
         self._last_word: tuple[str, bool] = ("", False)  # how the last one ended; and a fault
         self._problem_then = ""  # that was in the form when that was said
@@ -112,9 +112,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.form.start(kept)
         # after the dock is there: torch takes seconds to import
         QTimer.singleShot(0, lambda: self._warm_up.start(import_training, ""))
-        self._offering = QTimer(self.native)
-        self._offering.timeout.connect(self._offer)
-        self._offering.start(0)
+        self._offering = repeat(self._offer, self.native)
 
     @property
     def trained(self) -> Trained | None:
@@ -174,23 +172,24 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         if request is None or self.form.has_faults:
             return
         remember(DOCK, self.form.values())
-        try:
-            examples = request.examples(copy=True)  # the user goes on painting
-        except UNetError as error:
-            self._say_last(self.form.worded(str(error)), fault=True)
-            return
+        self._show_on(request)
+        names = " and ".join(dict.fromkeys(each.image.name for each in request.layers))
+        self._config = request.config
+        values = request.values()
+
+        def begin() -> TrainingSession:  # copies, since the user goes on painting
+            examples = request.examples(copy=True)
+            return begin_session(values, examples, request.base, request.config)
+
+        self._start(begin, f"Training on {names}")
+
+    def _show_on(self, request: TrainingRequest) -> None:
+        """Previews can be of the images that this is about."""
         self._shown_on = [
             (line.image, each.axes, each.channels)
             for line, each in zip(self.form.table.lines, request.layers, strict=True)
             if line.image is not None
         ]
-        names = " and ".join(dict.fromkeys(each.image.name for each in request.layers))
-        self._config = request.config
-        values = request.values()
-        self._start(
-            lambda: begin_session(values, examples, request.base, request.config),
-            f"Training on {names}",
-        )
 
     def _start(self, session: Callable[[], TrainingSession], title: str) -> None:
         link = TrainingLink()
@@ -221,12 +220,10 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             return
         if self._link is None:
             return
-        try:
-            self._link.add(request.examples(copy=True))
-        except UNetError as error:
-            self.bar.say(f"Not taken in: {self.form.worded(str(error))}", fault=True)
-        else:
-            self.bar.say("The labels are taken in after this step …")
+        self._show_on(request)
+        self._link.add(lambda: request.examples(copy=True), request.values())
+        self._notes = ""  # else what was said of an earlier addition would answer this one
+        self.bar.say("The labels are taken in after this step …")
 
     # what it tells
 
@@ -256,7 +253,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     def _show_step(self, step: TrainStep) -> None:
         self.curves.add(step)
         if step.message:
-            self._notes = step.message
+            self._notes = self.form.worded(step.message)
         if self._link is not None and not (self._link.stopping or self._link.cancelled):
             self.bar.learning()
             self.bar.show_step(step, self._config, self._notes)
@@ -282,11 +279,11 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     def _ended(self, outcome: Outcome) -> None:
         self._beat.stop()
         self._listen()
-        cancelled = self._link is not None and self._link.cancelled
-        self._link = None
+        link, self._link = self._link, None
+        cancelled = link is not None and link.cancelled
         self.form.checks.hold(held=False)
         if isinstance(outcome.result, Trained) and not cancelled:
-            self._judge(outcome.result)
+            self._judge(outcome.result, TOO_LATE if link is not None and link.too_late else "")
             return
         if outcome.result is not None:
             outcome.result.session.remove()  # cancelled when it was just ready
@@ -298,14 +295,16 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             self._say_last(self.form.worded(str(outcome.error)), fault=True)
             self._offer()  # one that was resumed can be so again
 
-    def _judge(self, trained: Trained) -> None:
-        """Let the user keep or discard a model."""
+    def _judge(self, trained: Trained, more: str = "") -> None:
+        """Let the user keep or discard a model; ``more`` is to be told of it."""
         self._trained = trained
         card = trained.model.card
         image = self._shown_on[0][0].name if self._shown_on else ""
+        self.form.native.hide()  # nothing can be trained now, and windows of 768 pixels are full
         self.verdict.show(card, compare(card), trained.comparison, image=image)
         text = trained.fault or "Trained. Keep the new model under a name, or discard it."
-        self._say_last(self.form.worded(text), fault=bool(trained.fault))
+        text = " ".join(filter(None, (self.form.worded(text), more)))
+        self._say_last(text, fault=bool(trained.fault))
 
     def _keep(self) -> None:
         trained = self._trained
@@ -330,6 +329,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._trained = None
         trained.session.remove()
         self.verdict.hide()
+        self.form.native.show()
         self.curves.hide()
         self.previews.drop()
         self._say_last(text)
@@ -343,19 +343,15 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         window = getattr(self._viewer, "window", None)
         if window is None:
             return
-        _, segment = window.add_plugin_dock_widget(PLUGIN, "Segment")
+        around, segment = window.add_plugin_dock_widget(PLUGIN, "Segment", tabify=True)
+        around.show()
+        around.raise_()
         segment.form.models.reset_choices()
         segment.form.models.choose(name)
 
     # after a crash
 
     def _offer(self) -> None:
-        # a few times: a dock that was just closed may be about to leave its training
-        self._offered += 1
-        if self._offered < OFFERS:
-            self._offering.start(OFFER_EVERY)
-        else:
-            self._offering.stop()
         if self.runner.running:
             return
         for notice in self.offers.find():

@@ -1,0 +1,1 @@
+"""What the pictures of the documentation show: each scene plays something in a real window."""

@@ -1,0 +1,60 @@
+"""The dock "Segment": before a run, after it, and what may come between."""
+
+from __future__ import annotations
+
+from screenshot_scenes.stage import Stage
+
+
+def segment(stage: Stage) -> None:
+    """Empty, before and after a run; live settings; a region; running; a fault; a preview."""
+    viewer, theme = stage.viewer, stage.theme
+    dock = stage.open_dock("Segment")
+    stage.shoot(f"segment_empty_{theme}")
+
+    stage.sample("nuclei_2d")
+    stage.shoot(f"segment_before_{theme}")
+    _run(stage, dock)
+    stage.shoot(f"segment_{theme}")
+
+    dock.rows["threshold"].editor.value = 0.85
+    stage.wait(lambda: not dock.live.running)
+    stage.shoot(f"segment_live_{theme}")
+    dock.form.defaults.native.click()
+    stage.wait(lambda: not dock.live.running)
+
+    corners = [[60, 80], [40, 300], [250, 380], [330, 150]]
+    shapes = viewer.add_shapes([corners], shape_type="polygon", name="part", opacity=0.3)
+    dock.form.extents.region.value = shapes
+    _run(stage, dock)
+    stage.shoot(f"segment_region_{theme}")
+    viewer.layers.remove(shapes)
+
+    dock.rows["tile"].editor.value = 64
+    stage.press(dock.bar.run)
+    stage.wait(lambda: dock.bar.progress.value > dock.bar.progress.max // 4 > 0)
+    stage.shoot(f"segment_running_{theme}")
+    stage.press(dock.bar.cancel)
+    stage.finish(dock)
+    dock.form.defaults.native.click()
+
+    dock.form.more.native.click()
+    dock.form.axes.value = "TZ"
+    stage.shoot(f"segment_fault_{theme}")
+    dock.form.more.native.click()
+
+    viewer.layers.clear()
+    stage.sample("nuclei_3d")
+    dock.form.axes.value = "ZYX"
+    stage.press(dock.bar.preview)
+    stage.finish(dock)
+    stage.shoot(f"segment_preview_{theme}")
+
+
+def _run(stage: Stage, dock: object) -> None:
+    bar = dock.bar  # type: ignore[attr-defined]
+    stage.press(bar.run)
+    stage.finish(dock)
+    stage.wait(lambda: bool(bar.cost.value))
+
+
+SCENES = {"segment": segment}

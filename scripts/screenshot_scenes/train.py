@@ -1,0 +1,252 @@
+"""The dock "Train" in each of its states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from napari_unet.samples import load_sample
+from napari_unet.training_run import TrainingRun
+from screenshot_scenes.crash import found_notices, leave_behind
+from screenshot_scenes.hand import begin, objects_within, paint, paint_background, paint_object
+from screenshot_scenes.stage import Stage, settle, steps_taken
+
+
+def name_of(stage: Stage, state: str) -> str:
+    """Of a picture."""
+    return f"train_{state}_{stage.theme}_{stage.height}"
+
+
+def empty(stage: Stage) -> None:
+    """No image; then an image without labels."""
+    stage.open_dock("Train")
+    stage.shoot(name_of(stage, "empty"))
+    stage.sample("nuclei_2d")
+    stage.shoot(name_of(stage, "unlabelled"))
+
+
+def faulty(stage: Stage) -> None:
+    """Objects without background; a prediction that nobody corrected; wrong settings."""
+    dock, _ = begin(stage)
+    paint(stage, background=False)
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "faulty_background"))
+
+    dock.form.settings.more.native.click()
+    dock.rows["steps"].editor.value = 3
+    dock.rows["validation_fraction"].editor.value = 0.0
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "settings"))
+    dock.form.native.verticalScrollBar().setValue(10_000)
+    stage.shoot(name_of(stage, "settings_below"))
+    dock.form.settings.defaults.native.click()
+    dock.form.settings.more.native.click()
+
+    segment = stage.open_dock("Segment")
+    stage.press(segment.bar.run)
+    stage.finish(segment)
+    stage.viewer.layers.remove("nuclei labels")
+    stage.open_dock("Train")
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "faulty_prediction"))
+
+
+def failed(stage: Stage) -> None:
+    """An image with values that are no numbers; and a training that ends in one."""
+    image = load_sample("nuclei_2d").image.astype(np.float32)
+    image[100:110, 100:110] = np.nan
+    dock = stage.open_dock("Train")
+    stage.viewer.add_image(image, name="nuclei", contrast_limits=(0, 120))
+    dock.form.painting.new.native.click()
+    paint(stage)
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "faulty_nan"))
+
+    stage.viewer.layers["nuclei"].data = np.nan_to_num(image)
+    dock.rows["batch_size"].editor.value = 2
+    settle(stage, dock)
+    with _spoiled(after=0):
+        stage.press(dock.bar.train)
+        stage.finish(dock)
+    stage.shoot(name_of(stage, "failed"))
+    with _spoiled(after=30):  # when a model has been scored
+        stage.press(dock.bar.train)
+        stage.finish(dock)
+    stage.shoot(name_of(stage, "failed_late"))
+
+
+def training(stage: Stage) -> None:
+    """Ready; training; labels added; stopped with a verdict; a wrong name; kept."""
+    dock, labels = begin(stage)
+    dock.rows["batch_size"].editor.value = 2  # quick steps
+    paint(stage)
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "ready"))
+
+    stage.press(dock.bar.train)
+    stage.rest(1)
+    stage.shoot(name_of(stage, "starting"))
+    stage.wait(lambda: steps_taken(dock) >= 1)
+    stage.wait(lambda: any("training preview" in x.name for x in stage.viewer.layers))
+    stage.shoot(name_of(stage, "early"))
+    stage.wait(lambda: steps_taken(dock) >= 12)
+    truth = load_sample("nuclei_2d").truth
+    for number in objects_within(truth, slice(260, 520), slice(0, 340))[:5]:
+        paint_object(labels, truth, number)
+    stage.press(dock.bar.add)
+    stage.wait(lambda: "were taken in" in dock.bar.message.value)
+    at = steps_taken(dock)
+    stage.wait(lambda: len(dock.curves.curve.scores) > 1 or steps_taken(dock) > at + 60)
+    stage.shoot(name_of(stage, "training"))
+
+    stage.press(dock.bar.stop)
+    stage.shoot(name_of(stage, "stopping"))
+    stage.finish(dock)
+    stage.shoot(name_of(stage, "verdict"))
+    dock.verdict.name = "nuclei"
+    stage.shoot(name_of(stage, "verdict_name"))
+    dock.verdict.name = "nuclei-2"
+    stage.press(dock.verdict.keep)
+    stage.shoot(name_of(stage, "kept_segment"))
+    stage.open_dock("Train")
+    stage.shoot(name_of(stage, "kept"))
+
+
+def cancelled(stage: Stage) -> None:
+    """A training that was cancelled."""
+    dock, _ = begin(stage)
+    dock.rows["batch_size"].editor.value = 2
+    paint(stage)
+    settle(stage, dock)
+    stage.press(dock.bar.train)
+    stage.wait(lambda: steps_taken(dock) >= 1)
+    stage.press(dock.bar.cancel)
+    stage.finish(dock)
+    stage.shoot(name_of(stage, "cancelled"))
+
+
+def planes(stage: Stage) -> None:
+    """A stack, three planes of which are done."""
+    dock = stage.open_dock("Train")
+    stage.sample("nuclei_3d")
+    stage.press(dock.form.painting.new)
+    labels = stage.viewer.layers["nuclei 3D labels"]
+    truth = load_sample("nuclei_3d").truth
+    for z in (8, 15, 22):
+        stage.viewer.dims.set_point(0, z)
+        for number in np.unique(truth[z])[1:]:
+            paint_object(labels, truth[z], int(number), (z,))
+        dock.form.painting.done.value = True
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "planes"))
+    stage.viewer.dims.set_point(0, 16)
+    stage.shoot(name_of(stage, "planes_between"))
+
+
+def corrected(stage: Stage) -> None:
+    """From a result to training."""
+    segment = stage.open_dock("Segment")
+    stage.sample("nuclei_2d")
+    stage.press(segment.bar.run)
+    stage.finish(segment)
+    stage.shoot(name_of(stage, "correct_before"))
+    segment.form.correct.button.native.click()
+    dock = stage.open_dock("Train")
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "corrected"))
+    dock.form.painting.done.value = True
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "corrected_done"))
+
+
+def semantic(stage: Stage) -> None:
+    """Three classes with colours, from scratch."""
+    dock = stage.open_dock("Train")
+    stage.sample("histology")
+    dock.form.task.value = "semantic"
+    stage.press(dock.form.painting.new)
+    labels = stage.viewer.layers["histology labels"]
+    truth = load_sample("histology").truth
+    for number in objects_within(truth, slice(0, 256), slice(0, 320))[::4]:
+        paint_object(labels, truth == number, 1)
+    paint_background(labels, truth, [40, 90, 140], 2)
+    paint_background(labels, truth, [200, 230], 3)
+    settle(stage, dock)
+    stage.wait(lambda: len(dock.form.classes.values) >= 3)
+    dock.form.classes.rename(1, "nucleus")
+    dock.form.classes.rename(2, "stroma")
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "semantic"))
+
+
+def regression(stage: Stage) -> None:
+    """Two image layers: what goes in, and what is to come out."""
+    dock = stage.open_dock("Train")
+    clean = load_sample("nuclei_2d").image.astype(np.float32)
+    noisy = clean + np.random.default_rng(0).normal(0, 20, clean.shape).astype(np.float32)
+    stage.viewer.add_image(clean, name="long exposure", contrast_limits=(0, 120))
+    stage.viewer.add_image(noisy, name="short exposure", contrast_limits=(0, 120))
+    dock.form.task.value = "regression"
+    line = dock.form.table.lines[0]
+    line.image_choice.value = stage.viewer.layers["short exposure"]
+    line.labels_choice.value = stage.viewer.layers["long exposure"]
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "regression"))
+    dock.rows["minutes"].editor.value = 0.3
+    settle(stage, dock)
+    stage.press(dock.bar.train)
+    stage.wait(lambda: steps_taken(dock) >= 8)
+    stage.shoot(name_of(stage, "regression_training"))
+    stage.finish(dock)
+    stage.shoot(name_of(stage, "regression_verdict"))
+
+
+def crashed(stage: Stage) -> None:
+    """What is offered when the process was killed in mid-training."""
+    leave_behind()
+    stage.sample("nuclei_2d")
+    dock = stage.open_dock("Train")
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "offers"))
+    for notice in found_notices(dock):
+        for text in ("Restore", "Resume"):
+            if text in notice.buttons:
+                stage.press(notice.buttons[text])
+    stage.wait(lambda: steps_taken(dock) >= 1)
+    stage.shoot(name_of(stage, "resumed"))
+    stage.press(dock.bar.cancel)
+    stage.finish(dock)
+
+
+@contextmanager
+def _spoiled(after: int) -> Iterator[None]:
+    """Weights become no numbers after so many steps, as by far too high a learning rate."""
+    learn = TrainingRun._learn
+
+    def spoil_and_learn(run: Any) -> float:
+        if run.step >= after:
+            next(run.network.parameters()).data.fill_(np.nan)
+        return learn(run)
+
+    TrainingRun._learn = spoil_and_learn  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        TrainingRun._learn = learn  # type: ignore[method-assign]
+
+
+SCENES = {
+    "train_empty": empty,
+    "train_faulty": faulty,
+    "train_failed": failed,
+    "train_training": training,
+    "train_cancelled": cancelled,
+    "train_planes": planes,
+    "train_corrected": corrected,
+    "train_semantic": semantic,
+    "train_regression": regression,
+    "train_crashed": crashed,
+}
