@@ -308,9 +308,10 @@ def test_single_labelled_planes_of_a_stack_are_held_out_whole() -> None:
     for plane in (3, 11, 24, 30, 41):
         labels[plane] = grid((60, 60)) + plane * 100 * (grid((60, 60)) > 0)
     found = split([Example(np.zeros(labels.shape), labels, "planes")])
-    (before,), (behind,) = found.training, found.validation
-    assert extents(behind)[1] == (41, 50)
+    (before, after), (behind,) = found.training, found.validation
+    assert extents(behind)[1] == (41, 42)
     assert extents(before)[1] == (0, 41)
+    assert extents(after)[1] == (42, 50)  # what is labelled there later is learned from
     assert found.how == "The last planes are held out to validate on."
 
 
@@ -362,3 +363,21 @@ def test_the_same_array_with_other_axes_is_not_cut() -> None:
     found = split([Example(image, labels, axes="ZYX"), Example(image, labels, axes="TYX")])
     assert found.validation == []
     assert len(found.training) == 2
+
+
+@pytest.mark.parametrize("painted", [False, True])
+def test_nothing_is_held_out_behind_what_is_known(painted: bool) -> None:
+    """Else what is labelled there later, while training goes on, would never be learned from."""
+    labels = np.zeros((80, 400), np.int32)
+    labels[:, :200] = grid((80, 200)) + painted * (grid((80, 200)) == 0) * 999
+    mask = np.zeros(labels.shape, bool)
+    mask[:, :200] = True
+    region, background = ("painted", 999) if painted else (mask, None)
+    found = split([Example(np.zeros(labels.shape), labels, region, background)])
+    (before, after), (behind,) = found.training, found.validation
+    columns = [extents(each)[-1] for each in (before, behind, after)]
+    assert columns[0][0] == 0
+    assert columns[0][1] == columns[1][0]
+    assert columns[1][1] == columns[2][0]
+    assert 190 < columns[1][1] <= 200
+    assert columns[2][1] == 400

@@ -46,9 +46,8 @@ def painted(stage: Stage) -> None:
     labels = stage.viewer.layers["histology labels"]
     _see(labels.mode, "paint")
     _paint(labels, truth, BOX)
-    shapes = stage.viewer.add_shapes(
-        [_corners(BOX)], edge_color="yellow", face_color="transparent", edge_width=2
-    )
+    shapes = stage.viewer.add_shapes([_corners(BOX)], name="Shapes")
+    shapes.opacity = 0.2
     dock.form.table.lines[0].trusted_choice.value = shapes
     stage.viewer.layers.selection.active = labels
     settle(stage, dock)

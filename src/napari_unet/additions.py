@@ -189,7 +189,8 @@ def _equal_pixels(one: ImageSource, other: ImageSource) -> bool:
 
 def _held_part(source: ImageSource, cut: Cut) -> ImageSource:
     """What is held out of an image."""
-    index = tuple(slice(cut.place if axis == cut.axis else 0, None) for axis in source.axes)
+    held = slice(cut.place, cut.end)
+    index = tuple(held if axis == cut.axis else slice(None) for axis in source.axes)
 
     def part(array: Any) -> Any:
         # only of NumPy arrays a part shares memory; of others it would be read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ OVERLAP_WORK = 10_000  # steps after which two arrays count as overlapping
 
 @dataclass(frozen=True)
 class Cut:
-    """What is held out of an image: all that lies behind an index of an axis.
+    """What is held out of an image: what is known behind an index of an axis.
 
     Attributes
     ----------
@@ -31,10 +31,14 @@ class Cut:
         "T" or a spatial axis; empty: the whole image is held out.
     place : int
         The first index that is held out.
+    end : int or None
+        One past the last, where nothing is known from there on: what is labelled there later
+        can be learned from. None: all the rest is held out.
     """
 
     axis: str
     place: int
+    end: int | None = None
 
 
 WHOLE = Cut("", 0)
@@ -107,7 +111,10 @@ def hold_out(
     cuts: dict[int, Cut | None] = {}
     for group in members:
         pieces = [examples[i] for i in group]
-        cut = _find_cut(pieces, [surveys[i] for i in group], fraction, task, ndim)
+        seen = [surveys[i] for i in group]
+        cut = _find_cut(pieces, seen, fraction, task, ndim)
+        if cut is not None:
+            cut = replace(cut, end=_known_end(pieces, seen, cut.axis, ndim))
         cuts |= dict.fromkeys(group, cut)
     found = [cut.axis for cut in cuts.values() if cut is not None]
     if found:
@@ -138,8 +145,14 @@ def divide(
         return [example], []
     if cut == WHOLE:
         return [], [example]
-    before, behind = _divide(example, cut.axis, cut.place)
-    return [before], [behind]
+    first = example.times.start if cut.axis == "T" else 0
+    size = _size(example, cut.axis)
+    end = size if cut.end is None else min(cut.end, size)
+    held = _piece(example, cut.axis, cut.place, end)
+    learned = [_piece(example, cut.axis, first, cut.place)]
+    if end < size:
+        learned.append(_piece(example, cut.axis, end, size))
+    return learned, [held]
 
 
 def share_pixels(one: ImageSource, other: ImageSource) -> bool:
@@ -280,18 +293,34 @@ def _labelled_places(
     return np.concatenate(positions), np.concatenate(weights)
 
 
-def _divide(example: LabelledImage, axis: str, place: int) -> tuple[LabelledImage, LabelledImage]:
-    """What lies before an index of an axis, and the rest."""
+def _known_end(
+    examples: Sequence[LabelledImage], surveys: Sequence[Survey], axis: str, ndim: int
+) -> int | None:
+    """One past the last index of an axis at which anything is known; None: near its end."""
+    by_planes = axis == "T" or (axis == "Z" and ndim == 2)
+    if not by_planes and any(frame.complete for each in surveys for frame in each.frames):
+        return None
+    positions, _ = _labelled_places(surveys, ANYWHERE)
+    if not len(positions):
+        return None
+    column = ("T" + examples[0].source.spatial).index(axis)
+    end = int(positions[:, column].max()) + 1
+    room = _size(examples[0], axis) - end
+    return end if room >= (1 if by_planes else LEAST_PIXELS) else None
+
+
+def _size(example: LabelledImage, axis: str) -> int:
+    """One past the last index of an axis."""
+    if axis == "T":
+        return example.times.stop
+    return example.shape[example.source.spatial.index(axis)]
+
+
+def _piece(example: LabelledImage, axis: str, start: int, stop: int) -> LabelledImage:
+    """What lies between two indices of an axis."""
     whole = tuple(slice(0, n) for n in example.shape)
     if axis == "T":
-        times = example.times
-        return (
-            example.within(range(times.start, place), whole),
-            example.within(range(place, times.stop), whole),
-        )
+        return example.within(range(start, stop), whole)
     column = example.source.spatial.index(axis)
-    parts = [
-        tuple(piece if i == column else w for i, w in enumerate(whole))
-        for piece in (slice(0, place), slice(place, example.shape[column]))
-    ]
-    return example.within(example.times, parts[0]), example.within(example.times, parts[1])
+    part = tuple(slice(start, stop) if i == column else w for i, w in enumerate(whole))
+    return example.within(example.times, part)

@@ -261,7 +261,7 @@ def assemble(
         validation=held_out_pieces(_frames(validation, goal)),
         sha256=_fingerprint(training),
         validation_sha256=_fingerprint(validation),
-        examples=len(training),
+        examples=sum(o.survey.known > 0 for o in training),
         labelled_pixels=sum(o.survey.known for o in training),
         held_out_pixels=sum(o.survey.known for o in validation),
         object_diameter=median_diameter(pairs, ndim) if instance else None,
