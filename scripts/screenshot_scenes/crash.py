@@ -39,7 +39,7 @@ def main() -> None:
     settle(stage, dock)
     stage.press(dock.bar.train)
     stage.wait(lambda: any(sessions_folder().glob("*/checkpoint.pt")))
-    stage.wait(lambda: any(painted_folder().glob("*/work.json")))
+    stage.wait(lambda: any(painted_folder().glob("*/work.json")) and not dock.autosave.busy)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -15,7 +15,7 @@ from napari_unet import evaluate
 from napari_unet.samples import load_sample
 from napari_unet.widgets._training_job import UNIT
 from screenshot_scenes.crash import found_notices, leave_behind
-from screenshot_scenes.hand import paint_object
+from screenshot_scenes.hand import BACKGROUND, paint_object
 from screenshot_scenes.stage import Stage, settle
 
 PICTURES = {
@@ -138,6 +138,7 @@ def crash(stage: Stage) -> None:
     stage.wait(lambda: dock.curves.curve.latest is not None)
     print("resumed at step", dock.curves.curve.latest.step)
     _see(" ".join(x.name for x in stage.viewer.layers), "nuclei labels")
+    _see(str(dock.form.painting.background.value), str(BACKGROUND))
     stage.press(dock.bar.cancel)
     stage.finish(dock)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_unet.training_session import TrainingSession
     from napari_unet.training_step import TrainStep
 
-PATIENCE = 12  # the training works that many times as long as a preview took, before the next
+PATIENCE = 19  # the training works that many times as long as a preview took, before the next
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,6 +69,7 @@ class VerdictPanel:
             fields.addRow(row.label, row.native)
         layout.addLayout(fields)
         layout.addWidget(buttons.native)
+        layout.addStretch(0)  # takes what is left where there is no picture
         self._name.changed.connect(lambda _: self._check())
         self.keep.changed.connect(lambda _: on_keep())
         self.discard.changed.connect(lambda _: on_discard())
