@@ -19,7 +19,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@bash scripts/system_packages.sh window display
-	@bash scripts/with_display.sh $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@bash scripts/with_display.sh $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 slow: $(STAMP)
 	@bash scripts/system_packages.sh window display

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -33,6 +35,8 @@ PARTS = ("records", "scribbles", "data", "figures", "page", *EXPERIMENTS)
 def study():
     """The study's scripts and parts, importable for these tests alone."""
     before = set(sys.modules)
+    logger, threads = logging.getLogger("napari_unet"), torch.get_num_threads()
+    level = logger.level
     sys.path.insert(0, str(SCRIPTS))
     try:
         parts = {name: importlib.import_module(f"training_study.{name}") for name in PARTS}
@@ -40,6 +44,9 @@ def study():
         parts["write"] = importlib.import_module("write_training_results")
         yield parts
     finally:
+        logger.setLevel(level)  # the scripts set these for their process, which is that of tests
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
         sys.path.remove(str(SCRIPTS))
         for name in set(sys.modules) - before:
             if name.startswith(("training_study", "study_training", "write_training")):

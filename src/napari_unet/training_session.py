@@ -37,8 +37,8 @@ def sessions_folder() -> Path:
 
 
 @dataclass(eq=False)
-class TrainingSession:
-    """A training of this process; on disk until it is removed.
+class StoredTraining:
+    """A training on disk.
 
     Attributes
     ----------
@@ -50,16 +50,39 @@ class TrainingSession:
         The model that training starts from.
     config : TrainConfig
         How.
-    first : list of Example
-        What it began with, as `napari_unet.iter_train` must get it again to go on.
-    added : list of Example or None
-        All examples with what was added meanwhile, for `napari_unet.MoreLabels`.
     """
 
     folder: Path
     values: Mapping[str, Any]
     base: str | Path | None
     config: TrainConfig
+
+    @property
+    def model(self) -> Path | None:
+        """The trained model, where training had ended and it was kept; else None."""
+        path = self.folder / MODEL
+        return path if path.is_file() else None
+
+    def release(self) -> None:
+        """Leave it to whoever wants to go on with it; here it belongs to nobody anyway."""
+
+    def remove(self) -> None:
+        """Remove the training from the disk."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(eq=False)
+class TrainingSession(StoredTraining):
+    """A training of this process; on disk until it is removed. See also `StoredTraining`.
+
+    Attributes
+    ----------
+    first : list of Example
+        What it began with, as `napari_unet.iter_train` must get it again to go on.
+    added : list of Example or None
+        All examples with what was added meanwhile, for `napari_unet.MoreLabels`.
+    """
+
     first: list[Example]
     added: list[Example] | None = None
     _shelf: ImageShelf = field(default_factory=ImageShelf)
@@ -70,12 +93,6 @@ class TrainingSession:
     def checkpoint(self) -> Path:
         """For ``iter_train(..., checkpoint=)``."""
         return self.folder / CHECKPOINT
-
-    @property
-    def model(self) -> Path | None:
-        """The model that `keep` has kept; None where there is none."""
-        path = self.folder / MODEL
-        return path if path.is_file() else None
 
     def add(self, examples: Sequence[Example], values: Mapping[str, Any] | None = None) -> str:
         """Keep the examples as they are now, in place of those added before.
@@ -127,10 +144,6 @@ class TrainingSession:
         except FileError as error:
             logger.warning("The training is offered when this process has ended: %s", error)
 
-    def remove(self) -> None:
-        """Remove the session from the disk."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _write_examples(self, examples: Sequence[Example], name: str) -> list[dict[str, Any]]:
         lines = self.values.get("examples") or []
         return write_examples(examples, lines, self.folder, name, self._shelf)
@@ -152,36 +165,18 @@ class TrainingSession:
         self._stored = stored
 
 
-@dataclass(frozen=True, eq=False)
-class InterruptedSession:
-    """A training of a process that runs no more.
+@dataclass(eq=False)
+class InterruptedSession(StoredTraining):
+    """A training of a process that runs no more. See also `StoredTraining`.
 
     Attributes
     ----------
-    folder : Path
-        Its own.
-    values : mapping
-        What the form asked for, in plain values.
-    base : str, Path or None
-        The model that training started from.
-    config : TrainConfig
-        How.
     saved : datetime
         When it began, or something was added.
     """
 
-    folder: Path
-    values: Mapping[str, Any]
-    base: str | Path | None
-    config: TrainConfig
     saved: datetime
     _stored: Mapping[str, Any]
-
-    @property
-    def model(self) -> Path | None:
-        """The trained model, where training had ended; None where it had not."""
-        path = self.folder / MODEL
-        return path if path.is_file() else None
 
     @property
     def missing(self) -> list[str]:
@@ -229,10 +224,6 @@ class InterruptedSession:
         )
         session._write_index(dict(self._stored))
         return session
-
-    def remove(self) -> None:
-        """Remove the session from the disk."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def begin_session(

@@ -18,13 +18,9 @@ from napari.layers import Image, Labels
 from napari_unet.card import ClassInfo
 from napari_unet.decoding import Segmentation
 from napari_unet.errors import InputError
-from napari_unet.widgets._layers import (
-    RECORD_KEY,
-    LayerImage,
-    add_labels,
-    add_values,
-    view_of,
-)
+from napari_unet.widgets._in_view import view_of
+from napari_unet.widgets._layers import RECORD_KEY, LayerImage
+from napari_unet.widgets._result_layers import add_labels, add_values
 from napari_unet.widgets._view import View
 
 

@@ -12,7 +12,7 @@ from napari_unet.extent import Extent, Range
 from napari_unet.widgets._choice_list import ChoiceList
 from napari_unet.widgets._diameter_tool import TOOL_KEY
 from napari_unet.widgets._form import Row
-from napari_unet.widgets._layers import whole_view_of
+from napari_unet.widgets._in_view import whole_view_of
 from napari_unet.widgets._outline import has_area, outline
 from napari_unet.widgets._world import position
 

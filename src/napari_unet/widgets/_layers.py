@@ -1,12 +1,10 @@
-"""Between layers of the viewer and arrays: what a layer says, and where a result belongs."""
+"""What an image layer says of its array, and where a result belongs."""
 
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +12,9 @@ from napari.utils.transforms import CompositeAffine
 
 from napari_unet.axes import guess_axes
 from napari_unet.io.calibration import tidy, unit_in_micrometres
-from napari_unet.widgets._view import View
-from napari_unet.widgets._world import corners_in_view, position, unit_ratios
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Image, Layer
-
-    from napari_unet.decoding import Segmentation
-    from napari_unet.extent_prediction import ExtentPrediction
+    from napari.layers import Image
 
 RECORD_KEY = "napari_unet"  # in a layer's metadata
 
@@ -250,155 +242,3 @@ def describe_pixel_size(sizes: Sequence[float | None], axes: str) -> str:
         for axis, size in zip(letters, sizes, strict=True)
     ]
     return " × ".join(parts) + " µm"
-
-
-def add_labels(viewer: Viewer, found: Segmentation, name: str, placement: dict[str, Any]) -> Layer:
-    """Show labels as a layer that carries its run record.
-
-    Classes get the colours of the model's card, and their names in the status bar.
-    """
-    look: dict[str, Any] = {}
-    card = found.card
-    if card.task == "semantic":
-        from napari.utils.colormaps import DirectLabelColormap
-
-        colours: dict[int | None, Any] = {c.value: c.colour for c in card.classes}
-        look["colormap"] = DirectLabelColormap(
-            color_dict={**colours, 0: "transparent", None: "transparent"}
-        )
-        look["features"] = {
-            "index": [c.value for c in card.classes],
-            "class": [c.name for c in card.classes],
-        }
-    metadata = {RECORD_KEY: found.record}
-    return viewer.add_labels(found.labels, name=name, metadata=metadata, **placement, **look)
-
-
-def compile_colours(dtype: Any) -> None:
-    """Compile napari's map from labels to colours for a data type.
-
-    Its first use takes seconds, in which the window would stand still: call this in a worker.
-    """
-    from napari.utils.colormaps import DirectLabelColormap
-
-    colours: dict[int | None, Any] = {0: "transparent", 1: "white", None: "transparent"}
-    DirectLabelColormap(color_dict=colours).map(np.ones((2, 2), dtype))
-
-
-def add_values(
-    viewer: Viewer,
-    values: Any,
-    axes: str,
-    names: Sequence[str],
-    placement: dict[str, Any],
-    record: dict[str, Any],
-    **look: Any,
-) -> list[Layer]:
-    """Show predicted values, an image layer for each channel.
-
-    Parameters
-    ----------
-    viewer : Viewer
-        Where.
-    values : array
-        With an axis C among ``axes``; a lazy one is not read.
-    axes : str
-        Of ``values``.
-    names : sequence of str
-        Of the layers, one per channel.
-    placement : dict
-        From `LayerImage.placement`.
-    record : dict
-        The run record.
-    **look
-        Further arguments of ``viewer.add_image``.
-    """
-    axis = axes.index("C")
-    layers = []
-    for channel, name in enumerate(names):
-        index = tuple(channel if i == axis else slice(None) for i in range(values.ndim))
-        layers.append(
-            viewer.add_image(
-                values[index],
-                name=name,
-                metadata={RECORD_KEY: record},
-                **placement,
-                **look,
-            )
-        )
-    return layers
-
-
-class _OnDisk:
-    """An array on disk; the folder around it goes when nobody holds this any more."""
-
-    def __init__(self, array: Any, folder: TemporaryDirectory[str] | None) -> None:
-        self._array = array
-        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
-        if folder is not None:
-            weakref.finalize(self, folder.cleanup)
-
-    def __getitem__(self, index: Any) -> Any:
-        return np.asarray(self._array[index])
-
-
-def lazily(found: ExtentPrediction, folder: TemporaryDirectory[str] | None) -> ExtentPrediction:
-    """Scores that a layer can show without reading all of them.
-
-    Parameters
-    ----------
-    found : ExtentPrediction
-        Scores in memory stay as they are.
-    folder : TemporaryDirectory or None
-        Where scores on disk lie. It is removed with the last layer that shows them.
-    """
-    values = found.prediction.scores
-    if isinstance(values, np.ndarray):
-        return found
-    import dask.array
-
-    lazy = dask.array.from_array(  # type: ignore[no-untyped-call]
-        _OnDisk(values, folder),
-        chunks=values.chunks,
-        name=False,  # else all is read for a checksum
-        fancy=False,
-        inline_array=True,
-        meta=np.empty((0,) * values.ndim, values.dtype),
-    )
-    return replace(found, prediction=replace(found.prediction, scores=lazy))
-
-
-def view_of(viewer: Viewer, layer: Image, axes: str) -> View:
-    """The part of a layer that is in view, at the viewer's time point and plane; not too large."""
-    view = whole_view_of(viewer, layer, axes)
-    return View.around(view.y, view.x, view.t, view.z)
-
-
-def whole_view_of(viewer: Viewer, layer: Image, axes: str) -> View:
-    """All of a layer that is in view, at the viewer's time point and plane."""
-    displayed = [axes[i] for i in _displayed(viewer, layer)]
-    point = layer.world_to_data(position(viewer, layer))
-    corners = _corners(viewer, layer) if sorted(displayed) == ["X", "Y"] else None
-    shape = (layer.data[0] if layer.multiscale else layer.data).shape
-    place: dict[str, int] = {}
-    parts = {axis: slice(0, int(shape[axes.index(axis)])) for axis in "YX"}
-    for i, axis in enumerate(axes[: layer.ndim]):
-        place[axis] = int(np.clip(round(float(point[i])), 0, shape[i] - 1))
-        if axis in "YX" and corners is not None:
-            low, high = (int(corner) for corner in corners[:, i])
-            if high > low:
-                parts[axis] = slice(max(low, 0), min(high + 1, int(shape[i])))
-    return View(parts["Y"], parts["X"], place.get("T", 0), place.get("Z", 0))
-
-
-def _corners(viewer: Viewer, layer: Image) -> Any:
-    """First and last pixel on the canvas, (2, D), of the finest level."""
-    if not np.allclose(unit_ratios(viewer, layer), 1):
-        return corners_in_view(viewer, layer)  # napari does not convert what the layer knows
-    finer = layer.downsample_factors[layer.data_level] if layer.multiscale else 1
-    return layer.corner_pixels * np.asarray(finer)
-
-
-def _displayed(viewer: Viewer, layer: Image) -> list[int]:
-    offset = viewer.dims.ndim - layer.ndim  # layers are aligned at the last axes
-    return [axis - offset for axis in viewer.dims.displayed if axis >= offset]

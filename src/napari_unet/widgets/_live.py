@@ -12,7 +12,7 @@ import numpy as np
 from napari_unet.frame_scores import is_large
 from napari_unet.progress import Progress
 from napari_unet.widgets._job import JobRunner, Outcome
-from napari_unet.widgets._layers import lazily
+from napari_unet.widgets._result_layers import lazily
 from napari_unet.widgets._world import position
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from napari_unet.image import ImageSource, open_image
 from napari_unet.progress import Progress
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
 from napari_unet.widgets._image_picker import PER_CHANNEL
-from napari_unet.widgets._layers import compile_colours
+from napari_unet.widgets._result_layers import compile_colours
 
 if TYPE_CHECKING:
     from napari_unet.decoding import Segmentation

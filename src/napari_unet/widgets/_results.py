@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.widgets._layers import RECORD_KEY, add_labels, add_values
+from napari_unet.widgets._layers import RECORD_KEY
+from napari_unet.widgets._result_layers import add_labels, add_values
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -19,7 +19,8 @@ from napari_unet.widgets._diameter_tool import DiameterTool
 from napari_unet.widgets._extent_picker import WHOLE, ExtentPicker, describe
 from napari_unet.widgets._form import Form, Row, SettingsForm, order_tabs, text_label
 from napari_unet.widgets._image_picker import ImagePicker
-from napari_unet.widgets._layers import LayerImage, describe_pixel_size, in_the_form, view_of
+from napari_unet.widgets._in_view import view_of
+from napari_unet.widgets._layers import LayerImage, describe_pixel_size, in_the_form
 from napari_unet.widgets._model_picker import ModelPicker
 from napari_unet.widgets._request import FieldError, Request
 

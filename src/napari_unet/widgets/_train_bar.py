@@ -100,11 +100,10 @@ class TrainBar(Container):  # type: ignore[type-arg]
             left = config.minutes * 60 - step.seconds
         self.say(f"Step {step.step}, {in_words(max(left, 0))} left. {notes}".strip())
 
-    def say(self, text: str, *, fault: bool = False, warning: bool = False) -> None:
-        """Show a message; a fault in its colour, a warning in bold."""
+    def say(self, text: str, *, fault: bool = False) -> None:
+        """Show a message; a fault in its colour."""
         self.message.value = text
-        style = f"color: {FAULT_COLOUR};" if fault else "font-weight: bold;" if warning else ""
-        self.message.native.setStyleSheet(style)
+        self.message.native.setStyleSheet(f"color: {FAULT_COLOUR};" if fault else "")
 
     def _switch(self, *, running: bool) -> None:
         self.train.visible = not running

@@ -24,7 +24,7 @@ from napari_unet.widgets._training_view import TrainingView
 
 if TYPE_CHECKING:
     from napari_unet.model import Model
-    from napari_unet.training_session import InterruptedSession, TrainingSession
+    from napari_unet.training_session import StoredTraining, TrainingSession
     from napari_unet.training_step import MoreLabels, Preview, TrainStep
 
 logger = logging.getLogger(__name__)
@@ -62,14 +62,14 @@ class Trained:
         Why it ended early, in words; mostly empty.
     comparison : Comparison or None
         Of the last view.
-    session : TrainingSession
+    session : StoredTraining
         What is on disk of it, until the model is kept or discarded.
     """
 
     model: Model
     fault: str
     comparison: Comparison | None
-    session: TrainingSession | InterruptedSession
+    session: StoredTraining
 
 
 def training_job(

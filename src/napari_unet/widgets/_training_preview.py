@@ -62,11 +62,6 @@ class TrainingPreview:
         viewer.layers.events.removed.connect(self._removed)
 
     @property
-    def has_been_closed(self) -> bool:
-        """Whether the user has removed the preview of the model in training."""
-        return NEW in self._closed
-
-    @property
     def layers(self) -> list[Layer]:
         """The layers that are shown."""
         return [shown.layer for shown in self._shown.values()]

@@ -14,10 +14,10 @@ from napari_unet.settings import SegmentSettings
 from napari_unet.widgets._closing import ClosingWatch
 from napari_unet.widgets._form import order_tabs
 from napari_unet.widgets._job import JobRunner, Outcome
-from napari_unet.widgets._layers import lazily
 from napari_unet.widgets._live import Kept, LiveDecoding
 from napari_unet.widgets._memory import recall, remember
 from napari_unet.widgets._request import Outputs, Request, field_of
+from napari_unet.widgets._result_layers import lazily
 from napari_unet.widgets._results import ResultLayers
 from napari_unet.widgets._run_bar import RunBar, describe_cost
 from napari_unet.widgets._segment_form import SegmentForm

@@ -15,24 +15,21 @@ from napari_unet.installation import foreign_distribution
 from napari_unet.model import Model
 from napari_unet.settings import TrainConfig
 from napari_unet.training_session import TrainingSession, begin_session
-from napari_unet.user_models import save_user_model
-from napari_unet.verdict import compare
 from napari_unet.widgets._autosave import Autosave
 from napari_unet.widgets._closing import ClosingWatch
 from napari_unet.widgets._curves import Curves
+from napari_unet.widgets._decision import Decision
 from napari_unet.widgets._form import order_tabs
 from napari_unet.widgets._job import JobRunner, Outcome, Report
-from napari_unet.widgets._layers import LayerImage, view_of
 from napari_unet.widgets._memory import recall, remember
 from napari_unet.widgets._notice import Notice
+from napari_unet.widgets._previewed_image import PreviewedImage
 from napari_unet.widgets._train_bar import TrainBar
 from napari_unet.widgets._train_form import TrainForm
 from napari_unet.widgets._training_job import Trained, training_job
 from napari_unet.widgets._training_link import Previewed, TrainingLink
-from napari_unet.widgets._training_offers import Shown, TrainingOffers, open_images, repeat
+from napari_unet.widgets._training_offers import TrainingOffers, open_images, repeat
 from napari_unet.widgets._training_preview import TrainingPreview
-from napari_unet.widgets._training_view import TrainingView
-from napari_unet.widgets._verdict_panel import VerdictPanel
 from napari_unet.widgets._warm_up import import_training
 
 if TYPE_CHECKING:
@@ -72,10 +69,8 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._viewer = viewer
         self._broken = foreign_distribution()
         self._link: TrainingLink | None = None
-        self._trained: Trained | None = None
         self._config = TrainConfig()  # of the training that runs
-        self._shown_on: list[Shown] = []
-        self._viewed = False  # whether there is an image that previews can be of
+        self._previewed = PreviewedImage(viewer)
         self._beats = 0
         self._notes = ""  # the last thing that the training had to tell
         self._last_word: tuple[str, bool] = ("", False)  # how the last one ended; and a fault
@@ -93,7 +88,8 @@ class TrainWidget(Container):  # type: ignore[type-arg]
 
         self.previews = TrainingPreview(viewer)
         self.curves = Curves()
-        self.verdict = VerdictPanel(self._keep, self._discard)
+        self._decision = Decision(self._not_kept, self._kept, self._discarded)
+        self.verdict = self._decision.panel
         self.form = TrainForm(viewer, self._changed)
         self.rows = self.form.rows
         self.autosave = Autosave(viewer, self._warn)
@@ -117,7 +113,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     @property
     def trained(self) -> Trained | None:
         """A new model that is neither kept nor discarded."""
-        return self._trained
+        return self._decision.trained
 
     def take(self, image: Image, labels: Labels) -> None:
         """Learn from these labels of this image.
@@ -150,7 +146,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         if self.runner.running:
             return
         problem = self._broken or form.first_fault
-        undecided = self._trained is not None
+        undecided = self.trained is not None
         self.bar.settle(ready=not (problem or undecided or form.request is None))
         last, failed = self._last_word
         new = problem if problem != self._problem_then else ""
@@ -165,7 +161,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     # a training
 
     def _train(self) -> None:
-        if self.runner.running or self._trained is not None:
+        if self.runner.running or self.trained is not None:
             return  # a second press
         self.form.refresh()
         request = self.form.request
@@ -185,11 +181,11 @@ class TrainWidget(Container):  # type: ignore[type-arg]
 
     def _show_on(self, request: TrainingRequest) -> None:
         """Previews can be of the images that this is about."""
-        self._shown_on = [
+        self._previewed.choose_from(
             (line.image, each.axes, each.channels)
             for line, each in zip(self.form.table.lines, request.layers, strict=True)
             if line.image is not None
-        ]
+        )
 
     def _start(self, session: Callable[[], TrainingSession], title: str) -> None:
         link = TrainingLink()
@@ -240,7 +236,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             return
         for news in link.take():
             if isinstance(news, Previewed):
-                if not self._viewed:
+                if not self._previewed.there:
                     continue  # of an image that is gone
                 placement = news.view.placement(news.ndim)
                 self.previews.show(news, placement)
@@ -259,20 +255,13 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             self.bar.show_step(step, self._config, self._notes)
 
     def _look(self) -> None:
-        """Previews are of what is in view of the first image that is learned from and shown."""
+        """Let the training know what is in view."""
         if self._link is None:
             return
-        shown = [each for each in self._shown_on if each[0] in self._viewer.layers]
-        visible = [each for each in shown if each[0].visible] or shown
-        layer, axes, channels = next(iter(visible), (None, "", None))
-        image = None if layer is None else LayerImage.of(layer)
-        self._viewed = image is not None and len(image.shape) == len(axes)
-        if layer is None or image is None or not self._viewed:
-            self._link.look(None)  # it was removed, or is another image now
+        view = self._previewed.look()
+        self._link.look(view)
+        if view is None:
             self.previews.drop()
-            return
-        view = view_of(self._viewer, layer, axes)
-        self._link.look(TrainingView(image, axes, channels, view))
 
     # its end
 
@@ -297,38 +286,24 @@ class TrainWidget(Container):  # type: ignore[type-arg]
 
     def _judge(self, trained: Trained, more: str = "") -> None:
         """Let the user keep or discard a model; ``more`` is to be told of it."""
-        self._trained = trained
-        card = trained.model.card
-        image = self._shown_on[0][0].name if self._shown_on else ""
         self.form.native.hide()  # nothing can be trained now, and windows of 768 pixels are full
-        self.verdict.show(card, compare(card), trained.comparison, image=image)
+        self._decision.ask(trained, image=self._previewed.name)
         text = trained.fault or "Trained. Keep the new model under a name, or discard it."
         text = " ".join(filter(None, (self.form.worded(text), more)))
         self._say_last(text, fault=bool(trained.fault))
 
-    def _keep(self) -> None:
-        trained = self._trained
-        if trained is None:
-            return
-        name, description = self.verdict.name, self.verdict.description
-        try:
-            path = save_user_model(trained.model, name, description=description)
-        except UNetError as error:
-            self._say_last(str(error), fault=True)
-            return
-        self._settle(trained, f"Kept as ‘{path.stem}’, which is chosen in Segment now.")
+    def _not_kept(self, text: str) -> None:
+        self._say_last(text, fault=True)
+
+    def _kept(self, name: str) -> None:
+        self._decided(f"Kept as ‘{name}’, which is chosen in Segment now.")
         self.form.models.reset_choices()
-        self._select_in_segment(path.stem)
+        self._select_in_segment(name)
 
-    def _discard(self) -> None:
-        if self._trained is not None:
-            self._settle(self._trained, "The new model was discarded.")
+    def _discarded(self) -> None:
+        self._decided("The new model was discarded.")
 
-    def _settle(self, trained: Trained, text: str) -> None:
-        """The new model has been decided on."""
-        self._trained = None
-        trained.session.remove()
-        self.verdict.hide()
+    def _decided(self, text: str) -> None:
         self.form.native.show()
         self.curves.hide()
         self.previews.drop()
@@ -361,7 +336,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         """Go on with what was left; gives words where that cannot be."""
         if self.runner.running:
             return "A training is at work here; resume when it has ended."
-        if self._trained is not None:
+        if self.trained is not None:
             return "First keep or discard the new model; resume then."
         if session.model is not None:
             try:
@@ -371,7 +346,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             self._judge(Trained(model, "", None, session))
             return ""
         self._config = session.config
-        self._shown_on = open_images(self._viewer, session.values)
+        self._previewed.choose_from(open_images(self._viewer, session.values))
         self._start(lambda: session.resume(images), f"Training {session.config.name}")
         return ""
 
@@ -386,15 +361,14 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         if outcome.error is not None:
             self._say_last(str(outcome.error), fault=True)
         elif outcome.result:
-            self.form.settings.set_devices(outcome.result)
+            self.form.set_devices(outcome.result)
 
     def _closed(self) -> None:
         self._beat.stop()
         self._offering.stop()
         if self._link is not None:
             self._link.leave()
-        if self._trained is not None and isinstance(self._trained.session, TrainingSession):
-            self._trained.session.release()
+        self._decision.leave()
         for runner in (self.runner, self._warm_up):
             runner.drop()
         self.autosave.close()
