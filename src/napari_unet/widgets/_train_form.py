@@ -15,17 +15,17 @@ from napari_unet.settings import TrainConfig, resolve
 from napari_unet.widgets._axes_field import AxesField
 from napari_unet.widgets._choice_list import ChoiceList
 from napari_unet.widgets._class_table import ClassTable, look_of
+from napari_unet.widgets._example_faults import ExampleFaults
 from napari_unet.widgets._example_line import ExampleLine
-from napari_unet.widgets._example_request import NO_IMAGE, UncorrectedError, labelled_layers
+from napari_unet.widgets._example_request import NO_IMAGE, labelled_layers
 from napari_unet.widgets._example_table import ExampleTable, shape_of
 from napari_unet.widgets._finding_board import FindingBoard
-from napari_unet.widgets._finding_lines import TASK_NAMES, Line, in_words
+from napari_unet.widgets._finding_lines import TASK_NAMES, in_words
 from napari_unet.widgets._findings import Checked, FindingsRunner
 from napari_unet.widgets._form import Form, Row, order_tabs
 from napari_unet.widgets._layers import RECORD_KEY
 from napari_unet.widgets._marks import marks_of
 from napari_unet.widgets._model_picker import ModelPicker
-from napari_unet.widgets._painting import correct
 from napari_unet.widgets._painting_panel import PaintingPanel
 from napari_unet.widgets._request import FieldError, field_of
 from napari_unet.widgets._train_settings import LABELS, TrainSettings
@@ -64,7 +64,6 @@ class TrainForm:
         self._viewer = viewer
         self._on_change = on_change
         self._busy = True  # until all parts are there
-        self._faults: dict[ExampleLine, UNetError] = {}
         self._base_by_hand = False
         self._looked_at = 0  # examples that the findings are about
         self.request: TrainingRequest | None = None
@@ -75,6 +74,9 @@ class TrainForm:
         self.fields = AxesField(self.changed)
         self.table = ExampleTable(viewer, self._table_changed, self._painted, self.fields.axes_of)
         self.fields.follow_labels(self._label_shape)
+        self._faults = ExampleFaults(
+            viewer, self.table, self.fields.axes_of, self.worded, self.take
+        )
         self.painting = PaintingPanel(viewer, self._painted)
         self.classes = ClassTable(self.changed)
         self.models = ModelPicker(
@@ -216,7 +218,7 @@ class TrainForm:
         self.fields.show(image, several=several)
         if self.fault is not None and self.fault.field in ("axes", "channels"):
             self.rows[self.fault.field].say(fault=self.worded(str(self.fault)))
-        self.board.show((self.task.value, self.models.source), self._fault_lines)
+        self.board.show((self.task.value, self.models.source), self._faults.lines)
         faults = self.board.faults_of_settings
         if faults:
             self.rows["minutes"].say(fault=faults[0])
@@ -226,18 +228,6 @@ class TrainForm:
         for name, label in LABELS.items():
             message = message.replace(name, label)
         return in_words(message)
-
-    def _fault_lines(self, line: ExampleLine) -> list[Line]:
-        error = self._faults.get(line)
-        if error is None:
-            return []
-        actions: tuple[tuple[str, Callable[[], None]], ...] = ()
-        if isinstance(error, UncorrectedError):
-            first = "Correct and train on this", lambda: self._correct(line)
-            if RECORD_KEY not in line.labels.metadata:  # that has begun
-                first = "Done planes", lambda: line.trust("planes")
-            actions = (first, ("Take as truth", lambda: self.table.take_as_truth(line.labels)))
-        return [Line(self.worded(str(error)), fault=True, actions=actions)]
 
     # what changes
 
@@ -250,7 +240,8 @@ class TrainForm:
         card = self.card
         self.fields.set_model(card, self.settings.ndim or 2)
         lines = len(self.table.lines)
-        self.fault, self.request, self._faults = None, None, {}
+        self.fault, self.request = None, None
+        self._faults.clear()
         try:
             self.request = self._check()
         except FieldError as fault:
@@ -270,9 +261,9 @@ class TrainForm:
             try:
                 layers.append(self._layers(line, task))
             except InputError as error:
-                self._faults[line] = error
-        if self._faults:
-            raise FieldError("examples", next(iter(self._faults.values())))
+                self._faults.add(line, error)
+        if self._faults.first is not None:
+            raise FieldError("examples", self._faults.first)
         if self.models.fault:
             raise FieldError("base", UNetError(self.models.fault))
         values = self.settings.values()
@@ -369,18 +360,6 @@ class TrainForm:
             row.show(visible=fits)
         self.rows["classes"].show(visible=task == "semantic")
         self.settings.suit(task, from_scratch=self.card is None)
-
-    def _correct(self, line: ExampleLine) -> None:
-        """Make a copy that can be painted on; it takes the place of the prediction."""
-        image, labels = line.image, line.labels
-        if image is None or labels is None:
-            return
-        try:
-            layer = correct(self._viewer, labels, image, self.fields.axes_of(image))
-        except UNetError as error:
-            line.findings.show([Line(self.worded(str(error)), fault=True)])
-            return
-        self.take(image, layer)
 
     # models
 
