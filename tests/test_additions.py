@@ -174,6 +174,17 @@ def test_painting_more_gives_more_to_learn_from() -> None:
     assert renewed.labelled_pixels + renewed.held_out_pixels == (labels > 0).sum()
 
 
+def test_pieces_of_one_example_are_counted_as_one() -> None:
+    image, labels = numbered((48, 192)), dots((48, 192))
+    left = np.zeros(labels.shape, bool)
+    left[:, :96] = True
+    began = prepare([Example(image, labels, left)])
+    renewed = renew_data(began, [Example(image, labels)], config())
+    apart = [list(frame.labelled.window) for frame in renewed.frames]
+    assert len(apart) == 2  # what lies before and behind the part that is held out
+    assert renewed.examples == began.examples == 1
+
+
 @pytest.mark.parametrize("wrap", [np.copy, np.asarray, lambda a: da.from_array(a, chunks=32)])
 def test_an_image_is_known_again(wrap: Any) -> None:
     image, labels = numbered((48, 96)), dots((48, 96))

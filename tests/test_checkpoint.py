@@ -101,6 +101,36 @@ def test_a_resumed_training_gives_the_same_weights(
     assert resumed.card.training.steps == 9
 
 
+def test_a_stop_is_kept_while_the_model_is_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("napari_unet.training._complete", die)
+    path = tmp_path / "run.ckpt"
+    job = iter_train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
+    for _ in range(5):
+        next(job)
+    with pytest.raises(KeyboardInterrupt):
+        job.send("stop")
+    assert torch.load(path, weights_only=True)["step"] == 5
+
+
+def test_the_caller_may_remove_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    job = iter_train(
+        [EXAMPLE], validation=[HELD_OUT], checkpoint=path, leave_checkpoint=True, **SETTINGS
+    )
+    steps, model = finish(job)
+    assert path.is_file()
+    job = iter_train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
+    again, resumed = finish(job)
+    assert (len(steps), again) == (9, [])
+    assert same_weights(model, resumed)
+    assert not path.exists()
+
+
 TRAIN_AND_TELL = """
 import sys, torch, tifffile
 from pathlib import Path

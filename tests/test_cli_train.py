@@ -87,6 +87,7 @@ def test_train_to_a_file_and_use_it(
     assert any(line.startswith(f"{path}: 3 steps on 2 examples (") for line in lines)
     assert re.search(r"^held-out part, 1 image +first.v2$", printed.out, re.MULTILINE)
     assert re.search(r"^AP at IoU 0.5 +[01]\.[0-9]{3}$", printed.out, re.MULTILINE)
+    assert re.fullmatch(r"The new model was scored on only \d+ objects?\.", lines[-1])
     card = read_header(path)
     assert (card.name, card.task) == ("first.v2", "instance")
     assert card.architecture.features == (4, 8)
@@ -209,6 +210,9 @@ def test_train_semantic(pairs: tuple[str, str], capsys: pytest.CaptureFixture[st
     classes = [{"value": 0, "name": "none"}, *({"value": v, "name": f"{v}"} for v in (1, 2, 3))]
     options = ["--task", "semantic", "--classes", json.dumps(classes)]
     assert main(["train", *pairs, "-o", "semantic.safetensors", *QUICK, *options]) == 0
+    assert re.search(
+        r"^step 3 of 3: loss [0-9.]+, Dice [01]", capsys.readouterr().out, re.MULTILINE
+    )
     assert main(["segment", "images/c.tif", "-m", "semantic.safetensors", "-o", "out"]) == 0
     assert set(np.unique(read_image("out/c_labels.tif").array)) <= {0, 1, 2, 3}
     assert re.search(r"none [0-9.]+%, 1 [0-9.]+%", capsys.readouterr().out)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zlib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from napari_unet.painted_work import (
     PaintedStore,
     PaintedWork,
     lost_work,
-    mark_as_saved,
     painted_folder,
     plane_index,
 )
@@ -150,7 +150,9 @@ def test_any_order_of_axes(labels: np.ndarray) -> None:
 def test_a_damaged_plane_is_left_out(labels: np.ndarray) -> None:
     store = keep(labels)
     (store.folder / "plane-0-2.z").write_bytes(b"rubbish")
-    found = PaintedWork.at(store.folder).read()
+    damaged: list[tuple[int, int]] = []
+    found = PaintedWork.at(store.folder).read(on_damage=damaged.append)
+    assert damaged == [(0, 2)]
     assert not found[0].any()
     assert np.array_equal(found[1], labels[1])
     (store.folder / "plane-1-0.z").write_bytes(zlib.compress(b"short"))
@@ -164,6 +166,8 @@ def test_a_damaged_plane_is_left_out(labels: np.ndarray) -> None:
         {"dtype": "O"},
         {"shape": [3]},
         {"saved": "yesterday"},
+        {"saved": "2026-01-01"},
+        {"removed": "2026-01-01"},
         {"planes": None},
     ],
 )
@@ -196,15 +200,51 @@ def test_what_was_cleared_may_be_written_again(labels: np.ndarray) -> None:
 
 
 def test_what_the_user_saved_is_not_offered_until_it_changes(labels: np.ndarray) -> None:
-    store, other = keep(labels), keep(labels[:1])
-    mark_as_saved("mine", labels.shape, Path("mine.tif"))
-    store.write_plane((1, 1), labels[0, 2])
-    for each in (store, other):
+    store, twin = keep(labels), keep(labels)
+    store.mark_saved("mine.tif")
+    store.save("mine", "TZYX", labels.shape, labels.dtype, {}, {})  # as it was when it was saved
+    for each in (store, twin):
         abandon(each.folder)
-    assert [work.folder for work in lost_work()] == [other.folder]
-    store.save("mine", "TZYX", labels.shape, labels.dtype, {}, {})
+    assert [work.folder for work in lost_work()] == [twin.folder]
+    store.saved_as = ""
+    store.save("mine", "TZYX", labels.shape, labels.dtype, {}, {(1, 1): labels[0, 2]})
     abandon(store.folder)
     assert len(lost_work()) == 2
+
+
+def test_what_was_released_is_offered_by_the_process_that_had_it(labels: np.ndarray) -> None:
+    store = keep(labels)
+    store.release()
+    (work,) = lost_work()
+    assert (work.removed, work.folder) == (None, store.folder)
+    store.claim()
+    assert lost_work() == []
+    with pytest.raises(FileError, match="another window"):
+        work.take_over()
+    store.release()
+    again = lost_work()[0].take_over()
+    assert lost_work() == []
+    assert np.array_equal(PaintedWork.at(again.folder).read(), labels)
+
+
+def test_what_the_user_removed_is_offered_for_a_day(labels: np.ndarray) -> None:
+    store = keep(labels)
+    store.release(removed=True)
+    (work,) = lost_work()
+    assert work.removed is not None
+    values = json.loads((store.folder / INDEX).read_text())
+    for days, offered in ((0.9, True), (1.1, False)):
+        moment = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+        (store.folder / INDEX).write_text(json.dumps({**values, "removed": moment}))
+        assert bool(lost_work()) == offered
+        assert store.folder.exists() == offered
+
+
+def test_what_was_not_written_has_nothing_to_be_noted(tmp_path: Path) -> None:
+    for note in (PaintedStore.claim, PaintedStore.release):
+        store = PaintedStore.new()
+        note(store)
+        assert not store.folder.exists()
 
 
 # sparse files

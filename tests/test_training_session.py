@@ -210,7 +210,7 @@ def test_a_model_is_kept_until_it_has_a_name(example: Example, make_model: Any) 
     assert session.model is None
     session.keep(make_model())
     crash(session)
-    session.checkpoint.unlink()  # training removes it at its end
+    session.checkpoint.unlink()
     (found,) = interrupted_sessions()
     assert found.model is not None
     from napari_unet.model import Model
@@ -229,6 +229,22 @@ def test_a_damaged_session_is_passed_over(example: Example) -> None:
     (session.folder / "first-0-labels.zip").write_bytes(b"rubbish")
     with pytest.raises(FileError, match="damaged"):
         interrupted_sessions()[0].resume()
+
+
+def test_a_model_needs_no_settings_that_this_version_knows(
+    example: Example, make_model: Any
+) -> None:
+    session = begin(example, values={"examples": [{"image": "stack"}]})
+    session.keep(make_model())
+    crash(session)
+    path = session.folder / INDEX
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"config": {"of a later version": 1}}))
+    (found,) = interrupted_sessions()
+    assert found.model is not None
+    assert (found.images, found.missing) == (["stack"], [])
+    found.remove()
+    assert interrupted_sessions() == []
 
 
 def test_a_place_that_cannot_be_written_to_leaves_nothing(

@@ -15,7 +15,7 @@ from napari_unet.card import (
     TrainingRecord,
     UNetConfig,
 )
-from napari_unet.verdict import compare, describe_scores
+from napari_unet.verdict import FEW, compare, describe_held_out, describe_scores
 
 
 def card(task: str = "instance", base: str | None = "old", *records: ScoreRecord) -> ModelCard:
@@ -109,6 +109,31 @@ def test_a_new_network_has_a_table_alone() -> None:
         ["Dice", "0.900"],
         ["Dice of vessel", "0.700"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "thing", "said"),
+    [
+        (3, "object", "on only 3 objects"),
+        (1, "object", "on only 1 object"),
+        (900, "pixel", "on only 900 pixels"),
+        (FEW["object"], "object", ""),
+        (FEW["pixel"], "pixel", ""),
+    ],
+)
+@pytest.mark.parametrize("base", ["old", None])
+def test_few_held_out_objects_are_told(count: int, thing: str, said: str, base: str | None) -> None:
+    data = describe_held_out(count, thing) + ", on which the decoding was calibrated"
+    records = [score(AP_at_IoU_05=1.0).model_copy(update={"data": data})]
+    if base is not None:
+        records.append(score(base, AP_at_IoU_05=0.5).model_copy(update={"data": data}))
+    told = card("instance", base, *records)
+    verdict = compare(told)
+    shown = (verdict.sentence, " ".join(describe_scores(told)))
+    for text in shown:
+        assert said.removeprefix("on ") in text
+        assert ("only" in text) == bool(said)
+        assert ("the held-out part of only" in text) == bool(said and base)
 
 
 def test_nothing_held_out() -> None:

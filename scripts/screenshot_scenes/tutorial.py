@@ -57,7 +57,7 @@ def painted(stage: Stage) -> None:
     stage.shoot("train_ready")
 
     stage.press(dock.bar.train)
-    stage.wait(lambda: any("training preview (early)" in x.name for x in stage.viewer.layers))
+    stage.wait(lambda: any(x.name.startswith("(early)") for x in stage.viewer.layers))
     _paint(labels, truth, WIDER)
     shapes.data = [_corners(WIDER)]
     stage.wait(lambda: dock.bar.add.enabled)

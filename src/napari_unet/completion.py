@@ -19,19 +19,20 @@ from napari_unet.prediction import Prediction
 from napari_unet.progress import drain
 from napari_unet.training_setup import TrainingSetup
 from napari_unet.validation import predict_piece, score_predictions, shorten
+from napari_unet.verdict import describe_held_out
 
 FEW_FRAMES = 8
 SCORED_PIXELS = 16_000_000
-HELD_OUT = "the held-out part of the training data"
 
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    """A model with the decoding that suits some pieces, and what it says of them."""
+    """A model with the decoding that suits some pieces, and what it says of their pixels."""
 
     model: Model
     predictions: list[Prediction]
     scores: Scores
+    pixels: int
 
 
 def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
@@ -66,7 +67,8 @@ def _judge(model: Model, pieces: Sequence[HeldOut], run: dict[str, str]) -> _Jud
         decoding = calibrate(predictions, pieces)
         model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
     scores = score_predictions(predictions, pieces, **decoding_fields(model))
-    return _Judged(model, predictions, scores)
+    pixels = sum(int(np.count_nonzero(piece.known)) for piece in pieces)
+    return _Judged(model, predictions, scores, pixels)
 
 
 def decoding_fields(model: Model) -> dict[str, Any]:
@@ -75,9 +77,11 @@ def decoding_fields(model: Model) -> dict[str, Any]:
 
 
 def _record(judged: _Judged, name: str | None) -> ScoreRecord:
-    data = HELD_OUT
-    if judged.model.card.task == "instance":
-        data += ", on which the decoding was calibrated"
+    if isinstance(judged.scores, InstanceScores):
+        objects = judged.scores.tp[0.5] + judged.scores.fn[0.5]
+        data = describe_held_out(objects, "object") + ", on which the decoding was calibrated"
+    else:
+        data = describe_held_out(judged.pixels, "pixel")
     values = figures(judged.scores)
     return ScoreRecord(data=data, images=len(judged.predictions), values=values, model=name)
 

@@ -110,7 +110,7 @@ def read_header(path: Path) -> ModelCard:
                 "only .safetensors models are loaded."
             ) from None
         raise ModelError(
-            f"{path.name} is damaged or no .safetensors file; get a fresh copy of it."
+            f"The file {path.name} is damaged or no .safetensors file; get a fresh copy of it."
         ) from None
     if CARD_KEY not in metadata:
         raise ModelError(

@@ -8,10 +8,9 @@ import shutil
 import threading
 import uuid
 import zlib
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 Plane = tuple[int, int]  # time point and z; 0 where the labels have no such axis
 INDEX = "work.json"
+REMOVED_KEPT = timedelta(days=1)  # that labels whose layer was removed are offered
 
 
 def painted_folder() -> Path:
@@ -55,6 +55,8 @@ class PaintedWork:
         What else was kept with them, plain values.
     planes : mapping of (int, int) to str
         Files of the planes that are not empty.
+    removed : datetime or None
+        When the user removed the layer; None: it was there to the end.
     """
 
     folder: Path
@@ -65,6 +67,7 @@ class PaintedWork:
     saved: datetime
     details: Mapping[str, Any]
     planes: Mapping[Plane, str]
+    removed: datetime | None = None
 
     @classmethod
     def at(cls, folder: Path) -> PaintedWork:
@@ -79,6 +82,7 @@ class PaintedWork:
 
     @classmethod
     def _of(cls, folder: Path, values: Mapping[str, Any]) -> PaintedWork:
+        removed = values.get("removed")
         try:
             found = cls(
                 folder=folder,
@@ -89,22 +93,30 @@ class PaintedWork:
                 saved=datetime.fromisoformat(values["saved"]),
                 details=dict(values["details"]),
                 planes={(int(t), int(z)): str(file) for t, z, file in values["planes"]},
+                removed=datetime.fromisoformat(removed) if removed else None,
             )
         except (KeyError, TypeError, ValueError):
             raise _damaged(folder) from None
         files = all(Path(file).name == file for file in found.planes.values())
         kind = np.dtype(found.dtype).kind in "uib"
-        if len(found.axes) != len(found.shape) or not files or not kind:
+        times = all(moment.tzinfo for moment in (found.saved, found.removed or found.saved))
+        if len(found.axes) != len(found.shape) or not (files and kind and times):
             raise _damaged(folder)
         return found
 
-    def read(self, into: NDArray[Any] | None = None) -> NDArray[Any]:
+    def read(
+        self,
+        into: NDArray[Any] | None = None,
+        on_damage: Callable[[Plane], None] = lambda _: None,
+    ) -> NDArray[Any]:
         """The labels; planes whose file is damaged are left empty.
 
         Parameters
         ----------
         into : integer array, optional
             Zeros of the shape of the labels; None: new ones.
+        on_damage : callable, optional
+            Called with each plane that cannot be read.
         """
         labels = np.zeros(self.shape, self.dtype) if into is None else into
         for plane, file in self.planes.items():
@@ -114,6 +126,7 @@ class PaintedWork:
                 found = np.frombuffer(raw, self.dtype).reshape(labels[index].shape)
             except (OSError, ValueError, IndexError, zlib.error) as error:
                 logger.warning("The plane %s of ‘%s’ is lost: %s", plane, self.name, error)
+                on_damage(plane)
                 continue
             labels[index] = found
         return labels
@@ -129,7 +142,7 @@ class PaintedWork:
         values = _read_index(self.folder)
         if not is_abandoned(values):
             raise FileError(f"‘{self.name}’ is open in another window already; look there.")
-        store = PaintedStore(self.folder, dict(self.planes))
+        store = PaintedStore(self.folder, _planes=dict(self.planes))
         store.save(self.name, self.axes, self.shape, self.dtype, self.details, {})
         return store
 
@@ -148,11 +161,16 @@ class PaintedStore:
     ----------
     folder : Path
         Of its own.
+    saved_as : str
+        A file that has these labels too, so that they are offered to nobody; empty: there is
+        none. It counts from the next `save` on.
     """
 
     folder: Path
+    saved_as: str = ""
     _planes: dict[Plane, str] = field(default_factory=dict)
     _digests: dict[Plane, int] = field(default_factory=dict)
+    _about: dict[str, Any] = field(default_factory=dict)  # as it was written last
     _discarded: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -224,25 +242,53 @@ class PaintedStore:
         for plane, labels in planes.items():
             self.write_plane(plane, labels)
         with self._lock:
-            if not self._discarded:
-                self._write_index(name, axes, shape, dtype, details)
+            if self._discarded:
+                return
+            self._about = {
+                "saved": _now(),
+                "name": name,
+                "axes": axes,
+                "shape": [int(n) for n in shape],
+                "dtype": np.dtype(dtype).str,
+                "details": dict(details),
+            }
+            self._write_index()
 
-    def _write_index(
-        self, name: str, axes: str, shape: Iterable[int], dtype: Any, details: Mapping[str, Any]
-    ) -> None:
-        values = {
-            "format": 1,
-            "owner": Owner.here().as_json(),
-            "saved": datetime.now(UTC).isoformat(timespec="seconds"),
-            "name": name,
-            "axes": axes,
-            "shape": [int(n) for n in shape],
-            "dtype": np.dtype(dtype).str,
-            "details": dict(details),
-            "planes": [[*plane, file] for plane, file in sorted(self._planes.items())],
-        }
+    def mark_saved(self, path: str | Path) -> None:
+        """Say that a file has these labels: they are offered no more, unless they change."""
+        self.saved_as = str(path)
+        self._note()
+
+    def claim(self) -> None:
+        """Take up again what was released."""
+        self._note()
+
+    def release(self, *, removed: bool = False) -> None:
+        """Leave it to whoever wants to go on with it, though this process still runs.
+
+        Parameters
+        ----------
+        removed : bool
+            Whether the user has removed the layer: it is offered for a day then.
+        """
+        self._note(released=True, removed=_now() if removed else "")
+
+    def _note(self, **values: Any) -> None:
+        """Write down whose the labels are, where they were written at all."""
+        with self._lock:
+            if self._discarded or not self._about:
+                return
+            try:
+                self._write_index(**values)
+            except FileError as error:  # they are offered once too often, or later
+                logger.warning("%s", error)
+
+    def _write_index(self, **more: Any) -> None:
+        planes = [[*plane, file] for plane, file in sorted(self._planes.items())]
+        owner = Owner.here().as_json()
+        values = {"format": 1, "owner": owner, **self._about, "planes": planes, **more}
         with atomic_path(self.folder / INDEX) as part:
-            part.write_text(json.dumps(values), encoding="utf-8")
+            part.write_text(json.dumps({**values, "saved_as": self.saved_as}), encoding="utf-8")
         used = set(self._planes.values())
         for path in self.folder.glob("plane-*.z"):
             if path.name not in used:
@@ -253,24 +299,29 @@ class PaintedStore:
         """Whether no label was kept."""
         return not self._planes
 
+    @property
+    def is_discarded(self) -> bool:
+        """Whether nothing is written here any more."""
+        return self._discarded
+
     def clear(self) -> None:
         """Remove what is on disk, since nothing is painted any more; it may be again."""
         with self._lock:
             shutil.rmtree(self.folder, ignore_errors=True)
-            self._planes, self._digests = {}, {}
+            self._planes, self._digests, self._about = {}, {}, {}
 
     def discard(self) -> None:
         """Remove it from the disk; nothing is written to it any more."""
         with self._lock:
             self._discarded = True
             shutil.rmtree(self.folder, ignore_errors=True)
-            self._planes, self._digests = {}, {}
+            self._planes, self._digests, self._about = {}, {}, {}
 
 
 def lost_work() -> list[PaintedWork]:
-    """Painted labels that processes left which run no more, the newest first.
+    """Painted labels that processes left, the newest first.
 
-    What is older than thirty days is removed.
+    What is older than thirty days is removed; what the user had removed, after one day.
     """
     folder = painted_folder()
     prune(folder, INDEX)
@@ -278,36 +329,17 @@ def lost_work() -> list[PaintedWork]:
     for each in sorted(folder.iterdir()) if folder.is_dir() else []:
         try:
             values = _read_index(each)
-            if is_abandoned(values) and not values.get("saved_as"):
-                work = PaintedWork._of(each, values)
-                if work.planes:
-                    found.append(work)
+            if not is_abandoned(values) or values.get("saved_as"):
+                continue
+            work = PaintedWork._of(each, values)
         except UNetError as error:
             logger.info("%s", error)
+            continue
+        if work.removed is None or datetime.now(UTC) - work.removed < REMOVED_KEPT:
+            found.append(work)
+        else:
+            work.discard()
     return sorted(found, key=lambda work: work.saved, reverse=True)
-
-
-def mark_as_saved(name: str, shape: Iterable[int], path: Path) -> None:
-    """Say that the user has saved labels of this process, as they are, into a file.
-
-    They are offered no more, unless they change again. Where that cannot be written down they
-    are offered once too often.
-
-    Parameters
-    ----------
-    name, shape
-        Of the layer.
-    path : Path
-        The file.
-    """
-    folder, here = painted_folder(), Owner.here().as_json()
-    wanted = [int(n) for n in shape]
-    for each in folder.iterdir() if folder.is_dir() else ():
-        values = read_index(each / INDEX)
-        same = values.get("name") == name and values.get("shape") == wanted
-        if same and values.get("owner") == here:
-            with suppress(FileError), atomic_path(each / INDEX) as part:
-                part.write_text(json.dumps({**values, "saved_as": str(path)}), encoding="utf-8")
 
 
 def plane_index(axes: str, plane: Plane) -> tuple[int | slice, ...]:
@@ -318,6 +350,10 @@ def plane_index(axes: str, plane: Plane) -> tuple[int | slice, ...]:
     """
     place = dict(zip("TZ", plane, strict=True))
     return tuple(place.get(axis, slice(None)) for axis in axes)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _read_index(folder: Path) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def iter_train(
     validation: Sequence[Example] | None = None,
     checkpoint: str | Path | None = None,
     first: Preview | MoreLabels | None = None,
+    leave_checkpoint: bool = False,
     **overrides: Any,
 ) -> Generator[TrainStep, str | Preview | MoreLabels | None, Model]:
     """`train` as a generator: yields a `TrainStep` per step, returns the `Model`.
@@ -98,7 +99,8 @@ def iter_train(
     ``first`` is what would be sent before the first step.
 
     A checkpoint belongs to the examples that training began with: to resume, begin with those,
-    and with the additions as ``first``.
+    and with the additions as ``first``. With ``leave_checkpoint`` it is not removed at the end,
+    but by the caller, who has put the model into a safe place by then.
     """
     start = time.perf_counter()
     wanted = resolve(TrainConfig, config, overrides)
@@ -141,12 +143,14 @@ def iter_train(
             if wish == "stop":
                 if not run.at_milestone:
                     run.validate()
+                    if store is not None:
+                        _save(store, run)  # calibrating and scoring take a while
                 break
         model = run.best_model()
     except Exception as error:
         raise _interrupted(error, run) from error
     model = _complete(model, run)
-    if store is not None:
+    if store is not None and not leave_checkpoint:
         store.remove()
     return model
 

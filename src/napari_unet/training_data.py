@@ -111,7 +111,7 @@ class TrainingData:
     sha256, validation_sha256 : str
         Of labels, regions and samples of the images.
     examples, labelled_pixels : int
-        How many images, or pieces of them, and known pixels are learned from.
+        How many examples, whole or in part, and known pixels are learned from.
     held_out_pixels : int
         Known pixels that are held out.
     object_diameter : float or None
@@ -246,10 +246,15 @@ def assemble(
     """
     training: list[OpenedExample] = []
     validation = list(plan.given or ())
+    examples = 0
     for number, cut in cuts.items():
         whole = opened[number]
-        for pieces, side in zip(divide(whole.labelled, cut), (training, validation), strict=True):
-            side += [_piece(each, whole, plan) for each in pieces]
+        learned, held = (
+            [_piece(each, whole, plan) for each in pieces] for pieces in divide(whole.labelled, cut)
+        )
+        examples += any(each.survey.known for each in learned)
+        training += learned
+        validation += held
     goal, ndim = plan.goal, plan.ndim
     frames = keep_in_memory(_reuse(_frames(training, goal), before))
     _check_content(frames, config)
@@ -261,7 +266,7 @@ def assemble(
         validation=held_out_pieces(_frames(validation, goal)),
         sha256=_fingerprint(training),
         validation_sha256=_fingerprint(validation),
-        examples=sum(o.survey.known > 0 for o in training),
+        examples=examples,
         labelled_pixels=sum(o.survey.known for o in training),
         held_out_pixels=sum(o.survey.known for o in validation),
         object_diameter=median_diameter(pairs, ndim) if instance else None,

@@ -183,7 +183,7 @@ class TrainingRun:
         if self.best_weights is not None and judged:
             best = self._score(self._model(self.best_weights), judged, setup)
         sampler = PatchSampler(data.frames)
-        told = [_describe_data(data)]
+        told = [_describe_data(data, len(examples))]
         if judged and setup.distance_known != self.setup.distance_known:
             metric = "mean AP" if setup.distance_known else "Dice of the foreground"
             told.append(f"From now on, the score is the {metric}.")
@@ -368,8 +368,9 @@ class TrainingRun:
             yield self._batch()[0]
 
 
-def _describe_data(data: TrainingData) -> str:
-    examples = "1 example" if data.examples == 1 else f"{data.examples} examples"
+def _describe_data(data: TrainingData, count: int) -> str:
+    """What was taken in with so many examples, those that are held out among them."""
+    examples = "1 example" if count == 1 else f"{count} examples"
     held = f", and {data.held_out_pixels} that are held out" if data.held_out_pixels else ""
     return (
         f"The new labels were taken in: {examples}, {data.labelled_pixels} labelled pixels{held}."

@@ -7,6 +7,7 @@ import logging
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +57,13 @@ class StoredTraining:
     values: Mapping[str, Any]
     base: str | Path | None
     config: TrainConfig
+
+    @property
+    def images(self) -> list[str]:
+        """Names of the images, as far as the form told them."""
+        lines = self.values.get("examples") or []
+        names = [line["image"] for line in lines if isinstance(line, Mapping) and "image" in line]
+        return list(dict.fromkeys(map(str, names)))
 
     @property
     def model(self) -> Path | None:
@@ -121,19 +129,24 @@ class TrainingSession(StoredTraining):
             self.values = values_before  # of what is kept
             logger.warning("What was added is not kept: %s", error)
             return f"What was added would be lost in a crash: {error}"
-        for old in self.folder.glob(f"added-{before}-*") if before else ():
-            old.unlink(missing_ok=True)
+        with suppress(OSError):  # they take some room until the session is removed
+            for old in self.folder.glob(f"added-{before}-*") if before else ():
+                old.unlink(missing_ok=True)
         return ""
 
     def keep(self, model: Model) -> None:
         """Keep a model that was trained, until it has a name or is discarded.
 
-        A folder that cannot be written to is no fault: the model is in memory.
+        The checkpoint, from which it could be had again, goes only then. A folder that cannot
+        be written to is no fault: the model is in memory.
         """
         try:
             model.save(self.folder / MODEL)
         except UNetError as error:
             logger.warning("The model is not kept: %s", error)
+            return
+        with suppress(OSError):
+            self.checkpoint.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Leave it to whoever wants to go on with it, though this process still runs."""
@@ -305,4 +318,15 @@ def _read(folder: Path, values: Mapping[str, Any]) -> InterruptedSession | None:
         )
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         logger.info("The training kept in %s is damaged: %s", folder, error)
+    if not (folder / MODEL).is_file():
         return None
+    # of another version, for example; a model that is ready needs nothing of it
+    request = values.get("request")
+    return InterruptedSession(
+        folder=folder,
+        values=dict(request) if isinstance(request, Mapping) else {},
+        base=None,
+        config=TrainConfig(),
+        saved=datetime.fromtimestamp((folder / MODEL).stat().st_mtime, UTC),
+        _stored={"first": []},
+    )

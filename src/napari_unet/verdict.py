@@ -17,6 +17,9 @@ DECISIVE: dict[Task, tuple[str, ...]] = {
     "regression": ("PSNR", "MAE"),
 }
 
+# with fewer of them held out, the scores say little
+FEW = {"object": 20, "pixel": 5000}
+
 Row = tuple[str, float | None, float | None]
 
 
@@ -36,6 +39,8 @@ class Verdict:
         Name of the base, where it was scored.
     images : int
         How many images, or pieces of them, were held out; 0: none.
+    few : str
+        What was held out, such as "only 3 objects", where that is little; else empty.
     """
 
     better: bool | None
@@ -43,6 +48,7 @@ class Verdict:
     rows: tuple[Row, ...]
     base: str | None
     images: int
+    few: str = ""
 
 
 def compare(card: ModelCard) -> Verdict:
@@ -67,15 +73,18 @@ def compare(card: ModelCard) -> Verdict:
         (_in_words(key, card), value, None if base is None else base.values.get(key))
         for key, value in own.values.items()
     )
+    few = _few(own)
     if base is not None:
-        better, said = _judge(card, own, base)
-        return Verdict(better, said, rows, base.model, own.images)
+        held_out = f"the held-out part of {few}" if few else "the held-out part"
+        better, said = _judge(card, own, base, held_out)
+        return Verdict(better, said, rows, base.model, own.images, few)
     trained_from = card.training.base if card.training else None
     if trained_from is None:
         said = "The new model has no base to be compared with."
     else:
         said = f"The base {trained_from} was not scored: its channels or classes are others."
-    return Verdict(None, said, rows, None, own.images)
+    said = " ".join(filter(None, (said, _scored_on(few))))
+    return Verdict(None, said, rows, None, own.images, few)
 
 
 def describe_scores(card: ModelCard) -> list[str]:
@@ -99,6 +108,8 @@ def describe_scores(card: ModelCard) -> list[str]:
     lines = _table(card.name, verdict)
     if card.training is not None and card.training.base is not None:
         lines.append(verdict.sentence)
+    elif verdict.few:
+        lines.append(_scored_on(verdict.few))
     return lines
 
 
@@ -117,7 +128,9 @@ def _table(name: str, verdict: Verdict) -> list[str]:
     return lines
 
 
-def _judge(card: ModelCard, own: ScoreRecord, base: ScoreRecord) -> tuple[bool | None, str]:
+def _judge(
+    card: ModelCard, own: ScoreRecord, base: ScoreRecord, held_out: str
+) -> tuple[bool | None, str]:
     """Whether the new model is better, by the figures that decide for the task, and in words."""
     keys = [k for k in DECISIVE[card.task] if k in own.values and k in base.values]
     if not keys:
@@ -125,13 +138,34 @@ def _judge(card: ModelCard, own: ScoreRecord, base: ScoreRecord) -> tuple[bool |
     key, new, old = _deciding(keys, own, base)
     figures = f"{key} is {new:.{DIGITS}f}, that of {base.model} {old:.{DIGITS}f}"
     if new == old:
-        return None, f"Neither is better on the held-out part: the new model's {figures}."
+        return None, f"Neither is better on {held_out}: the new model's {figures}."
     if (new > old) != (key in LOWER_IS_BETTER):
-        return True, f"The new model is better than its base on the held-out part: its {figures}."
+        return True, f"The new model is better than its base on {held_out}: its {figures}."
     return False, (
-        f"The base is better than the new model on the held-out part: the new model's {figures}. "
+        f"The base is better than the new model on {held_out}: the new model's {figures}. "
         f"Keep using {base.model} for such images, or train longer or on more examples."
     )
+
+
+def describe_held_out(count: int, thing: str) -> str:
+    """What the scores of a training were measured on, for its card.
+
+    >>> describe_held_out(3, "object")
+    'the held-out part of the training data (3 objects)'
+    """
+    return f"the held-out part of the training data ({count} {thing}{'s' * (count != 1)})"
+
+
+def _few(record: ScoreRecord) -> str:
+    """What the scores were measured on, where that is little and the card says so."""
+    hit = re.match(r"the held-out part of the training data \((\d+) (object|pixel)", record.data)
+    if hit is None or int(hit[1]) >= FEW[hit[2]]:
+        return ""
+    return f"only {hit[1]} {hit[2]}{'s' * (hit[1] != '1')}"
+
+
+def _scored_on(few: str) -> str:
+    return few and f"The new model was scored on {few}."
 
 
 def _deciding(keys: Sequence[str], own: ScoreRecord, base: ScoreRecord) -> tuple[str, float, float]:

@@ -19,11 +19,13 @@ import pytest
 from napari.layers import Image, Labels
 
 from napari_unet.errors import FileError
-from napari_unet.painted_work import INDEX, painted_folder
+from napari_unet.painted_work import INDEX, PaintedWork, lost_work, painted_folder
 from napari_unet.widgets import _autosave
-from napari_unet.widgets._autosave import Autosave, lost_work, restore
+from napari_unet.widgets._autosave import Autosave
 from napari_unet.widgets._layer_details import details_of, layer_from
 from napari_unet.widgets._painting import marks_of, new_labels, set_marks, toggle_done
+from napari_unet.widgets._restoring import restore
+from napari_unet.widgets.layer_writer import write_labels_layer
 
 pytestmark = pytest.mark.windowless
 
@@ -206,27 +208,168 @@ def test_data_of_another_shape_replaces_the_old(layer: Labels, settle: Any) -> N
     assert np.array_equal(work.read(), layer.data)
 
 
-def test_a_layer_that_the_user_removes_is_forgotten(
-    layer: Labels, settle: Any, bare_viewer: Any, qtbot: Any
+def save(layer: Labels, folder: Path) -> None:
+    """As the viewer does it with this plugin."""
+    data, attributes, _ = layer.as_layer_data_tuple()
+    write_labels_layer(folder / f"{layer.name}.tif", data, attributes)
+
+
+def test_a_layer_that_the_user_removes_can_be_put_back(
+    layer: Labels, bare_viewer: Any, autosave: Autosave, qtbot: Any
 ) -> None:
+    removed: list[PaintedWork] = []
+    autosave._on_removed = removed.append
+    layer.paint((1, 10, 10), 1)
+    expected = layer.data.copy()
+    bare_viewer.layers.remove(layer)  # before all of it is on disk
+    del layer
+    qtbot.waitUntil(lambda: bool(removed), timeout=2000)
+    (work,) = lost_work()
+    assert work.folder == removed[0].folder
+    assert work.removed is not None
+    again = autosave.restore(removed[0])
+    assert np.array_equal(again.data, expected)
+    assert marks_of(again).image == "stack"
+    assert lost_work() == []
+
+
+def test_a_layer_that_was_saved_or_is_empty_goes_without_a_word(
+    layer: Labels,
+    bare_viewer: Any,
+    stack: Image,
+    autosave: Autosave,
+    settle: Any,
+    tmp_path: Path,
+    qtbot: Any,
+) -> None:
+    removed: list[PaintedWork] = []
+    autosave._on_removed = removed.append
+    empty = new_labels(bare_viewer, stack, "ZYX")
     layer.paint((1, 10, 10), 1)
     settle()
-    assert kept()
-    bare_viewer.layers.remove(layer)
+    save(layer, tmp_path)
+    for each in (layer, empty):
+        bare_viewer.layers.remove(each)
     qtbot.waitUntil(lambda: not kept(), timeout=2000)
+    qtbot.waitUntil(lambda: not autosave._leaving.isActive(), timeout=2000)
+    assert removed == []
 
 
-def test_a_layer_that_was_saved_is_kept_from_its_next_change_on(
-    layer: Labels, settle: Any, autosave: Autosave
+def test_a_layer_that_was_saved_is_offered_from_its_next_change_on(
+    layer: Labels, settle: Any, bare_viewer: Any, stack: Image, tmp_path: Path
 ) -> None:
+    other = Labels(np.zeros((5, 40, 60), np.int32), name=layer.name)  # in another window
+    set_marks(other, marks_of(layer))
+    from napari.components import ViewerModel
+
+    second = ViewerModel()
+    second.add_layer(other)
+    elsewhere = Autosave(second)
     layer.paint((1, 10, 10), 1)
+    other.paint((2, 10, 10), 2)
+    elsewhere.save()
     settle()
-    autosave.forget(layer)
-    assert kept() == []
-    layer.paint((3, 10, 10), 1)
+    layer.paint((3, 10, 10), 1)  # not on disk yet
+    save(layer, tmp_path)
+    settle()
+    elsewhere.close()
+    die()
+    (work,) = lost_work()
+    assert np.array_equal(work.read(), other.data)
+    layer.paint((3, 20, 20), 1)
     settle()
     die()
-    assert np.array_equal(lost_work()[0].read(), layer.data)
+    assert any(np.array_equal(work.read(), layer.data) for work in lost_work())
+
+
+def test_marks_are_on_disk_at_once_with_what_they_are_about(
+    layer: Labels,
+    autosave: Autosave,
+    bare_viewer: Any,
+    settle: Any,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer.paint((3, 10, 10), 1)
+    settle()
+    autosave._timer.stop()
+    monkeypatch.setattr(_autosave, "DELAY", 60_000)
+    monkeypatch.setattr(_autosave, "SHARE", 1e6)
+    layer.paint((1, 10, 10), 1)
+    layer.paint((1, 20, 20), 2)
+    bare_viewer.dims.set_current_step(0, 1)
+    toggle_done(bare_viewer, layer)
+    settle()  # ten seconds at most
+    die()
+    (work,) = lost_work()
+    assert work.details["marks"]["done"] == [[0, 1]]
+    assert np.array_equal(work.read(), layer.data)
+
+
+def test_planes_that_are_done_are_kept_though_nothing_is_on_them(
+    layer: Labels, bare_viewer: Any, autosave: Autosave, settle: Any
+) -> None:
+    toggle_done(bare_viewer, layer)
+    settle()
+    die()
+    (work,) = lost_work()
+    bare_viewer.layers.remove(layer)
+    assert len(marks_of(autosave.restore(work)).done) == 1
+
+
+def test_planes_that_cannot_be_read_are_told_of_and_stay(
+    layer: Labels, bare_viewer: Any, autosave: Autosave, settle: Any
+) -> None:
+    for z in (1, 3):
+        layer.paint((z, 10, 10), 1)
+    settle()
+    expected = layer.data.copy()
+    expected[1] = 0
+    die()
+    (work,) = lost_work()
+    damaged = work.folder / "plane-0-1.z"
+    damaged.write_bytes(b"rubbish")
+    told: list[str] = []
+    autosave._on_fault = told.append
+    again = autosave.restore(work)
+    assert np.array_equal(again.data, expected)
+    assert "1 of 2 planes" in told[0]
+    assert str(work.folder) in told[0]
+    die()  # at once: what could be read is safe already
+    assert [np.array_equal(each.read(), expected) for each in lost_work()] == [True]
+    again.paint((2, 10, 10), 1)
+    settle()
+    assert damaged.is_file()
+    die()
+    (work,) = lost_work()  # that of the new layer
+    assert np.array_equal(work.read(), again.data)
+
+
+def test_a_window_that_was_closed_leaves_its_labels_to_the_next(
+    layer: Labels, autosave: Autosave, bare_viewer: Any
+) -> None:
+    layer.paint((1, 10, 10), 1)
+    expected = layer.data.copy()
+    autosave.close()  # the dock alone: the layer is still there
+    assert lost_work() == []
+    again = Autosave(bare_viewer)
+    bare_viewer.layers.clear()  # as a viewer does that is closed
+    again.close()
+    (work,) = lost_work()
+    assert np.array_equal(work.read(), expected)
+
+
+def test_labels_follow_the_name_of_their_image(
+    layer: Labels, stack: Image, autosave: Autosave, bare_viewer: Any
+) -> None:
+    other = bare_viewer.add_image(np.zeros((5, 40, 60)), name="other")
+    others = new_labels(bare_viewer, other, "ZYX")
+    stack.name = "cells"
+    assert marks_of(layer).image == "cells"
+    assert marks_of(others).image == "other"
+    stack.name = "other"  # which the viewer makes "other [1]"
+    assert marks_of(layer).image == stack.name
+    assert marks_of(others).image == "other"
 
 
 def test_closing_keeps_what_is_not_written_yet(
@@ -303,7 +446,7 @@ def test_of_fifty_gigabytes_what_was_painted_is_kept(
     settle()
     die()
     (work,) = lost_work()
-    restored = restore(bare_viewer, work)
+    restored, _ = restore(bare_viewer, work)
     assert np.array_equal(restored.data[700], layer.data[700])
     assert psutil.Process().memory_info().rss - before < 5e8
 

@@ -215,6 +215,8 @@ def test_the_button_makes_labels_for_the_image(
     qtbot.waitUntil(lambda: "1 object" in text(panel), timeout=5000)
     panel.set_task("semantic")
     assert "label 4" in text(panel)
+    panel.set_task("semantic", {4: "stroma"})
+    assert "labelled: stroma" in text(panel)
     panel.set_image(stack, "YX")
     press(panel.new)
     assert "do not fit" in panel.rows["new_labels"].fault

@@ -165,10 +165,40 @@ def test_models_trained_meanwhile_are_listed(
     assert picker.source == "nuclei"
     assert changes == []
     picker.choose("bees")
-    (user_models_folder() / "bees.safetensors").unlink()
+    assert len(changes) == 1
+
+
+@pytest.mark.parametrize("nothing", ["", "From scratch"])
+def test_no_other_model_steps_into_the_place_of_one_that_was_deleted(
+    qtbot: Any, changes: Any, make_model: Any, nothing: str
+) -> None:
+    file = make_model().save(user_models_folder() / "bees.safetensors")
+    picker = ModelPicker(lambda: changes.append(None), nothing=nothing)
+    form = Form([picker.row, picker.about])
+    qtbot.addWidget(form)
+    before = texts(picker)
+    picker.choose("bees")
+    content = file.read_bytes()
+    file.write_bytes(b"rubbish")
     picker.reset_choices()
-    assert picker.source == "nuclei"
+    assert picker.fault == "The model ‘bees’ is damaged; choose another."
+    file.unlink()
+    picker.reset_choices()
+    assert picker.fault == "The model ‘bees’ is gone; choose another."
+    assert (picker.source, picker.card) == ("bees", None)
+    assert picker.row.editor.native.currentText() == "bees (gone)"
+    assert picker.sources == ["nuclei"]
     assert len(changes) == 2
+    picker.reset_choices()
+    assert "is gone" in picker.fault
+    file.write_bytes(content)  # it is back
+    picker.reset_choices()
+    assert (picker.source, picker.fault, texts(picker)) == ("bees", "", before)
+    file.unlink()
+    picker.reset_choices()
+    picker.row.editor.native.setCurrentIndex(0)  # by hand
+    assert (picker.source, picker.fault) == (None if nothing else "nuclei", "")
+    assert texts(picker) == [text for text in before if text != "bees"]
 
 
 def test_two_files_of_one_name(

@@ -12,9 +12,9 @@ from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_unet.painted_work import INDEX, painted_folder
+from napari_unet.painted_work import INDEX, lost_work, painted_folder
 from napari_unet.widgets import _autosave
-from napari_unet.widgets._autosave import Autosave, lost_work
+from napari_unet.widgets._autosave import Autosave
 from napari_unet.widgets._closing import ClosingWatch
 from napari_unet.widgets._form import Form
 from napari_unet.widgets._painting import marks_of
@@ -85,6 +85,21 @@ def test_paint_mark_and_close(dock: Dock, window: Any, press: Any, qtbot: Any) -
     (work,) = lost_work()
     assert np.array_equal(work.read(), painted)
     assert work.details["marks"]["done"] == [[0, 4]]
+
+
+def test_a_dock_that_was_closed_leaves_its_labels_to_the_window(
+    dock: Dock, window: Any, press: Any, qtbot: Any
+) -> None:
+    press(dock.panel.new)
+    layer = window.layers["stack labels"]
+    layer.paint((1, 30, 30), 3)
+    painted = layer.data.copy()
+    window.window.remove_dock_widget(dock)
+    assert lost_work() == []  # the layer is still there
+    window.close()
+    qtbot.waitUntil(lambda: bool(lost_work()), timeout=5000)  # by the same process
+    (work,) = lost_work()
+    assert np.array_equal(work.read(), painted)
 
 
 def test_what_was_saved_is_not_offered(

@@ -367,7 +367,10 @@ def test_a_model_file_that_is_damaged_then_vanishes_before_a_run(
     run(dock)
     assert "There is no model 'mine'" in dock.bar.message.value
     dock.reset_choices()
-    assert dock.form.models.source == "nuclei"
+    assert dock.rows["model"].fault == "The model ‘mine’ is gone; choose another."
+    assert not dock.bar.run.enabled
+    dock.form.models.choose("nuclei")
+    assert dock.rows["model"].fault == ""
     assert works(dock, viewer, run, labels_of, nuclei)
 
 

@@ -111,6 +111,7 @@ def labelled_pixels(dock: Any, qtbot: Any) -> list[int]:
     """How many are learned from and how many are held out, as it is said in the dock."""
     said = "new labels were taken in"
     qtbot.waitUntil(lambda: said in dock.bar.message.value, timeout=60_000)
+    assert "taken in: 1 example," in dock.bar.message.value  # though it is learned from in pieces
     (found,) = re.findall(r"(\d+) labelled pixels, and (\d+) that", dock.bar.message.value)
     return [int(each) for each in found]
 

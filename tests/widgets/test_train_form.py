@@ -67,6 +67,81 @@ def said(form: TrainForm, line: int = 0) -> str:
     return " ".join(form.table.lines[line].findings.texts)
 
 
+# what a training does not take in cannot be changed while it runs
+
+
+def test_while_a_training_runs_only_examples_can_be_changed(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    bare_viewer.add_labels(truth, name="truth")
+    form = opened.settle()
+    line = form.table.lines[0]
+    held = [form.rows[name].editor for name in ("task", "base", "preset", "minutes", "batch_size")]
+    free = [line.image_choice, line.trusted_choice, form.table.more, form.painting.new]
+    form.hold(held=True)
+    assert not any(each.native.isEnabled() for each in held)
+    assert all(each.native.isEnabled() for each in free)
+    assert "while it trains" in form.rows["task"].note
+    assert all("while it trains" in each.tooltip for each in held)
+    bare_viewer.add_labels(truth, name="more", metadata={RECORD_KEY: RECORD})
+    before = form.models.source
+    form.models.choose(None)
+    form.take(image, bare_viewer.layers["more"])
+    assert form.models.source is None  # that of the training that runs
+    form.hold(held=False)
+    assert all(each.native.isEnabled() for each in held)
+    assert form.rows["task"].note == ""
+    assert not any("while it trains" in each.tooltip for each in held)
+    form.take(image, bare_viewer.layers["more"])
+    assert form.models.source == before
+
+
+def test_long_names_get_more_room_and_stand_in_the_tooltip(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    bare_viewer.add_labels(truth, name="cells that were painted")
+    form = opened.settle()
+    line = form.table.lines[0]
+    form.native.resize(400, 700)
+    form.native.show()
+    form.native.grab()  # lays it out
+    assert line.labels_choice.native.width() > 1.5 * line.image_choice.native.width()
+    assert line.labels_choice.tooltip.startswith("cells that were painted")
+    bare_viewer.layers["cells that were painted"].name = "b"
+    assert line.labels_choice.tooltip.startswith("b\n")
+
+
+def test_the_choices_of_an_example_begin_where_the_other_fields_do(
+    opened: Opened, image: Any
+) -> None:
+    from qtpy.QtCore import QPoint
+
+    form = opened.settle()
+    form.native.resize(400, 700)
+    form.native.show()
+
+    def left(part: Any) -> int:
+        return int(part.native.mapTo(form.native, QPoint(0, 0)).x())
+
+    for task in ("instance", "regression", "instance"):  # other labels stand before the fields
+        form.task.value = task
+        form.table.add()
+        form.native.grab()
+        assert {left(line.trusted_choice) for line in form.table.lines} == {left(form.task)}
+
+
+def test_counts_name_the_classes_as_the_form_does(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    opened.form.task.value = "semantic"
+    bare_viewer.add_labels((truth > 0).astype(np.int32) + 1, name="classes")
+    form = opened.settle()
+    opened._wait(lambda: not form.painting.counting)
+    form.classes.rename(2, "nucleus")
+    assert "labelled: class 1" in form.painting.counts_line.value
+    assert ", nucleus" in form.painting.counts_line.value
+
+
 # from layers to a request
 
 

@@ -88,7 +88,7 @@ def test_it_is_renewed_in_place(viewer: Any, previews: TrainingPreview, tell: An
     first = plane(1)
     tell(first, early=True)
     (layer,) = previews.layers
-    assert layer.name == "cells training preview (early)"
+    assert layer.name == "(early) cells training preview"
     layer.visible, layer.opacity = False, 0.3
     tell(plane(2))
     assert previews.layers == [layer]

@@ -147,7 +147,7 @@ def test_whatever_an_image_is_called_a_name_is_suggested_that_can_be_had(text: s
         ("", "no name"),
         ("nuclei", "bundled"),
         ("NUCLEI", "bundled"),
-        ("a/b", "'/'"),
+        ("a/b", "‘/’"),
         ("a\\b", "in it"),
         ("mine", "already"),
         ("Mine", "already"),
@@ -198,9 +198,40 @@ def test_both_models_are_shown_side_by_side(panel: VerdictPanel, trained: Any, q
     panel.native.resize(300, 500)
     assert not panel.native.grab().isNull()
     show(panel, trained(base=None), Comparison(image, None, labels))
+    panel.native.resize(300, 1200)
+    assert not panel.native.grab().isNull()
+    assert panel.picture.height() < 200  # two pictures of 150 x 113; no gap under them
     assert panel.picture.captions == ["image", "new model"]
     show(panel, trained())
     assert panel.picture.isHidden()
+
+
+def test_values_of_both_models_are_shown_with_the_same_limits(
+    panel: VerdictPanel, trained: Any
+) -> None:
+    new = np.linspace(0, 100, 60 * 80).reshape(60, 80)
+    base = new / 2  # darker, and it must look so
+    image = new[None] * 1000  # of another range, which must not be black or white
+    show(panel, trained(), Comparison(image, base, new))
+    assert panel.picture.captions == ["image", "nuclei (base)", "new model"]
+    assert "equally bright" in panel.picture.toolTip()
+    (_, first), (_, left), (_, right) = draw_pictures(image, base, new)
+    assert abs(float(right.mean()) - 2 * float(left.mean())) < 2
+    assert 110 < first.mean() < 145
+    show(panel, trained(base=None), Comparison(image, None, new))
+    assert panel.picture.captions == ["image", "new model"]
+    assert not panel.picture.isHidden()
+
+
+def test_of_a_large_image_the_part_is_shown_where_values_differ() -> None:
+    base = np.zeros((700, 400))
+    new = base.copy()
+    new[600:640, 300:340] = 5
+    new[3, 3] = np.nan
+    (_, _), (_, left), (_, right) = draw_pictures(base, base, new)
+    assert left.shape == right.shape == (SIDE, SIDE, 3)
+    assert not left.any()
+    assert (right > 0).any(axis=-1).sum() == 40 * 40
 
 
 def test_a_click_enlarges_the_pictures_once(panel: VerdictPanel, trained: Any, qtbot: Any) -> None:

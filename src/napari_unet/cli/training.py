@@ -28,10 +28,7 @@ from napari_unet.training import iter_train
 from napari_unet.verdict import describe_scores
 
 if TYPE_CHECKING:
-    from napari_unet.card import Task
     from napari_unet.examples import Example
-
-METRICS: dict[Task, str] = {"instance": "mean AP", "semantic": "mean Dice", "regression": "PSNR"}
 
 
 def run_training(options: Namespace) -> int:
@@ -68,7 +65,7 @@ def run_training(options: Namespace) -> int:
     said = f"napari-unet: stopping; the best model so far is kept. Ctrl+C again {again}"
     try:
         with first_press_stops(said) as wish:
-            report = _Report(config, options.checkpoint, wish)
+            report = _Report(options.checkpoint, wish)
             model = run_with_bar(job, report)
             path = _save(model, target)
     except TrainingInterruptedError as error:
@@ -91,8 +88,7 @@ def run_training(options: Namespace) -> int:
 class _Report:
     """Tells what happens in a training, and answers with the user's wish to stop."""
 
-    def __init__(self, config: TrainConfig, checkpoint: Path | None, wish: StopWish) -> None:
-        self.metric = METRICS[config.task]
+    def __init__(self, checkpoint: Path | None, wish: StopWish) -> None:
         self.checkpoint = checkpoint
         self.wish = wish
 
@@ -112,7 +108,7 @@ class _Report:
         left = seconds_left(step)
         ahead = f", {_in_words(left)} left" if left else ""
         return (
-            f"step {step.step} of {step.total}: loss {step.loss:.3f}, {self.metric} "
+            f"step {step.step} of {step.total}: loss {step.loss:.3f}, {step.metric_name} "
             f"{step.metric:.3f}{best}{ahead}"
         )
 

@@ -30,6 +30,7 @@ def write_labels(
     axes: str,
     pixel_size: PixelSize = None,
     record: Mapping[str, Any] | None = None,
+    least: Any = np.uint8,
 ) -> Path:
     """Write labels without loss.
 
@@ -49,6 +50,8 @@ def write_labels(
         Micrometres per spatial axis, in the order of ``axes``; None where unknown.
     record : mapping, optional
         Run record, written beside the file (`write_record`).
+    least : data type
+        None smaller is taken: viewers tell labels from images by their 32 bits.
 
     Returns
     -------
@@ -71,7 +74,9 @@ def write_labels(
     low, high = _value_range(labels)
     if low < 0:
         raise InputError(f"Labels must not be negative, but {low} is; relabel them first.")
-    fits = (t for t in (np.uint8, np.uint16, np.int32, np.uint32) if high <= np.iinfo(t).max)
+    size = np.dtype(least).itemsize
+    types = [t for t in (np.uint8, np.uint16, np.int32, np.uint32) if np.dtype(t).itemsize >= size]
+    fits = (t for t in types if high <= np.iinfo(t).max)
     return _write(path, labels, np.dtype(next(fits, dtype)), axes, pixel_size, record)
 
 

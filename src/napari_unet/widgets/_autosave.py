@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import weakref
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,12 +16,13 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.errors import FileError
-from napari_unet.painted_work import PaintedStore, PaintedWork, lost_work
+from napari_unet.painted_work import PaintedStore, PaintedWork
 from napari_unet.progress import Progress, drain
 from napari_unet.sparse_file import sparse_bytes
-from napari_unet.widgets._blank import blank
+from napari_unet.widgets._image_names import ImageNames
 from napari_unet.widgets._job import JobRunner, Outcome
-from napari_unet.widgets._layer_details import details_of, layer_from
+from napari_unet.widgets._kept_layers import keep_in, plain, store_of
+from napari_unet.widgets._layer_details import details_of
 from napari_unet.widgets._marks import (
     Marks,
     Plane,
@@ -30,15 +30,15 @@ from napari_unet.widgets._marks import (
     marks_of,
     plane_index,
 )
+from napari_unet.widgets._restoring import restore
+from napari_unet.widgets._saved_marks import bring_back_marks
 from napari_unet.widgets._touched import TouchWatch
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["Autosave", "PaintedWork", "lost_work", "restore"]
-
 DELAY = 3000  # milliseconds after a change
-MERCY = 5000  # milliseconds from the removal of a layer until it is forgotten
+MERCY = 2000  # milliseconds from the removal of a layer until it is let go
 SHARE = 20  # writing may take one part in so many of the time
 WHOLE = 1 << 31  # bytes; of larger labels only planes are kept that somebody worked on
 PATIENCE = 10.0  # seconds that closing a window may take
@@ -61,32 +61,42 @@ class _Watched:
 class Autosave:
     """Keeps painted labels of a viewer on disk.
 
-    Every Labels layer that has marks is kept from its first change on. One that the user
-    removes is forgotten; what is there when the window is closed, or the process dies, is
-    offered by `lost_work`.
+    Every Labels layer that has marks is kept from its first change on; one that was read from
+    a file gets the marks that stand beside it. What the user removes, and what is there when
+    the window is closed or the process dies, is offered by `lost_work`.
 
     Parameters
     ----------
     viewer : Viewer
         Whose layers.
     on_fault : callable, optional
-        Called with words, once, where nothing can be written.
+        Called with words where nothing can be written, once, and where something is damaged.
+    on_removed : callable, optional
+        Called with labels that no file has and whose layer the user has removed.
     """
 
-    def __init__(self, viewer: Viewer, on_fault: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        on_fault: Callable[[str], None] = lambda _: None,
+        on_removed: Callable[[PaintedWork], None] = lambda _: None,
+    ) -> None:
         self._viewer = viewer
         self._on_fault = on_fault
+        self._on_removed = on_removed
         self._faulty = False
+        self._names = ImageNames(viewer)
         self._watched: dict[Labels, _Watched] = {}
         self._heard: list[Labels] = []  # that may get marks
         self._saving: list[_Watched] = []
         self._began = 0.0
         self._not_before = 0.0
+        self._urgent = False  # marks have changed, which are tiny
         self._closed = False
         self._gone: list[Labels] = []  # removed a moment ago
-        self._forgetting = QTimer()
-        self._forgetting.setSingleShot(True)
-        self._forgetting.timeout.connect(self._forget_gone)
+        self._leaving = QTimer()
+        self._leaving.setSingleShot(True)
+        self._leaving.timeout.connect(self._let_go)
         self._runner = JobRunner(lambda _: None, self._saved)
         self._timer = QTimer()
         self._timer.setSingleShot(True)
@@ -112,50 +122,36 @@ class Autosave:
         FileError
             If it is damaged, gone, or open in another window.
         """
-        return restore(self._viewer, work, self)
+        layer, fault = restore(self._viewer, work, self)
+        if fault:
+            self._on_fault(fault)
+        return layer
 
     def keep(self, layer: Labels, store: PaintedStore | None = None) -> None:
         """Begin to keep a layer, where it has marks; by default in a place of its own."""
         marks = marks_of(layer)
         if marks is None or layer in self._watched:
             return
-        store = store or _stores.get(_plain(layer)) or PaintedStore.new()
-        _stores[_plain(layer)] = store
+        given, store = store, store_of(layer) if store is None else keep_in(layer, store)
+        store.claim()  # another dock may have released it
         watched = _Watched(layer, store, level_of(layer))
         watched.watch = TouchWatch(
             layer, marks.axes, lambda planes: self._heard_of(watched, planes)
         )
         layer.events.name.connect(self._renamed)
         self._watched[layer] = watched
-        if not store.is_empty:
-            self._touch(watched, set())  # whatever happened to it meanwhile
-
-    def forget(self, layer: Labels) -> None:
-        """Keep a layer no more, and remove what was kept of it; such as when it was saved."""
-        watched = self._watched.get(layer)
-        if watched is None:
-            return
-        if watched in self._saving:
-            self._runner.drop()
-            for each in self._saving:
-                each.dirty = each.anew = True
-            self._saving = []
-            self._timer.start(DELAY)
-        for store in (watched.store, watched.old):
-            if store is not None:
-                store.discard()
-        watched.store, watched.old = PaintedStore.new(), None
-        _stores[_plain(watched.layer)] = watched.store
-        watched.dirty, watched.anew, watched.planes = False, True, set()
+        if given is not None or not store.is_empty:
+            self._change(watched, set())  # whatever happened to it meanwhile
 
     def save(self) -> None:
         """Write what has changed, in a worker thread."""
         if self._runner.running or self._closed:
             return
         wait = self._not_before - time.monotonic()
-        if wait > 0:
+        if wait > 0 and not self._urgent:
             self._timer.start(int(1000 * wait) + 1)
             return
+        self._urgent = False
         self._saving = [each for each in self._watched.values() if each.dirty]
         jobs = [self._job(each) for each in self._saving]
         if jobs:
@@ -169,7 +165,8 @@ class Autosave:
         self._closed = True
         with suppress(RuntimeError):  # Qt may have gone first, where Python ends
             self._timer.stop()
-            self._forgetting.stop()
+            self._leaving.stop()
+        self._names.close()
         if self._application is not None:
             self._application.aboutToQuit.disconnect(self.close)
         self._viewer.layers.events.inserted.disconnect(self._inserted)
@@ -179,11 +176,15 @@ class Autosave:
         for each in self._saving:
             each.dirty = each.anew = True  # it may be cut off
         self._runner.drop()
-        end = time.monotonic() + PATIENCE
+        end, shown = time.monotonic() + PATIENCE, self._is_shown()
         for each in self._watched.values():
             self._unhear(each)
             if each.dirty:
                 _finish(self._job(each, end))
+            if shown and each.layer in self._viewer.layers:
+                self._release_with_window(each.store)
+            else:  # a window that this process opens next may offer it
+                each.store.release()
         self._watched, self._heard, self._saving = {}, [], []
 
     # what is heard
@@ -194,6 +195,7 @@ class Autosave:
     def _hear(self, layer: Any) -> None:
         if not isinstance(layer, Labels) or layer in self._heard:
             return
+        bring_back_marks(layer)  # before the dock, which hears of it later, looks at the layer
         layer.events.metadata.connect(self._marked)
         self._heard.append(layer)
         self.keep(layer)
@@ -205,7 +207,9 @@ class Autosave:
             self.keep(layer)
             watched = self._watched.get(layer)
         if watched is not None:
-            self._touch(watched, set())
+            self._change(watched, set())
+            self._urgent = True
+            self._timer.start(0)
 
     def _unhear(self, watched: _Watched) -> None:
         if watched.watch is not None:
@@ -221,7 +225,11 @@ class Autosave:
         if planes is None:
             watched.anew = True
         if planes is None or planes:  # not where only a slider was moved
-            self._touch(watched, planes or set())
+            self._change(watched, planes or set())
+
+    def _change(self, watched: _Watched, planes: set[Plane]) -> None:
+        watched.store.saved_as = ""  # no file has them any more
+        self._touch(watched, planes)
 
     def _touch(self, watched: _Watched, planes: set[Plane]) -> None:
         watched.planes |= planes
@@ -234,10 +242,10 @@ class Autosave:
         if layer is not None:
             # a viewer that is closed takes its layers away first, and closes its docks then
             self._gone.append(layer)
-            self._forgetting.start(MERCY)
+            self._leaving.start(MERCY)
 
-    def _forget_gone(self) -> None:
-        """Forget the layers that the user has removed."""
+    def _let_go(self) -> None:
+        """Leave the layers that the user has removed, when all of them is on disk."""
         if not self._window_is_open():
             self.close()  # the viewer has removed them, not the user
             return
@@ -245,17 +253,44 @@ class Autosave:
         for layer in gone:
             if layer in self._viewer.layers or layer not in self._heard:
                 continue
+            watched = self._watched.get(layer)
+            if watched is not None and (watched.dirty or watched in self._saving):
+                self._gone.append(layer)
+                self._leaving.start(MERCY)
+                continue
             self._heard.remove(layer)
             layer.events.metadata.disconnect(self._marked)
-            watched = self._watched.get(layer)
             if watched is not None:
-                self.forget(layer)
                 self._unhear(watched)
                 del self._watched[layer]
+                self._leave(watched.store)
+
+    def _leave(self, store: PaintedStore) -> None:
+        """Offer what the user may have removed by mistake."""
+        if store.saved_as:
+            store.discard()
+            return
+        store.release(removed=True)
+        with suppress(FileError):  # nothing was painted
+            self._on_removed(PaintedWork.at(store.folder))
 
     def _window_is_open(self) -> bool:
-        window = getattr(_plain(self._viewer), "window", None)
+        window = getattr(plain(self._viewer), "window", None)
         return window is None or hasattr(window, "_qt_window")
+
+    def _is_shown(self) -> bool:
+        """Whether the viewer goes on, as far as can be told while a dock is closed."""
+        window = getattr(plain(self._viewer), "window", None)
+        try:
+            return window is None or window._qt_window.isVisible()
+        except (AttributeError, RuntimeError):  # it is gone already
+            return False
+
+    def _release_with_window(self, store: PaintedStore) -> None:
+        """The dock alone is closed: its layers are offered when the window is closed too."""
+        window = getattr(plain(self._viewer), "window", None)
+        if window is not None:
+            window._qt_window.destroyed.connect(lambda _=None: store.release())
 
     # writing
 
@@ -267,17 +302,15 @@ class Autosave:
             watched.anew = True
             if getattr(watched.data, "shape", None) != data.shape:
                 watched.old = watched.old or watched.store
-                watched.store = PaintedStore.new()
-                _stores[_plain(layer)] = watched.store
+                watched.store = keep_in(layer, PaintedStore.new())
             watched.data = data
         whole = watched.anew and sparse_bytes(data) <= WHOLE
-        planes = dict.fromkeys(sorted(watched.planes))  # first what was worked on
+        parts = [sorted(watched.planes)]  # first what was worked on
         watched.planes, watched.dirty, watched.anew = set(), False, False
         if whole:
             sizes = dict(zip(marks.axes, data.shape, strict=True))
-            planes |= dict.fromkeys(product(range(sizes.get("T", 1)), range(sizes.get("Z", 1))))
-        details = details_of(layer, marks)
-        return _write(watched.store, layer.name, marks.axes, data, list(planes), details, end)
+            parts.append(list(product(range(sizes.get("T", 1)), range(sizes.get("Z", 1)))))
+        return _write(watched.store, layer.name, data, parts, details_of(layer, marks), marks, end)
 
     def _saved(self, outcome: Outcome) -> None:
         now = time.monotonic()
@@ -293,72 +326,37 @@ class Autosave:
             self._faulty = True
             self._on_fault(f"Painted labels are not kept: {outcome.error}")
         if any(each.dirty for each in self._watched.values()):
-            self._timer.start(DELAY * (SHARE if outcome.error is not None else 1))
-
-
-# where layers are kept, so that a dock that is opened again goes on in the same place
-_stores: weakref.WeakKeyDictionary[Any, PaintedStore] = weakref.WeakKeyDictionary()
-
-
-def _plain(proxy: Any) -> Any:
-    """The viewer or layer itself: plugins get proxies, other ones each time."""
-    return getattr(proxy, "__wrapped__", proxy)
-
-
-def restore(viewer: Viewer, work: PaintedWork, autosave: Autosave | None = None) -> Labels:
-    """Put lost work back as a layer, with its place, marks, name and colours.
-
-    Parameters
-    ----------
-    viewer : Viewer
-        Where.
-    work : PaintedWork
-        From `lost_work`. It belongs to this process then, and is offered to no other.
-    autosave : Autosave, optional
-        Goes on keeping it in the same place.
-
-    Raises
-    ------
-    FileError
-        If it is damaged, gone, or open in another window.
-    InputError
-        If the system does not give the memory.
-    """
-    from napari_unet.widgets._painting import bind_done_key
-
-    labels = work.read(blank(work.shape, work.dtype))
-    layer = layer_from(labels, work.name, work.details)
-    store = work.take_over()
-    if autosave is not None:
-        autosave.keep(layer, store)
-    viewer.add_layer(layer)
-    bind_done_key(viewer, layer)
-    viewer.layers.selection.active = layer
-    return layer
+            failed = outcome.error is not None
+            self._timer.start(DELAY * SHARE if failed else 0 if self._urgent else DELAY)
 
 
 def _write(
     store: PaintedStore,
     name: str,
-    axes: str,
     labels: Any,
-    planes: list[Plane],
+    parts: list[list[Plane]],
     details: dict[str, Any],
+    marks: Marks,
     end: float,
 ) -> Generator[Progress, None, None]:
-    for i, plane in enumerate(planes):
-        yield Progress(i, len(planes) + 1, "saving")
-        if time.monotonic() > end:
-            break
-        try:
-            store.write_plane(plane, np.array(labels[plane_index(axes, plane)]))
-        except IndexError:
-            continue  # of data that was replaced meanwhile
-    yield Progress(len(planes), len(planes) + 1, "saving")
-    if store.is_empty:
+    """Write planes, and after each part of them what is known of the labels."""
+    total, count = sum(map(len, parts)) + 1, 0
+    for planes in parts:
+        for plane in planes:
+            yield Progress(count, total, "saving")
+            count += 1
+            if time.monotonic() > end:
+                break
+            try:
+                store.write_plane(plane, np.array(labels[plane_index(marks.axes, plane)]))
+            except IndexError:
+                continue  # of data that was replaced meanwhile
+        yield Progress(count, total, "saving")
+        nothing = store.is_empty and not marks.done
+        if (planes or planes is parts[-1]) and not nothing:
+            store.save(name, marks.axes, labels.shape, labels.dtype, details, {})
+    if store.is_empty and not marks.done:
         store.clear()
-    else:
-        store.save(name, axes, labels.shape, labels.dtype, details, {})
 
 
 def _write_all(jobs: list[Generator[Progress, None, None]]) -> Generator[Progress, None, bool]:

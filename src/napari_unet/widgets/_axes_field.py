@@ -51,6 +51,11 @@ class AxesField:
         self.axes.changed.connect(lambda _: self._edited())
         self.channels.changed.connect(lambda _: self._channels_edited())
 
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """All that was typed."""
+        return self._channels, *self._typed.values()
+
     def set_model(self, card: ModelCard | None, ndim: int) -> None:
         """Guess for a model to start from; None: for a new network of ``ndim`` axes."""
         self._card = card

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, QSize, Qt
-from qtpy.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPalette, QPixmap
+from qtpy.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPalette, QPixmap, QResizeEvent
 from qtpy.QtWidgets import QDialog, QSizePolicy, QVBoxLayout, QWidget
 
 SIDE = 256  # pixels of the image that are shown
@@ -16,6 +17,8 @@ EDGE = 16  # of a part, which does not count
 GAP = 6  # between the pictures
 TIP = "The part of the last view in which the two differ most. Click to see it larger."
 TIP_ALONE = "A part of the last view. Click to see it larger."
+TIP_VALUES = f"{TIP} Equal values of both models are equally bright."
+ALIKE = 4.0  # times as wide may be the range of an image that is shown as bright as the values
 
 Picture = tuple[str, NDArray[np.uint8]]  # a caption, and (Y, X, 3) colours
 
@@ -26,7 +29,7 @@ def draw_pictures(
     new: NDArray[Any],
     names: tuple[str, str] = ("base", "new"),
 ) -> list[Picture]:
-    """Outlines by two models over the same part of an image.
+    """Outlines by two models over the same part of an image, or the values that they give.
 
     Of a large image the part is taken in which they differ most.
 
@@ -34,15 +37,17 @@ def draw_pictures(
     ----------
     image : (Y, X) or (C, Y, X) array
         The pixels.
-    base, new : (Y, X) integer array
-        Labels; without a base the image alone stands in its place.
+    base, new : (Y, X) array
+        Labels, or values where they are no integers; without a base the image alone stands in
+        its place.
     names : tuple of str
         Captions.
 
     Returns
     -------
     list of (str, (Y, X, 3) uint8 array)
-        Two pictures with their captions.
+        Pictures with their captions: two, and the image before them where there are values by
+        two models.
 
     Examples
     --------
@@ -50,10 +55,12 @@ def draw_pictures(
     >>> [(name, picture.shape) for name, picture in pictures]
     [('image', (256, 256, 3)), ('new', (256, 256, 3))]
     """
+    if new.dtype.kind == "f":
+        return _draw_values(image, base, new, names)
     from napari_unet.overlay import draw_overlay  # seconds; a training has loaded it
 
     before = np.zeros_like(new) if base is None else base
-    part = _part_that_differs(before, new)
+    part = _part_that_differs(_outlines(before) != _outlines(new))
     pixels = image[(..., *part)]
     left = "image" if base is None else names[0]
     return [
@@ -62,20 +69,60 @@ def draw_pictures(
     ]
 
 
-def _part_that_differs(base: NDArray[Any], new: NDArray[Any]) -> tuple[slice, slice]:
-    """The window whose outlines differ in most pixels; at the centre where none differs."""
-    if max(new.shape) <= SIDE:
+def _draw_values(
+    image: NDArray[Any], base: NDArray[Any] | None, new: NDArray[Any], names: tuple[str, str]
+) -> list[Picture]:
+    """The image and what the models make of it, these with the same limits of contrast."""
+    pixels = image.mean(0) if image.ndim == 3 else image
+    planes = [np.nan_to_num(np.asarray(x, np.float64)) for x in (pixels, new)]
+    given = [] if base is None else [np.nan_to_num(np.asarray(base, np.float64))]
+    part = _part_that_differs(np.abs((given or planes)[0] - planes[1]))
+    limits = _limits([plane[part] for plane in (*given, planes[1])])
+    own = _limits([planes[0][part]])
+    captions = ["image", *names[:1][: len(given)], names[1]]
+    shown = [planes[0], *given, planes[1]]
+    bounds = [limits if _alike(own, limits) else own, *[limits] * (len(shown) - 1)]
+    return [
+        (caption, _grey(plane[part], *ends))
+        for caption, plane, ends in zip(captions, shown, bounds, strict=True)
+    ]
+
+
+def _limits(planes: list[NDArray[np.float64]]) -> tuple[float, float]:
+    """Between which values nearly all pixels lie."""
+    low, high = np.percentile(np.concatenate([plane.ravel() for plane in planes]), (0.5, 99.5))
+    return float(low), float(high)
+
+
+def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two ranges seem to be of the same kind of values.
+
+    >>> _alike((0, 100), (10, 60)), _alike((0, 100), (0, 1)), _alike((0, 1), (5, 6))
+    (True, False, False)
+    """
+    widths = sorted(high - low for low, high in (one, other))
+    overlap = min(one[1], other[1]) > max(one[0], other[0])
+    return overlap and widths[1] <= ALIKE * widths[0]
+
+
+def _grey(plane: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint8]:
+    share = np.clip((plane - low) / max(high - low, 1e-9), 0, 1)
+    return np.repeat((share * 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _part_that_differs(differ: NDArray[Any]) -> tuple[slice, slice]:
+    """The window with the largest differences in all; at the centre where nothing differs."""
+    if max(differ.shape) <= SIDE:
         return slice(None), slice(None)
-    differ = _outlines(base) != _outlines(new)
     sums = np.pad(differ.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
 
-    def count(*start: int) -> int:
+    def count(*start: int) -> float:
         # an object at the edge of a window is not seen well, but at that of the image it is
-        ends = [_inside(at, size) for at, size in zip(start, new.shape, strict=True)]
+        ends = [_inside(at, size) for at, size in zip(start, differ.shape, strict=True)]
         (top, bottom), (left, right) = ends
-        return int(sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left])
+        return float(sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left])
 
-    starts = [_starts(n) for n in new.shape]
+    starts = [_starts(n) for n in differ.shape]
     y, x = max(((y, x) for y in starts[0] for x in starts[1]), key=lambda start: count(*start))
     return slice(y, y + SIDE), slice(x, x + SIDE)
 
@@ -133,6 +180,7 @@ class SideBySide(QWidget):
         self._pictures = [(caption, _pixmap(colours)) for caption, colours in pictures]
         self.setAccessibleName(" | ".join(self.captions))
         self.setVisible(bool(pictures))
+        self._limit()
         self.update()
 
     def enlarge(self) -> QDialog:
@@ -152,6 +200,23 @@ class SideBySide(QWidget):
         """Qt's: as large as it likes to be."""
         return self._size
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Qt's: it has another size."""
+        self._limit()
+        super().resizeEvent(event)
+
+    def _limit(self) -> None:
+        """Take no more height than the pictures fill at this width."""
+        width = self._width_of_one()
+        heights = [p.height() * width / max(p.width(), 1) for _, p in self._pictures]
+        if heights:
+            height = math.ceil(max(heights)) + self.fontMetrics().height() + 2
+            self.setMaximumHeight(max(height, self.minimumHeight()))
+
+    def _width_of_one(self) -> float:
+        count = len(self._pictures)
+        return (self.width() - GAP * (count - 1)) / max(count, 1)
+
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Qt's: a click enlarges it, once."""
         if not isinstance(self.window(), QDialog):
@@ -167,8 +232,7 @@ class SideBySide(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
         line = painter.fontMetrics().height()
-        count = len(self._pictures)
-        width = (self.width() - GAP * (count - 1)) / count
+        width = self._width_of_one()
         try:
             for i, (caption, picture) in enumerate(self._pictures):
                 left = i * (width + GAP)

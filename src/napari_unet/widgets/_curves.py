@@ -168,7 +168,8 @@ class Curves(QWidget):
             return
         loss_colour, metric_colour = (QColor(pair[not dark]) for pair in (LOSS, METRIC))
         line = size.height()
-        high = self.height() - 2 * line - 10
+        top = 1.5 * line + 3  # the highest number stands beside the plot, under the legend
+        high = self.height() - top - line - 5
         most = max(2, int(high / (1.6 * line)))
         left = loss_scale(curve.losses)
         scores: list[Score] = [*curve.scores, *([curve.best] if curve.best is not None else [])]
@@ -176,7 +177,7 @@ class Curves(QWidget):
         left_ticks = left.ticks(most)
         right_ticks = right.ticks(most) if scores else []
         before, behind = (_width(size, ticks) + 6 for ticks in (left_ticks, right_ticks))
-        self._plot = plot = QRectF(before, line + 5, self.width() - before - behind, high)
+        self._plot = plot = QRectF(before, top, self.width() - before - behind, high)
         steps = step_scale(curve)
 
         painter.setPen(QPen(faint, 1))

@@ -47,9 +47,11 @@ class Decision:
         self.panel = VerdictPanel(self._keep, self._discard)
 
     def ask(self, trained: Trained, *, image: str) -> None:
-        """Let the user decide; ``image`` is the name of what was learned from, or empty."""
+        """Let the user decide; ``image`` is what was learned from, where nothing else tells."""
         self.trained = trained
         card = trained.model.card
+        # the training may be one of an earlier window
+        image = next(iter(trained.session.images), image)
         self.panel.show(card, compare(card), trained.comparison, image=image)
 
     def leave(self) -> None:

@@ -20,7 +20,8 @@ Way = Literal["all", "planes", "painted", "mask"]
 
 LOOKED_AT = 1 << 22  # pixels, of labels about which nothing is said
 PLANES, READ_PLANES = 64, 3  # of them; where they are not in memory
-WIDEST = "Background is"  # of the names in the form around it
+SPACING = 4  # pixels between widgets beside one another
+SHORT, LONG = 8, 30  # letters of a name, as far as they count for the room it gets
 NOTHING = object()  # in a list; None is a value that is not told of
 NO_IMAGE = "no image yet"
 NO_LABELS = "no labels yet"
@@ -72,27 +73,19 @@ class ExampleLine:
         self.remove.setText("✕")
         self.remove.setToolTip(REMOVE_TIP)
         self.findings = FindingLines()
-        for choice, tip in (
-            (self.image_choice, IMAGE_TIP),
-            (self.labels_choice, LABELS_TIP),
-            (self.trusted_choice, TRUSTED_TIP),
-        ):
-            choice.tooltip = tip
         self.native = QWidget()
         column = QVBoxLayout(self.native)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        first, second = QHBoxLayout(), QHBoxLayout()
+        first, second = self._first, _ = QHBoxLayout(), QHBoxLayout()
         for row in (first, second):
-            row.setSpacing(4)
+            row.setSpacing(SPACING)
             column.addLayout(row)
         first.addWidget(self.image_choice.native, 1)
         first.addWidget(self.labels_choice.native, 1)
-        where = QLabel("Trusted")
-        where.setToolTip(TRUSTED_TIP)
-        # the choice stands in the column of the form's other fields
-        where.setMinimumWidth(where.fontMetrics().horizontalAdvance(WIDEST))
-        second.addWidget(where)
+        self._where = QLabel("Trusted")
+        self._where.setToolTip(TRUSTED_TIP)
+        second.addWidget(self._where)
         second.addWidget(self.trusted_choice.native, 1)
         second.addWidget(self.remove)
         column.addWidget(self.findings.native)
@@ -130,6 +123,10 @@ class ExampleLine:
         where = id(self.where) if self.region is not None else self.where
         return id(self.image), id(self.labels), where
 
+    def align(self, left: int) -> None:
+        """Let the last choice begin so many pixels from the left, as the form's other fields."""
+        self._where.setMinimumWidth(max(left - SPACING, 0))
+
     def choose(self, image: Image | None, labels: Any) -> None:
         """Choose layers without telling anybody; where they hold is suggested anew."""
         self._busy = True
@@ -159,7 +156,18 @@ class ExampleLine:
         self.trusted_choice.reset_choices()
         if not self._by_hand:
             self.trusted_choice.point_at(self._suggestion())
+        self._show_names()
         self._busy = before
+
+    def _show_names(self) -> None:
+        """Give longer names more room, and whole ones to the tooltips."""
+        tips = (IMAGE_TIP, LABELS_TIP, TRUSTED_TIP)
+        choices = (self.image_choice, self.labels_choice, self.trusted_choice)
+        for place, (choice, tip) in enumerate(zip(choices, tips, strict=True)):
+            name = choice.native.currentText()
+            choice.tooltip = f"{name}\n{tip}"
+            if place < self._first.count():
+                self._first.setStretch(place, min(max(len(name), SHORT), LONG))
 
     def _suggestion(self) -> Way:
         labels = self.labels

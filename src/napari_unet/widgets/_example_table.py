@@ -59,6 +59,8 @@ class ExampleTable:
         self._on_paint = on_paint
         self._axes_of = axes_of
         self._busy = True
+        self._left = 0  # where the form's fields begin
+        self._strokes = 0  # so often somebody has painted, drawn or marked something
         self._known: list[Any] = []  # layers that were seen before
         self._watched: dict[Any, Callable[[], None]] = {}  # what ends listening
         self._truths: list[tuple[Any, Any]] = []  # predictions taken as truth, with their records
@@ -86,6 +88,11 @@ class ExampleTable:
             if active is not None and active in (line.image, line.labels):
                 return line.image
         return self.lines[0].image if self.lines else None
+
+    @property
+    def content(self) -> object:
+        """Equal while the same layers are chosen, and nobody has painted or drawn on them."""
+        return self._chosen(), self._strokes
 
     def taken(self, layer: Any) -> bool:
         """Whether a prediction was declared to be the truth."""
@@ -157,7 +164,7 @@ class ExampleTable:
         layers = list(self._viewer.layers)
         new = [layer for layer in layers if not any(layer == known for known in self._known)]
         self._known = layers
-        before = self._content()
+        before = self._chosen()
         self._busy = True
         for line in list(self.lines):
             if line.image is not None and line.image not in layers and len(self.lines) > 1:
@@ -174,7 +181,7 @@ class ExampleTable:
             if line.labels is None:
                 self._suit(line)
         self._busy = False
-        if self._content() != before:
+        if self._chosen() != before:
             self._tell()
 
     def refresh(self) -> None:
@@ -183,6 +190,12 @@ class ExampleTable:
         for line in self.lines:
             line.refresh()
         self._busy = False
+
+    def align(self, left: int) -> None:
+        """Let choices begin where the form's other fields do."""
+        self._left = left
+        for line in self.lines:
+            line.align(left)
 
     def close(self) -> None:
         """Stop listening to the layers; no widget is touched."""
@@ -195,6 +208,7 @@ class ExampleTable:
         line = ExampleLine(self._images, self._candidates, self._regions, self._line_changed)
         line.target = self.task == "regression"
         line.remove.clicked.connect(lambda: self.remove(line))
+        line.align(self._left)
         self.lines.append(line)
         self._column.insertWidget(self._column.count() - 1, line.native)
         line.choose(image, labels)
@@ -229,7 +243,7 @@ class ExampleTable:
             line.remove.setEnabled(not single or line.labels is not None)
         self._on_change()
 
-    def _content(self) -> list[tuple[Any, ...]]:
+    def _chosen(self) -> list[tuple[Any, ...]]:
         return [line.content for line in self.lines]
 
     # what there is to choose from
@@ -360,6 +374,7 @@ class ExampleTable:
 
     def _painted(self, _: object = None) -> None:
         if not self._busy:
+            self._strokes += 1
             self._on_paint()
 
 

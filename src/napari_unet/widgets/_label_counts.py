@@ -1,4 +1,4 @@
-"""How much was painted: pixels, objects and classes, counted while the user goes on."""
+"""How much is labelled: pixels, objects and classes, counted while the user goes on."""
 
 from __future__ import annotations
 
@@ -88,19 +88,19 @@ class Counts:
 
         >>> counts = Counts(np.array([1, 9]), np.array([1200, 40]), 9, 0, 1)
         >>> counts.describe()
-        '1240 pixels painted, 1 object'
+        '1240 pixels labelled, 1 object'
         >>> counts.describe(classes=True, names={1: "cell"})
-        '1240 pixels painted: cell 1200, background 40'
+        '1240 pixels labelled: cell (1200), background (40)'
         """
         if not self.painted:
             return "Nothing is painted yet" if self.complete else "Nothing was painted here yet"
-        text = f"{self.painted} pixel{'s' * (self.painted != 1)} painted"
+        text = f"{self.painted} pixel{'s' * (self.painted != 1)} labelled"
         if not self.complete:
             text += " in the planes that were worked on"
         if classes:
             names = names or {}
             kinds = [
-                f"{'background' if v == self.background else names.get(v, f'label {v}')} {n}"
+                f"{'background' if v == self.background else names.get(v, f'label {v}')} ({n})"
                 for v, n in list(self.by_value.items())[:MOST]
             ]
             return f"{text}: {', '.join(kinds)}{', …' * (len(self.values) > MOST)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -40,16 +41,29 @@ def details_of(layer: Labels, marks: Marks) -> dict[str, Any]:
     features = layer.features
     return {
         "marks": marks.as_json(),
-        "place": {
-            **{key: np.asarray(getattr(layer, key)).tolist() for key in PLACE},
-            "affine": np.asarray(layer.affine.affine_matrix).tolist(),
-            "units": [str(unit) for unit in layer.units],
-            "axis_labels": list(layer.axis_labels),
-        },
+        "place": place_of(layer),
         "look": {key: _plain(getattr(layer, key)) for key in LOOK},
         "colours": _colours(layer.colormap),
         "features": {str(c): [_plain(v) for v in features[c]] for c in features.columns},
     }
+
+
+def place_of(layer: Labels) -> dict[str, Any]:
+    """Where a layer lies, as plain values."""
+    return {
+        **{key: np.asarray(getattr(layer, key)).tolist() for key in PLACE},
+        "affine": np.asarray(layer.affine.affine_matrix).tolist(),
+        "units": [str(unit) for unit in layer.units],
+        "axis_labels": list(layer.axis_labels),
+    }
+
+
+def put_at(layer: Labels, place: Mapping[str, Any]) -> None:
+    """Lay a layer where `place_of` has told; what does not suit it is left out."""
+    for key, value in place.items():
+        if key in (*PLACE, "affine", "units", "axis_labels"):
+            with suppress(Exception):  # whatever a layer says of what it does not like
+                setattr(layer, key, value)
 
 
 def _arguments(details: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,9 @@ class ModelPicker:
         self._cards: dict[str | Path, ModelCard] = {}
         self._files: list[Path] = []
         self._faults: dict[Path, str] = {}
+        self._gone = ""  # the chosen model of the user's, which somebody has deleted
         self._seen: dict[Path, tuple[int, int]] = {}  # the files as they were when read
+        self._source: str | Path | None = None
         self._combo = ChoiceList(self._items)
         self._source = self._chosen_source()
         self.row = Row(self._combo, label, tooltip)
@@ -122,6 +124,9 @@ class ModelPicker:
             if not source.is_file():
                 return f"The model file {source} is not there any more; choose another model."
             return self._faults.get(source, "")
+        if source is not None and source == self._gone:
+            word = "damaged" if source in model_files() else "gone"
+            return f"The model ‘{source}’ is {word}; choose another."
         if self._nothing:
             return ""
         return "" if source is not None else "There is no model; open a model file, or train one."
@@ -172,8 +177,13 @@ class ModelPicker:
 
     def _items(self) -> list[tuple[str, object]]:
         self._seen = self._state()
-        self._cards = {card.name: card for card in list_models() if self._suits(card)}
+        models = {card.name: card for card in list_models()}
+        self._cards = {name: card for name, card in models.items() if self._suits(card)}
         names: list[tuple[str, object]] = [(name, name) for name in map(str, self._cards)]
+        source = self._source
+        self._gone = source if isinstance(source, str) and source not in models else ""
+        if self._gone:  # it stays chosen: another must not step into its place unnoticed
+            names.append((f"{self._gone} (gone)", self._gone))
         for path in self._files:
             self._read(path)
         offered = [path for path in self._files if path in self._cards or path in self._faults]
@@ -211,6 +221,8 @@ class ModelPicker:
     def _chosen(self, value: object) -> None:
         if value != OPEN:
             self._source = self._chosen_source()
+            if self._gone and self._source != self._gone:
+                self._combo.reset_choices()  # it is not offered any more
             self._tell()
             self.row.say()
             self._on_change()

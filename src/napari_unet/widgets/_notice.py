@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from magicgui.widgets import Container, PushButton
 from qtpy.QtWidgets import QFrame, QVBoxLayout
 
+from napari_unet.widgets._finding_lines import in_words
 from napari_unet.widgets._form import FAULT_COLOUR, text_label
+
+FRAME = "#c08a30"  # seen on the dark and on the light theme
 
 
 class Notice(QFrame):
@@ -24,7 +27,9 @@ class Notice(QFrame):
 
     def __init__(self, text: str, actions: Mapping[str, Callable[[], str]]) -> None:
         super().__init__()
-        self.setFrameShape(QFrame.Shape.StyledPanel)
+        # napari's style sheet draws no frame of its own
+        self.setObjectName("notice")
+        self.setStyleSheet(f"#notice {{ border: 1px solid {FRAME}; border-radius: 4px; }}")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         self.text = text_label(text)
@@ -42,7 +47,7 @@ class Notice(QFrame):
             self.buttons[name].changed.connect(lambda _, action=action: self._decide(action))
 
     def _decide(self, action: Callable[[], str]) -> None:
-        fault = action()
+        fault = in_words(action())
         self.fault.value = fault
         self.fault.native.setVisible(bool(fault))
         if not fault:

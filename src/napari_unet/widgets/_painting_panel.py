@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from napari.layers import Labels
 
 from napari_unet.errors import InputError
 from napari_unet.widgets._choice_list import ChoiceList
+from napari_unet.widgets._finding_lines import in_words
 from napari_unet.widgets._form import Row, text_label
 from napari_unet.widgets._label_counts import Counts, LabelCounts
 from napari_unet.widgets._layers import RECORD_KEY
@@ -43,7 +44,7 @@ BACKGROUND_TIP = (
     "The label that was painted on background. Then strokes are enough: only painted pixels "
     "count, and no plane must be complete."
 )
-COUNTS_TIP = "What was painted on this layer so far."
+COUNTS_TIP = "What is labelled on this layer so far."
 NO_LABELS = "No labels are selected; make new ones, or select a Labels layer."
 PREDICTION = "‘{}’ is a prediction: correct it first, then it can be painted on."
 NONE_YET = "none yet"  # None is a value that is not told of
@@ -69,6 +70,7 @@ class PaintingPanel:
         self._image: Image | None = None
         self._axes = ""
         self._classes = False
+        self._names: dict[int, str] = {}  # of the classes, as the form has them
         self._layer: Labels | None = None
         self._counts: LabelCounts | None = None
         self._at_work = False
@@ -128,9 +130,18 @@ class PaintingPanel:
         self.new.text = "New labels" if image is None else f"New labels for {image.name}"
         self.rows["new_labels"].say()
 
-    def set_task(self, task: str) -> None:
-        """Say whether labels are objects ("instance") or classes ("semantic")."""
+    def set_task(self, task: str, names: Mapping[int, str] | None = None) -> None:
+        """Say whether labels are objects ("instance") or classes ("semantic").
+
+        Parameters
+        ----------
+        task : str
+            What is learned.
+        names : mapping, optional
+            Of the classes, by label.
+        """
         self._classes = task == "semantic"
+        self._names = dict(names or {}) if self._classes else {}
         self._show()
 
     def close(self) -> None:
@@ -148,7 +159,7 @@ class PaintingPanel:
         try:
             new_labels(self._viewer, self._image, self._axes)
         except InputError as error:
-            self.rows["new_labels"].say(fault=str(error))
+            self.rows["new_labels"].say(fault=in_words(str(error)))
         else:
             self.rows["new_labels"].say()
             self._on_change()
@@ -162,7 +173,7 @@ class PaintingPanel:
             toggle_done(self._viewer, layer)  # the change of its metadata is heard
         except InputError as error:
             self._show()
-            self.rows["done"].say(fault=str(error))
+            self.rows["done"].say(fault=in_words(str(error)))
 
     def _choose(self, value: int | str) -> None:
         layer = self._layer
@@ -259,7 +270,7 @@ class PaintingPanel:
         elif counts is None:
             self.counts_line.value = "Counting …" if self._counts is not None else ""
         else:
-            names = names_of(layer)
+            names = {**names_of(layer), **self._names}
             self.counts_line.value = counts.describe(classes=self._classes, names=names) + "."
 
     def _labels(self) -> list[tuple[str, int | str]]:

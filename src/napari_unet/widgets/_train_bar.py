@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from napari_unet.settings import TrainConfig
     from napari_unet.training_step import TrainStep
 
-TRAIN_TIP = "Learn from what is labelled. The base model stays as it is."
+READY = "Press Train. What is learned can be kept or discarded."
+READY_ON_BASE = "Press Train. The base model stays as it is, and what is learned can be discarded."
+TRAIN_TIP = "Learn from the examples. What is learned can be kept or discarded."
+NEW_NETWORK = "A new network was made to suit the examples."
+# what `napari_unet.architecture_proposal` says of a new network
+_REASON = re.compile(r"(?:Levels: \d|Axis [zyx][ ,]|Patches are \d).*?\.(?= |$)")
 ADD_TIP = "Take in what was painted since, without a new start."
 STOP_TIP = "End now, and keep the weights that were best on the held-out part."
 CANCEL_TIP = "End now, and keep nothing."
@@ -98,11 +104,13 @@ class TrainBar(Container):  # type: ignore[type-arg]
             left = step.seconds / step.step * (step.total - step.step)
         else:
             left = config.minutes * 60 - step.seconds
-        self.say(f"Step {step.step}, {in_words(max(left, 0))} left. {notes}".strip())
+        shown, reasons = brief(notes)
+        self.say(f"Step {step.step}, {in_words(max(left, 0))} left. {shown}".strip(), more=reasons)
 
-    def say(self, text: str, *, fault: bool = False) -> None:
-        """Show a message; a fault in its colour."""
+    def say(self, text: str, *, fault: bool = False, more: str = "") -> None:
+        """Show a message; a fault in its colour. ``more`` stands in the tooltip."""
         self.message.value = text
+        self.message.tooltip = more
         self.message.native.setStyleSheet(f"color: {FAULT_COLOUR};" if fault else "")
 
     def _switch(self, *, running: bool) -> None:
@@ -112,3 +120,21 @@ class TrainBar(Container):  # type: ignore[type-arg]
 
     def _unknown(self) -> None:
         self.progress.min, self.progress.max, self.progress.value = 0, 0, 0
+
+
+def brief(notes: str) -> tuple[str, str]:
+    """What a training tells at its beginning, without why its network is as it is; and that.
+
+    >>> shown, why = brief("Held out: row 9. Levels: 3; one sees 2.5 pixels. Patches are 8 pixels.")
+    >>> shown
+    'Held out: row 9. A new network was made to suit the examples.'
+    >>> why
+    'Levels: 3; one sees 2.5 pixels. Patches are 8 pixels.'
+    >>> brief("The last rows are held out.")
+    ('The last rows are held out.', '')
+    """
+    reasons = " ".join(_REASON.findall(notes))
+    if not reasons:
+        return notes, ""
+    rest = " ".join(_REASON.sub("", notes).split())
+    return f"{rest} {NEW_NETWORK}".strip(), reasons

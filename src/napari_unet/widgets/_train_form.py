@@ -12,6 +12,7 @@ from napari_unet.card import ModelCard, Task
 from napari_unet.errors import InputError, SettingsError, UNetError
 from napari_unet.example_checks.finding import Finding
 from napari_unet.settings import TrainConfig, resolve
+from napari_unet.widgets._alignment import Follower
 from napari_unet.widgets._axes_field import AxesField
 from napari_unet.widgets._choice_list import ChoiceList
 from napari_unet.widgets._class_table import ClassTable, look_of
@@ -28,7 +29,7 @@ from napari_unet.widgets._marks import marks_of
 from napari_unet.widgets._model_picker import ModelPicker
 from napari_unet.widgets._painting_panel import PaintingPanel
 from napari_unet.widgets._request import FieldError, field_of
-from napari_unet.widgets._train_settings import LABELS, TrainSettings
+from napari_unet.widgets._train_settings import HELD, TrainSettings, hold_row, with_labels
 from napari_unet.widgets._training_request import LabelledLayers, TrainingRequest
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class TrainForm:
         self._busy = True  # until all parts are there
         self._base_by_hand = False
         self._looked_at = 0  # examples that the findings are about
+        self._held = False  # a training runs
         self.request: TrainingRequest | None = None
         self.fault: FieldError | None = None
         self.checked = False  # whether the findings are of the present request
@@ -104,6 +106,7 @@ class TrainForm:
                 *self.settings.folded,
             ]
         )
+        Follower(self.rows["task"].native, self.table.align)
         self._pause = QTimer(self.native)
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE)
@@ -133,6 +136,11 @@ class TrainForm:
             return self.worded(str(self.fault))
         return next(iter(self.board.faults), "")
 
+    @property
+    def content(self) -> object:
+        """Equal while nobody has changed, painted or drawn anything."""
+        return self.values(), self.table.content, self.classes.classes, self.fields.typed
+
     def start(self, values: Mapping[str, Any]) -> None:
         """Fill the form: earlier settings, and the layers that there are."""
         self._busy = True
@@ -147,7 +155,8 @@ class TrainForm:
             self.task.value = "instance"
         self.table.set_task(self.task.value)
         self.table.take(image, labels)
-        self._take_base(labels)
+        if not self._held:
+            self._take_base(labels)
         self._busy = False
         self.changed()
 
@@ -189,6 +198,15 @@ class TrainForm:
         """Take in what the layers are now."""
         self.changed()
 
+    def hold(self, *, held: bool) -> None:
+        """While a training runs, only what it can take in can be changed; nothing is looked at."""
+        self._held = held
+        self.checks.hold(held=held)
+        for name in ("task", "classes", "base"):
+            hold_row(self.rows[name], held=held)
+        self.settings.hold(held=held)
+        self.rows["task"].say(hint=HELD if held else "")  # the first of them stands for all
+
     def close(self) -> None:
         """Stop listening; no widget is touched."""
         self.checks.drop()
@@ -225,9 +243,7 @@ class TrainForm:
 
     def worded(self, message: str) -> str:
         """A message with the fields named as in the form."""
-        for name, label in LABELS.items():
-            message = message.replace(name, label)
-        return in_words(message)
+        return in_words(with_labels(message))
 
     # what changes
 
@@ -328,7 +344,8 @@ class TrainForm:
 
     def _set_painting(self) -> None:
         image = self.table.image
-        self.painting.set_task(self.task.value)
+        names = {info.value: info.name for info in self.classes.classes}
+        self.painting.set_task(self.task.value, names)
         self.painting.set_image(image, "" if image is None else self.fields.axes_of(image))
 
     def _label_shape(self, image: Image) -> tuple[int, ...] | None:

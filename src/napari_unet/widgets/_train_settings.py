@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,7 +36,7 @@ LABELS = {
 DEVICES = ["auto", "cpu", "cuda", "mps"]
 MINUTES = 10.0
 
-
+HELD = "Fixed while it trains."
 COPY_TIP = "The same training as a script, for the console, a notebook or a cluster."
 
 
@@ -107,6 +108,12 @@ class TrainSettings:
         editor.choices = [*devices, *({chosen} - set(devices))]
         editor.value = chosen
 
+    def hold(self, *, held: bool) -> None:
+        """Whether nothing can be set, as while a training runs with these settings."""
+        for row in self.rows.values():
+            hold_row(row, held=held)
+        self.defaults.native.setEnabled(not held)
+
     def suit(self, task: Task, *, from_scratch: bool) -> None:
         """Show what matters for a task, and for a new network."""
         self._hidden = set() if from_scratch else {"ndim"}
@@ -145,6 +152,24 @@ class TrainSettings:
 
     def _name_preset(self) -> None:
         self.budget.follow(self.rows["augmentation"].editor.value)
+
+
+def hold_row(row: Row, *, held: bool) -> None:
+    """Let a field be changed, or not, since a training runs with it."""
+    tip = row.native.toolTip()
+    row.editor.tooltip = f"{HELD} {tip}" if held else tip
+    row.editor.native.setEnabled(not held)
+
+
+def with_labels(message: str) -> str:
+    """A message with settings named as they stand in the form.
+
+    >>> with_labels("batch_size: must be 1 or more")
+    '‘Batch size’: must be 1 or more'
+    """
+    for name, label in LABELS.items():
+        message = re.sub(rf"\b{name}\b", f"‘{label}’", message)
+    return message
 
 
 def _to_clipboard(text: str) -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.axes import label_axes
+from napari_unet.axes import label_axes, score_axes
 from napari_unet.card import Normalization
-from napari_unet.errors import TrainingInterruptedError
+from napari_unet.errors import TrainingInterruptedError, UNetError
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets._job import explain
@@ -42,7 +42,7 @@ class Comparison:
     image : (C, Y, X) array
         Its pixels.
     base, new : (Y, X) array or None
-        Labels; None where there are none.
+        Labels, or values of the first channel; None where there are none.
     """
 
     image: NDArray[Any]
@@ -111,7 +111,12 @@ def training_job(
             yield Progress(0, 0, "preparing")
         first = views.wish() if session.added is None else MoreLabels(session.added)
         steps = iter_train(
-            session.first, base=base, config=config, checkpoint=session.checkpoint, first=first
+            session.first,
+            base=base,
+            config=config,
+            checkpoint=session.checkpoint,
+            first=first,
+            leave_checkpoint=True,  # until the model is kept
         )
         try:
             with closing(steps):
@@ -126,7 +131,9 @@ def training_job(
     except BaseException as end:
         # closed without a word: the dock is gone, and another may go on
         left = isinstance(end, GeneratorExit) and not link.cancelled
-        if left or (resumed and isinstance(end, Exception)):
+        # what is no fault of the user's must not cost what was learned
+        fatal = not isinstance(end, UNetError) and session.checkpoint.is_file()
+        if left or (isinstance(end, Exception) and (resumed or fatal)):
             session.release()
         else:
             session.remove()
@@ -257,7 +264,7 @@ class _Views:
     def compare(self, model: Model) -> Comparison | None:
         """The last view by both models, a plane of it."""
         view = self._last or self._link.due_view()
-        if view is None or model.card.task == "regression":
+        if view is None:
             return None
         try:
             new = self._predict(model, view)
@@ -304,12 +311,14 @@ class _Views:
         return self._limits[key]
 
     def _middle(self, labels: Any, view: TrainingView) -> NDArray[Any]:
-        """(Y, X) labels of the plane in view."""
+        """(Y, X) labels, or values of the first channel, of the plane in view."""
         part = view.part(self._ndim)
-        axes = label_axes(view.axes)
+        axes, labels = label_axes(view.axes), np.asarray(labels)
+        if labels.ndim > len(axes):
+            labels = labels.take(0, axis=score_axes(view.axes).index("C"))
         places = {"T": 0, "Z": view.view.z - part["Z"].start if "Z" in part else 0}
         index = tuple(places.get(axis, slice(None)) for axis in axes)
-        found: NDArray[Any] = np.asarray(labels)[index]
+        found: NDArray[Any] = labels[index]
         return found if axes.index("Y") < axes.index("X") else found.T
 
     def _middle_of_image(self, pixels: Any, view: TrainingView) -> NDArray[Any]:

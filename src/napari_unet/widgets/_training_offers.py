@@ -62,11 +62,17 @@ class TrainingOffers:
         self._offered |= {each.folder for each in works} | {each.folder for each in sessions}
         return [*map(self._offer_labels, works), *map(self._offer_session, sessions)]
 
+    def offer(self, work: PaintedWork) -> Notice:
+        """A notice for labels of this window, whose layer was removed."""
+        self._offered.add(work.folder)
+        return self._offer_labels(work)
+
     def _offer_labels(self, work: PaintedWork) -> Notice:
         count = len(work.planes)
         planes = f", {count} planes" if count > 1 else ""
+        end = "were not saved" if work.removed is None else "were removed, and no file has them"
         return Notice(
-            f"Painted labels ‘{work.name}’ of {_when(work.saved)}{planes} were not saved.",
+            f"Painted labels ‘{work.name}’ of {_when(work.saved)}{planes} {end}.",
             {
                 "Restore": lambda: self._restore(work),
                 "Discard": lambda: _discard(work.folder / painted_work.INDEX, work.discard),
@@ -75,7 +81,7 @@ class TrainingOffers:
         )
 
     def _offer_session(self, session: InterruptedSession) -> Notice:
-        names = " and ".join(_images(session)) or "some images"
+        names = " and ".join(f"‘{name}’" for name in session.images) or "some images"
         began = _when(session.saved)
         if session.model is not None:
             text = f"The model that was trained on {names}, {began}, is neither kept nor discarded."
@@ -159,13 +165,6 @@ def _discard(index: Path, remove: Callable[[], None]) -> str:
         return "Another window goes on with it already; nothing was discarded."
     remove()
     return ""
-
-
-def _images(session: InterruptedSession) -> list[str]:
-    """Names of the images of a training."""
-    lines = session.values.get("examples") or []
-    names = [f"‘{line['image']}’" for line in lines if isinstance(line, dict) and "image" in line]
-    return list(dict.fromkeys(names))
 
 
 def _when(moment: datetime) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_unet.widgets._training_link import Previewed
 
 NEW, BASE = "training preview", "base preview"
-EARLY = " (early)"
+EARLY = "(early) "  # in front: the list of layers cuts the ends of long names
 WIDTH = 2  # of the base's outlines, in pixels of the image
 COLOUR = "#ffb000"  # of these; seen on dark and on bright pixels
 OPACITY = 0.5
@@ -100,7 +100,7 @@ class TrainingPreview:
         for i, part in enumerate(parts):
             number = f" {i}" if len(parts) > 1 else ""
             self._show(
-                (kind, i), part, f"{name}{number}{EARLY if news.early else ''}", placement, news
+                (kind, i), part, f"{EARLY if news.early else ''}{name}{number}", placement, news
             )
 
     def drop(self) -> None:

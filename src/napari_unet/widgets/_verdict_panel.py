@@ -15,7 +15,14 @@ from napari_unet.errors import ModelError
 from napari_unet.model_file import model_files
 from napari_unet.user_models import FORBIDDEN, LONGEST, check_new_name
 from napari_unet.verdict import LOWER_IS_BETTER
-from napari_unet.widgets._comparison import TIP, TIP_ALONE, SideBySide, draw_pictures
+from napari_unet.widgets._comparison import (
+    TIP,
+    TIP_ALONE,
+    TIP_VALUES,
+    SideBySide,
+    draw_pictures,
+)
+from napari_unet.widgets._finding_lines import in_words
 from napari_unet.widgets._form import Row, text_label
 
 if TYPE_CHECKING:
@@ -99,7 +106,7 @@ class VerdictPanel:
         try:
             check_new_name(self.name)
         except ModelError as error:
-            return str(error)
+            return in_words(str(error))
         return ""
 
     def show(
@@ -151,7 +158,8 @@ class VerdictPanel:
         self.picture.show_pictures(
             draw_pictures(comparison.image, comparison.base, comparison.new, names)
         )
-        self.picture.setToolTip(TIP_ALONE if comparison.base is None else TIP)
+        tip = TIP_VALUES if comparison.new.dtype.kind == "f" else TIP
+        self.picture.setToolTip(TIP_ALONE if comparison.base is None else tip)
 
     def _check(self) -> None:
         fault = self.fault

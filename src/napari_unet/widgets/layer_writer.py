@@ -8,17 +8,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Image
+from napari.layers import Image, Labels
 
 from napari_unet.axes import label_axes
 from napari_unet.errors import FileError, InputError
 from napari_unet.io import WRITE_SUFFIXES, record_path, write_image, write_labels
-from napari_unet.painted_work import mark_as_saved
+from napari_unet.widgets._kept_layers import note_saved
+from napari_unet.widgets._layer_details import place_of
 from napari_unet.widgets._layers import RECORD_KEY, LayerImage, letters_of
+from napari_unet.widgets._marks import MARKS_KEY
+from napari_unet.widgets._saved_marks import check_room, write_marks
 
 _PLACE = ("scale", "rotate", "shear", "affine", "units", "axis_labels")
 _AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}  # where the layer does not name them
@@ -32,7 +36,10 @@ def write_labels_layer(
     The axes are those that the layer's axis labels name (such as z, y, x), else those of its
     run record, else YX, ZYX, TZYX or TCZYX by their number. The pixel size is scale times unit,
     and unknown where the unit is no length. Where the layer lies (its translation and rotation)
-    is not kept. A run record in the layer's metadata is written beside the file.
+    is not kept. A run record in the layer's metadata is written beside the file, and so are the
+    marks of painted labels: their image, the planes that are done, and the background. They
+    come back when the file is opened, with the place of the layer. In a TIFF painted labels take
+    32 bits, which viewers tell labels by.
 
     Parameters
     ----------
@@ -49,18 +56,27 @@ def write_labels_layer(
     Returns
     -------
     list of str
-        The file, and the run record where there is one.
+        The file, and the record beside it where there is one.
 
     Raises
     ------
     InputError
         If labels are negative, or the layer has more axes than a file can name.
     FileError
-        If the file cannot be written, or its format cannot hold these labels.
+        If the file cannot be written, its format cannot hold these labels, or the record would
+        replace another file.
     """
-    files = _write(write_labels, path, data, attributes)
-    shape = (data[0] if attributes.get("multiscale") else data).shape
-    mark_as_saved(str(attributes.get("name", "")), shape, Path(files[0]))
+    metadata = attributes.get("metadata") or {}
+    marks = metadata.get(MARKS_KEY)
+    if not isinstance(marks, Mapping):
+        files = _write(write_labels, path, data, attributes)
+    else:
+        path = _complete(Path(path))
+        check_room(path)
+        least = np.int32 if path.suffix.lower() in (".tif", ".tiff") else np.uint8
+        files = _write(partial(write_labels, least=least), path, data, attributes)
+        files[1:] = [str(write_marks(path, marks, _place(data, attributes), _record(metadata)))]
+    note_saved(data[0] if attributes.get("multiscale") else data, Path(files[0]))
     return files
 
 
@@ -104,8 +120,7 @@ def _write(
 ) -> list[str]:
     array = data[0] if attributes.get("multiscale") else data
     rgb = bool(attributes.get("rgb"))
-    found = (attributes.get("metadata") or {}).get(RECORD_KEY)
-    record = found if isinstance(found, Mapping) else None
+    record = _record(attributes.get("metadata") or {})
     ndim = array.ndim - rgb
     # one pixel in the layer's place: what its axes and sizes are, one function knows
     pixel = np.zeros((1,) * ndim + (3,) * rgb, np.uint8)
@@ -125,6 +140,19 @@ def _write(
         record=record,
     )
     return [str(file)] if record is None else [str(file), str(record_path(file))]
+
+
+def _record(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found = metadata.get(RECORD_KEY)
+    return found if isinstance(found, Mapping) else None
+
+
+def _place(data: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a labels layer lies, as plain values."""
+    ndim = (data[0] if attributes.get("multiscale") else data).ndim
+    keys = [key for key in (*_PLACE, "translate") if attributes.get(key) is not None]
+    pixel = np.zeros((1,) * ndim, np.uint8)
+    return place_of(Labels(pixel, **{key: attributes[key] for key in keys}))
 
 
 def _axes(axis_labels: tuple[str, ...], record: Mapping[str, Any] | None) -> str:

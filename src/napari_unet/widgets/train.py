@@ -19,12 +19,13 @@ from napari_unet.widgets._autosave import Autosave
 from napari_unet.widgets._closing import ClosingWatch
 from napari_unet.widgets._curves import Curves
 from napari_unet.widgets._decision import Decision
+from napari_unet.widgets._finding_lines import gist
 from napari_unet.widgets._form import order_tabs
 from napari_unet.widgets._job import JobRunner, Outcome, Report
 from napari_unet.widgets._memory import recall, remember
 from napari_unet.widgets._notice import Notice
 from napari_unet.widgets._previewed_image import PreviewedImage
-from napari_unet.widgets._train_bar import TrainBar
+from napari_unet.widgets._train_bar import READY, READY_ON_BASE, TrainBar
 from napari_unet.widgets._train_form import TrainForm
 from napari_unet.widgets._training_job import Trained, training_job
 from napari_unet.widgets._training_link import Previewed, TrainingLink
@@ -36,13 +37,13 @@ if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Labels
 
+    from napari_unet.painted_work import PaintedWork
     from napari_unet.training_session import InterruptedSession
     from napari_unet.training_step import TrainStep
     from napari_unet.widgets._training_request import TrainingRequest
 
 DOCK = "train"
 PLUGIN = "napari-unet-torch"
-READY = "Press Train. The base model stays as it is, and what is learned can be discarded."
 LOOKING = "Looking at the examples …"
 TOO_LATE = "The labels that were added last came too late; training again takes them in."
 PHASES = {
@@ -75,6 +76,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._notes = ""  # the last thing that the training had to tell
         self._last_word: tuple[str, bool] = ("", False)  # how the last one ended; and a fault
         self._problem_then = ""  # that was in the form when that was said
+        self._content_then: object = None  # and what else was in it
         self.warm = False  # torch is there: a training starts at once
 
         self.bar = TrainBar(self._train, self._add, self._stop, self.cancel)
@@ -92,7 +94,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.verdict = self._decision.panel
         self.form = TrainForm(viewer, self._changed)
         self.rows = self.form.rows
-        self.autosave = Autosave(viewer, self._warn)
+        self.autosave = Autosave(viewer, self._warn, self._offer_removed)
         self.offers = TrainingOffers(viewer, self.autosave, self._resume)
         above = QWidget()
         self._above = QVBoxLayout(above)
@@ -150,13 +152,19 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.bar.settle(ready=not (problem or undecided or form.request is None))
         last, failed = self._last_word
         new = problem if problem != self._problem_then else ""
-        if new and not (failed or undecided):
-            last = ""
-        said = " ".join(filter(None, (last, "" if undecided else new)))
+        if not (failed or undecided) and (new or form.content != self._content_then):
+            last, new = "", problem
+        if undecided:
+            new = ""
+        # the whole of it stands beside the field
+        short = self._broken or gist(new) if new else ""
+        said = " ".join(filter(None, (last, short)))
         if said:
-            self.bar.say(said, fault=failed or said == new)
+            self.bar.say(said, fault=failed or said == short, more=new)
+        elif form.checked:
+            self.bar.say(READY if form.models.source is None else READY_ON_BASE)
         else:
-            self.bar.say(READY if form.checked else LOOKING)
+            self.bar.say(LOOKING)
 
     # a training
 
@@ -169,7 +177,6 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             return
         remember(DOCK, self.form.values())
         self._show_on(request)
-        names = " and ".join(dict.fromkeys(each.image.name for each in request.layers))
         self._config = request.config
         values = request.values()
 
@@ -177,7 +184,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             examples = request.examples(copy=True)
             return begin_session(values, examples, request.base, request.config)
 
-        self._start(begin, f"Training on {names}")
+        self._start(begin)
 
     def _show_on(self, request: TrainingRequest) -> None:
         """Previews can be of the images that this is about."""
@@ -187,19 +194,21 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             if line.image is not None
         )
 
-    def _start(self, session: Callable[[], TrainingSession], title: str) -> None:
+    def _start(self, session: Callable[[], TrainingSession]) -> None:
         link = TrainingLink()
         self._link = link
         self._notes = ""
         self._last_word, self._problem_then = ("", False), ""
-        self.form.checks.hold(held=True)
+        self.form.hold(held=True)
         self.curves.clear(self._config.task)
         self.curves.show()
         self.previews.begin(self._config.task, self._config.classes)
         self._look()
         self.bar.begin()
 
-        self.runner.start(lambda: training_job(session, link), title)
+        # no bar in the viewer's activity area: its moving sign makes the whole window be composed
+        # anew thirty times a second, which takes a training's cores where OpenGL is in software
+        self.runner.start(lambda: training_job(session, link), title="")
         self._beat.start()
 
     def _stop(self) -> None:
@@ -212,7 +221,8 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.form.refresh()
         request = self.form.request
         if request is None:
-            self.bar.say(f"Not taken in: {self.form.first_fault}", fault=True)
+            fault = self.form.first_fault
+            self.bar.say(f"Not taken in: {gist(fault)}", fault=True, more=fault)
             return
         if self._link is None:
             return
@@ -270,7 +280,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._listen()
         link, self._link = self._link, None
         cancelled = link is not None and link.cancelled
-        self.form.checks.hold(held=False)
+        self.form.hold(held=False)
         if isinstance(outcome.result, Trained) and not cancelled:
             self._judge(outcome.result, TOO_LATE if link is not None and link.too_late else "")
             return
@@ -281,6 +291,8 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             self.curves.hide()
             self._say_last("Cancelled: nothing was changed.")
         elif outcome.error is not None:
+            if self.curves.curve.latest is None:
+                self.curves.hide()  # it failed before there was anything to draw
             self._say_last(self.form.worded(str(outcome.error)), fault=True)
             self._offer()  # one that was resumed can be so again
 
@@ -293,11 +305,11 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._say_last(text, fault=bool(trained.fault))
 
     def _not_kept(self, text: str) -> None:
-        self._say_last(text, fault=True)
+        self._say_last(self.form.worded(text), fault=True)
 
     def _kept(self, name: str) -> None:
-        self._decided(f"Kept as ‘{name}’, which is chosen in Segment now.")
         self.form.models.reset_choices()
+        self._decided(f"Kept as ‘{name}’, which is chosen in Segment now.")
         self._select_in_segment(name)
 
     def _discarded(self) -> None:
@@ -311,6 +323,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
 
     def _say_last(self, text: str, *, fault: bool = False) -> None:
         self._last_word, self._problem_then = (text, fault), self.form.first_fault
+        self._content_then = self.form.content
         self._changed()
 
     def _select_in_segment(self, name: str) -> None:
@@ -332,6 +345,9 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         for notice in self.offers.find():
             self._above.addWidget(notice)
 
+    def _offer_removed(self, work: PaintedWork) -> None:
+        self._above.addWidget(self.offers.offer(work))
+
     def _resume(self, session: InterruptedSession, images: Mapping[str, Any]) -> str:
         """Go on with what was left; gives words where that cannot be."""
         if self.runner.running:
@@ -343,11 +359,12 @@ class TrainWidget(Container):  # type: ignore[type-arg]
                 model = Model.load(session.model)
             except UNetError as error:
                 return str(error)
+            self.curves.hide()  # that of another training
             self._judge(Trained(model, "", None, session))
             return ""
         self._config = session.config
         self._previewed.choose_from(open_images(self._viewer, session.values))
-        self._start(lambda: session.resume(images), f"Training {session.config.name}")
+        self._start(lambda: session.resume(images))
         return ""
 
     def _warn(self, text: str) -> None:
@@ -359,7 +376,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     def _warmed_up(self, outcome: Outcome) -> None:
         self.warm = True
         if outcome.error is not None:
-            self._say_last(str(outcome.error), fault=True)
+            self._say_last(self.form.worded(str(outcome.error)), fault=True)
         elif outcome.result:
             self.form.set_devices(outcome.result)
 
