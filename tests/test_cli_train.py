@@ -259,6 +259,23 @@ def test_a_training_goes_on_from_its_checkpoint(
         np.testing.assert_array_equal(parts[name].numpy(), value.numpy())
 
 
+def test_a_checkpoint_stays_until_the_model_is_saved(
+    pairs: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["train", *pairs, "-o", "new.safetensors", *QUICK, "--checkpoint", "state.pt"]
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_save", interrupt)
+        assert main(words) == 130
+    assert Path("state.pt").exists()
+    assert main(words) == 0
+    assert Path("new.safetensors").exists()
+    assert not Path("state.pt").exists()
+
+
 def test_a_checkpoint_of_another_training(
     pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

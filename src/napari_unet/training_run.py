@@ -379,8 +379,7 @@ def _describe_data(data: TrainingData, count: int) -> str:
 
 def _resolve_statistics(setup: TrainingSetup) -> str:
     """What "auto" means: see docs/decisions/batch-norm.md."""
-    wanted = setup.config.statistics
-    return "settled" if wanted == "auto" else wanted
+    return "settled" if setup.config.statistics == "auto" else setup.config.statistics
 
 
 def schedule(fraction: float) -> float:

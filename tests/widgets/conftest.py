@@ -94,6 +94,18 @@ def viewer(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
+def plugins(request: pytest.FixtureRequest) -> None:
+    """Plugins are known as they are in a viewer, also where there is no window."""
+    names = request.fixturenames
+    if "make_napari_viewer" in names or ("viewer" in names and not windowless(request)):
+        return  # a window takes care of it
+    from napari.plugins import _initialize_plugins
+
+    request.getfixturevalue("mock_app_model")
+    _initialize_plugins()
+
+
+@pytest.fixture
 def listen() -> Callable[[Any, Any], None]:
     """``listen(viewer, widget)``: to the layers, as the viewer does it for a dock."""
 

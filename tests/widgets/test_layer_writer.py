@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Image, Labels, Layer, Shapes
-from napari.plugins import _initialize_plugins
 from npe2 import PluginManager, PluginManifest, io_utils
 
 import napari_unet
@@ -32,13 +31,8 @@ PLUGIN = "napari-unet-torch"
 MANIFEST = Path(napari_unet.__file__).with_name("napari.yaml")
 SHAPES = {2: (30, 20), 3: (4, 30, 20), 4: (2, 4, 30, 20), 5: (3, 2, 4, 30, 20)}
 AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
+pytestmark = pytest.mark.usefixtures("plugins")  # most tests do without a window
 SMALLEST = ("uint8", "uint16", "int32", "uint32")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _plugins() -> None:
-    """Plugins are known as they are in a viewer, whose window most tests do without."""
-    _initialize_plugins()
 
 
 def save(layer: Layer, path: Path) -> Any:

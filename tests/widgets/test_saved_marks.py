@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Labels
-from napari.plugins import _initialize_plugins
 
 from napari_unet.errors import FileError
 from napari_unet.io import read_image, record_path
@@ -18,13 +17,8 @@ from napari_unet.widgets._autosave import Autosave
 from napari_unet.widgets._layers import RECORD_KEY
 from napari_unet.widgets._painting import Marks, marks_of, new_labels, set_marks
 
-pytestmark = pytest.mark.windowless
+pytestmark = [pytest.mark.windowless, pytest.mark.usefixtures("plugins")]
 PLUGIN = "napari-unet-torch"
-
-
-@pytest.fixture(autouse=True)
-def _plugins() -> None:
-    _initialize_plugins()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from napari_unet.training_session import sessions_folder
 from napari_unet.user_models import delete_model
 from napari_unet.widgets._notice import Notice
 from napari_unet.widgets._train_bar import READY, READY_ON_BASE
+from napari_unet.widgets._training_job import _Views
 from napari_unet.widgets._training_request import TrainingRequest
 
 PLUGIN = "napari-unet-torch"
@@ -327,6 +328,7 @@ def test_cancel_at_each_moment_leaves_nothing(
     begin: Callable[..., None],
     press: Callable[[Any], None],
     finish: Callable[[Any], None],
+    monkeypatch: pytest.MonkeyPatch,
     qtbot: Any,
 ) -> None:
     layers = list(viewer.layers)
@@ -352,10 +354,19 @@ def test_cancel_at_each_moment_leaves_nothing(
     qtbot.waitUntil(lambda: "Scoring" in dock.bar.message.value, timeout=20_000)
     press(dock.bar.cancel)
     ended()
+    pressed = threading.Event()
+    compare = _Views.compare
+
+    def slowly(views: Any, model: Any) -> Any:
+        assert pressed.wait(20)
+        return compare(views, model)
+
+    monkeypatch.setattr(_Views, "compare", slowly)
     begin(dock, steps=3)
     press(dock.bar.stop)
     qtbot.waitUntil(lambda: "Comparing" in dock.bar.message.value, timeout=20_000)
     press(dock.bar.cancel)
+    pressed.set()
     ended()
 
 

@@ -58,6 +58,7 @@ def run_training(options: Namespace) -> int:
         config=config,
         validation=validation,
         checkpoint=options.checkpoint,
+        leave_checkpoint=True,
     )
     again = "discards the training."
     if options.checkpoint is not None:
@@ -68,6 +69,8 @@ def run_training(options: Namespace) -> int:
             report = _Report(options.checkpoint, wish)
             model = run_with_bar(job, report)
             path = _save(model, target)
+            if options.checkpoint is not None:
+                options.checkpoint.unlink(missing_ok=True)  # not before the model is safe
     except TrainingInterruptedError as error:
         if not isinstance(error.model, Model):
             raise
