@@ -228,12 +228,13 @@ def test_strokes_are_looked_at_and_sliders_are_not(
     other = bare_viewer.add_labels(np.zeros((4, 32, 32), int), name="selected")
     form = opened.settle()
     assert bare_viewer.layers.selection.active is other  # the counts are of this one
-    qtbot.wait(300)
-    assert form.checked
+    qtbot.wait(1000)  # for what was found when the layers came
+    qtbot.waitUntil(lambda: form.checked, timeout=3000)
+    request = form.request
     bare_viewer.dims.set_point(0, 2)
     labels.refresh()
-    qtbot.wait(300)
-    assert form.checked
+    qtbot.wait(500)
+    assert form.request is request
     labels.paint((2, 5, 5), 1)
     qtbot.waitUntil(lambda: not form.checked, timeout=3000)
     qtbot.waitUntil(lambda: form.checked, timeout=3000)

@@ -322,6 +322,28 @@ def test_only_what_was_accepted_is_kept_for_a_resumption(
     finish(dock)
 
 
+def test_an_image_that_went_bad_is_not_taken_in(
+    viewer: Any,
+    dock: Any,
+    nuclei: Any,
+    begin: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
+    qtbot: Any,
+) -> None:
+    image = viewer.layers["nuclei"]
+    image.data = nuclei[0].astype(np.float32)
+    begin(dock)
+    image.data[3:9, 3:9] = np.nan
+    viewer.layers["truth"].paint((50, 50), 1)
+    press(dock.bar.add)
+    qtbot.waitUntil(lambda: "were not taken in" in dock.bar.message.value, timeout=20_000)
+    assert "NaN" in dock.bar.message.value
+    assert dock.runner.running
+    press(dock.bar.cancel)
+    finish(dock)
+
+
 def test_cancel_at_each_moment_leaves_nothing(
     viewer: Any,
     dock: Any,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes, score_axes
 from napari_unet.card import Normalization
-from napari_unet.errors import TrainingInterruptedError, UNetError
+from napari_unet.errors import InputError, TrainingInterruptedError, UNetError
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets._job import explain
@@ -166,19 +166,26 @@ def _run(
         link.tell(replace(step, message=f"{step.message} {note}".strip()))
         views.show_base()
         addition = None if link.stopping else link.take_addition()
-        added, note = (None, "") if addition is None else _copied(addition, link)
+        added, note = (None, "") if addition is None else _copied(addition, link, config)
         addition = None if added is None else addition
         wish = "stop" if link.stopping else added or views.wish()
         last = wish == "stop" or step.step >= step.total
         yield _progress(step, config) if not last else Progress(0, 0, "scoring")
 
 
-def _copied(addition: Addition, link: TrainingLink) -> tuple[MoreLabels | None, str]:
+def _copied(
+    addition: Addition, link: TrainingLink, config: TrainConfig
+) -> tuple[MoreLabels | None, str]:
     """Labels that were added meanwhile, as the training takes them; or why they cannot be."""
+    from napari_unet.example_checks import check_examples
     from napari_unet.training_step import MoreLabels
 
     try:
-        return MoreLabels(addition.copy()), ""
+        examples = addition.copy()
+        for found in check_examples(examples, config=config):
+            if (found.severity, found.field) == ("fault", "image"):  # its pixels, since it began
+                raise InputError(f"{found.message} {found.remedy}")
+        return MoreLabels(examples), ""
     except Exception as error:  # noqa: BLE001 - they must not cost what was learned
         link.answer()
         return None, f"The new labels were not taken in: {explain(error)}"
@@ -268,6 +275,8 @@ class _Views:
             return None
         try:
             new = self._predict(model, view)
+            # the preview that stays beside the verdict is of the model to be decided on
+            self._link.tell(Previewed(view, np.asarray(new), self._ndim))
             if self._base is not None and self._base_of != view.key:
                 self._ask_base(self._base, view)
             image = view.crop(self._ndim)

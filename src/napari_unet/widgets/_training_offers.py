@@ -70,7 +70,11 @@ class TrainingOffers:
     def _offer_labels(self, work: PaintedWork) -> Notice:
         count = len(work.planes)
         planes = f", {count} planes" if count > 1 else ""
-        end = "were not saved" if work.removed is None else "were removed, and no file has them"
+        end = (
+            "were not saved"
+            if work.removed is None
+            else "were removed, and this plugin has not saved them"
+        )
         return Notice(
             f"Painted labels ‘{work.name}’ of {_when(work.saved)}{planes} {end}.",
             {

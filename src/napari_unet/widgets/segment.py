@@ -21,6 +21,7 @@ from napari_unet.widgets._result_layers import lazily
 from napari_unet.widgets._results import ResultLayers
 from napari_unet.widgets._run_bar import RunBar, describe_cost
 from napari_unet.widgets._segment_form import SegmentForm
+from napari_unet.widgets._stale_attributes import guard_removals
 from napari_unet.widgets._warm_up import import_torch
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        guard_removals(viewer)
         self._viewer = viewer
         self._started: tuple[Request, bool] | None = None  # and whether it is a preview
         self._broken = foreign_distribution()  # said until it is repaired

@@ -25,6 +25,7 @@ from napari_unet.widgets._job import JobRunner, Outcome, Report
 from napari_unet.widgets._memory import recall, remember
 from napari_unet.widgets._notice import Notice
 from napari_unet.widgets._previewed_image import PreviewedImage
+from napari_unet.widgets._stale_attributes import guard_removals
 from napari_unet.widgets._train_bar import READY, READY_ON_BASE, TrainBar
 from napari_unet.widgets._train_form import TrainForm
 from napari_unet.widgets._training_job import Trained, training_job
@@ -67,6 +68,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     """
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        guard_removals(viewer)
         self._viewer = viewer
         self._broken = foreign_distribution()
         self._link: TrainingLink | None = None
