@@ -104,8 +104,10 @@ class Window:
 
         self.wait(lambda: taken() >= 1)
         first = time.perf_counter()
-        self.wait(lambda: taken() < 0 or time.perf_counter() - start > seconds, 2 * seconds)
-        steps, took = taken(), time.perf_counter() - start
+        steps, took = taken(), first - start
+        while took < seconds:
+            self.wait(lambda before=steps: taken() != before)
+            steps, took = taken(), time.perf_counter() - start
         self._timer.stop()
         dock.cancel()
         self.wait(lambda: not dock.runner.running)

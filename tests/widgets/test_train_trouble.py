@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_unet import segment
 from napari_unet.errors import InputError
 from napari_unet.model_file import list_models
 from napari_unet.samples import load_sample
@@ -320,6 +321,18 @@ def test_only_what_was_accepted_is_kept_for_a_resumption(
     assert kept() == before
     press(dock.bar.cancel)
     finish(dock)
+
+
+def test_the_preview_beside_the_verdict_is_of_the_model_that_is_decided_on(
+    viewer: Any, dock: Any, nuclei: Any, press: Callable[[Any], None], finish: Callable[[Any], None]
+) -> None:
+    press(dock.bar.train)
+    finish(dock)
+    (layer,) = [each for each in viewer.layers if "training preview" in each.name]
+    assert "(early)" not in layer.name  # as all of the few steps were
+    found = segment(nuclei[0], dock.trained.model)
+    assert np.mean((np.asarray(layer.data) > 0) == (found > 0)) > 0.95
+    press(dock.verdict.discard)
 
 
 def test_an_image_that_went_bad_is_not_taken_in(
