@@ -20,9 +20,9 @@ from skimage.feature import peak_local_max
 from skimage.morphology import remove_small_objects
 from skimage.segmentation import relabel_sequential, watershed
 
-from napari_unet.block_decoding import iter_decode_blocks
 from napari_unet.card import Decoding
-from napari_unet.instances import decode, encode
+from napari_unet.instances.blockwise import iter_decode_blocks
+from napari_unet.instances.maps import decode, encode
 from napari_unet.progress import drain
 
 ROUNDS = 5

@@ -25,8 +25,8 @@ from napari_unet.card import (
     TrainingRecord,
     UNetConfig,
 )
-from napari_unet.model import Model
-from napari_unet.unet import UNet
+from napari_unet.network.model import Model
+from napari_unet.network.unet import UNet
 
 # the smallest PNG: one grey pixel
 THUMBNAIL = (

@@ -1,9 +1,9 @@
-"""Write the sample images that ship in ``src/napari_unet/data``.
+"""Write the sample images that ship in ``src/napari_unet/samples/files``.
 
     python scripts/make_samples.py DATA
 
 DATA holds the folders ``dsb2018-nuclei`` and ``stardist-tiny-3d``. Sources and licences
-stand in ``src/napari_unet/data/README.md``.
+stand in ``src/napari_unet/samples/files/README.md``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 from skimage.measure import label
 
-TARGET = Path(__file__).parents[1] / "src" / "napari_unet" / "data"
+TARGET = Path(__file__).parents[1] / "src" / "napari_unet" / "samples" / "files"
 FLUORESCENCE = "fluor_53ad09e43487.tif"
 HISTOLOGY = "histo_4590d7d47f52.tif"
 

@@ -3,8 +3,8 @@
     python scripts/measure_linking.py DATA
 
 DATA has folders with ``images/`` and ``labels/`` of 3D stacks. The constants of
-`napari_unet.linking` were chosen on the stacks in ``CHOSEN_ON``; the others tell how it does.
-Each stack is given its own true median diameter in the plane, as a user would measure it.
+`napari_unet.instances.linking` were chosen on the stacks in ``CHOSEN_ON``; the others tell how it
+does. Each stack is given its own true median diameter in the plane, as a user would measure it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import tifffile
 from numpy.typing import NDArray
 
 import napari_unet as nu
-from napari_unet.instances import remove_small
-from napari_unet.linking import PlaneLinker
+from napari_unet.instances.linking import PlaneLinker
+from napari_unet.instances.maps import remove_small
 
 FOLDERS = ("stardist-tiny-3d", "gonuclear-ovule-nuclei-3d", "bbbc050-mouse-embryo-3d")
 CHOSEN_ON = {

@@ -2,7 +2,7 @@
 
     python scripts/measure_memory.py
 
-`napari_unet.prediction_plan.LIVE_FEATURE_MAPS` is the largest of the printed numbers, rounded
+`napari_unet.inference.plan.LIVE_FEATURE_MAPS` is the largest of the printed numbers, rounded
 up. Each shape runs in a process of its own: a peak is only seen once.
 """
 
@@ -29,8 +29,8 @@ def measure(ndim: int, features: tuple[int, ...], shape: tuple[int, ...]) -> flo
     import torch
 
     from napari_unet.card import UNetConfig
-    from napari_unet.devices import prepare_network
-    from napari_unet.unet import UNet
+    from napari_unet.network.devices import prepare_network
+    from napari_unet.network.unet import UNet
 
     config = UNetConfig(ndim=ndim, out_channels=2, features=features)
     prepared = prepare_network(UNet(config), torch.device("cpu"), "float32")

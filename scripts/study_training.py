@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from training_study.records import Plan, Records
 
-from napari_unet.devices import resolve_device
+from napari_unet.network.devices import resolve_device
 
 MODULES = {
     "finetune": "finetuning",

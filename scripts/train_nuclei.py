@@ -23,11 +23,11 @@ import numpy as np
 import tifffile
 
 import napari_unet as nu
-from napari_unet.calibration import calibrate
 from napari_unet.card import Decoding, ScoreRecord
-from napari_unet.completion import make_thumbnail
-from napari_unet.model import Model
-from napari_unet.validation import pieces_of, predict_piece, score
+from napari_unet.network.model import Model
+from napari_unet.training.calibration import calibrate
+from napari_unet.training.finalize import make_thumbnail
+from napari_unet.training.scoring import pieces_of, predict_piece, score
 
 VALIDATION_LIST = Path(__file__).with_name("nuclei_validation.txt")
 VALIDATION_SHARE = 0.15

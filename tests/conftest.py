@@ -12,7 +12,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from napari_unet.card import InstanceRepresentation
-    from napari_unet.model import Model
+    from napari_unet.network.model import Model
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread is enough each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -59,9 +59,9 @@ def _random_model(
     from torch import nn
 
     from napari_unet.card import ClassInfo, ModelCard, UNetConfig
-    from napari_unet.instances import REPRESENTATION
-    from napari_unet.model import Model
-    from napari_unet.unet import UNet
+    from napari_unet.instances.maps import REPRESENTATION
+    from napari_unet.network.model import Model
+    from napari_unet.network.unet import UNet
 
     if out_channels is None:
         out_channels = {"instance": 2, "semantic": len(values), "regression": 1}[task]

@@ -145,7 +145,7 @@ REVEALED = {
     'nu.Model.load("x").card.architecture.halo': "tuple[int, ...]",
     "nu.list_models()": "list[napari_unet.card.ModelCard]",
     "nu.SegmentSettings().flips": "bool",
-    'nu.train([], name="mine")': "napari_unet.model.Model",
+    'nu.train([], name="mine")': "napari_unet.network.model.Model",
     'nu.predict(1, "x").card': "ModelCard",
     "nu.__version__": "str",
     "nu.UNetError": "napari_unet.errors.UNetError",

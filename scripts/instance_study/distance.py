@@ -20,8 +20,8 @@ from instance_study.representation import (
     flood_cores,
     hills,
 )
-from napari_unet import instances
-from napari_unet.losses import instance_loss
+from napari_unet.instances import maps as instances
+from napari_unet.training.losses import instance_loss
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7)
 

@@ -27,8 +27,8 @@ from instance_study.representation import (
     probability_loss,
     turn,
 )
-from napari_unet.instances import compact_labels
-from napari_unet.losses import masked_mean
+from napari_unet.instances.maps import compact_labels
+from napari_unet.training.losses import masked_mean
 
 STEPS = 200
 """Steps of one pixel at most along the flow, as in the paper."""

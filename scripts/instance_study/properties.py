@@ -20,7 +20,7 @@ from instance_study.data import load
 from instance_study.distance import RelativeDistance, upper_bound
 from instance_study.representation import Labels, Maps, Representation
 from instance_study.synthetic import branched, cases, discs
-from napari_unet.instances import remove_small
+from napari_unet.instances.maps import remove_small
 from napari_unet.metrics import InstanceScores, evaluate
 
 RADIUS = 10.0

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from skimage.segmentation import watershed
 from torch import Tensor
 
-from napari_unet.flooding import flood_objects
-from napari_unet.losses import masked_mean, soft_dice_loss
+from napari_unet.instances.watershed import flood_objects
+from napari_unet.training.losses import masked_mean, soft_dice_loss
 
 Labels = NDArray[Any]
 Maps = NDArray[np.float32]

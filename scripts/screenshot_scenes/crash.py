@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from napari_unet.painted_work import painted_folder
-from napari_unet.training_session import sessions_folder
+from napari_unet.recovery.labels import painted_folder
+from napari_unet.recovery.training import sessions_folder
 from screenshot_scenes.hand import begin, paint
 from screenshot_scenes.stage import Stage, settle
 
@@ -25,7 +25,7 @@ def leave_behind() -> None:
 
 def found_notices(dock: Any) -> list[Any]:
     """What the dock "Train" offers above its form."""
-    from napari_unet.widgets._notice import Notice
+    from napari_unet.widgets.qt.notice import Notice
 
     return [x for x in dock.native.findChildren(Notice) if x.isVisible()]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_unet.samples import load_sample
-from napari_unet.training_run import TrainingRun
+from napari_unet.training.loop import TrainingRun
 from screenshot_scenes.crash import found_notices, leave_behind
 from screenshot_scenes.hand import begin, objects_within, paint, paint_background, paint_object
 from screenshot_scenes.stage import Stage, settle, steps_taken

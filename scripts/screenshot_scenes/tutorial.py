@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet import evaluate
 from napari_unet.samples import load_sample
-from napari_unet.widgets._training_job import UNIT
+from napari_unet.widgets.train.job import UNIT
 from screenshot_scenes.crash import found_notices, leave_behind
 from screenshot_scenes.hand import BACKGROUND, paint_object
 from screenshot_scenes.stage import Stage, settle

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_unet.devices import synchronize
+from napari_unet.network.devices import synchronize
 from napari_unet.settings import TrainConfig
-from napari_unet.training_run import TrainingRun
-from napari_unet.training_setup import set_up
+from napari_unet.training.loop import TrainingRun
+from napari_unet.training.setup import set_up
 from training_study import data
 from training_study.planes import SETTINGS as VOLUME_SETTINGS
 from training_study.records import Outcome, Plan, Run

@@ -8,50 +8,50 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_unet.batch import FileResult, iter_segment_files, segment_files
     from napari_unet.card import ModelCard, UNetConfig
-    from napari_unet.decoding import decode
+    from napari_unet.checks import Finding, check_examples
+    from napari_unet.dataset.example import Example
     from napari_unet.errors import UNetError
-    from napari_unet.example_checks import Finding, check_examples
-    from napari_unet.examples import Example
+    from napari_unet.inference.decoding import decode
+    from napari_unet.inference.prediction import Prediction, iter_predict, predict
+    from napari_unet.inference.segmentation import iter_segment, segment
     from napari_unet.metrics import Scores, evaluate
-    from napari_unet.model import Model
-    from napari_unet.model_file import list_models
-    from napari_unet.prediction import Prediction, iter_predict, predict
+    from napari_unet.network.files import list_models
+    from napari_unet.network.model import Model
     from napari_unet.progress import Progress
-    from napari_unet.segmentation import iter_segment, segment
     from napari_unet.settings import SegmentSettings, TrainConfig
-    from napari_unet.training import iter_train, train
-    from napari_unet.training_step import MoreLabels, Preview, TrainStep
+    from napari_unet.training.steps import MoreLabels, Preview, TrainStep
+    from napari_unet.training.train import iter_train, train
 
     __version__: str
 
 _HOME = {
-    "Example": "examples",
+    "Example": "dataset.example",
     "FileResult": "batch",
-    "Finding": "example_checks",
-    "Model": "model",
+    "Finding": "checks",
+    "Model": "network.model",
     "ModelCard": "card",
-    "Prediction": "prediction",
+    "Prediction": "inference.prediction",
     "Progress": "progress",
     "Scores": "metrics",
     "SegmentSettings": "settings",
     "TrainConfig": "settings",
-    "MoreLabels": "training_step",
-    "Preview": "training_step",
-    "TrainStep": "training_step",
+    "MoreLabels": "training.steps",
+    "Preview": "training.steps",
+    "TrainStep": "training.steps",
     "UNetConfig": "card",
     "UNetError": "errors",
-    "check_examples": "example_checks",
-    "decode": "decoding",
+    "check_examples": "checks",
+    "decode": "inference.decoding",
     "evaluate": "metrics",
-    "iter_predict": "prediction",
-    "iter_segment": "segmentation",
+    "iter_predict": "inference.prediction",
+    "iter_segment": "inference.segmentation",
     "iter_segment_files": "batch",
-    "iter_train": "training",
-    "list_models": "model_file",
-    "predict": "prediction",
-    "segment": "segmentation",
+    "iter_train": "training.train",
+    "list_models": "network.files",
+    "predict": "inference.prediction",
+    "segment": "inference.segmentation",
     "segment_files": "batch",
-    "train": "training",
+    "train": "training.train",
 }
 
 __all__ = [
@@ -90,7 +90,7 @@ if not TYPE_CHECKING:
 
     def __getattr__(name):
         if name == "__version__":
-            return import_module("napari_unet.record").package_version()
+            return import_module("napari_unet.inference.run_record").package_version()
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(f"napari_unet.{_HOME[name]}"), name)

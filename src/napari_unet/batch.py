@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet.axes import SPATIAL, in_order
-from napari_unet.decoding import Segmentation
+from napari_unet.dataset.example import Example
 from napari_unet.errors import InputError, ModelError, UNetError
-from napari_unet.examples import Example
-from napari_unet.folders import check_writable, find_images, plain_stem
+from napari_unet.inference.decoding import Segmentation
+from napari_unet.inference.prediction import Prediction, iter_predict, refuse_client
+from napari_unet.inference.segmentation import iter_segmentation
 from napari_unet.io import ImageFile, read_image, write_image, write_labels
-from napari_unet.model import Model
-from napari_unet.prediction import Prediction, iter_predict, refuse_client
+from napari_unet.io.folders import check_writable, find_images, plain_stem
+from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
-from napari_unet.segmentation import iter_segmentation
 from napari_unet.settings import SegmentSettings, resolve
 
 PARTS = 1000  # units of progress in a file

@@ -172,7 +172,7 @@ def distinct_values(classes: tuple[ClassInfo, ...]) -> tuple[ClassInfo, ...]:
 
 
 class InstanceRepresentation(_Frozen):
-    """Which maps the network learned; `napari_unet.instances` knows each name and version."""
+    """Which maps the network learned; `napari_unet.instances.maps` knows each name and version."""
 
     name: str = "foreground-distance"
     version: int = 1

@@ -41,7 +41,7 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _small_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cost of a run is estimated from a tiny tile: every dock does it once."""
-    from napari_unet import forecast
+    from napari_unet.inference import cost as forecast
 
     monkeypatch.setattr(forecast, "PROBE", {2: 32, 3: 16})
 
@@ -55,7 +55,7 @@ def _loaded() -> Iterator[None]:
     """
     from napari._qt import qt_main_window  # noqa: F401
 
-    from napari_unet.widgets._warm_up import import_torch
+    from napari_unet.widgets.qt.warm_up import import_torch
 
     drain(import_torch())
     gc.collect()
@@ -139,7 +139,7 @@ def open_dock(
     from qtpy.QtCore import QThreadPool
     from qtpy.QtWidgets import QWidget
 
-    from napari_unet.widgets.segment import SegmentWidget
+    from napari_unet.widgets.segment.dock import SegmentWidget
 
     around, docks = QWidget(), []
     qtbot.addWidget(around)
@@ -243,7 +243,7 @@ def set_value(qtbot: Any) -> Callable[..., None]:
 @pytest.fixture
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores are taken for too large for memory."""
-    monkeypatch.setattr("napari_unet.widgets._request.Request._is_large", lambda _: True)
+    monkeypatch.setattr("napari_unet.widgets.segment.request.Request._is_large", lambda _: True)
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ import napari_unet
 from napari_unet.errors import FileError, InputError
 from napari_unet.io import read_image
 from napari_unet.samples import load_sample
-from napari_unet.widgets._layers import RECORD_KEY
 from napari_unet.widgets.layer_writer import write_image_layer, write_labels_layer
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 
 PLUGIN = "napari-unet-torch"
 MANIFEST = Path(napari_unet.__file__).with_name("napari.yaml")

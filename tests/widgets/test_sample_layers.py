@@ -14,7 +14,7 @@ from npe2 import PluginManifest
 
 import napari_unet
 from napari_unet.samples import load_sample, sample_names
-from napari_unet.widgets._layers import LayerImage
+from napari_unet.widgets.viewer.layer_image import LayerImage
 
 PLUGIN = "napari-unet-torch"
 MANIFEST = PluginManifest.from_file(Path(napari_unet.__file__).with_name("napari.yaml"))

@@ -10,7 +10,7 @@ from napari_unet.cli.bars import run_with_bar
 from napari_unet.cli.parser import chosen_settings
 from napari_unet.cli.wording import as_options, one_line
 from napari_unet.errors import ModelError
-from napari_unet.model_file import bundled_names, model_files
+from napari_unet.network.files import bundled_names, model_files
 
 if TYPE_CHECKING:
     from napari_unet.batch import FileResult
@@ -74,7 +74,7 @@ def train(options: Namespace) -> int:
 def models_list(options: Namespace) -> int:
     """One line a model."""
     del options
-    from napari_unet.model_file import read_header
+    from napari_unet.network.files import read_header
 
     bundled = bundled_names()
     for name, path in model_files().items():
@@ -93,7 +93,7 @@ def models_show(options: Namespace) -> int:
     """The card and the file of a model, as one JSON object."""
     import json
 
-    from napari_unet.model_file import file_sha256, find_model, read_header
+    from napari_unet.network.files import file_sha256, find_model, read_header
 
     path = find_model(options.model)
     card = read_header(path)
@@ -109,7 +109,7 @@ def models_show(options: Namespace) -> int:
 
 def models_verify(options: Namespace) -> int:
     """Recompute the stored output."""
-    from napari_unet.model import Model
+    from napari_unet.network.model import Model
 
     model = Model.load(options.model)
     model.verify()

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.cli.bars import run_with_bar
-from napari_unet.folders import check_writable
+from napari_unet.image.overlay import draw_overlay
+from napari_unet.inference.segmentation import iter_segmentation
 from napari_unet.io import atomic_path, write_labels
+from napari_unet.io.folders import check_writable
 from napari_unet.metrics import evaluate
-from napari_unet.model import Model
-from napari_unet.overlay import draw_overlay
+from napari_unet.network.model import Model
 from napari_unet.samples import load_sample
-from napari_unet.segmentation import iter_segmentation
 
 MODEL = "nuclei"
 SAMPLES = ("nuclei_2d", "nuclei_3d")  # real images of what the model knows

@@ -20,15 +20,15 @@ from napari_unet.cli.training_files import (
 )
 from napari_unet.cli.wording import as_options, one_line
 from napari_unet.errors import FileError, ModelError, SettingsError, TrainingInterruptedError
-from napari_unet.folders import check_writable
-from napari_unet.model import Model
-from napari_unet.model_file import SUFFIX, bundled_names, model_files, user_models_folder
+from napari_unet.io.folders import check_writable
+from napari_unet.network.files import SUFFIX, bundled_names, model_files, user_models_folder
+from napari_unet.network.model import Model
 from napari_unet.settings import TrainConfig, resolve
-from napari_unet.training import iter_train
-from napari_unet.verdict import describe_scores
+from napari_unet.training.train import iter_train
+from napari_unet.training.verdict import describe_scores
 
 if TYPE_CHECKING:
-    from napari_unet.examples import Example
+    from napari_unet.dataset.example import Example
 
 
 def run_training(options: Namespace) -> int:
@@ -196,7 +196,7 @@ def _pass_checks(
 
     ``images`` are the files of the examples, those to validate on behind the others.
     """
-    from napari_unet.example_checks import check_examples
+    from napari_unet.checks import check_examples
 
     findings = check_examples(examples, base=base, config=config, validation=validation)
     for finding in findings:

@@ -6,8 +6,8 @@ physical pixel size; `write_record` puts the run record beside an output.
 """
 
 from napari_unet.io.atomic import atomic_path
-from napari_unet.io.calibration import PixelSize
 from napari_unet.io.lazy import LazyArray
+from napari_unet.io.pixel_size import PixelSize
 from napari_unet.io.reading import READ_SUFFIXES, ImageFile, read_image
 from napari_unet.io.record import record_path, write_record
 from napari_unet.io.writing import WRITE_SUFFIXES, write_image, write_labels

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from napari_unet.errors import FileError
 from napari_unet.io.bitmaps import open_bitmap
-from napari_unet.io.calibration import PixelSize
 from napari_unet.io.lazy import LazyArray
+from napari_unet.io.pixel_size import PixelSize
 from napari_unet.io.reason import reason_of
 from napari_unet.io.tiff import open_tiff
 from napari_unet.io.zarr_files import is_zarr, open_zarr

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.errors import FileError
-from napari_unet.io.calibration import PixelSize, order_sizes
 from napari_unet.io.lazy import LazyArray
+from napari_unet.io.pixel_size import PixelSize, order_sizes
 from napari_unet.io.reason import reason_of
 from napari_unet.io.tiff_check import find_broken_list, find_missing_pixels
 from napari_unet.io.tiff_metadata import tiff_axes, tiff_sizes

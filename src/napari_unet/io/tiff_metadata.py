@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import Any
 
-from napari_unet.io.calibration import (
+from napari_unet.io.pixel_size import (
     is_print_resolution,
     size_from_resolution,
     tidy,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.io.calibration import resolution_from_size
+from napari_unet.io.pixel_size import resolution_from_size
 from napari_unet.io.tiff_metadata import AXES_KEY
 
 _IMAGEJ_DTYPES = ("uint8", "uint16", "float32")

@@ -15,7 +15,7 @@ from napari_unet.axes import check_axes
 from napari_unet.errors import FileError, InputError
 from napari_unet.io.atomic import atomic_path
 from napari_unet.io.bitmaps import write_png
-from napari_unet.io.calibration import PixelSize, check_pixel_size
+from napari_unet.io.pixel_size import PixelSize, check_pixel_size
 from napari_unet.io.record import encode_record, record_path
 from napari_unet.io.tiff_writing import OME_DTYPES, write_ome_tiff, write_tiff
 

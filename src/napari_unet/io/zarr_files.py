@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_unet.errors import FileError
-from napari_unet.io.calibration import PixelSize, order_sizes, tidy, unit_in_micrometres
 from napari_unet.io.lazy import LazyArray
+from napari_unet.io.pixel_size import PixelSize, order_sizes, tidy, unit_in_micrometres
 from napari_unet.io.reason import reason_of
 
 _MARKERS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")

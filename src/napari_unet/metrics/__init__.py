@@ -10,7 +10,7 @@ score is 1.
 from __future__ import annotations
 
 from napari_unet.metrics.evaluation import evaluate
-from napari_unet.metrics.instances import InstanceMatch, match_instances
+from napari_unet.metrics.matching import InstanceMatch, match_instances
 from napari_unet.metrics.overlap import dice, jaccard
 from napari_unet.metrics.scores import (
     IOU_THRESHOLDS,

@@ -9,8 +9,8 @@ import numpy as np
 
 from napari_unet.errors import InputError, SettingsError
 from napari_unet.metrics import overlap, regression
-from napari_unet.metrics.instances import ObjectOverlap
 from napari_unet.metrics.labels import check_labels
+from napari_unet.metrics.matching import ObjectOverlap
 from napari_unet.metrics.overlap import RegionCounts, class_counts
 from napari_unet.metrics.pairs import Ignore, Images, Pair, pair_images
 from napari_unet.metrics.scores import (

@@ -18,11 +18,11 @@ from napari.layers import Image, Labels
 from napari_unet.axes import label_axes
 from napari_unet.errors import FileError, InputError
 from napari_unet.io import WRITE_SUFFIXES, record_path, write_image, write_labels
-from napari_unet.widgets._kept_layers import note_saved
-from napari_unet.widgets._layer_details import place_of
-from napari_unet.widgets._layers import RECORD_KEY, LayerImage, letters_of
-from napari_unet.widgets._marks import MARKS_KEY
-from napari_unet.widgets._saved_marks import check_room, write_marks
+from napari_unet.widgets.annotation.layer_state import place_of
+from napari_unet.widgets.annotation.marks import MARKS_KEY
+from napari_unet.widgets.annotation.saved_marks import check_room, write_marks
+from napari_unet.widgets.recovery.stores import note_saved
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, letters_of
 
 _PLACE = ("scale", "rotate", "shear", "affine", "units", "axis_labels")
 _AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}  # where the layer does not name them

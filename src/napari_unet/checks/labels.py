@@ -1,0 +1,342 @@
+"""Whether the labels of an example are what the task needs: objects, classes, or values."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from napari_unet.card import Task
+from napari_unet.checks.finding import Report
+from napari_unet.dataset.label_statistics import ANYWHERE, Survey
+from napari_unet.dataset.labelled_image import LabelledImage
+from napari_unet.io.record import record_path
+from napari_unet.tiling import Region
+
+WINDOWS = 3  # parts of an example whose labels are looked at closely
+PLANE = (512, 512)  # their largest size
+CRUMB = 4  # pixels of a region that is no object
+MANY_VALUES = 12  # from which labels may be intensities
+FEW_VALUES = 10  # up to which objects may be classes
+PIECES = 3  # regions of one value from which it may be a class
+CLASSES = {False: 6, True: 10}  # values from which classes may be objects; if painted
+RECORD = "napari_unet"  # attribute of a zarr array that a run has written
+
+
+def check_labels(
+    report: Report, index: int, labelled: LabelledImage, seen: Survey, task: Task, named: bool
+) -> None:
+    """Look at the labels of one example.
+
+    Parameters
+    ----------
+    report : Report
+        Takes the findings.
+    index : int
+        Of the example.
+    labelled, seen : LabelledImage, Survey
+        The example.
+    task : str
+        What is learned.
+    named : bool
+        Whether the classes were named.
+    """
+    _check_origin(report, index, labelled.labels)
+    _check_region(report, index, labelled)
+    if not seen.known:
+        report.doubt(
+            "nothing-known",
+            index,
+            "region",
+            "No label of it counts: nothing is labelled, or nothing inside its region.",
+            "Label something, or correct the region; as it is, the example teaches nothing.",
+        )
+    elif task == "regression":
+        _check_target(report, index, labelled, seen)
+    else:
+        _check_values(report, index, labelled, seen, task)
+        _check_meaning(report, index, labelled, seen, task, named)
+
+
+def _check_origin(report: Report, index: int, labels: Any) -> None:
+    record = find_record(labels)
+    if record is None:
+        return
+    model = record.get("model")
+    name = model.get("name") if isinstance(model, Mapping) else None
+    maker = f"the model {name!r}" if name else "a model"
+    report.doubt(
+        "prediction-as-truth",
+        index,
+        "labels",
+        f"The labels are a prediction of {maker}: they carry the record of its run.",
+        "Correct them before you train on them; dismiss this if you have.",
+    )
+
+
+def _check_region(report: Report, index: int, labelled: LabelledImage) -> None:
+    """Regions of which one holds all that another has."""
+    regions = set(labelled.regions)
+    if labelled.known_everywhere and (len(regions) > 1 or labelled.masks):
+        report.doubt(
+            "region-without-effect",
+            index,
+            "region",
+            "The region 'all' holds everywhere, so that the other regions beside it have no "
+            "effect.",
+            "Leave out 'all' if the labels are known in part only, else the others.",
+        )
+    elif {"planes", "painted"} <= regions:
+        report.doubt(
+            "region-without-effect",
+            index,
+            "region",
+            "The region 'planes' makes every plane with a stroke in it a complete one, so that "
+            "'painted' beside it has no effect.",
+            "Leave out 'planes', and name the complete planes by a mask.",
+        )
+
+
+def find_record(labels: Any) -> Mapping[str, Any] | None:
+    """The record of the run that made labels: in zarr attributes, or beside their file.
+
+    An array in memory has none, whatever made it.
+    """
+    found: Any = None
+    # zarr fails in ways of its own where a store is damaged; then there is no record
+    with contextlib.suppress(Exception):
+        source = getattr(labels, "_source", labels)  # behind a LazyArray
+        attributes = getattr(source, "attrs", None)
+        if attributes is not None:
+            found = dict(attributes).get(RECORD)
+    path = getattr(labels, "path", None)
+    path = path if isinstance(path, Path) else getattr(labels, "filename", None)
+    if not isinstance(found, Mapping) and isinstance(path, str | Path):
+        with contextlib.suppress(OSError, ValueError):
+            found = json.loads(record_path(path).read_bytes())
+    made = isinstance(found, Mapping) and found.get("operation") in ("segment", "predict")
+    return found if made else None
+
+
+def _check_values(
+    report: Report, index: int, labelled: LabelledImage, seen: Survey, task: Task
+) -> None:
+    """Empty or constant labels, and a background that nobody painted."""
+    values = seen.values
+    alone = labelled.regions == ("painted",) and not labelled.masks
+    if labelled.background is not None and alone and 0 not in values:
+        report.doubt(
+            "background-not-painted",
+            index,
+            "background",
+            f"No pixel has the label {labelled.background} that means background.",
+            "Paint some background with it, or name the label that you painted it with.",
+        )
+    if len(values) > 1 or alone:
+        return
+    (value,) = values
+    if task == "instance" and value == 0:
+        report.doubt(
+            "labels-empty",
+            index,
+            "labels",
+            "The labels are empty: all that is known of this image is that it has no object.",
+            "Dismiss this if it really has none; else label its objects.",
+        )
+    else:
+        report.doubt(
+            "labels-constant",
+            index,
+            "labels",
+            f"The labels are constant: every known pixel has the value {value}.",
+            "Label what else there is, or leave this example out.",
+        )
+
+
+def _check_meaning(
+    report: Report, index: int, labelled: LabelledImage, seen: Survey, task: Task, named: bool
+) -> None:
+    """Intensities, classes or objects, by how equal values lie together."""
+    values = {v for v in seen.values if v}
+    if not values:
+        return
+    windows = [_look(labelled, *place) for place in sample_places(labelled, seen)]
+    pieces, shown, ragged, regions = (
+        sum(getattr(w, name) for w in windows) for name in ("pieces", "values", "ragged", "regions")
+    )
+    strokes = "painted" in labelled.regions and not labelled.known_everywhere
+    if len(values) >= MANY_VALUES and ragged > regions / 2:
+        report.doubt(
+            "labels-look-like-intensities",
+            index,
+            "labels",
+            f"The labels look like intensities: {len(values)} values, most of them in specks of a "
+            "few pixels that touch one another.",
+            "Choose labels; another image is none, nor is a mask that was smoothed or saved as "
+            "JPEG.",
+        )
+    elif (
+        task == "instance"
+        and not strokes  # of which one object may have several
+        and len(values) <= FEW_VALUES
+        and pieces >= PIECES * max(1, shown)
+    ):
+        most = max(w.pieces for w in windows)
+        what = f"the value {min(values)}" if len(values) == 1 else f"{len(values)} values"
+        report.doubt(
+            "labels-look-like-classes",
+            index,
+            "labels",
+            f"The labels look like classes, not objects: they have {what} in "
+            f"{most} separate regions of a plane.",
+            "Give each object a number of its own, or choose the task 'semantic'.",
+        )
+    elif (
+        task == "semantic"
+        and not named
+        and CLASSES["painted" in labelled.regions] <= min(len(values), shown)
+        and pieces <= (1.25 if len(values) < 2 * MANY_VALUES else 2) * shown
+    ):
+        report.doubt(
+            "labels-look-like-objects",
+            index,
+            "labels",
+            f"The labels look like objects, not classes: {len(values)} values, nearly each of "
+            "them in a single region.",
+            "Choose the task 'instance', or name the classes if these are some.",
+        )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What lies in a window: values that are not 0, and connected regions of equal value.
+
+    ``pieces`` are the regions that are no crumbs beside the largest one of their value;
+    ``ragged`` are those of few pixels that touch another value that is not 0.
+    """
+
+    values: int
+    regions: int
+    pieces: int
+    ragged: int
+
+
+def _look(labelled: LabelledImage, time: int, part: Region) -> _Look:
+    found = labelled.read_labels(time, part)[0][0]
+    marked = found != 0
+    if not marked.any():
+        return _Look(0, 0, 0, 0)
+    number = np.full(found.shape, -1)
+    number[marked] = np.arange(np.count_nonzero(marked))
+    nodes = int(number.max()) + 1
+    edges, crowded = [], np.zeros(nodes, bool)
+    for here, there in _neighbours(found.ndim):
+        a, b = number[here], number[there]
+        both = (a >= 0) & (b >= 0)
+        equal = found[here] == found[there]
+        edges.append(np.stack([a[both & equal], b[both & equal]]))
+        for other in (a, b):
+            crowded[other[both & ~equal]] = True
+    first, second = np.concatenate(edges, axis=1)
+    graph = sparse.coo_array((np.ones(len(first), bool), (first, second)), shape=(nodes, nodes))
+    regions, region = csgraph.connected_components(graph, directed=False)
+    sizes = np.bincount(region, minlength=regions)
+    value_of = np.zeros(regions, found.dtype)
+    value_of[region] = found[marked]
+    touching = np.bincount(region, weights=crowded, minlength=regions) > 0
+    values, inverse = np.unique(value_of, return_inverse=True)
+    largest = np.zeros(len(values), sizes.dtype)
+    np.maximum.at(largest, inverse, sizes)
+    pieces = (sizes > CRUMB) & (sizes >= 0.02 * largest[inverse])
+    ragged = (sizes <= CRUMB) & touching
+    return _Look(len(values), regions, int(pieces.sum()), int(ragged.sum()))
+
+
+def _neighbours(ndim: int) -> Iterator[tuple[Region, Region]]:
+    """Slices of an array that lay each pixel beside a neighbour, diagonal ones too, once."""
+    for step in itertools.product((-1, 0, 1), repeat=ndim):
+        if step > (0,) * ndim:
+            here = tuple(slice(max(0, -s), -s if s > 0 else None) for s in step)
+            there = tuple(slice(max(0, s), s if s < 0 else None) for s in step)
+            yield here, there
+
+
+def sample_places(labelled: LabelledImage, seen: Survey) -> Iterator[tuple[int, Region]]:
+    """A few windows in planes with labels, of different frames where there are several."""
+    frames = [f for f in seen.frames if any(f.sizes)] or list(seen.frames)
+    # one in each of some frames, or several in the only one
+    done = set()
+    for frame in _spread(frames, WINDOWS):
+        marked = [p for v, p in frame.places.items() if v > 0] or [frame.places[ANYWHERE]]
+        positions = np.concatenate([p.positions for p in marked])
+        for position in _spread(positions, max(1, WINDOWS // len(frames))):
+            centre = [int(n) for n in position]
+            if frame.plane is not None:
+                centre.insert(0, frame.plane)
+            sizes = (1, *PLANE) if len(centre) == 3 else PLANE
+            part = around(labelled.shape, centre, sizes)
+            key = (frame.time, *(p.start for p in part))
+            if key not in done:
+                done.add(key)
+                yield frame.time, part
+
+
+def _spread(items: Any, count: int) -> list[Any]:
+    """At most so many of the items, from evenly spread places."""
+    count = min(count, len(items))
+    return [items[int((i + 0.5) * len(items) / count)] for i in range(count)]
+
+
+def around(shape: tuple[int, ...], centre: list[int], sizes: tuple[int, ...]) -> Region:
+    """A part of an array of at most these sizes, about a centre.
+
+    >>> around((100, 8), [99, 4], (10, 10))
+    (slice(90, 100, None), slice(0, 8, None))
+    """
+    starts = [max(0, min(c - s // 2, n - s)) for c, s, n in zip(centre, sizes, shape, strict=True)]
+    return tuple(slice(a, min(a + s, n)) for a, s, n in zip(starts, sizes, shape, strict=True))
+
+
+def _check_target(report: Report, index: int, labelled: LabelledImage, seen: Survey) -> None:
+    """Targets of a regression: NaN, or the image itself."""
+    same, low, high = True, np.inf, -np.inf
+    for time, part in sample_places(labelled, seen):
+        target, known = labelled.read_labels(time, part)
+        if target.dtype.kind == "f" and not np.isfinite(target[:, known]).all():
+            report.fault(
+                "not-finite",
+                index,
+                "labels",
+                "The target image has NaN or infinite pixels.",
+                "Replace them, for example with np.nan_to_num, or leave them out by the region.",
+            )
+            return
+        if known.any():
+            low, high = min(low, target[:, known].min()), max(high, target[:, known].max())
+        pixels: NDArray[Any] = labelled.read_image(time, part)
+        same &= target.shape == pixels.shape and bool((target == pixels)[:, known].all())
+    if low == high:
+        report.doubt(
+            "target-constant",
+            index,
+            "labels",
+            f"The target image is constant: every pixel looked at has the value {low:g}.",
+            "Choose another target, or leave this example out.",
+        )
+    elif same:
+        report.doubt(
+            "target-is-image",
+            index,
+            "labels",
+            "The target image is the same as the image.",
+            "Choose the image that the network is to make of it.",
+        )

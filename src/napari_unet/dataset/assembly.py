@@ -1,0 +1,359 @@
+"""The data of a training: opened, held out in part, counted and made into frames."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from napari_unet.card import ModelCard
+from napari_unet.dataset.example import Example
+from napari_unet.dataset.frames import Frame, keep_in_memory, make_frames
+from napari_unet.dataset.goal import LearningGoal, find_classes, find_output_limits
+from napari_unet.dataset.label_statistics import Survey, survey, survey_piece
+from napari_unet.dataset.labelled_image import LabelledImage, open_example
+from napari_unet.dataset.object_facts import knows_distance, median_extents
+from napari_unet.dataset.properties import (
+    common_pixel_size,
+    find_channels,
+    find_ndim,
+    lacks_background,
+    median_diameter,
+    named_classes,
+)
+from napari_unet.dataset.split import Cut, array_place, divide, hold_out
+from napari_unet.dataset.validation_pieces import HeldOut, held_out_pieces
+from napari_unet.errors import TrainingError
+from napari_unet.image.image_sample import ImageSample, look_at_sample
+from napari_unet.image.source import ImageSource
+from napari_unet.settings import TrainConfig
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedExample:
+    """An example, or a piece of it.
+
+    Attributes
+    ----------
+    labelled : LabelledImage
+        The example, opened.
+    survey : Survey
+        What its labels hold.
+    sample : ImageSample
+        Of the whole image.
+    """
+
+    labelled: LabelledImage
+    survey: Survey
+    sample: ImageSample
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """The image of an example that training began with.
+
+    Attributes
+    ----------
+    source : ImageSource
+        The image.
+    sample : ImageSample
+        Identifies it.
+    cut : Cut or None
+        What is held out of it.
+    """
+
+    source: ImageSource
+    sample: ImageSample
+    cut: Cut | None
+
+
+@dataclass(frozen=True, eq=False)
+class DataPlan:
+    """What was settled when a training began, and stays so however the labels change.
+
+    Attributes
+    ----------
+    goal : LearningGoal
+        Task, classes, output limits.
+    ndim, channels : int
+        Spatial axes and input channels of the network.
+    named : tuple of int
+        Label values that the classes of settings or base name.
+    origins : dict
+        The images of the examples by their numbers, in the order of the pieces.
+    given : tuple of OpenedExample or None
+        Validation examples; None where a share of the examples is held out.
+    held_out : str
+        One sentence that says what is held out; empty where validation examples were given.
+    """
+
+    goal: LearningGoal
+    ndim: int
+    channels: int
+    named: tuple[int, ...]
+    origins: dict[int, Origin]
+    given: tuple[OpenedExample, ...] | None
+    held_out: str
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What is learned from and validated on.
+
+    Attributes
+    ----------
+    plan : DataPlan
+        What stays when the labels change.
+    frames : list of Frame
+        Planes or volumes to draw patches from.
+    validation : list of HeldOut
+        Never trained on; may be empty.
+    sha256, validation_sha256 : str
+        Of labels, regions and samples of the images.
+    examples, labelled_pixels : int
+        How many examples, whole or in part, and known pixels are learned from.
+    held_out_pixels : int
+        Known pixels that are held out.
+    object_diameter : float or None
+        Median, in pixels.
+    object_extents : tuple of float or None
+        Median lengths of the objects' bounding boxes, in pixels.
+    pixel_size : tuple of float or None
+        Micrometres per spatial axis, where all examples agree.
+    distance_known : bool
+        Instances: whether the distances of any object are determined.
+    """
+
+    plan: DataPlan
+    frames: list[Frame]
+    validation: list[HeldOut]
+    sha256: str
+    validation_sha256: str
+    examples: int
+    labelled_pixels: int
+    held_out_pixels: int
+    object_diameter: float | None
+    object_extents: tuple[float, ...] | None
+    pixel_size: tuple[float, ...] | None
+    distance_known: bool
+
+    @property
+    def goal(self) -> LearningGoal:
+        """Task, classes, output limits."""
+        return self.plan.goal
+
+    @property
+    def ndim(self) -> int:
+        """Spatial axes of the network."""
+        return self.plan.ndim
+
+    @property
+    def channels(self) -> int:
+        """Input channels of the network."""
+        return self.plan.channels
+
+    @property
+    def held_out(self) -> str:
+        """One sentence that says what is held out; empty for validation examples."""
+        return self.plan.held_out
+
+
+def prepare_data(
+    examples: Sequence[Example],
+    validation: Sequence[Example] | None,
+    base: ModelCard | None,
+    config: TrainConfig,
+) -> TrainingData:
+    """Open the examples, hold some out, and make frames of the rest.
+
+    Raises
+    ------
+    UNetError
+        If the examples do not fit one another, the base or the settings.
+    """
+    ndim = find_ndim(examples, base, config)
+    channels = find_channels(examples, base, ndim)
+    named = config.classes or (base.classes if base else ())
+    values = tuple(c.value for c in named) if config.task == "semantic" else ()
+
+    def look(example: Example) -> tuple[LabelledImage, Survey]:
+        labelled = open_example(
+            example, ndim=ndim, in_channels=channels, task=config.task, named=values
+        )
+        return labelled, survey(labelled, config.task, ndim)
+
+    pairs = [look(e) for e in examples]
+    # a fault in these must not come to light after minutes of training
+    given_pairs = [look(e) for e in validation or ()]
+    check_background(pairs, config)
+    goal = _find_goal(pairs, given_pairs, config, base)
+    opened, given = (
+        [OpenedExample(e, s, look_at_sample(e.source, config.normalization)) for e, s in each]
+        for each in (pairs, given_pairs)
+    )
+    how = ""
+    cuts: dict[int, Cut | None] = dict.fromkeys(range(len(opened)))
+    if validation is None:
+        split = hold_out(
+            [o.labelled for o in opened],
+            [o.survey for o in opened],
+            fraction=config.validation_fraction,
+            seed=config.seed,
+            task=config.task,
+            ndim=ndim,
+        )
+        how, cuts = split.how, split.cuts
+    plan = DataPlan(
+        goal=goal,
+        ndim=ndim,
+        channels=channels,
+        named=values,
+        origins={
+            i: Origin(opened[i].labelled.source, opened[i].sample, cut) for i, cut in cuts.items()
+        },
+        given=None if validation is None else tuple(given),
+        held_out=how,
+    )
+    return assemble(plan, opened, cuts, config)
+
+
+def assemble(
+    plan: DataPlan,
+    opened: Sequence[OpenedExample],
+    cuts: Mapping[int, Cut | None],
+    config: TrainConfig,
+    before: Sequence[Frame] = (),
+) -> TrainingData:
+    """Frames and pieces of opened examples.
+
+    Parameters
+    ----------
+    plan : DataPlan
+        What is fixed.
+    opened : sequence of OpenedExample
+        Whole examples.
+    cuts : mapping
+        What is held out of each by its number, in the order of the pieces.
+    config : TrainConfig
+        Settings.
+    before : sequence of Frame
+        Frames that are not made again where they are needed as they were.
+
+    Raises
+    ------
+    TrainingError
+        If nothing is left to learn from.
+    """
+    training: list[OpenedExample] = []
+    validation = list(plan.given or ())
+    examples = 0
+    for number, cut in cuts.items():
+        whole = opened[number]
+        learned, held = (
+            [_piece(each, whole, plan) for each in pieces] for pieces in divide(whole.labelled, cut)
+        )
+        examples += any(each.survey.known for each in learned)
+        training += learned
+        validation += held
+    goal, ndim = plan.goal, plan.ndim
+    frames = keep_in_memory(_reuse(_frames(training, goal), before))
+    _check_content(frames, config)
+    instance = goal.task == "instance"
+    pairs = [(o.labelled, o.survey) for o in training]
+    return TrainingData(
+        plan=plan,
+        frames=frames,
+        validation=held_out_pieces(_frames(validation, goal)),
+        sha256=_fingerprint(training),
+        validation_sha256=_fingerprint(validation),
+        examples=examples,
+        labelled_pixels=sum(o.survey.known for o in training),
+        held_out_pixels=sum(o.survey.known for o in validation),
+        object_diameter=median_diameter(pairs, ndim) if instance else None,
+        object_extents=median_extents(frames) if instance and ndim == 3 else None,
+        pixel_size=common_pixel_size([o.labelled.source for o in training], ndim),
+        distance_known=instance and knows_distance(frames),
+    )
+
+
+def _piece(labelled: LabelledImage, whole: OpenedExample, plan: DataPlan) -> OpenedExample:
+    seen = survey_piece(labelled, whole.labelled, whole.survey, plan.goal.task, plan.ndim)
+    return OpenedExample(labelled, seen, whole.sample)
+
+
+def _reuse(frames: Sequence[Frame], before: Sequence[Frame]) -> list[Frame]:
+    """The frames, with the pixels and targets of equal ones that are in memory."""
+    known = {_identity(frame): frame.kept for frame in before if frame.kept is not None}
+    return [replace(frame, kept=known.get(_identity(frame))) for frame in frames]
+
+
+def _identity(frame: Frame) -> Hashable:
+    """What is equal for frames of the same pixels with the same knowledge of them."""
+    labelled, seen = frame.labelled, frame.survey
+    source = labelled.source
+    return (
+        tuple(array_place(array) for array in source.arrays),
+        (source.axes, source.channels, tuple((w.start, w.stop) for w in labelled.window)),
+        (seen.time, seen.plane, seen.digest),
+    )
+
+
+def check_background(pairs: Sequence[tuple[LabelledImage, Survey]], config: TrainConfig) -> None:
+    """Raise `TrainingError` for painted objects alone, which do not tell what is none."""
+    if lacks_background(pairs, config):
+        raise TrainingError(
+            "The painted labels have no background, so that nothing tells what is not an "
+            "object: paint some background with a label of its own and name it with "
+            "background=, or add a complete plane or a mask to the region."
+        )
+
+
+def _find_goal(
+    opened: Sequence[tuple[LabelledImage, Survey]],
+    validation: Sequence[tuple[LabelledImage, Survey]],
+    config: TrainConfig,
+    base: ModelCard | None,
+) -> LearningGoal:
+    """The goal; semantic classes are those of every example, whichever are held out."""
+    if config.task == "instance":
+        return LearningGoal("instance")
+    if config.task == "semantic":
+        values = {v for _, seen in opened for v in seen.values}
+        classes = find_classes(values, named_classes(base, config, values))
+        find_classes({v for _, seen in validation for v in seen.values}, classes)
+        return LearningGoal("semantic", classes)
+    limits = find_output_limits([labelled for labelled, _ in opened])
+    known = base.output_limits if base is not None else None
+    if known is not None and len(known) == len(limits):
+        return LearningGoal("regression", output_limits=known)
+    return LearningGoal("regression", output_limits=limits)
+
+
+def _frames(opened: Sequence[OpenedExample], goal: LearningGoal) -> list[Frame]:
+    return [
+        frame
+        for each in opened
+        for frame in make_frames(each.labelled, each.survey, goal, each.sample.limits)
+    ]
+
+
+def _check_content(frames: Sequence[Frame], config: TrainConfig) -> None:
+    if not frames:
+        raise TrainingError(
+            "No pixel of the examples is known: the labels are empty, or the region is."
+        )
+    if config.task == "instance" and not any(1 in frame.survey.places for frame in frames):
+        raise TrainingError("The labels are empty: no example has an object to learn from.")
+
+
+def _fingerprint(opened: Sequence[OpenedExample]) -> str:
+    """SHA-256 of what is known of the labels and of the sampled pixels of the images."""
+    digest = hashlib.sha256()
+    for each in opened:
+        labelled = each.labelled
+        source = labelled.source
+        place = (source.axes, source.channels, source.spatial_shape, str(source.dtype))
+        part = (labelled.times, [(w.start, w.stop) for w in labelled.window])
+        digest.update(repr((place, part, each.survey.digest)).encode())
+        digest.update(each.sample.sha256.encode())
+    return digest.hexdigest()

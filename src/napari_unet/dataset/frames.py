@@ -1,0 +1,160 @@
+"""Planes and volumes that patches are cut from: kept in memory, or read as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.dataset.goal import LearningGoal
+from napari_unet.dataset.label_statistics import FrameSurvey, Survey
+from napari_unet.dataset.labelled_image import LabelledImage
+from napari_unet.dataset.targets import INSTANCE_TARGETS, encode_target
+from napari_unet.image.normalization import IntensityLimits, check_finite, normalize
+from napari_unet.tiling import Region
+
+FRAME_BYTES = 128 << 20  # a larger frame is read patch by patch
+ALL_BYTES = 1 << 30  # of the frames that are kept
+CONTEXT = 32  # pixels around a patch in which its objects are looked at
+
+Patch = tuple[NDArray[np.float32], NDArray[Any], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One plane (2D network) or volume (3D network) with what is known of it.
+
+    Attributes
+    ----------
+    labelled : LabelledImage
+        Where it is read from.
+    survey : FrameSurvey
+        Its time point, plane, and the places of its labels.
+    limits : sequence of (low, high)
+        Of each channel's intensities, that become 0 and 1.
+    goal : LearningGoal
+        What the labels become.
+    kept : tuple of array or None
+        Image (C, *spatial), target (M, *spatial) and known (1, *spatial), if in memory.
+    """
+
+    labelled: LabelledImage
+    survey: FrameSurvey
+    limits: Sequence[tuple[float, float]]
+    goal: LearningGoal
+    kept: Patch | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the spatial axes, as the network has them."""
+        shape = self.labelled.shape
+        return shape if self.survey.plane is None else shape[1:]
+
+    def read(self, part: Region) -> Patch:
+        """Image, target and known pixels of a part inside the frame."""
+        if self.kept is not None:
+            image, target, known = (array[:, *part] for array in self.kept)
+            return image, target, known
+        target, trusted = self._read_target(part)
+        return self.read_image(part), target, trusted[None].astype(np.float32)
+
+    def read_target(self, part: Region) -> NDArray[Any]:
+        """Target (M, *part), without a look at the image."""
+        return self._read_target(part)[0] if self.kept is None else self.kept[1][:, *part]
+
+    def _read_target(self, part: Region) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        around = tuple(
+            slice(max(0, p.start - CONTEXT), min(n, p.stop + CONTEXT))
+            for p, n in zip(part, self.shape, strict=True)
+        )
+        labels, trusted = self.read_labels(around)
+        sides = self._open_sides(around)
+        target = encode_target(labels, trusted, self.goal, sides, self.survey.usual_size)
+        inner = tuple(
+            slice(p.start - a.start, p.stop - a.start) for p, a in zip(part, around, strict=True)
+        )
+        return target[:, *inner], trusted[inner]
+
+    def read_image(self, part: Region) -> NDArray[np.float32]:
+        """Normalised pixels (C, *part)."""
+        if self.kept is not None:
+            return self.kept[0][:, *part]
+        pixels = self.labelled.read_image(self.survey.time, self._place(part))
+        check_finite(pixels)
+        image = normalize(pixels, tuple(self.limits))
+        return image if self.survey.plane is None else image[:, 0]
+
+    def read_labels(self, part: Region) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Labels (K, *part), and (*part) where they are known."""
+        labels, known = self.labelled.read_labels(self.survey.time, self._place(part))
+        return (labels, known) if self.survey.plane is None else (labels[:, 0], known[0])
+
+    def cut(self, start: NDArray[np.intp], window: tuple[int, ...]) -> Patch:
+        """A window, its image edge-repeated past the frame, where nothing is known."""
+        part = tuple(
+            slice(max(0, int(s)), max(0, min(n, int(s) + w)))
+            for s, w, n in zip(start, window, self.shape, strict=True)
+        )
+        image, target, known = self.read(part)
+        pad = [
+            (p.start - int(s), int(s) + w - p.stop)
+            for s, w, p in zip(start, window, part, strict=True)
+        ]
+        if any(before or behind for before, behind in pad):
+            image = np.pad(image, ((0, 0), *pad), mode="edge")
+            target = np.pad(target, ((0, 0), *pad), mode="edge")
+            known = np.pad(known, ((0, 0), *pad))
+        return image, target, known
+
+    def _open_sides(self, part: Region) -> tuple[tuple[bool, bool], ...]:
+        """For each axis whether the image goes on before and behind a part.
+
+        It does so behind the edge of a piece as well, where pixels are held out: objects that
+        are cut there are known in part.
+        """
+        window, sizes = self.labelled.window, self.labelled.source.spatial_shape
+        return tuple(
+            (w.start + p.start > 0, w.start + p.stop < n)
+            for w, p, n in zip(window[-len(part) :], part, sizes[-len(part) :], strict=True)
+        )
+
+    def _place(self, part: Region) -> Region:
+        plane = self.survey.plane
+        return part if plane is None else (slice(plane, plane + 1), *part)
+
+
+def make_frames(
+    labelled: LabelledImage, survey: Survey, goal: LearningGoal, limits: IntensityLimits
+) -> list[Frame]:
+    """Frames of an example with anything known in them; nothing is read yet."""
+    start = labelled.window[0].start if len(labelled.window) == 3 else 0
+    planes = [0 if each.plane is None else start + each.plane for each in survey.frames]
+    return [
+        Frame(labelled, each, limits.at(each.time, plane), goal)
+        for each, plane in zip(survey.frames, planes, strict=True)
+    ]
+
+
+def keep_in_memory(frames: Sequence[Frame]) -> list[Frame]:
+    """Frames whose pixels and targets were read once, as far as the memory for them goes."""
+    kept, used = [], sum(_bytes(frame) for frame in frames if frame.kept is not None)
+    for frame in frames:
+        size = _bytes(frame)
+        if frame.kept is None and size <= FRAME_BYTES and used + size <= ALL_BYTES:
+            used += size
+            whole = tuple(slice(0, n) for n in frame.shape)
+            kept.append(replace(frame, kept=frame.read(whole)))
+        else:
+            kept.append(frame)
+    return kept
+
+
+def _bytes(frame: Frame) -> int:
+    goal = frame.goal
+    target = {"instance": 2 * len(INSTANCE_TARGETS), "semantic": 1, "regression": 4 * goal.channels}
+    channels = len(frame.labelled.source.channels)
+    # image and known pixels are float32
+    return int(np.prod(frame.shape)) * (4 * channels + 4 + target[goal.task])

@@ -1,0 +1,137 @@
+"""What the examples of a training have in common: axes, channels, pixel size, object diameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from napari_unet.card import ClassInfo, ModelCard
+from napari_unet.dataset.example import Example
+from napari_unet.dataset.label_statistics import Survey
+from napari_unet.dataset.labelled_image import LabelledImage, open_pixels
+from napari_unet.errors import InputError, TrainingError
+from napari_unet.image.source import ImageSource
+from napari_unet.settings import TrainConfig
+
+VOLUME_PLANES = 8  # from which a stack is learned as a volume
+
+
+def find_ndim(examples: Sequence[Example], base: ModelCard | None, config: TrainConfig) -> int:
+    """Spatial axes of the network: those of the base, of the settings, or of the images.
+
+    Raises
+    ------
+    InputError, TrainingError
+        If an image cannot be used, or settings and base do not fit one another.
+    """
+    if base is not None:
+        ndim: int = base.architecture.ndim
+        if config.ndim not in ("auto", ndim):
+            raise TrainingError(
+                f"ndim {config.ndim} does not fit the base model {base.name!r}, which is {ndim}D."
+            )
+        return ndim
+    if config.ndim != "auto":
+        return config.ndim
+    if config.patch is None:
+        return _suggest_ndim(examples, config)
+    if len(config.patch) not in (2, 3):
+        raise TrainingError(f"patch {config.patch} needs 2 or 3 sizes, one per spatial axis.")
+    return len(config.patch)
+
+
+def check_task(base: ModelCard, config: TrainConfig) -> None:
+    """Raise `TrainingError` if a base model is for another task."""
+    if base.task != config.task:
+        raise TrainingError(
+            f"The base model {base.name!r} is for the task {base.task!r}, not {config.task!r}; "
+            "choose another base, or train a new network."
+        )
+
+
+def named_classes(
+    base: ModelCard | None, config: TrainConfig, values: set[int]
+) -> tuple[ClassInfo, ...]:
+    """Classes of the settings, or of a base that names every value; none: to be found."""
+    if config.classes or base is None:
+        return config.classes
+    return base.classes if values <= {c.value for c in base.classes} else ()
+
+
+def lacks_background(examples: Sequence[tuple[LabelledImage, Survey]], config: TrainConfig) -> bool:
+    """Whether objects are painted and nothing tells what is none."""
+    if config.task != "instance" or any(0 in seen.values for _, seen in examples):
+        return False
+    return all(e.regions == ("painted",) and not e.masks for e, _ in examples)
+
+
+def find_channels(examples: Sequence[Example], base: ModelCard | None, ndim: int) -> int:
+    """Channels that all examples have.
+
+    Raises
+    ------
+    InputError, TrainingError
+        If an image cannot be used, or the numbers differ.
+    """
+    wanted = base.architecture.in_channels if base is not None else None
+    counts = {_channels(e, ndim, wanted) for e in examples}
+    if len(counts) > 1:
+        raise TrainingError(
+            f"The examples have different numbers of channels {sorted(counts)}; "
+            "choose equal numbers with channels=."
+        )
+    return counts.pop()
+
+
+def _channels(example: Example, ndim: int, wanted: int | None) -> int:
+    """Channels of an example; an array without axes is read as the base model would."""
+    if wanted is not None and example.axes is None and example.channels is None:
+        try:
+            return len(open_pixels(example, ndim=ndim, in_channels=wanted).channels)
+        except InputError:
+            pass  # the base takes another number
+    return len(open_pixels(example, ndim=ndim, in_channels=None).channels)
+
+
+def _suggest_ndim(examples: Sequence[Example], config: TrainConfig) -> int:
+    """3 for stacks; but 2 where objects are known in single planes only.
+
+    A plane does not tell how far its objects reach through the others, so that a 3D network
+    could learn no distances from it.
+    """
+    sources = [open_pixels(e, ndim=2, in_channels=None) for e in examples]
+    if min(s.size("Z") for s in sources) < VOLUME_PLANES:
+        return 2
+    planes = all(isinstance(e.region, str) and e.region == "planes" for e in examples)
+    return 2 if planes and config.task == "instance" else 3
+
+
+def median_diameter(examples: Iterable[tuple[LabelledImage, Survey]], ndim: int) -> float | None:
+    """Of disks (2D) or balls (3D) as large as the objects, in pixels.
+
+    Strokes say nothing of an object's size, nor do single planes of its size in 3D.
+    """
+    sizes: list[int] = []
+    for labelled, seen in examples:
+        if "painted" in labelled.regions or (ndim == 3 and labelled.planes is not None):
+            continue
+        for frame in seen.frames:
+            sizes += [size for value, size in frame.sizes.items() if value]
+    if not sizes:
+        return None
+    pixels = np.array(sizes, float)
+    diameters = np.sqrt(4 / np.pi * pixels) if ndim == 2 else np.cbrt(6 / np.pi * pixels)
+    return round(float(np.median(diameters)), 2)
+
+
+def common_pixel_size(sources: Iterable[ImageSource], ndim: int) -> tuple[float, ...] | None:
+    """The pixel size, where all examples know it and agree within 5 %."""
+    sizes = [source.pixel_size[-ndim:] for source in sources]
+    if any(value is None for size in sizes for value in size):
+        return None
+    table = np.array(sizes, float)
+    middle = np.median(table, axis=0)
+    if np.abs(table / middle - 1).max() > 0.05:
+        return None
+    return tuple(round(float(v), 6) for v in middle)

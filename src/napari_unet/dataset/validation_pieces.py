@@ -1,0 +1,99 @@
+"""Pieces to validate on: normalised pixels with what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.dataset.frames import ALL_BYTES, FRAME_BYTES, Frame
+from napari_unet.dataset.label_statistics import ANYWHERE
+
+CONTEXT = 48  # pixels around the known ones; the network sees no farther where it matters
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """A plane or volume, or the part of it that matters.
+
+    Attributes
+    ----------
+    image : (C, *spatial) float32 array
+        Normalised.
+    labels : (K, *spatial) array
+        Labels, or values; K is 1 but for regression.
+    known : (*spatial) array of bool
+        Where they can be trusted.
+    """
+
+    image: NDArray[np.float32]
+    labels: NDArray[Any]
+    known: NDArray[np.bool_]
+
+    @property
+    def axes(self) -> str:
+        """Axes of the image."""
+        return "CZYX" if self.image.ndim == 4 else "CYX"
+
+
+def held_out_pieces(frames: Sequence[Frame]) -> list[HeldOut]:
+    """What is known of frames, with context, as far as the memory for it goes.
+
+    Of a frame larger than `FRAME_BYTES` only the block with most objects (known pixels, where
+    there are no objects) is taken.
+    """
+    pieces: list[HeldOut] = []
+    used = 0
+    for frame in frames:
+        part = _known_part(frame)
+        size = int(np.prod([p.stop - p.start for p in part])) * _pixel_bytes(frame)
+        if pieces and used + size > ALL_BYTES:
+            break
+        used += size
+        labels, known = frame.read_labels(part)
+        pieces.append(HeldOut(frame.read_image(part), labels, known))
+    return pieces
+
+
+def _known_part(frame: Frame) -> tuple[slice, ...]:
+    """The box of the known pixels with context, of a bounded size."""
+    shape = frame.shape
+    if frame.survey.complete:
+        low, high = np.zeros(len(shape), int), np.array(shape)
+    else:
+        positions = np.concatenate([p.positions for p in frame.survey.places.values()])
+        low = np.maximum(positions.min(0) - CONTEXT, 0)
+        high = np.minimum(positions.max(0) + 1 + CONTEXT, shape)
+    positions, weights = _content(frame)
+    while np.prod(high - low) * _pixel_bytes(frame) > FRAME_BYTES:
+        axis = int(np.argmax(high - low))
+        length = (high[axis] - low[axis] + 1) // 2
+        starts = np.linspace(low[axis], high[axis] - length, 5).round().astype(int)
+        held = [
+            weights[(positions[:, axis] >= start) & (positions[:, axis] < start + length)].sum()
+            for start in starts
+        ]
+        # of equal ones that in the middle
+        best = max(range(5), key=lambda i: (held[i], -abs(i - 2)))
+        low[axis], high[axis] = starts[best], starts[best] + length
+        inside = ((positions >= low) & (positions < high)).all(axis=1)
+        positions, weights = positions[inside], weights[inside]
+    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+
+
+def _content(frame: Frame) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Places of the objects, or of known pixels, and what they stand for."""
+    places = frame.survey.places
+    objects = places.get(1) if frame.goal.task == "instance" else None
+    found = places[ANYWHERE] if objects is None else objects
+    return found.positions, found.weights
+
+
+def _pixel_bytes(frame: Frame) -> int:
+    labelled = frame.labelled
+    values = frame.goal.channels if frame.goal.task == "regression" else 1
+    label_bytes = values * int(np.dtype(labelled.labels.dtype).itemsize)
+    return 4 * len(labelled.source.channels) + label_bytes + 1

@@ -1,0 +1,132 @@
+"""What a prediction will cost: time, memory, and what it will run on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_unet.image.normalization import IntensityLimits
+from napari_unet.image.roi import Extent
+from napari_unet.inference.plan import memory_bytes, plan_prediction
+from napari_unet.inference.score_buffer import score_bytes
+from napari_unet.network.devices import PreparedNetwork, synchronize
+from napari_unet.network.model import Model
+from napari_unet.settings import SegmentSettings, resolve
+
+PROBE = {2: 256, 3: 48}  # pixels a side of the tile that is timed
+LABEL_BYTES = 4
+
+Rates = MutableMapping[tuple[str, str, str], float]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a prediction will cost.
+
+    Attributes
+    ----------
+    seconds : float
+        Time of the network over all tiles, halos included.
+    memory : int
+        Bytes: the network on its largest tile, the scores and the labels.
+    tiles : int
+        How many.
+    tile : tuple of int
+        What a tile writes, per spatial axis of the model.
+    device, precision : str
+        What it will run on.
+    """
+
+    seconds: float
+    memory: int
+    tiles: int
+    tile: tuple[int, ...]
+    device: str
+    precision: str
+
+
+def forecast(
+    image: Any,
+    model: Model | str | Path,
+    extent: Extent | None = None,
+    *,
+    axes: str | None = None,
+    channels: Sequence[int] | None = None,
+    pixel_size: float | Sequence[float | None] | None = None,
+    settings: SegmentSettings | None = None,
+    rates: Rates | None = None,
+    **overrides: Any,
+) -> Forecast:
+    """Time and memory of a prediction; nothing of the image is read.
+
+    Parameters
+    ----------
+    image, model, axes, channels, pixel_size, settings
+        As for `napari_unet.predict`.
+    extent : Extent, optional
+        The part of the image; None: all of it.
+    rates : dict, optional
+        Seconds per pixel by model (SHA-256), device and precision, measured earlier; what
+        is measured now is added.
+
+    Raises
+    ------
+    UNetError
+        If the image, the model, the part or a setting cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = forecast(np.zeros((100, 200), np.uint8), "nuclei", device="cpu", tile=100)
+    >>> found.tiles, found.device, found.seconds > 0
+    (2, 'cpu', True)
+    """
+    loaded = Model.load(model)
+    plan = plan_prediction(
+        image,
+        loaded,
+        resolve(SegmentSettings, settings, overrides),
+        axes=axes,
+        channels=channels,
+        pixel_size=pixel_size,
+        extent=extent,
+        limits=IntensityLimits("image", {}),  # the cost does not depend on them
+    )
+    rates = {} if rates is None else rates
+    key = (loaded.sha256, str(plan.prepared.device), plan.prepared.precision)
+    if key not in rates:
+        rates[key] = measure_rate(plan.prepared)
+    config = plan.card.architecture
+    pixels = sum(math.prod(tile.read_shape) for tile in plan.tiles) * (
+        plan.total // len(plan.tiles)
+    )
+    passes = 2**config.ndim if plan.settings.flips else 1
+    return Forecast(
+        seconds=pixels * passes * rates[key],
+        memory=memory_bytes(plan.tiles.read_shape, config, plan.prepared.precision)
+        + score_bytes(config.out_channels, plan.sizes.values())
+        + math.prod(plan.sizes.values()) * LABEL_BYTES,
+        tiles=plan.total,
+        tile=plan.tiles.tile,
+        device=str(plan.prepared.device),
+        precision=plan.prepared.precision,
+    )
+
+
+def measure_rate(prepared: PreparedNetwork) -> float:
+    """Seconds per pixel of a network, measured on one small tile of zeros."""
+    config = prepared.network.config
+    shape = tuple(-(-PROBE[config.ndim] // s) * s for s in config.stride)
+    block = np.zeros((config.in_channels, *shape), np.float32)
+    prepared(block)  # the first call plans and allocates
+    synchronize(prepared.device)
+    start = time.perf_counter()
+    prepared(block)
+    synchronize(prepared.device)
+    return (time.perf_counter() - start) / math.prod(shape)

@@ -1,0 +1,233 @@
+"""A prediction decided in every detail: device, precision, tiles, zoom, intensity limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psutil
+import torch
+
+from napari_unet.card import ModelCard, UNetConfig
+from napari_unet.errors import SettingsError
+from napari_unet.image.normalization import IntensityLimits, find_limits
+from napari_unet.image.roi import Extent
+from napari_unet.image.source import ImageSource, open_image
+from napari_unet.inference.resampling import resampled_shape
+from napari_unet.network.devices import PreparedNetwork, prepare_network, resolve_device
+from napari_unet.network.model import Model
+from napari_unet.settings import SegmentSettings, fill_decoding
+from napari_unet.tiling import Region, TilePlan, per_axis
+
+CPU_TILE_BYTES = 1 << 30
+LIVE_FEATURE_MAPS = 9  # at full resolution: scripts/measure_memory.py
+SAME_SCALE = 0.02  # a zoom this close to 1 is within the scale variation of the training
+
+
+@dataclass(frozen=True)
+class PredictionPlan:
+    """All that a prediction needs, resolved.
+
+    Attributes
+    ----------
+    source : ImageSource
+        The image.
+    card : ModelCard
+        Of the model.
+    prepared : PreparedNetwork
+        Network, device and precision.
+    limits : IntensityLimits
+        For the normalisation.
+    zoom : tuple of float
+        Pixels of the network's grid per pixel of the image, per axis of the network.
+    extent : mapping of str to slice
+        What of the image is predicted, by axis of TZYX.
+    tiles : TilePlan
+        On the network's grid.
+    settings : SegmentSettings
+        With tile, device, precision and decoding resolved.
+    """
+
+    source: ImageSource
+    card: ModelCard
+    prepared: PreparedNetwork
+    limits: IntensityLimits
+    zoom: tuple[float, ...]
+    extent: Mapping[str, slice]
+    tiles: TilePlan
+    settings: SegmentSettings
+
+    @property
+    def blended(self) -> bool:
+        """Whether blocks overlap and are to be added up."""
+        return not self.card.exact_tiling
+
+    @property
+    def planewise(self) -> bool:
+        """Whether a 2D model goes over the planes of a stack."""
+        return self.card.architecture.ndim == 2 and "Z" in self.source.axes
+
+    @property
+    def region(self) -> Region:
+        """The spatial part that is predicted, in the order ZYX."""
+        return tuple(self.extent[axis] for axis in self.source.spatial)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Length of each axis of TZYX that is predicted."""
+        return {axis: part.stop - part.start for axis, part in self.extent.items()}
+
+    @property
+    def total(self) -> int:
+        """Number of tiles in all."""
+        planes = self.sizes["Z"] if self.planewise else 1
+        return self.sizes["T"] * planes * len(self.tiles)
+
+    @property
+    def constant(self) -> bool:
+        """Whether no channel has any contrast: there is nothing to see."""
+        return all(low == high for limits in self.limits.table.values() for low, high in limits)
+
+
+def plan_prediction(
+    image: Any,
+    model: Model,
+    settings: SegmentSettings,
+    *,
+    axes: str | None = None,
+    channels: Sequence[int] | None = None,
+    pixel_size: float | Sequence[float | None] | None = None,
+    extent: Extent | None = None,
+    limits: IntensityLimits | None = None,
+) -> PredictionPlan:
+    """Settle every detail of a prediction.
+
+    The parameters are those of `napari_unet.predict`. With an ``extent`` only that part of
+    the image is predicted, with the same scores as in the whole. With ``limits`` nothing is
+    read to find them.
+
+    Raises
+    ------
+    InputError, SettingsError
+        If the image does not suit the model, or a setting does not suit the machine.
+    """
+    card = model.card
+    config = card.architecture
+    source = open_image(
+        image,
+        axes=axes,
+        channels=channels,
+        pixel_size=pixel_size,
+        ndim=config.ndim,
+        in_channels=config.in_channels,
+    )
+    wanted = settings.normalization or card.normalization
+    limits = limits or find_limits(source, wanted)
+    part = (extent or Extent()).of(source)
+    zoom = find_zoom(card, source, settings.object_diameter)
+    device = resolve_device(settings.device)
+    prepared = prepare_network(model.network, device, settings.precision)
+    old_shape = source.spatial_shape[-config.ndim :]
+    shape = resampled_shape(old_shape, zoom)
+    halo = config.halo
+    if shape != old_shape:
+        # interpolating back to the image's grid reaches beyond the core
+        reach = [math.ceil(max(new / old, 1)) for new, old in zip(shape, old_shape, strict=True)]
+        halo = tuple(r + more for r, more in zip(config.receptive_field, reach, strict=True))
+        zoom = tuple(new / old for new, old in zip(shape, old_shape, strict=True))
+    spatial = [part[axis] for axis in source.spatial][-config.ndim :]
+    within = tuple(
+        slice(math.floor((p.start + 0.5) * new / old), math.floor((p.stop - 0.5) * new / old) + 1)
+        for p, new, old in zip(spatial, shape, old_shape, strict=True)
+    )
+    if settings.tile == "auto":
+        tiles = _automatic_tiles(
+            TilePlan(shape, shape, halo, config.stride, within), config, device
+        )
+    else:
+        tile = per_axis(settings.tile, config.ndim)
+        tiles = TilePlan(shape, tile, halo, config.stride, within)
+    if not card.exact_tiling:
+        # the ramps of more than two tiles must not meet
+        core = tuple(max(t, h) for t, h in zip(tiles.tile, tiles.halo, strict=True))
+        tiles = replace(tiles, tile=core)
+    resolved = fill_decoding(settings, card.decoding).model_copy(
+        update={
+            "tile": tiles.tile,
+            "device": str(device),
+            "precision": prepared.precision,
+            "normalization": wanted,
+            "volume_mode": _volume_mode(settings, card),
+        }
+    )
+    return PredictionPlan(source, card, prepared, limits, zoom, part, tiles, resolved)
+
+
+def _volume_mode(settings: SegmentSettings, card: ModelCard) -> str:
+    if settings.volume_mode != "auto":
+        return settings.volume_mode
+    return "linked" if card.task == "instance" else "slices"
+
+
+def find_zoom(
+    card: ModelCard, source: ImageSource, object_diameter: float | None
+) -> tuple[float, ...]:
+    """Zoom per axis of the network that brings the image to the model's scale.
+
+    The object diameter decides where it is given; else the pixel sizes, where both the
+    card and the image know theirs; else the image is left as it is.
+
+    Raises
+    ------
+    SettingsError
+        If the model does not know its own object diameter, or the zoom is absurd.
+    """
+    ndim = card.architecture.ndim
+    own, theirs = card.pixel_size, source.pixel_size[-ndim:]
+    by_size: tuple[float, ...] | None = None
+    if own is not None and all(size is not None for size in theirs):
+        by_size = tuple((size or 1.0) / mine for size, mine in zip(theirs, own, strict=True))
+    if object_diameter is not None:
+        if card.object_diameter is None:
+            raise SettingsError(
+                f"object_diameter {object_diameter:g} cannot be used: the model {card.name!r} "
+                "does not record the diameter of its objects; leave it empty."
+            )
+        factor = card.object_diameter / object_diameter
+        zoom = tuple(factor * z / by_size[-1] for z in by_size) if by_size else (factor,) * ndim
+    else:
+        zoom = by_size or (1.0,) * ndim
+    if max(zoom) > 32 or min(zoom) < 1 / 32:
+        factors = ", ".join(f"{z:.3g}" for z in zoom)
+        raise SettingsError(
+            f"The image would be resampled by ({factors}); check object_diameter and pixel_size."
+        )
+    return tuple(1.0 if abs(z - 1) < SAME_SCALE else z for z in zoom)
+
+
+def memory_bytes(shape: Sequence[int], config: UNetConfig, precision: str = "float32") -> int:
+    """Estimated peak memory of the network on one block of this shape."""
+    size = 4 if precision == "float32" else 2
+    return math.prod(shape) * config.features[0] * size * LIVE_FEATURE_MAPS
+
+
+def _automatic_tiles(plan: TilePlan, config: UNetConfig, device: torch.device) -> TilePlan:
+    """The largest tiles that fit: the fewer cuts, the less halo is computed twice."""
+    if device.type == "cuda":
+        budget = torch.cuda.mem_get_info(device)[0] // 2
+    else:
+        budget = min(CPU_TILE_BYTES, psutil.virtual_memory().available // 3)
+    cuts = [1] * len(plan.shape)
+    sizes = [bound.stop - bound.start for bound in plan.bounds]
+    while True:
+        tile = tuple(-(-n // c) for n, c in zip(sizes, cuts, strict=True))
+        plan = replace(plan, tile=tile)
+        if memory_bytes(plan.read_shape, config) <= budget:
+            return plan
+        room = [t / max(h, s) for t, h, s in zip(plan.tile, plan.halo, config.stride, strict=True)]
+        axis = room.index(max(room))
+        if plan.tile[axis] <= config.stride[axis]:
+            return plan
+        cuts[axis] += 1

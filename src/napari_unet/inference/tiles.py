@@ -1,0 +1,257 @@
+"""Running a plan: tile after tile through the network, and on when memory runs out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_unet.card import ModelCard
+from napari_unet.errors import InputError
+from napari_unet.image.normalization import check_finite, normalize
+from napari_unet.inference.blending import blend_weights, extended_core, split_blended
+from napari_unet.inference.plan import PredictionPlan
+from napari_unet.inference.resampling import axis_weights, resample
+from napari_unet.network.devices import PreparedNetwork, on_cpu
+from napari_unet.tiling import Region, Tile
+
+AxisWeights = tuple[int, int, NDArray[np.float32] | None]
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",  # the CPU, on Linux and macOS
+    "not enough memory: you tried",  # the CPU, on Windows
+    "_status_alloc_failed",  # cuBLAS, and cuDNN until version 8
+    "_allocation_failed",  # cuDNN since version 9
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Scores of one part of the image.
+
+    Attributes
+    ----------
+    time : int
+        Time point, counted from the first one of the plan's extent.
+    region : tuple of slice
+        Spatial region in canonical order (ZYX or YX) on the image's grid, counted from the
+        corner of the plan's extent.
+    scores : (C_out, *region) float32 array
+        Final scores; where tiles are blended, the tile's weighted share, to be added up.
+    done, total : int
+        Tiles so far and in all.
+    last_of_frame : bool
+        Whether it completes its plane (2D model) or time point (3D model).
+    """
+
+    time: int
+    region: Region
+    scores: NDArray[np.float32]
+    done: int
+    total: int
+    last_of_frame: bool
+
+
+def run_plan(
+    plan: PredictionPlan, fallbacks: list[str] | None = None
+) -> Generator[Block, None, None]:
+    """Run a plan: one `Block` a tile. Closing the generator cancels it.
+
+    When memory runs out the tile is halved, at last on the CPU, and the run goes on from
+    the tile that it had reached. What was done is added to ``fallbacks``, in words.
+    """
+    fallbacks = [] if fallbacks is None else fallbacks
+    tiles, extent = plan.tiles, plan.extent
+    prepared = plan.prepared
+    planes: Sequence[int | None] = _range(extent["Z"]) if plan.planewise else (None,)
+    done = 0
+    for time, plane in itertools.product(_range(extent["T"]), planes):
+        limits = plan.limits.at(time, plane or 0)
+        for whole in tiles:
+            waiting = [whole]
+            while waiting:
+                tile = waiting.pop(0)
+                try:
+                    piece = _predict_tile(plan, prepared, tile, time, plane, limits)
+                except (RuntimeError, MemoryError) as error:
+                    if not out_of_memory(error):
+                        raise
+                    halves = split_blended(plan, tile) if plan.blended else tiles.split(tile)
+                    if len(halves) > 1:
+                        waiting = [*halves, *waiting]
+                        _note(fallbacks, "out of memory: tiles were halved")
+                    elif prepared.device.type != "cpu":
+                        prepared = on_cpu(prepared)
+                        _note(fallbacks, "out of memory: went on with float32 on the CPU")
+                        waiting.insert(0, tile)
+                    else:
+                        raise InputError(
+                            "There is not enough memory even for the smallest tile; close "
+                            "other programs, or use a smaller model."
+                        ) from None
+                    continue
+                done += not waiting
+                last = not waiting and done % len(tiles) == 0
+                yield Block(time - extent["T"].start, *piece, done, plan.total, last)
+
+
+def _range(part: slice) -> range:
+    return range(part.start, part.stop)
+
+
+def _note(fallbacks: list[str], text: str) -> None:
+    if text not in fallbacks:
+        fallbacks.append(text)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return any(phrase in text for phrase in NO_MEMORY)
+
+
+def _predict_tile(
+    plan: PredictionPlan,
+    prepared: PreparedNetwork,
+    tile: Tile,
+    time: int,
+    plane: int | None,
+    limits: tuple[tuple[float, float], ...],
+) -> tuple[Region, NDArray[np.float32]]:
+    config = plan.card.architecture
+    old = plan.source.spatial_shape[-config.ndim :]
+    new = plan.tiles.shape
+    write = extended_core(plan, tile) if plan.blended else tile.write
+    target, back = _image_region(write, new, old)
+    sizes = tuple(part.stop - part.start for part in target)
+    if 0 in sizes or (plan.constant and plan.card.task == "instance"):
+        # no pixel has its centre here (a coarse image), or none has any contrast
+        scores = np.zeros((config.out_channels, *sizes), np.float32)
+    else:
+        block = _network_input(plan, tile.read, time, plane, limits, old, new)
+        logits = _average_flips(prepared, block) if plan.settings.flips else prepared(block)
+        with torch.inference_mode():
+            maps = _activate(logits, plan.card).cpu().numpy()
+        cut: list[slice] = []
+        weights: list[NDArray[np.float32] | None] = []
+        for part, offset in zip(back, tile.read, strict=True):
+            first, last, matrix = part
+            cut.append(slice(first - offset.start, last - offset.start))
+            weights.append(matrix)
+        scores = maps[(slice(None), *cut)]
+        if new != old:
+            scores = resample(scores, weights, range(1, scores.ndim))
+        scores = np.ascontiguousarray(scores, np.float32)
+    if plan.blended:
+        scores = scores * blend_weights(plan, tile, target, old)
+    target, scores = _cut(target, scores, plan.region[-config.ndim :])
+    if plane is not None:
+        scores = scores[:, None]
+        first = plane - plan.extent["Z"].start
+        target = (slice(first, first + 1), *target)
+    return target, scores
+
+
+def _cut(
+    target: Region, scores: NDArray[np.float32], wanted: Region
+) -> tuple[Region, NDArray[np.float32]]:
+    """What of a region is wanted, counted from the corner of that; cores lie on a grid."""
+    kept = [
+        slice(max(t.start, w.start), max(min(t.stop, w.stop), t.start, w.start))
+        for t, w in zip(target, wanted, strict=True)
+    ]
+    inside = tuple(
+        slice(k.start - t.start, k.stop - t.start) for k, t in zip(kept, target, strict=True)
+    )
+    place = tuple(
+        slice(k.start - w.start, k.stop - w.start) for k, w in zip(kept, wanted, strict=True)
+    )
+    return place, scores[(slice(None), *inside)]
+
+
+def _network_input(
+    plan: PredictionPlan,
+    read: Region,
+    time: int,
+    plane: int | None,
+    limits: tuple[tuple[float, float], ...],
+    old: tuple[int, ...],
+    new: tuple[int, ...],
+) -> NDArray[np.float32]:
+    """Normalised pixels of a read region; past the image's far end its edge is repeated."""
+    inside = [slice(r.start, min(r.stop, n)) for r, n in zip(read, new, strict=True)]
+    parts: list[AxisWeights] = [
+        axis_weights(r.start, r.stop, n, o) if n != o else (r.start, r.stop, None)
+        for r, n, o in zip(inside, new, old, strict=True)
+    ]
+    region = tuple(slice(first, last) for first, last, _ in parts)
+    if plane is not None:
+        region = (slice(plane, plane + 1), *region)
+    pixels = plan.source.read(time, region)
+    check_finite(pixels)
+    block = normalize(pixels, limits)
+    if plane is not None:
+        block = block[:, 0]
+    if new != old:
+        block = resample(block, [matrix for _, _, matrix in parts], range(1, block.ndim))
+    missing = [(0, r.stop - i.stop) for r, i in zip(read, inside, strict=True)]
+    if any(after for _, after in missing):
+        block = np.pad(block, [(0, 0), *missing], mode="edge")
+    return block
+
+
+def _activate(logits: Tensor, card: ModelCard) -> Tensor:
+    if card.task == "semantic":
+        return logits.softmax(0)
+    if card.task == "instance":
+        return logits.sigmoid()
+    if card.output_limits is None:
+        return logits
+    shape = (-1,) + (1,) * (logits.ndim - 1)
+    low = torch.tensor([pair[0] for pair in card.output_limits], device=logits.device)
+    high = torch.tensor([pair[1] for pair in card.output_limits], device=logits.device)
+    return logits * (high - low).reshape(shape) + low.reshape(shape)
+
+
+def _average_flips(prepared: PreparedNetwork, block: NDArray[np.float32]) -> Tensor:
+    """Mean of the logits over all flips of the spatial axes."""
+    axes = range(1, block.ndim)
+    total: Tensor | None = None
+    count = 0
+    for picks in itertools.product((False, True), repeat=block.ndim - 1):
+        flipped = tuple(a for a, pick in zip(axes, picks, strict=True) if pick)
+        # a copy: torch refuses negative strides, which NumPy keeps on axes of one pixel
+        logits = prepared(np.flip(block, flipped).copy())
+        with torch.inference_mode():
+            logits = logits.flip(flipped) if flipped else logits
+            total = logits if total is None else total + logits
+        count += 1
+    assert total is not None
+    with torch.inference_mode():
+        return total / count
+
+
+def _image_region(
+    write: Region, new: tuple[int, ...], old: tuple[int, ...]
+) -> tuple[Region, list[AxisWeights]]:
+    """Pixels of the image whose centres lie in ``write``, and how to interpolate them."""
+    target: list[slice] = []
+    back: list[AxisWeights] = []
+    for part, n, o in zip(write, new, old, strict=True):
+        if n == o:
+            target.append(part)
+            back.append((part.start, part.stop, None))
+            continue
+        # pixel i has its centre at (i + 1/2) n / o of the network's grid; integers only
+        start = -(-(2 * part.start * o - n) // (2 * n))
+        stop = -(-(2 * part.stop * o - n) // (2 * n))
+        target.append(slice(start, max(stop, start)))
+        back.append(axis_weights(start, stop, o, n) if start < stop else (n, n, None))
+    return tuple(target), back

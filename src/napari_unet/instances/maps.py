@@ -1,0 +1,201 @@
+"""Instance labels as maps that a network can learn, and back.
+
+Representation ``foreground-distance``, version 1: two maps,
+
+0. foreground: the probability that a pixel belongs to an object;
+1. distance: Euclidean distance to the object's boundary over the largest such distance in
+   the object, in 0..1, and 0 in the background.
+
+Decoding splits the foreground where the distance dips (`napari_unet.instances.watershed`). Labels
+that are known in part, such as scribbles, teach a network the foreground alone: then the distance is
+that to the outline of the predicted foreground (``shape_radius``).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_unet.card import Decoding, InstanceRepresentation
+from napari_unet.errors import InputError, ModelError
+
+REPRESENTATION = InstanceRepresentation(name="foreground-distance", version=1)
+CHANNELS = ("foreground", "distance")
+TRUNCATE = 3.0  # standard deviations at which the Gaussian of the smoothing ends
+
+
+def check_representation(representation: InstanceRepresentation | None) -> None:
+    """Raise `ModelError` if this version cannot decode the maps."""
+    if representation != REPRESENTATION:
+        raise ModelError(
+            f"The model's instance maps are {representation}, which this version cannot decode; "
+            "update napari-unet-torch."
+        )
+
+
+def encode(labels: NDArray[Any]) -> NDArray[np.float32]:
+    """The maps of instance labels.
+
+    Parameters
+    ----------
+    labels : (Y, X) or (Z, Y, X) integer array
+        0 is background, each other value one object. The border of the array is no boundary.
+
+    Returns
+    -------
+    (2, *labels.shape) float32 array
+        Foreground and distance.
+
+    Examples
+    --------
+    >>> encode(np.array([[0, 1, 1, 1, 0]]))[1].round(2).tolist()
+    [[0.0, 0.5, 1.0, 0.5, 0.0]]
+    """
+    if labels.dtype.kind not in "ui":
+        raise InputError(f"Instance labels must be integers, not {labels.dtype}.")
+    ids = compact_labels(labels)
+    distance = np.asarray(edt.edt(ids, black_border=False), np.float32)
+    # an object that fills the whole array has no boundary at all
+    distance[~np.isfinite(distance)] = 1.0
+    largest = np.full(int(ids.max(initial=0)) + 1, 1e-6, np.float32)
+    np.maximum.at(largest, ids.ravel(), distance.ravel())
+    out = np.empty((2, *labels.shape), np.float32)
+    np.greater(ids, 0, out=out[0])
+    np.divide(distance, largest[ids], out=out[1])
+    return out
+
+
+def decode(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
+    """Labels from the maps.
+
+    Parameters
+    ----------
+    maps : (2, [Z,] Y, X) float array
+        Foreground and distance.
+    decoding : Decoding
+        Smoothing, foreground threshold, what is split and at which depth of its dips, smallest
+        size.
+
+    Returns
+    -------
+    ([Z,] Y, X) int32 array
+        Consecutive labels from 1, as they come in memory; 0 is background.
+
+    Examples
+    --------
+    >>> labels = np.array([[0, 1, 1, 1, 2, 2, 2, 0]])
+    >>> decode(encode(labels), Decoding()).tolist()
+    [[0, 1, 1, 1, 2, 2, 2, 0]]
+    """
+    from napari_unet.instances.watershed import flood_objects
+
+    foreground, distance = prepare_maps(maps, decoding)
+    return flood_objects(
+        foreground, distance, decoding.threshold, decoding.split_depth, decoding.min_size
+    )
+
+
+def prepare_maps(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.float32]:
+    """What is flooded: the maps, smoothed, or the foreground and how deep in it a pixel lies.
+
+    Parameters
+    ----------
+    maps : (2, [Z,] Y, X) float array
+        Foreground and distance.
+    decoding : Decoding
+        Its ``smoothing``, ``shape_radius`` and ``threshold``. The radius is in pixels along
+        every axis, whatever the size of a voxel, as the distance of `encode` is.
+
+    Returns
+    -------
+    (2, [Z,] Y, X) float32 array
+        Foreground and distance under the Gaussian. With a ``shape_radius``, the distance is
+        the Euclidean one to the outline of the smoothed foreground, cut off at the radius and
+        divided by it. A pixel depends on others up to `decoding_reach` away.
+
+    Examples
+    --------
+    >>> maps = np.array([[[0, 1, 1, 1, 1, 1, 1]], [[0, 0, 0, 0, 0, 0, 0]]])
+    >>> prepare_maps(maps, Decoding(shape_radius=4))[1].tolist()
+    [[0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0]]
+    """
+    maps = np.asarray(maps, np.float32)
+    radius = np.float32(decoding.shape_radius)
+    if radius == 0:
+        return _smooth(maps, decoding)
+    out = np.empty_like(maps)
+    out[0] = _smooth(maps[:1], decoding)[0]
+    np.minimum(outline_distance(out[0] > np.float32(decoding.threshold)), radius, out=out[1])
+    out[1] /= radius
+    return out
+
+
+def outline_distance(foreground: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Euclidean distance of each pixel to the nearest one that is no foreground, in pixels.
+
+    The border of the array is no outline; infinite where there is foreground alone. Squared
+    distances below 2**24 are exact, so a part of an array has the distances of the whole as far
+    as their outline lies within the part.
+
+    >>> outline_distance(np.array([[True, True, False]])).tolist()
+    [[2.0, 1.0, 0.0]]
+    """
+    found: NDArray[np.float32] = edt.edt(foreground, black_border=False)
+    return found
+
+
+def _smooth(maps: NDArray[np.float32], decoding: Decoding) -> NDArray[np.float32]:
+    if decoding.smoothing == 0:
+        return maps
+    smoothed: NDArray[np.float32] = ndimage.gaussian_filter(
+        maps,
+        decoding.smoothing,
+        mode="nearest",
+        radius=_gaussian_radius(decoding),
+        axes=tuple(range(1, maps.ndim)),
+    )
+    return smoothed
+
+
+def _gaussian_radius(decoding: Decoding) -> int:
+    return int(TRUNCATE * decoding.smoothing + 0.5)
+
+
+def decoding_reach(decoding: Decoding) -> int:
+    """How far a pixel of the prepared maps looks, in pixels.
+
+    >>> [decoding_reach(Decoding(smoothing=s, shape_radius=r)) for s, r in ((0, 0), (2, 0), (2, 4))]
+    [0, 6, 10]
+    """
+    return _gaussian_radius(decoding) + math.ceil(decoding.shape_radius)
+
+
+def remove_small(labels: NDArray[Any], min_size: int) -> NDArray[np.int32]:
+    """Drop objects of fewer than ``min_size`` pixels and number the rest from 1.
+
+    >>> remove_small(np.array([5, 5, 9, 0]), 2).tolist()
+    [1, 1, 0, 0]
+    """
+    sizes = np.bincount(labels.ravel())
+    kept = sizes >= max(min_size, 1)
+    kept[0] = False
+    table = np.zeros(sizes.size, np.int32)
+    table[kept] = np.arange(1, np.count_nonzero(kept) + 1)
+    renumbered: NDArray[np.int32] = table[labels]
+    return renumbered
+
+
+def compact_labels(labels: NDArray[Any]) -> NDArray[np.uint32]:
+    """Contiguous labels from 0 in the dtype the libraries take, whatever the ids were."""
+    if labels.size and (labels.min() < 0 or labels.max() >= 1 << 22):
+        values, inverse = np.unique(labels, return_inverse=True)
+        if values[0] < 0:
+            raise InputError(f"Labels must not be negative, but there is {values[0]}.")
+        offset = 0 if values[0] == 0 else 1
+        return np.ascontiguousarray(inverse.reshape(labels.shape) + offset, dtype=np.uint32)
+    return np.ascontiguousarray(labels, dtype=np.uint32)

@@ -1,0 +1,133 @@
+"""Finding model files and reading their cards, without torch."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+
+from napari_unet.card import ModelCard, parse_card
+from napari_unet.errors import ModelError
+
+CARD_KEY = "napari_unet.card"
+SUFFIX = ".safetensors"
+BUNDLED = Path(__file__).parents[1] / "models"
+
+
+def user_models_folder() -> Path:
+    """Where the user's models live: the platform's data folder, or NAPARI_UNET_MODELS."""
+    from platformdirs import user_data_path
+
+    override = os.environ.get("NAPARI_UNET_MODELS")
+    return Path(override) if override else user_data_path("napari-unet", appauthor=False) / "models"
+
+
+def model_files() -> dict[str, Path]:
+    """Files of all models by name; bundled names are reserved and come first."""
+    found: dict[str, Path] = {}
+    for folder in (BUNDLED, user_models_folder()):
+        if folder.is_dir():
+            for path in sorted(folder.glob(f"*{SUFFIX}")):
+                found.setdefault(path.stem, path)
+    return found
+
+
+def bundled_names() -> frozenset[str]:
+    """Names that no user model may take."""
+    return frozenset(path.stem for path in BUNDLED.glob(f"*{SUFFIX}"))
+
+
+def list_models() -> list[ModelCard]:
+    """Cards of the bundled models and of the user's; unreadable files are left out.
+
+    Each carries the name that `Model.load` takes, which is its file's, even where the file
+    was renamed.
+
+    Examples
+    --------
+    >>> [card.task for card in list_models() if card.name == "nuclei"]
+    ['instance']
+    """
+    cards = []
+    for name, path in model_files().items():
+        try:
+            cards.append(read_header(path).model_copy(update={"name": name}))
+        except ModelError:
+            continue
+    return cards
+
+
+def find_model(source: str | Path) -> Path:
+    """Path of a model given by name or by file.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    text = str(source)
+    path = Path(text).expanduser()
+    looks_like_path = path.suffix != "" or path.name != text or isinstance(source, Path)
+    known = model_files()
+    if text in known:
+        return known[text]
+    if path.is_file():
+        return path
+    if looks_like_path and path.is_dir():
+        raise ModelError(f"'{text}' is a folder; name the .safetensors file in it.")
+    if looks_like_path:
+        raise ModelError(f"There is no model file {text}; check the path.")
+    names = ", ".join(known) or "none"
+    raise ModelError(
+        f"There is no model {text!r}; there are: {names}; or give a .safetensors file."
+    )
+
+
+def read_header(path: Path) -> ModelCard:
+    """Read the card of a model file, and nothing else of it.
+
+    Raises
+    ------
+    ModelError
+        If the file is no safetensors file of ours, is damaged, or was made by a newer version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise ModelError(f"The model file {path} cannot be read ({error.strerror}).") from None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError):
+        # the length that begins a safetensors file can look like either mark, but JSON follows it
+        if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:] != b"{":
+            raise ModelError(
+                f"{path.name} is a pickled PyTorch file, which can run code when it is opened; "
+                "only .safetensors models are loaded."
+            ) from None
+        raise ModelError(
+            f"The file {path.name} is damaged or no .safetensors file; get a fresh copy of it."
+        ) from None
+    if CARD_KEY not in metadata:
+        raise ModelError(
+            f"{path.name} is a .safetensors file without a model card of napari-unet; "
+            "models are made by napari_unet.train or Model.save."
+        )
+    return parse_card(metadata[CARD_KEY], path.name)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    status = path.stat()
+    return _hash(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _hash(path: Path, changed: int, size: int) -> str:
+    del changed, size
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

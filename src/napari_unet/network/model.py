@@ -1,0 +1,196 @@
+"""A trained network and its card: load, save, verify, list.
+
+A model is one safetensors file (weights and a test pair; nothing that executes), with the
+card as JSON under the only metadata key ``napari_unet.card``.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.card import FORMAT_VERSION, ModelCard, UNetConfig
+from napari_unet.errors import ModelError
+from napari_unet.io import atomic_path
+from napari_unet.network.files import CARD_KEY, file_sha256, find_model, read_header
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_unet.network.unet import UNet
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its card.
+
+    Attributes
+    ----------
+    card : ModelCard
+        What the model is, needs and gives.
+    network : torch.nn.Module
+        Maps (N, C, [Z,] Y, X) to logits of the same size. Treat it as read-only.
+    path : Path or None
+        The file it came from; None for a model that was made in memory.
+    """
+
+    card: ModelCard
+    network: UNet
+    path: Path | None = None
+    _file_sha256: str = field(default="", repr=False, compare=False)
+    _tests: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def load(cls, source: Model | str | Path, *, trust_code: bool = False) -> Model:
+        """Load a model by name or from a file.
+
+        Parameters
+        ----------
+        source : str or Path
+            Name of a bundled model or of one of the user's, or a ``.safetensors`` file.
+        trust_code : bool
+            Reserved for foreign packages that carry code; our files never do.
+
+        Raises
+        ------
+        ModelError
+            If there is no such model, or the file is damaged, newer, or of another kind.
+        """
+        del trust_code
+        if isinstance(source, Model):
+            return source
+        path = find_model(source)
+        card = read_header(path)
+        import torch
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from napari_unet.network.unet import UNet
+
+        try:
+            tensors = load_file(path)
+        except (SafetensorError, OSError, ValueError):
+            raise ModelError(
+                f"The weights in {path.name} are damaged; get a fresh copy of the file."
+            ) from None
+        # copies: the tensors of a file are mapped from it, and would hold it open
+        weights = {
+            key.removeprefix("network."): value.clone()
+            for key, value in tensors.items()
+            if key.startswith("network.")
+        }
+        try:
+            # without memory or random values of its own until the weights are known to fit
+            with torch.device("meta"):
+                network = UNet(card.architecture)
+            network.load_state_dict(weights, assign=True)
+            network.float()
+        except RuntimeError:
+            raise ModelError(
+                f"The weights in {path.name} do not fit the architecture in its card; "
+                "get a fresh copy of the file."
+            ) from None
+        tests: dict[str, Any] = {
+            key: value.clone() for key, value in tensors.items() if key.startswith("test.")
+        }
+        return cls(card, network.eval(), path, file_sha256(path), tests)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model to ``path`` (``.safetensors`` is added), atomically.
+
+        Equal models give equal bytes.
+
+        Raises
+        ------
+        FileError
+            If the file cannot be written.
+        """
+        target = Path(path)
+        if target.suffix != ".safetensors":
+            target = target.with_name(target.name + ".safetensors")
+        data = self.to_bytes()
+        with atomic_path(target) as temporary:
+            temporary.write_bytes(data)
+        return target
+
+    def to_bytes(self) -> bytes:
+        """The content of the model's file."""
+        from safetensors.torch import save
+
+        tensors: dict[str, Tensor] = {
+            f"network.{key}": value.detach().cpu().contiguous()
+            for key, value in self.network.state_dict().items()
+        }
+        tensors["test.input"] = example_input(self.card.architecture)
+        tensors["test.output"] = _run(self.network, tensors["test.input"])
+        if self._tested and _close(tensors["test.output"], self._tests["test.output"]):
+            tensors.update(self._tests)  # a copy has the bytes of its original
+        card = self.card.model_copy(update={"format_version": FORMAT_VERSION})
+        return save(tensors, metadata={CARD_KEY: card.model_dump_json()})
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file it was loaded from, or of what `save` would write."""
+        return self._file_sha256 or hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @property
+    def _tested(self) -> bool:
+        return self._tests.keys() == {"test.input", "test.output"}
+
+    def verify(self) -> None:
+        """Recompute the stored test output.
+
+        Raises
+        ------
+        ModelError
+            If the network does not give the output that was stored with it, within 1e-4 of
+            its largest value.
+        """
+        if not self._tested:
+            raise ModelError(
+                f"The model {self.card.name!r} has no stored test; save it and load it again."
+            )
+        try:
+            found = _run(self.network, self._tests["test.input"])
+            same = _close(found, self._tests["test.output"])
+        except (RuntimeError, ValueError):  # a test input of another size or kind
+            same = False
+        if not same:
+            raise ModelError(
+                f"The model {self.card.name!r} gives another result than when it was saved; "
+                "get a fresh copy of the file."
+            )
+
+
+def example_input(config: UNetConfig) -> Tensor:
+    """The input of the stored test: fixed pseudo-random values in 0..1."""
+    import numpy as np
+    import torch
+
+    shape = (1, config.in_channels, *(max(2 * s, 8) for s in config.stride))
+    values = np.random.default_rng(20260101).random(shape, dtype=np.float32)
+    return torch.from_numpy(values)
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    if found.shape != expected.shape:
+        return False
+    largest = max(float(expected.abs().max()), 1.0)
+    return float((found - expected).abs().max()) <= TOLERANCE * largest
+
+
+def _run(network: UNet, inputs: Tensor) -> Tensor:
+    import torch
+
+    parameter = next(network.parameters())
+    training = network.training
+    network.eval()
+    with torch.inference_mode():
+        output: Tensor = network(inputs.to(parameter.device, torch.float32)).float().cpu()
+    network.train(training)
+    return output.clone(memory_format=torch.contiguous_format)

@@ -1,0 +1,1 @@
+"""What survives a crash: painted labels and trainings, on disk until they are saved."""

@@ -1,0 +1,1 @@
+"""Training: the loop and its steps, losses, augmentation, calibration, verdict."""

@@ -1,0 +1,116 @@
+"""The last touches to a trained model: decoding, scores beside the base's, a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_unet.card import ScoreRecord
+from napari_unet.dataset.validation_pieces import HeldOut, held_out_pieces
+from napari_unet.image.overlay import encode_thumbnail
+from napari_unet.inference.decoding import iter_decode
+from napari_unet.inference.prediction import Prediction
+from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores
+from napari_unet.network.model import Model
+from napari_unet.progress import drain
+from napari_unet.training.calibration import calibrate
+from napari_unet.training.scoring import predict_piece, score_predictions, shorten
+from napari_unet.training.setup import TrainingSetup
+from napari_unet.training.verdict import describe_held_out
+
+FEW_FRAMES = 8
+SCORED_PIXELS = 16_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """A model with the decoding that suits some pieces, and what it says of their pixels."""
+
+    model: Model
+    predictions: list[Prediction]
+    scores: Scores
+    pixels: int
+
+
+def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
+    """The model with what its held-out examples tell.
+
+    Instances: calibrated decoding. All tasks: the scores on them, and those of the base
+    model on the same pixels, where it answers the same question. A thumbnail.
+    """
+    run = {"device": setup.config.device, "precision": precision}
+    pieces = shorten(setup.data.validation, SCORED_PIXELS)
+    if not pieces:
+        if model.card.task != "instance" or setup.distance_known:
+            return model
+        # without a learned distance objects are split by shape, whose radius must be found;
+        # as nothing is held out, on some of the training frames
+        return _judge(model, held_out_pieces(setup.data.frames[:FEW_FRAMES]), run).model
+    new = _judge(model, pieces, run)
+    records = [_record(new, None)]
+    if setup.base is not None and not setup.renewed:
+        # calibrated too, or it would be at a disadvantage
+        records.append(_record(_judge(setup.base, pieces, run), setup.base.card.name))
+    update: dict[str, Any] = {"scores": tuple(records)}
+    if model.card.task != "regression":
+        update["thumbnail"] = make_thumbnail(new.model, new.predictions[0], pieces[0])
+    return Model(new.model.card.model_copy(update=update), model.network)
+
+
+def _judge(model: Model, pieces: Sequence[HeldOut], run: dict[str, str]) -> _Judged:
+    """The network runs once for each piece."""
+    predictions = [predict_piece(model, piece, **run) for piece in pieces]
+    if model.card.task == "instance":
+        decoding = calibrate(predictions, pieces)
+        model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
+    scores = score_predictions(predictions, pieces, **decoding_fields(model))
+    pixels = sum(int(np.count_nonzero(piece.known)) for piece in pieces)
+    return _Judged(model, predictions, scores, pixels)
+
+
+def decoding_fields(model: Model) -> dict[str, Any]:
+    """Settings that decode by the card of an instance model; none for others."""
+    return model.card.decoding.model_dump() if model.card.task == "instance" else {}
+
+
+def _record(judged: _Judged, name: str | None) -> ScoreRecord:
+    if isinstance(judged.scores, InstanceScores):
+        objects = judged.scores.tp[0.5] + judged.scores.fn[0.5]
+        data = describe_held_out(objects, "object") + ", on which the decoding was calibrated"
+    else:
+        data = describe_held_out(judged.pixels, "pixel")
+    values = figures(judged.scores)
+    return ScoreRecord(data=data, images=len(judged.predictions), values=values, model=name)
+
+
+def figures(scores: Scores) -> dict[str, float]:
+    """The scores that are told of a model.
+
+    Instance: AP and F1 as means over images; semantic: Dice, and that of each class;
+    regression: mean absolute error and PSNR in dB, where there is any error.
+    """
+    if isinstance(scores, InstanceScores):
+        found = {f"AP at IoU {iou}": scores.ap_mean[iou] for iou in (0.5, 0.7, 0.9)}
+        found["F1 at IoU 0.5"] = scores.f1_mean[0.5]
+    elif isinstance(scores, SemanticScores):
+        found = {"Dice": scores.macro_dice_mean}
+        found |= {f"Dice of {value}": dice for value, dice in scores.dice.items()}
+    else:
+        assert isinstance(scores, RegressionScores)
+        found = {"MAE": scores.mae}
+        if scores.psnr is not None:
+            found["PSNR"] = scores.psnr
+    return {name: round(float(value), 4) for name, value in found.items()}
+
+
+def make_thumbnail(model: Model, prediction: Prediction, piece: HeldOut) -> str:
+    """A piece as the model sees it, of a stack its middle plane: a small PNG in base64."""
+    labels = np.asarray(drain(iter_decode(prediction, **decoding_fields(model))).labels)
+    image = piece.image
+    if labels.ndim == 3:
+        middle = labels.shape[0] // 2
+        labels, image = labels[middle], image[:, middle]
+    return encode_thumbnail(image, labels)

@@ -1,0 +1,105 @@
+"""Losses of the three tasks, each a mean over the pixels that are known."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_unet.card import Task
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def task_loss(task: Task, kind: str = "auto", border_weight: float = 0.0) -> Loss:
+    """The loss of a task.
+
+    ``kind`` picks "mse" or "mae" (auto) for regression, ``border_weight`` is for instances.
+
+    It is called with logits (B, K, *spatial); the target, (B, K, *spatial) maps or values or
+    (B, 1, *spatial) class indices; and known (B, 1, *spatial), where 0 leaves a pixel out.
+    """
+    if task == "instance":
+        return functools.partial(instance_loss, border_weight=border_weight)
+    if task == "semantic":
+        return semantic_loss
+    return functools.partial(regression_loss, squared=kind == "mse")
+
+
+def masked_mean(values: Tensor, known: Tensor) -> Tensor:
+    """Mean over known pixels, weighted by ``known``; 0 where none is known."""
+    known = known.expand_as(values)
+    return (values * known).sum() / known.sum().clamp_min(1)
+
+
+def soft_dice_loss(probability: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """1 - soft Dice per channel over the batch (Milletari et al. 2016, section 3)."""
+    axes = (0, *range(2, probability.ndim))
+    overlap = (probability * target * known).sum(axes)
+    total = ((probability + target) * known).sum(axes)
+    return 1 - ((2 * overlap + 1) / (total + 1)).mean()
+
+
+def instance_loss(
+    logits: Tensor, target: Tensor, known: Tensor, *, border_weight: float = 0.0
+) -> Tensor:
+    """Cross-entropy and Dice of the foreground; cross-entropy and error of the distance.
+
+    The distance is a soft label in 0..1; its absolute error keeps the ridges sharp. Its
+    terms are means over the objects plus means over the background, so that a few small
+    objects count as much as the wide background around them. Where the distance is only
+    bounded above, in objects that go on where nothing is known, only what exceeds the bound
+    is an error.
+
+    Parameters
+    ----------
+    logits : (B, 2, *spatial) tensor
+        Foreground and distance.
+    target : (B, 2 or 5, *spatial) tensor
+        As `napari_unet.dataset.targets.INSTANCE_TARGETS`; the first two alone are exact everywhere.
+    known : (B, 1, *spatial) tensor
+        1 where the target can be trusted.
+    border_weight : float
+        Further weight of pixels around which two objects touch (after Ronneberger et al.
+        2015, section 3, whose weight falls off with the distance).
+    """
+    logits = logits.float()
+    maps = target[:, :2]
+    weight = torch.ones_like(known)
+    exact = known
+    if target.shape[1] > 2:
+        exact = known * (target[:, 2:3] > 0.999)
+        weight = target[:, 4:] * (1 + border_weight * target[:, 3:4])
+    entropy = F.binary_cross_entropy_with_logits(logits, maps, reduction="none")
+    probability = logits.sigmoid()
+    dice = soft_dice_loss(probability[:, :1], maps[:, :1], known)
+    error = entropy[:, 1:] + (probability[:, 1:] - maps[:, 1:]).abs()
+    objects = maps[:, :1] > 0.5
+    inside, outside = exact * objects * weight, exact * ~objects * weight
+    distance = masked_mean(error, inside) + masked_mean(error, outside)
+    bounded = (known - exact) * objects
+    excess = (probability[:, 1:] - maps[:, 1:]).clamp_min(0)
+    # as many pixels, as much to say: never more than the exact ones of the batch
+    distance = distance + (excess * bounded).sum() / (bounded.sum() + inside.sum()).clamp_min(1)
+    return masked_mean(entropy[:, :1], known * weight) + 0.5 * dice + 0.5 * distance
+
+
+def semantic_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Cross-entropy and Dice over the classes."""
+    logits = logits.float()
+    index = target[:, 0].long()
+    entropy = F.cross_entropy(logits, index, reduction="none")[:, None]
+    hot = F.one_hot(index, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
+    return masked_mean(entropy, known) + soft_dice_loss(logits.softmax(1), hot, known)
+
+
+def regression_loss(
+    logits: Tensor, target: Tensor, known: Tensor, *, squared: bool = False
+) -> Tensor:
+    """Mean absolute, or mean squared, error."""
+    difference = logits.float() - target
+    values = torch.square(difference) if squared else difference.abs()
+    return masked_mean(values, known)

@@ -1,0 +1,138 @@
+"""Scoring a network on what it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.card import ModelCard, Normalization
+from napari_unet.dataset.example import Example
+from napari_unet.dataset.frames import make_frames
+from napari_unet.dataset.goal import LearningGoal
+from napari_unet.dataset.label_statistics import survey
+from napari_unet.dataset.labelled_image import open_example
+from napari_unet.dataset.validation_pieces import HeldOut, held_out_pieces
+from napari_unet.image.normalization import find_limits
+from napari_unet.inference.decoding import iter_decode
+from napari_unet.inference.prediction import Prediction, predict
+from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores, evaluate
+from napari_unet.network.model import Model
+from napari_unet.progress import drain
+
+LEAST_SIDE = 64  # pixels to which a piece may be shortened
+PLAIN = Normalization(mode="none")  # the pieces are normalised already
+
+
+def score(model: Model, examples: Sequence[Example], **settings: Any) -> Scores:
+    """Scores of a model on examples, plane by plane for a 2D network.
+
+    Parameters
+    ----------
+    model : Model
+        Any model.
+    examples : sequence of Example
+        Only what is known of them counts.
+    **settings
+        Fields of `SegmentSettings`, such as the device.
+    """
+    return score_pieces(model, pieces_of(examples, model.card), **settings)
+
+
+def pieces_of(examples: Sequence[Example], card: ModelCard) -> list[HeldOut]:
+    """Examples as a model sees them."""
+    architecture = card.architecture
+    goal = LearningGoal(card.task, card.classes, card.output_limits or ())
+    pieces: list[HeldOut] = []
+    for example in examples:
+        labelled = open_example(
+            example,
+            ndim=architecture.ndim,
+            in_channels=architecture.in_channels,
+            task=card.task,
+            named=[c.value for c in card.classes] if card.task == "semantic" else (),
+        )
+        limits = find_limits(labelled.source, card.normalization)
+        found = survey(labelled, card.task, architecture.ndim)
+        pieces += held_out_pieces(make_frames(labelled, found, goal, limits))
+    return pieces
+
+
+def shorten(pieces: Sequence[HeldOut], pixels: int) -> list[HeldOut]:
+    """Pieces of at most so many pixels together, each an equal share: its middle.
+
+    A piece that is known in part keeps the known pixels' middle.
+    """
+    if not pieces:
+        return []
+    share = max(1, pixels // len(pieces))
+    return [_middle(piece, share) for piece in pieces]
+
+
+def _middle(piece: HeldOut, pixels: int) -> HeldOut:
+    shape = np.array(piece.known.shape)
+    if shape.prod() <= pixels:
+        return piece
+    places = np.argwhere(piece.known)
+    centre = np.median(places, axis=0) if len(places) else shape / 2
+    size = shape.copy()
+    while size.prod() > pixels and size.max() > LEAST_SIDE:
+        size[np.argmax(size)] = max(size.max() * 3 // 4, LEAST_SIDE)
+    start = np.clip((centre - size / 2).astype(int), 0, shape - size)
+    part = tuple(slice(int(a), int(a + n)) for a, n in zip(start, size, strict=True))
+    return HeldOut(piece.image[:, *part], piece.labels[:, *part], piece.known[part])
+
+
+def score_pieces(model: Model, pieces: Sequence[HeldOut], **settings: Any) -> Scores:
+    """Scores of a model on pieces; what is not known counts neither way."""
+    return score_predictions([predict_piece(model, p, **settings) for p in pieces], pieces)
+
+
+def predict_piece(model: Model, piece: HeldOut, **settings: Any) -> Prediction:
+    """The scores of a piece."""
+    return predict(piece.image, model, axes=piece.axes, normalization=PLAIN, **settings)
+
+
+def score_predictions(
+    predictions: Sequence[Prediction], pieces: Sequence[HeldOut], **decoding: Any
+) -> Scores:
+    """Scores of predictions, decoded with the given fields of `SegmentSettings`.
+
+    Objects are compared on the known pixels alone: an object that lies partly outside
+    counts with its part inside, as in the truth.
+    """
+    task = predictions[0].card.task
+    truth: list[NDArray[Any]]
+    if task == "regression":
+        truth = [piece.labels for piece in pieces]
+        ignore = [np.broadcast_to(~p.known, p.labels.shape) for p in pieces]
+        found = [np.asarray(p.scores, np.float64) for p in predictions]
+        return evaluate(found, truth, task=task, ignore=_or_none(ignore))
+    truth = [piece.labels[0] for piece in pieces]
+    # not `decode`, which would warn of every setting that finds nothing
+    labels = [np.asarray(drain(iter_decode(p, **decoding)).labels) for p in predictions]
+    if task == "semantic":
+        return evaluate(labels, truth, task=task, ignore=_or_none([~p.known for p in pieces]))
+    seen = [np.where(p.known, each, 0) for p, each in zip(pieces, labels, strict=True)]
+    return evaluate(seen, truth, task=task)
+
+
+def _or_none(masks: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_] | None]:
+    return [mask if mask.any() else None for mask in masks]
+
+
+def headline(scores: Scores) -> float:
+    """The one figure that training maximises: mean AP, mean Dice, or PSNR in dB.
+
+    The mean AP is over the IoU thresholds 0.5 to 0.95, as in the 2018 Data Science Bowl: AP
+    at 0.5 alone hardly sees whether the outlines are right.
+    """
+    if isinstance(scores, InstanceScores):
+        return float(np.mean(list(scores.ap_mean.values())))
+    if isinstance(scores, SemanticScores):
+        return scores.macro_dice_mean
+    if isinstance(scores, RegressionScores) and scores.psnr is not None:
+        return scores.psnr
+    return float("inf")  # no error at all

@@ -1,0 +1,166 @@
+"""What a training works on: data, network, and the card to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from napari_unet.card import ClassInfo, Decoding, ModelCard, TrainingRecord, UNetConfig
+from napari_unet.dataset.assembly import TrainingData, prepare_data
+from napari_unet.dataset.example import Example
+from napari_unet.dataset.properties import check_task
+from napari_unet.errors import TrainingError
+from napari_unet.inference.run_record import versions
+from napari_unet.instances import maps as instances
+from napari_unet.network.model import Model
+from napari_unet.network.unet import UNet
+from napari_unet.settings import TrainConfig
+from napari_unet.training.training_network import choose_network
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSetup:
+    """All that the training loop needs, checked.
+
+    Attributes
+    ----------
+    config : TrainConfig
+        The settings, resolved.
+    data : TrainingData
+        What is learned from and validated on.
+    network : UNet
+        New, or a copy of the base's.
+    patch : tuple of int
+        Size of the patches.
+    base : Model or None
+        What training starts from.
+    renewed : bool
+        Whether a layer of the base was renewed.
+    notes : tuple of str
+        What was decided from the data, in sentences to be shown.
+    """
+
+    config: TrainConfig
+    data: TrainingData
+    network: UNet
+    patch: tuple[int, ...]
+    base: Model | None
+    renewed: bool
+    notes: tuple[str, ...]
+
+    @property
+    def distance_known(self) -> bool:
+        """Instances: whether the distances were, or are, learned from any whole object."""
+        return self.base is not None or self.data.distance_known
+
+    @property
+    def anisotropy(self) -> float:
+        """Distance of the planes over that of the pixels in them; 1 in 2D."""
+        return _anisotropy(self.data.pixel_size, self.network.config)
+
+    def make_card(self, steps: int, seconds: float, **resolved: Any) -> ModelCard:
+        """The card of the network after so many steps; ``resolved`` replaces settings."""
+        architecture = self.network.config
+        known = {
+            "ndim": architecture.ndim,
+            "features": architecture.features,
+            "strides": architecture.strides,
+            "norm": architecture.norm,
+            "upsampling": architecture.upsampling,
+            "patch": self.patch,
+        }
+        config = self.config.model_copy(update={**known, **resolved})
+        base = self.base
+        return ModelCard(
+            name=self.config.name,
+            description=self.config.description,
+            task=self.data.goal.task,
+            axes="CZYX" if architecture.ndim == 3 else "CYX",
+            channels=self._channels(),
+            classes=self._classes(),
+            instances=instances.REPRESENTATION if self.data.goal.task == "instance" else None,
+            decoding=base.card.decoding if base else Decoding(),
+            pixel_size=self.data.pixel_size,
+            object_diameter=self._diameter(),
+            normalization=self.config.normalization,
+            output_limits=self.data.goal.output_limits or None,
+            architecture=architecture,
+            training=TrainingRecord(
+                base=base.card.name if base else None,
+                base_sha256=base.sha256 if base else None,
+                examples=self.data.examples,
+                labelled_pixels=self.data.labelled_pixels,
+                data_sha256=self.data.sha256,
+                steps=steps,
+                seconds=round(seconds, 1),
+                seed=self.config.seed,
+                versions=versions(),
+                config=config.model_dump(mode="json"),
+            ),
+        )
+
+    def _classes(self) -> tuple[ClassInfo, ...]:
+        if self.data.goal.task == "instance":
+            return (ClassInfo(value=1, name="object"),)
+        return self.data.goal.classes
+
+    def _diameter(self) -> float | None:
+        known = self.data.object_diameter
+        return self.base.card.object_diameter if known is None and self.base is not None else known
+
+    def _channels(self) -> tuple[str, ...]:
+        if self.base is not None and len(self.base.card.channels) == self.data.channels:
+            return self.base.card.channels
+        return tuple(f"channel {i}" for i in range(self.data.channels))
+
+
+def set_up(
+    examples: Sequence[Example],
+    *,
+    base: Model | None,
+    config: TrainConfig,
+    validation: Sequence[Example] | None,
+) -> TrainingSetup:
+    """Check examples and settings against one another and make frames and network.
+
+    Raises
+    ------
+    UNetError
+        If something does not fit; the message says what.
+    """
+    for each in (examples, validation or ()):
+        if isinstance(each, Example) or not all(isinstance(e, Example) for e in each):
+            raise TrainingError("examples must be a list of napari_unet.Example(image, labels).")
+    if not examples:
+        raise TrainingError("There are no examples; give at least one image with labels.")
+    if config.patch is not None and config.ndim != "auto" and len(config.patch) != config.ndim:
+        raise TrainingError(f"patch {config.patch} does not have {config.ndim} sizes.")
+    if base is not None:
+        check_task(base.card, config)
+        config = config.model_copy(update={"normalization": base.card.normalization})
+    if base is None and config.statistics == "frozen":
+        raise TrainingError(
+            "statistics 'frozen' keeps the batch norm of a base model, but there is none; "
+            "choose a base, or 'auto'."
+        )
+    data = prepare_data(examples, validation, base.card if base else None, config)
+    chosen = choose_network(data, base, config)
+    return TrainingSetup(
+        config=config,
+        data=data,
+        network=chosen.network,
+        patch=chosen.patch,
+        base=base,
+        renewed=chosen.renewed,
+        notes=tuple(filter(None, (data.held_out, *chosen.notes))),
+    )
+
+
+def _anisotropy(pixel_size: tuple[float, ...] | None, architecture: UNetConfig) -> float:
+    if architecture.ndim == 2:
+        return 1.0
+    if pixel_size is not None:
+        return max(1.0, pixel_size[0] / max(pixel_size[1:]))
+    depth, *plane = architecture.stride
+    return max(1.0, max(plane) / depth)

@@ -1,0 +1,1 @@
+"""Labels that are painted: their layers, marks, counts and snapshots."""

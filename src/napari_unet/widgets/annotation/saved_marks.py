@@ -1,0 +1,93 @@
+"""The marks of labels in a file: they stand in the record beside it, and come back with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.errors import FileError
+from napari_unet.io import record_path, write_record
+from napari_unet.recovery.ownership import read_index
+from napari_unet.widgets.annotation.layer_state import put_at
+from napari_unet.widgets.annotation.marks import MARKS_KEY, Marks, level_of, marks_of, set_marks
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+RUN_KEY = "operation"  # that every run record has
+
+
+def check_room(path: Path) -> None:
+    """Raise `FileError` if the record of a file would replace a file of somebody else's."""
+    beside = record_path(path)
+    values = read_index(beside)
+    if beside.exists() and not {MARKS_KEY, RUN_KEY} & set(values):
+        raise FileError(
+            f"The marks of these labels go into {beside}, which is another file already; save the "
+            "labels under another name."
+        )
+
+
+def write_marks(
+    path: Path,
+    marks: Mapping[str, Any],
+    place: Mapping[str, Any],
+    record: Mapping[str, Any] | None,
+) -> Path:
+    """Write marks into the record beside a file of labels.
+
+    Parameters
+    ----------
+    path : Path
+        The file, as it is now: its size tells later whether it is still that one.
+    marks : mapping
+        From `Marks.as_json`.
+    place : mapping
+        From `place_of`.
+    record : mapping or None
+        The run record that stands there too.
+
+    Returns
+    -------
+    Path
+        The record.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
+    known = {"marks": marks, "place": place, "bytes": path.stat().st_size}
+    return write_record(path, {**(record or {}), MARKS_KEY: known})
+
+
+def bring_back_marks(layer: Labels) -> bool:
+    """Give a layer that was read from a file the marks that stand beside the file.
+
+    It is laid where the saved layer lay, unless the file has told where.
+
+    Returns
+    -------
+    bool
+        Whether there were such. A layer that has marks, and a file that was written anew by
+        another program, get none.
+    """
+    if not layer.source.path or marks_of(layer) is not None:
+        return False
+    path = Path(layer.source.path)
+    values = read_index(record_path(path)).get(MARKS_KEY)
+    if not isinstance(values, Mapping) or not isinstance(values.get("marks"), Mapping):
+        return False
+    marks = Marks.from_json(values["marks"])
+    try:
+        same = path.stat().st_size == values.get("bytes")
+    except OSError:
+        return False
+    if marks is None or not same or len(marks.axes) != level_of(layer).ndim:
+        return False
+    place = values.get("place")
+    if isinstance(place, Mapping) and (layer.scale == 1).all() and not layer.translate.any():
+        put_at(layer, place)
+    set_marks(layer, marks)
+    return True

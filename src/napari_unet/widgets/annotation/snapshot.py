@@ -1,0 +1,218 @@
+"""From painted labels to what training takes: labels, and where they can be trusted."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.errors import InputError
+from napari_unet.widgets.annotation.blank import blank
+from napari_unet.widgets.annotation.marks import (
+    Marks,
+    Plane,
+    level_of,
+    marks_for,
+    plane_count,
+    plane_index,
+)
+from napari_unet.widgets.annotation.shape_region import mask_of_shapes
+
+if TYPE_CHECKING:
+    from napari.layers import Labels, Shapes
+
+Known = tuple[Any, Any, int | None]  # labels, region, background, as `Example` takes them
+
+
+@dataclass(frozen=True, eq=False)
+class Trusted:
+    """Labels of a layer and where they count; arrays and values only, so any thread may copy.
+
+    Attributes
+    ----------
+    labels : array-like
+        Those of the layer itself: they change while somebody paints.
+    marks : Marks
+        Of the layer.
+    way : {"all", "planes", "painted", "mask"}
+        Where labels can be trusted.
+    planes : tuple of (int, int)
+        Time point and z of the planes that are done.
+    mask : array or None
+        Where the way is "mask"; and for "planes" of labels that cover a part of the image.
+    """
+
+    labels: Any
+    marks: Marks
+    way: str
+    planes: tuple[Plane, ...] = ()
+    mask: NDArray[np.bool_] | None = None
+
+    def live(self) -> Known:
+        """Labels, region and background without a copy, to be looked at only.
+
+        Labels outside of the region are there, and do not count.
+        """
+        region: Any = self.way if self.way in ("all", "painted") else self.mask
+        if self.way == "planes" and self.mask is None:
+            region = self._mask_of(self.planes)
+        return self.labels, region, self.marks.background
+
+    def copy(self) -> Known:
+        """Labels, region and background as they are now, however they change later.
+
+        Labels outside of the region are 0. Memory is taken for planes with labels only.
+        """
+        axes, way = self.marks.axes, self.way
+        labels = blank(self.labels.shape, self.labels.dtype)
+        if way != "planes" or self.mask is not None:
+            for plane in self._planes():
+                index = plane_index(axes, plane)
+                found = np.asarray(self.labels[index])
+                # what was painted outside of a predicted part is known as well
+                if way == "mask" and self.mask is not None:
+                    found = np.where(self.mask[self._mask_index(plane)], found, 0)
+                if found.any():
+                    labels[index] = found
+            partly = way == "planes"
+            region = (self.mask, "painted") if partly else self.mask if way == "mask" else way
+            return labels, region, self.marks.background
+        empty = []
+        for plane in self.planes:
+            index = plane_index(axes, plane)
+            labels[index] = self.labels[index]
+            if not labels[index].any():
+                empty.append(plane)
+        whole: Any = ("planes", self._mask_of(empty)) if empty else "planes"
+        if not self.planes:
+            whole = self._mask_of(())
+        return labels, whole, self.marks.background
+
+    def _planes(self) -> Iterator[Plane]:
+        """The planes that may hold labels that count."""
+        if self.way == "planes":
+            yield from self.planes
+            return
+        sizes = dict(zip(self.marks.axes, self.labels.shape, strict=True))
+        for plane in product(range(sizes.get("T", 1)), range(sizes.get("Z", 1))):
+            if self.way != "mask" or self.mask is None or self.mask[self._mask_index(plane)].any():
+                yield plane
+
+    def _mask_index(self, plane: Plane) -> tuple[int | slice, ...]:
+        """Where a plane stands in the mask, which may have axes of length 1."""
+        assert self.mask is not None
+        index = plane_index(self.marks.axes, plane)
+        shape = self.mask.shape
+        return tuple(
+            0 if isinstance(i, int) and n == 1 else i for i, n in zip(index, shape, strict=True)
+        )
+
+    def _mask_of(self, planes: tuple[Plane, ...] | list[Plane]) -> NDArray[np.bool_]:
+        """A mask of whole planes, with length 1 along Y and X."""
+        axes = self.marks.axes
+        sizes = zip(axes, self.labels.shape, strict=True)
+        mask = np.zeros([n if a in "TZ" else 1 for a, n in sizes], np.bool_)
+        for plane in planes:
+            mask[plane_index(axes, plane)] = True
+        return mask
+
+
+def trusted(layer: Labels, way: str | Shapes) -> Trusted:
+    """What of a layer counts; quick, and to be called in the thread of the viewer.
+
+    Parameters
+    ----------
+    layer : Labels
+        Painted labels.
+    way : {"all", "planes", "painted"} or Shapes
+        Everywhere; the planes that are marked as done; what was painted; inside the areas of
+        a Shapes layer.
+
+    Raises
+    ------
+    InputError
+        If a Shapes layer has no area that covers a pixel of the labels.
+    """
+    marks = marks_for(layer)
+    labels = level_of(layer)
+    if not isinstance(way, str):
+        return Trusted(labels, marks, "mask", mask=mask_of_shapes(way, layer, marks.axes))
+    if way not in ("all", "planes", "painted"):
+        raise InputError(
+            f"{way!r} does not say where labels can be trusted; choose everywhere, the planes "
+            "that are done, what was painted, or a Shapes layer."
+        )
+    if way != "planes":
+        return Trusted(labels, marks, way)
+    times, depth = plane_count(layer, marks.axes)
+    done = tuple((t, z) for t, z in marks.done if t < times and z < depth)
+    mask = None if marks.part is None else _mask_of_part(labels.shape, marks, done)
+    return Trusted(labels, marks, way, done, mask)
+
+
+def snapshot(layer: Labels, way: str | Shapes) -> Known:
+    """Labels of a layer as they are now, and where they can be trusted.
+
+    Parameters
+    ----------
+    layer, way
+        As in `trusted`.
+
+    Returns
+    -------
+    labels : integer array
+        A copy with the axes of the layer. It takes memory only where there are labels.
+    region : str, array or tuple
+        As `napari_unet.Example` takes it. For "planes" those that are done: "planes", with a
+        mask (sizes of T and Z, 1 along Y and X) of those among them that are empty. Where
+        the labels began as a prediction of a part of the image, that part of the planes,
+        and what was painted in them beside it.
+    background : int or None
+        The label that means background.
+    """
+    return trusted(layer, way).copy()
+
+
+def _mask_of_part(
+    shape: tuple[int, ...], marks: Marks, done: tuple[Plane, ...]
+) -> NDArray[np.bool_]:
+    """The predicted part of the planes that are done."""
+    assert marks.part is not None
+    mask = blank(shape, np.bool_)
+    ends = dict(zip(marks.axes, marks.part, strict=True))
+    ranges = {a: range(*ends[a]) if a in ends else range(1) for a in "TZ"}
+    inside = _outline(marks)
+    for plane in done:
+        index = plane_index(marks.axes, plane)
+        if plane[0] not in ranges["T"] or plane[1] not in ranges["Z"]:
+            mask[index] = True  # nothing was predicted there: all of it is painted
+            continue
+        index = tuple(
+            slice(*ends[a]) if a in "YX" else i for a, i in zip(marks.axes, index, strict=True)
+        )
+        mask[index] = True if inside is None else inside
+    return mask
+
+
+def _outline(marks: Marks) -> NDArray[np.bool_] | None:
+    """The outline within which a prediction was made, on the pixels of its part."""
+    packed = (marks.corrected or {}).get("outline")
+    if not isinstance(packed, Mapping) or marks.part is None:
+        return None
+    ends = dict(zip(marks.axes, marks.part, strict=True))
+    size = [ends[a][1] - ends[a][0] for a in "YX"]
+    try:
+        shape = tuple(int(n) for n in packed["shape"])
+        bits = np.frombuffer(zlib.decompress(base64.b64decode(packed["bits"])), np.uint8)
+        inside = np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
+    except (KeyError, TypeError, ValueError, zlib.error):
+        return None
+    rows, columns = (np.arange(n) * m // n for n, m in zip(size, shape, strict=True))
+    inside = inside[np.ix_(rows, columns)]
+    return inside if marks.axes.index("Y") < marks.axes.index("X") else inside.T

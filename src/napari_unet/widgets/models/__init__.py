@@ -1,0 +1,1 @@
+"""The choice of a model, and what can be done to one."""

@@ -1,0 +1,324 @@
+"""The models to choose from, and what the chosen one says of itself."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_unet.card import ModelCard, ScoreRecord, Task
+from napari_unet.errors import ModelError
+from napari_unet.network.files import SUFFIX, list_models, model_files, read_header
+from napari_unet.widgets.models.folder_watch import FolderWatch
+from napari_unet.widgets.models.menu import Dialogs, ModelMenu
+from napari_unet.widgets.qt.choice_list import ChoiceList
+from napari_unet.widgets.qt.form import Row, text_label
+
+TASKS = {
+    "instance": "separate objects",
+    "semantic": "classes of pixels",
+    "regression": "values of pixels",
+}
+OPEN = "Open a model file …"
+NOTHING = object()  # in the list; None is a value that is not told of
+MODEL_TIP = (
+    "The network that segments. Models you train appear here too; "
+    "the last item opens a model file from anywhere."
+)
+SHOWN = 3  # scores that stand in the form; the tooltip has all of them
+
+AskFile = Callable[[QWidget], Path | None]
+
+
+def ask_for_model(parent: QWidget) -> Path | None:
+    """Let the user choose a model file; None: the dialog was left without one."""
+    name, _ = QFileDialog.getOpenFileName(
+        parent, "Open a model file", "", f"U-Net models (*{SUFFIX});;All files (*)"
+    )
+    return Path(name) if name else None
+
+
+class ModelPicker:
+    """A list of models, and what the card of the chosen one says.
+
+    Its ``row`` and, under it, the row ``about`` are to be put into a form.
+
+    Parameters
+    ----------
+    on_change : callable
+        Called when another model is chosen.
+    ask_file : callable, optional
+        Asks for a model file; gets the widget that asks.
+    nothing : str
+        Text of a first item that stands for no model; empty: there is no such item.
+    label : str
+        Stands before the list.
+    tooltip : str
+        What the model is for.
+    dialogs : Dialogs, optional
+        Ask and tell what the menu beside the list needs.
+    """
+
+    def __init__(
+        self,
+        on_change: Callable[[], None],
+        ask_file: AskFile = ask_for_model,
+        *,
+        nothing: str = "",
+        label: str = "Model",
+        tooltip: str = MODEL_TIP,
+        dialogs: Dialogs | None = None,
+    ) -> None:
+        self._on_change = on_change
+        self._ask_file = ask_file
+        self._nothing = nothing
+        self._task: Task | None = None  # only models of this
+        self._cards: dict[str | Path, ModelCard] = {}
+        self._files: list[Path] = []
+        self._faults: dict[Path, str] = {}
+        self._gone = ""  # the chosen model of the user's, which somebody has deleted
+        self._seen: dict[Path, tuple[int, int]] = {}  # the files as they were when read
+        self._source: str | Path | None = None
+        self._combo = ChoiceList(self._items)
+        self._source = self._chosen_source()
+        self.row = Row(self._combo, label, tooltip)
+        self.menu = ModelMenu(self, dialogs)
+        self.row.put_beside(self.menu.button)
+        self._folder = FolderWatch(self._combo.native, self.reset_choices)
+        self._about = text_label()
+        self._about.native.setTextFormat(Qt.TextFormat.RichText)
+        self.about = Row(self._about, "", "What the model says of itself.")
+        self._combo.changed.connect(self._chosen)
+        self._tell()
+
+    @property
+    def widget(self) -> QWidget:
+        """The list, for dialogs to stand before."""
+        native: QWidget = self._combo.native
+        return native
+
+    @property
+    def source(self) -> str | Path | None:
+        """What `Model.load` takes: the name of a model, or a file; None: there is no model."""
+        return self._source
+
+    @property
+    def sources(self) -> list[str | Path]:
+        """All models that can be chosen."""
+        return list(self._cards)
+
+    @property
+    def card(self) -> ModelCard | None:
+        """Card of the chosen model; None where there is no model at all, or none legible."""
+        return None if self._source is None else self._cards.get(self._source)
+
+    @property
+    def fault(self) -> str:
+        """Why the chosen model cannot be used, in words; empty where it can."""
+        source = self._source
+        if isinstance(source, Path):
+            if not source.is_file():
+                return f"The model file {source} is not there any more; choose another model."
+            return self._faults.get(source, "")
+        if source is not None and source == self._gone:
+            word = "damaged" if source in model_files() else "gone"
+            return f"The model ‘{source}’ is {word}; choose another."
+        if self._nothing:
+            return ""
+        return "" if source is not None else "There is no model; open a model file, or train one."
+
+    def choose(self, source: object) -> None:
+        """Choose a model where there is one of that name, or a file that holds one."""
+        if isinstance(source, Path) or Path(str(source)).suffix == SUFFIX:
+            source = _whole(Path(str(source)))
+            self._open(source)
+        if source in self._cards:
+            self._combo.value = source
+        elif source is None and self._nothing:
+            self._combo.value = NOTHING
+
+    def set_task(self, task: Task) -> None:
+        """Offer only the models of a task; a choice that is none of them goes."""
+        if task == self._task:
+            return
+        self._task = task
+        self._renew()
+
+    def reset_choices(self, *_: object) -> None:
+        """List the models anew, with their cards as they are now; the choice stays."""
+        if self._state() != self._seen:  # layers come and go more often than models
+            self._renew()
+
+    def _renew(self) -> None:
+        before = self._source, self.card
+        with self._combo.changed.blocked():
+            self._combo.reset_choices()
+        self._source = self._chosen_source()
+        self._tell()
+        if (self._source, self.card) != before:
+            self._on_change()
+
+    def _state(self) -> dict[Path, tuple[int, int]]:
+        """Time and size of the models' files, as far as there are such."""
+        found = {}
+        for path in (*model_files().values(), *self._files):
+            with suppress(OSError):
+                status = path.stat()
+                found[path] = status.st_mtime_ns, status.st_size
+        return found
+
+    def _chosen_source(self) -> str | Path | None:
+        value = self._combo.value
+        return value if isinstance(value, str | Path) else None
+
+    def _items(self) -> list[tuple[str, object]]:
+        self._seen = self._state()
+        models = {card.name: card for card in list_models()}
+        self._cards = {name: card for name, card in models.items() if self._suits(card)}
+        names: list[tuple[str, object]] = [(name, name) for name in map(str, self._cards)]
+        source = self._source
+        self._gone = source if isinstance(source, str) and source not in models else ""
+        if self._gone:  # it stays chosen: another must not step into its place unnoticed
+            names.append((f"{self._gone} (gone)", self._gone))
+        for path in self._files:
+            self._read(path)
+        offered = [path for path in self._files if path in self._cards or path in self._faults]
+        files: list[tuple[str, object]] = [(path.name, path) for path in offered]
+        first: list[tuple[str, object]] = [(self._nothing, NOTHING)] if self._nothing else []
+        return (first + names + files or [("No model yet", None)]) + [(OPEN, OPEN)]
+
+    def _suits(self, card: ModelCard) -> bool:
+        return self._task is None or card.task == self._task
+
+    def _read(self, path: Path) -> None:
+        self._cards.pop(path, None)
+        self._faults.pop(path, None)
+        try:
+            card = read_header(path)
+            if self._suits(card):
+                self._cards[path] = card
+        except ModelError as error:
+            self._faults[path] = str(error)
+
+    def _open(self, path: Path) -> str:
+        """Take a file into the list; what is wrong with it, or nothing."""
+        try:
+            card = read_header(path)
+        except ModelError as error:
+            return str(error)
+        if self._task is not None and not self._suits(card):
+            kinds = TASKS[card.task], TASKS[self._task]
+            return f"{path.name} is a model of {kinds[0]}, not of {kinds[1]}; open another."
+        if path not in self._files:
+            self._files.append(path)
+        self._combo.reset_choices()
+        return ""
+
+    def _chosen(self, value: object) -> None:
+        if value != OPEN:
+            self._source = self._chosen_source()
+            if self._gone and self._source != self._gone:
+                self._combo.reset_choices()  # it is not offered any more
+            self._tell()
+            self.row.say()
+            self._on_change()
+            return
+        before = NOTHING if self._source is None and self._nothing else self._source
+        self._combo.point_at(before)  # stays, unless a file is opened
+        path = self._ask_file(self._combo.native)
+        fault = "" if path is None else self._open(_whole(path))
+        self.row.say(fault=fault)
+        if path is not None and not fault:
+            self._combo.value = _whole(path)
+
+    def _tell(self) -> None:
+        card = self.card
+        self._about.value = "" if card is None else describe(card)
+        if card is not None:
+            lines = tell_all(card)
+            if isinstance(self._source, Path):
+                lines.append(f"File: {self._source}")
+            tooltip = "<br>".join(map(html.escape, lines))
+            self._about.tooltip = tooltip
+            self.about.native.setToolTip(tooltip)
+        self.about.show(visible=card is not None)
+        self.menu.follow()
+
+
+def describe(card: ModelCard) -> str:
+    """A card in a few lines of rich text: thumbnail, sentence, kind and scores.
+
+    Examples
+    --------
+    >>> from napari_unet.network.files import list_models
+    >>> "separate objects" in describe(list_models()[0])
+    True
+    """
+    channels = len(card.channels)
+    kind = (
+        f"{card.architecture.ndim}D, {TASKS[card.task]}, "
+        f"{channels} channel{'s' * (channels > 1)} ({', '.join(card.channels)})"
+    )
+    lines = [html.escape(card.description)] if card.description else []
+    lines.append(f"<small>{html.escape(kind)}</small>")
+    for score in card.scores[:1]:
+        lines += [f"<small>{html.escape(line)}</small>" for line in score_lines(score)]
+    text = "<br>".join(lines)
+    if card.thumbnail is None:
+        return text
+    # the card's own field: base64 of a PNG, which cannot close the quotation
+    picture = f'<img src="data:image/png;base64,{html.escape(card.thumbnail)}" width="72">'
+    return f"<table><tr><td>{picture}&nbsp;</td><td>{text}</td></tr></table>"
+
+
+def score_lines(score: ScoreRecord) -> list[str]:
+    """The first values of a score, and on which data they were measured.
+
+    What stands after the comma in a name, the same in all of them, is said once.
+
+    Examples
+    --------
+    >>> values = {"AP at IoU 0.5, mean over images": 0.861, "F1, mean over images": 0.9}
+    >>> score_lines(ScoreRecord(data="BBBC038 (CC0), stage 1", images=75, values=values))
+    ['AP at IoU 0.5: 0.86 · F1: 0.90', 'mean over images (75 images, BBBC038 (CC0))']
+    """
+    source = f"{score.images} image{'s' * (score.images > 1)}, {score.data.split(',', 1)[0]}"
+    shown = list(score.values.items())[:SHOWN]
+    tails = {name.partition(", ")[2] for name, _ in shown}
+    tail = tails.pop() if len(tails) == 1 else ""
+    names = [name.partition(", ")[0] if tail else name for name, _ in shown]
+    text = " · ".join(f"{name}: {value:.2f}" for name, (_, value) in zip(names, shown, strict=True))
+    return [text, f"{tail} ({source})" if tail else source] if text else [source]
+
+
+def tell_all(card: ModelCard) -> list[str]:
+    """What of a card is too long for the form, in lines.
+
+    Examples
+    --------
+    >>> from napari_unet.network.files import list_models
+    >>> "Licence: CC0-1.0" in tell_all(list_models()[0])
+    True
+    """
+    lines = [card.description] if card.description else []
+    if card.object_diameter is not None:
+        lines.append(f"Diameter of its objects: {card.object_diameter:.0f} px")
+    for score in card.scores:
+        lines.append(f"Measured on {score.images} images: {score.data}")
+        lines += [f"– {name}: {value:.3f}" for name, value in score.values.items()]
+    for name, text in (
+        ("Licence", card.licence),
+        ("Authors", ", ".join(card.authors)),
+        ("Cite", card.citation),
+    ):
+        if text:
+            lines.append(f"{name}: {text}")
+    return lines
+
+
+def _whole(path: Path) -> Path:
+    return path.expanduser().absolute()

@@ -1,0 +1,1 @@
+"""Parts of a dock that know no layer: forms, jobs, fields, wording."""

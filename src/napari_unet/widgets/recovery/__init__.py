@@ -1,0 +1,1 @@
+"""Painted labels and trainings that a crash left, offered again."""

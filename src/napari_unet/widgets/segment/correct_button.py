@@ -1,0 +1,102 @@
+"""From a result to training: a copy that can be painted on, in the dock "Train"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import PushButton
+from napari.layers import Image, Labels
+
+from napari_unet.errors import UNetError
+from napari_unet.widgets.annotation.painting import correct
+from napari_unet.widgets.qt.form import Row
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+PLUGIN, DOCK = "napari-unet-torch", "Train"
+TEXT = "Correct and train on this"
+TIP = (
+    "Make a copy of these labels, paint on it where they are wrong, and train the model on what "
+    "you corrected. It is about the selected result, or the newest one."
+)
+
+
+class CorrectButton:
+    """A button for results. Its ``row`` is to be put into a form; it hides where there are none.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose layers it is about.
+    open_train : callable, optional
+        Opens the dock "Train", and gives it.
+    """
+
+    def __init__(self, viewer: Viewer, open_train: Callable[[], Any] | None = None) -> None:
+        self._viewer = viewer
+        self._open_train = open_train or self._open_dock
+        self.button = PushButton(text=TEXT)
+        self.row = Row(self.button, "", TIP)
+        self.button.changed.connect(lambda _: self._correct())
+        viewer.layers.selection.events.active.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def target(self) -> tuple[Labels, Image] | None:
+        """The result that is meant, and its image."""
+        active = self._viewer.layers.selection.active
+        for layer in [active, *reversed(self._viewer.layers)]:
+            if isinstance(layer, Labels) and RECORD_KEY in layer.metadata:
+                image = self._image_of(layer)
+                if image is not None:
+                    return layer, image
+        return None
+
+    def refresh(self, _: object = None) -> None:
+        """Look for results; to be called when layers come and go."""
+        self.row.show(visible=self.target is not None)
+
+    def close(self) -> None:
+        """Stop listening; no widget is touched."""
+        self._viewer.layers.selection.events.active.disconnect(self.refresh)
+
+    def _image_of(self, layer: Labels) -> Image | None:
+        """The image that a result is named after, of those that have its axes."""
+        fitting = [
+            each
+            for each in self._viewer.layers
+            if isinstance(each, Image) and _axes(layer, each) and layer.name.startswith(each.name)
+        ]
+        return max(fitting, key=lambda each: len(each.name), default=None)
+
+    def _correct(self) -> None:
+        target = self.target
+        if target is None:
+            return
+        layer, image = target
+        try:
+            corrected = correct(self._viewer, layer, image, _axes(layer, image))
+        except UNetError as error:
+            self.row.say(fault=str(error))
+            return
+        self.row.say()
+        self._open_train().take(image, corrected)
+        # the dock may have turned to another layer: the brush belongs to this one
+        self._viewer.layers.selection.active = corrected
+
+    def _open_dock(self) -> Any:
+        around, dock = self._viewer.window.add_plugin_dock_widget(PLUGIN, DOCK, tabify=True)
+        around.show()
+        around.raise_()  # it may lie behind another one
+        return dock
+
+
+def _axes(layer: Labels, image: Image) -> str:
+    """Axes of the image's array by the record of a result; empty where they do not fit."""
+    record: Any = layer.metadata.get(RECORD_KEY)
+    axes = str(record.get("axes", "")) if isinstance(record, dict) else ""
+    fits = len(axes) == len(LayerImage.of(image).shape) and len(axes.replace("C", "")) == layer.ndim
+    return axes if fits else ""

@@ -1,0 +1,260 @@
+"""The dock "Segment": from an image layer to labels, with a few clicks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import Container
+from qtpy.QtCore import QTimer
+
+from napari_unet.errors import UNetError
+from napari_unet.installation import foreign_distribution
+from napari_unet.settings import SegmentSettings
+from napari_unet.widgets.qt.events import ClosingWatch
+from napari_unet.widgets.qt.form import order_tabs
+from napari_unet.widgets.qt.job import JobRunner, Outcome
+from napari_unet.widgets.qt.memory import recall, remember
+from napari_unet.widgets.qt.warm_up import import_torch
+from napari_unet.widgets.segment.form import SegmentForm
+from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
+from napari_unet.widgets.segment.request import Outputs, Request, field_of
+from napari_unet.widgets.segment.results import ResultLayers
+from napari_unet.widgets.segment.run_bar import RunBar, describe_cost
+from napari_unet.widgets.viewer.result_layers import lazily
+from napari_unet.widgets.viewer.vispy_guard import guard_removals
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+READY = "Press Run, or Preview for what is in view."
+DOCK = "segment"
+PAUSE = 300  # milliseconds without a change before the cost is estimated
+
+
+class SegmentWidget(Container):  # type: ignore[type-arg]
+    """The dock "Segment".
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Whose layers are segmented.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        guard_removals(viewer)
+        self._viewer = viewer
+        self._started: tuple[Request, bool] | None = None  # and whether it is a preview
+        self._broken = foreign_distribution()  # said until it is repaired
+        self._rates: dict[Any, float] = {}
+        self._is_closed = False
+        self.warm = False  # torch is there: a run starts at once
+
+        self.bar = RunBar(self._run, self._preview, self.cancel)
+        super().__init__(widgets=[self.bar], labels=False)
+        self.margins = (6, 6, 6, 6)
+        self.results = ResultLayers(viewer)
+        self.runner = JobRunner(self.bar.show_report, self._ended)
+        self.live = LiveDecoding(viewer, self.results, self._decoded, self._said_wrong)
+        self._cost_runner = JobRunner(lambda _: None, self._estimated)
+        self._warm_up = JobRunner(lambda _: None, self._warmed_up)
+        self._pause = QTimer(self.native)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PAUSE)
+        self._pause.timeout.connect(self._estimate)
+
+        self.form = SegmentForm(viewer, self._changed)
+        self.rows = self.form.rows
+        # the form scrolls, the buttons under it stay in sight
+        self.native.layout().insertWidget(0, self.form.native, 1)
+        order_tabs(self.native)
+        self._closing = ClosingWatch(self.native, self._closed)
+        viewer.layers.events.removed.connect(self._layer_removed)
+        self.form.scores.changed.connect(lambda _: self._show_scores())
+        kept = recall(DOCK)
+        settings = kept.get("settings")
+        self.form.scores.value = kept.get("scores") is True
+        self.form.start(settings if isinstance(settings, dict) else {}, kept.get("model"))
+        # after the dock is there: torch takes seconds to import
+        QTimer.singleShot(0, lambda: self._warm_up.start(import_torch, ""))
+
+    def cancel(self) -> None:
+        """Stop the run; nothing is added then."""
+        self.runner.cancel()
+        self.bar.say("Stopping after this tile …")
+
+    def reset_choices(self, *_: Any) -> None:
+        """List the layers anew; the viewer calls this when its layers change."""
+        self.form.reset_choices()
+
+    def _changed(self) -> None:
+        """Say what is wrong beside the field, and whether it can run; renew the labels."""
+        request, fault = self.form.request, self.form.fault
+        live = self.live.follows(request)
+        self.form.say(live=live)
+        if self.runner.running:
+            return
+        self.bar.settle(ready=request is not None)
+        problem = self.form.worded(str(fault)) if fault else self._broken
+        if problem or not live:
+            self.bar.say(problem or READY, fault=bool(problem))
+        self._cost_runner.drop()  # what it would say is of no use now
+        if request is None:
+            self._pause.stop()
+            self.bar.cost.value = ""
+        else:
+            self._pause.start()
+            if live:
+                self.live.renew(request)
+
+    # runs
+
+    def _run(self) -> None:
+        self.form.refresh()  # what the layers are now
+        request = self.form.request
+        if request is None:
+            return
+        settings = request.settings.model_dump(exclude_defaults=True)
+        scores = self.form.scores.value
+        remember(DOCK, {"model": str(request.source), "settings": settings, "scores": scores})
+        self._start(request, "Segmenting", preview=False)
+
+    def _preview(self) -> None:
+        self.form.refresh()
+        if self.form.request is not None:
+            request = replace(self.form.request, extent=self.form.preview_extent())
+            self._start(request, "Previewing", preview=True)
+
+    def _start(self, request: Request, title: str, *, preview: bool) -> None:
+        self._pause.stop()
+        self._cost_runner.drop()
+        self._started = request, preview
+        self.runner.start(request.job, f"{title} {request.image.name}")
+        self.bar.begin("Starting …")
+
+    def _ended(self, outcome: Outcome) -> None:
+        assert self._started is not None
+        request, preview = self._started
+        if outcome.result is not None:
+            self._show(request, outcome.result, preview=preview)
+            return
+        self._changed()
+        if outcome.cancelled:
+            self.bar.say("Cancelled: nothing was added.")
+        elif outcome.error is not None:
+            self._tell(outcome.error)
+
+    def _tell(self, error: UNetError) -> None:
+        """Say what is wrong, beside the setting too that it names."""
+        message = self.form.worded(str(error))
+        field = field_of(str(error), SegmentSettings.model_fields)
+        if field in self.rows:
+            self.rows[field].say(fault=message)
+        self.bar.say(message, fault=True)
+
+    # results
+
+    def _show(self, request: Request, outputs: Outputs, *, preview: bool) -> None:
+        found, labels = outputs.found, outputs.labels
+        image, name = request.image, f"{request.image.name} labels"
+        placement = image.placement(request.axes, found.corner)
+        record = found.prediction.record if labels is None else labels.record
+        if not preview:
+            self._forget()
+        if labels is None:
+            values = lazily(found, outputs.scratch)  # on disk for as long as they are shown
+            self.results.show_values(values, f"{image.name} {request.card.name}", placement)
+            text = f"Values predicted in {record['seconds']:.1f} s."
+        elif preview:
+            name = f"{image.name} preview"
+            self.results.show_preview(labels, name, placement)
+            size = " × ".join(map(str, labels.labels.shape[-2:]))
+            text = f"Preview of {size} pixels: {record['message']} in {record['seconds']:.1f} s."
+            outputs.discard()
+        else:
+            self.results.show(labels, name, placement)
+            self.live.keep(Kept(outputs, request, name, placement), request.settings)
+            self._show_scores()
+            text = f"{record['message']} in {record['seconds']:.1f} s."
+        self._changed()
+        empty = bool(record.get("empty"))
+        self.bar.say(self.form.worded(record["message"]) if empty else text, warning=empty)
+
+    def _decoded(self, result: Any) -> None:
+        """Show labels that were decoded anew."""
+        kept = self.live.kept
+        if kept is None:
+            return
+        record = result.record
+        self.results.show(result, kept.name, kept.placement)
+        if self.runner.running or self.form.fault is not None:
+            return  # what stands there matters more
+        empty = bool(record.get("empty"))
+        text = self.form.worded(record["message"])
+        self.bar.say(text if empty else f"{text} with these settings.", warning=empty)
+
+    def _said_wrong(self, message: str) -> None:
+        if not self.runner.running:
+            self.bar.say(self.form.worded(message), fault=True)
+
+    def _show_scores(self) -> None:
+        kept = self.live.kept
+        if kept is None or not self.form.scores.value:
+            self.results.drop_scores()
+        else:
+            self.results.show_scores(kept.shown, kept.request.image.name, kept.placement)
+
+    def _layer_removed(self, event: Any) -> None:
+        """Scores whose labels were removed are needed no more."""
+        kept = self.live.kept
+        if kept is None or self.results.layer(kept.name) not in (None, event.value):
+            return
+        self.live.release()
+        scores = self.results.let_go_of_scores()
+
+        def clear() -> None:
+            if not self._is_closed:
+                self.results.remove(scores)
+                kept.outputs.discard()
+
+        if scores:
+            QTimer.singleShot(0, clear)  # the viewer may be about to remove them itself
+        else:
+            kept.outputs.discard()
+        self._changed()
+
+    def _forget(self) -> None:
+        self.results.drop_scores()
+        self.live.stop()
+
+    # in the background
+
+    def _estimate(self) -> None:
+        request = self.form.request
+        if request is not None and self.warm and not self.runner.running:
+            self._cost_runner.start(lambda: request.cost(self._rates), "")
+
+    def _estimated(self, outcome: Outcome) -> None:
+        self.bar.cost.value = describe_cost(outcome.result) if outcome.result else ""
+        if outcome.error is not None:
+            self._tell(outcome.error)  # the run would end with it
+
+    def _warmed_up(self, outcome: Outcome) -> None:
+        self.warm = True
+        if outcome.error is not None:
+            self._said_wrong(str(outcome.error))
+            return
+        if outcome.result:
+            self.form.set_devices(outcome.result)
+        self._pause.start()
+
+    def _closed(self) -> None:
+        for runner in (self.runner, self._warm_up, self._cost_runner):
+            runner.drop()
+        self._is_closed = True
+        if self.results.has_scores:
+            self.live.release()  # what is on disk goes with the layers that show it
+        else:
+            self.live.stop()
+        self.form.close()
+        self._viewer.layers.events.removed.disconnect(self._layer_removed)

@@ -1,0 +1,389 @@
+"""The form of the dock "Segment": its fields, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import CheckBox, LineEdit, PushButton
+from napari.layers import Image
+
+from napari_unet.card import ModelCard
+from napari_unet.errors import InputError, UNetError
+from napari_unet.image.roi import Extent
+from napari_unet.settings import SegmentSettings
+from napari_unet.widgets.models.picker import ModelPicker
+from napari_unet.widgets.qt.choice_list import ChoiceList
+from napari_unet.widgets.qt.form import Form, Row, SettingsForm, order_tabs, text_label
+from napari_unet.widgets.segment.correct_button import CorrectButton
+from napari_unet.widgets.segment.diameter_tool import DiameterTool
+from napari_unet.widgets.segment.image_picker import ImagePicker
+from napari_unet.widgets.segment.request import FieldError, Request
+from napari_unet.widgets.segment.roi_picker import WHOLE, ExtentPicker, describe
+from napari_unet.widgets.viewer.in_view import view_of
+from napari_unet.widgets.viewer.layer_image import LayerImage, describe_pixel_size, in_the_form
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+SCALE = ("object_diameter",)
+DECODING = ("threshold", "split_depth", "min_size", "smoothing", "shape_radius")
+ADVANCED = ("volume_mode", "link_overlap", "flips", "tile", "device", "precision")
+LABELS = {
+    "object_diameter": "Diameter (px)",
+    "split_depth": "Split depth",
+    "min_size": "Min. size (px)",
+    "smoothing": "Smoothing (px)",
+    "shape_radius": "Shape radius (px)",
+    "volume_mode": "Stacks",
+    "link_overlap": "Link overlap",
+    "flips": "Average flips",
+    "tile": "Tile (px)",
+}
+AXES_TIP = (
+    "What each axis of the image means, in order: T time, C channel, Z plane, Y row, X column."
+)
+CHANNELS_TIP = "Which channels of the image the model gets, counted from 0, in its order."
+PIXEL_SIZE_TIP = (
+    "From the scale and the units of the layer. Where it is unknown, the object diameter "
+    "can be given instead."
+)
+LEVEL_TIP = "Which level of the multiscale image is segmented; 0 is the finest."
+SCORES_TIP = (
+    "Show the scores of the network too, as image layers at the bottom of the list, hidden at "
+    "first."
+)
+NO_IMAGE = "There is no image; open one, or take a sample: File > Open Sample > U-Net."
+NO_MODEL = "There is no model; train one, or reinstall."
+DEVICES = ["auto", "cpu", "cuda", "mps"]
+LIVE = "Changes show at once."
+WATCHED = ("data", "scale", "units", "axis_labels", "affine")  # of the chosen layers
+
+
+class SegmentForm:
+    """All fields of the dock, and the request that they make.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose layers are segmented.
+    on_change : callable
+        Called when anything in the form, or of the chosen layers, has changed.
+    """
+
+    def __init__(self, viewer: Viewer, on_change: Callable[[], None]) -> None:
+        self._viewer = viewer
+        self._on_change = on_change
+        self._watched: list[Image] = []
+        self._guess = ("", "")
+        self._all_channels = ""  # as many as the model takes, as they were filled in last
+        self._opened = False
+        self._busy = True  # until all parts are there
+        self.image: LayerImage | None = None
+        self.request: Request | None = None
+        self.fault: FieldError | None = None
+
+        self.images = ImagePicker(viewer, self.refresh)
+        self.level = ChoiceList(self._levels)
+        self.axes = LineEdit()
+        self.channels = LineEdit(value="0")
+        self.pixel_size = text_label()
+        self.models = ModelPicker(self._model_changed)
+        self.extents = ExtentPicker(viewer, self.changed)
+        self.diameter = DiameterTool(viewer, self._measured)
+        self.correct = CorrectButton(viewer)
+        changed = self.changed
+        self.scale = SettingsForm(SegmentSettings, SCALE, labels=LABELS, on_change=changed)
+        self.decoding = SettingsForm(SegmentSettings, DECODING, labels=LABELS, on_change=changed)
+        self.advanced = SettingsForm(
+            SegmentSettings,
+            ADVANCED,
+            labels=LABELS,
+            choices={"device": DEVICES},
+            on_change=changed,
+        )
+        self.scores = CheckBox(value=False, text="")
+        self.more = PushButton()
+        self.more.native.setFlat(True)
+        self.more.native.setStyleSheet("text-align: left; background: transparent;")
+        self.defaults = PushButton(text="Back to defaults")
+        self.rows: dict[str, Any] = {
+            "image": self.images.row,
+            "layers": self.images.layers_row,
+            "level": Row(self.level, "Level", LEVEL_TIP),
+            "axes": Row(self.axes, "Axes", AXES_TIP),
+            "channels": Row(self.channels, "Channels", CHANNELS_TIP),
+            "pixel_size": Row(self.pixel_size, "Pixel size", PIXEL_SIZE_TIP),
+            "region": self.extents.row,
+            "times": self.extents.times_row,
+            "planes": self.extents.planes_row,
+            "model": self.models.row,
+            **self.scale.rows,
+            **self.decoding.rows,
+            **self.advanced.rows,
+            "scores": Row(self.scores, "Show scores", SCORES_TIP),
+        }
+        self._folded = [
+            *self.advanced.rows.values(),
+            self.rows["scores"],
+            Row(self.defaults, "", "All settings as the model suggests."),
+        ]
+        first = ["image", "layers", "level", "axes", "channels", "pixel_size"]
+        region = ["region", "times", "planes"]
+        self.native = Form(
+            [
+                *(self.rows[name] for name in [*first, *region, "model"]),
+                self.models.about,
+                *self.scale.rows.values(),
+                self.diameter.row,
+                *self.decoding.rows.values(),
+                self.correct.row,
+                Row(self.more, "", "Settings that are seldom needed."),
+                *self._folded,
+            ]
+        )
+        self.level.changed.connect(lambda _: self.refresh())
+        self.axes.changed.connect(lambda _: self.changed())
+        self.channels.changed.connect(lambda _: self.changed())
+        self.more.changed.connect(lambda _: self._fold(opened=not self._opened))
+        self.defaults.changed.connect(lambda _: self.set_values({}))
+        self._fold(opened=False)
+        self._busy = False
+
+    @property
+    def layers(self) -> list[Image]:
+        """The chosen layers: one, or one per channel."""
+        return self.images.layers
+
+    @property
+    def card(self) -> ModelCard | None:
+        """Card of the chosen model."""
+        return self.models.card
+
+    def start(self, values: Mapping[str, Any], model: object) -> None:
+        """Fill the form: earlier settings, and the layer that is selected in the viewer."""
+        self._busy = True
+        self.models.choose(model)
+        self.images.choose(self._viewer.layers.selection.active)
+        self._busy = False
+        self.set_values(values)  # takes in the model and the layers too
+
+    def reset_choices(self) -> None:
+        """List layers and models anew."""
+        self.images.reset_choices()
+        self.extents.reset_choices()
+        self.models.reset_choices()
+        self.correct.refresh()
+        if self.layers != self._watched:
+            self.refresh()
+
+    def close(self) -> None:
+        """Stop listening; no widget is touched."""
+        self._watch([])
+        self.extents.close()
+        self.diameter.close()
+        self.correct.close()
+
+    def refresh(self) -> None:
+        """Take in what the layers are now."""
+        if self._busy:
+            return
+        layers = self.layers
+        if layers != self._watched:
+            self._watch(layers)
+            self._guess = ("", "")
+            self._busy = True
+            self.level.reset_choices()
+            self._busy = False
+        several = any(layer.multiscale for layer in layers)
+        self.rows["level"].show(visible=several)
+        usable = bool(layers) and not self.images.fault
+        self.image = LayerImage.of(*layers, level=self._level()) if usable else None
+        if layers and not usable:
+            self.image = LayerImage.of(layers[0])  # its faults are told beside the layers
+        self._guess_axes()
+        self.changed()
+
+    def values(self) -> dict[str, Any]:
+        """The settings that differ from their defaults."""
+        return {**self.scale.values(), **self.decoding.values(), **self.advanced.values()}
+
+    def set_values(self, values: Mapping[str, Any]) -> None:
+        """Take over settings; the others get their defaults."""
+        for form in (self.scale, self.decoding, self.advanced):
+            form.set_values(values)
+        self._model_changed()
+
+    def set_devices(self, devices: list[str]) -> None:
+        """Offer the devices that there are."""
+        editor = self.rows["device"].editor
+        chosen = editor.value
+        editor.choices = [*devices, *({chosen} - set(devices))]
+        editor.value = chosen
+
+    def preview_extent(self) -> Extent:
+        """The part that is in view, on the chosen level."""
+        assert self.request is not None
+        ndim = self.request.card.architecture.ndim
+        view = view_of(self._viewer, self.layers[0], self.request.axes)
+        return self._on_level(view.extent(ndim), self.request.axes)
+
+    def say(self, *, live: bool = False) -> None:
+        """Write the hints and the fault beside the fields."""
+        image, axes = self.image, self.axes.value.strip().upper()
+        fits = image is not None and len(axes) == len(image.shape)
+        hints = {
+            "axes": self._guess[1] if axes == self._guess[0] else "",
+            "layers": self.images.hint,
+            "threshold": LIVE if live else "",
+        }
+        self.rows["channels"].show(visible="C" in axes)
+        diameter = self.rows["object_diameter"]
+        known = self.card is None or self.card.object_diameter is not None
+        for row in (diameter, self.diameter.row):  # of no use to a model that knows no size
+            row.show(visible=known or diameter.editor.value is not None)
+        if image is not None and fits and "C" in axes:
+            hints["channels"] = self._channels_hint(image.shape[axes.index("C")])
+        if image is not None and self.request is not None:
+            part = describe(self.request.extent, image.shape, self.request.axes)
+            hints["region"] = "" if self.extents.region.value == WHOLE else part
+        sizes = image.pixel_size(axes) if image is not None and fits else ()
+        self.pixel_size.value = describe_pixel_size(sizes, axes)
+        for name, row in self.rows.items():
+            wrong = self.fault is not None and self.fault.field == name
+            row.say(hints.get(name, ""), self.worded(str(self.fault)) if wrong else "")
+        self._fold(opened=self._opened)
+
+    def worded(self, message: str) -> str:
+        """A message with the fields named as in the form."""
+        for name, label in LABELS.items():
+            if "_" in name:
+                words = label.removesuffix(" (px)")
+                message = re.sub(rf"\b{name}\b", words, message)
+        message = in_the_form(message)
+        return message[:1].upper() + message[1:]
+
+    def changed(self) -> None:
+        """Check the form and tell of it."""
+        if self._busy:
+            return
+        self.fault, self.request = None, None
+        try:
+            self.request = self._check()
+        except FieldError as fault:
+            self.fault = fault
+        self._on_change()
+
+    def _check(self) -> Request:
+        image, card = self.image, self.card
+        if image is None:
+            self.extents.set_image(None, "", 2)
+            self.diameter.set_image(None, "")
+            raise FieldError("image", UNetError(NO_IMAGE))
+        if self.images.fault:
+            raise FieldError("layers", InputError(self.images.fault))
+        if card is None:
+            raise FieldError("model", UNetError(self.models.fault or NO_MODEL))
+        request = Request.check(
+            image,
+            card,
+            self.axes.value,
+            self.channels.value,
+            self.values(),
+            source=self.models.source,
+        )
+        self.extents.set_image(self.layers[0], request.axes, card.architecture.ndim)
+        self.diameter.set_image(self.layers[0], request.axes)
+        try:
+            extent = self._on_level(self.extents.extent(), request.axes)
+        except UNetError as error:
+            raise FieldError("region", error) from None
+        return request.within(extent)
+
+    def _on_level(self, extent: Extent, axes: str) -> Extent:
+        layer, image = self.layers[0], self.image
+        if not layer.multiscale or image is None:
+            return extent
+        factors = layer.downsample_factors[self._level()]
+        sizes = dict(zip(axes, image.shape, strict=True))
+        return extent.coarsened(dict(zip(axes, factors, strict=False)), sizes)
+
+    def _levels(self) -> list[tuple[str, Any]]:
+        layer = self.layers[0] if self.layers else None
+        if layer is None or not layer.multiscale:
+            return [("0", 0)]
+        shapes = [" × ".join(map(str, level.shape)) for level in layer.data]
+        return [(f"{i}: {shape}", i) for i, shape in enumerate(shapes)]
+
+    def _level(self) -> int:
+        return int(self.level.value or 0)
+
+    def _watch(self, layers: list[Image]) -> None:
+        """Hear when the chosen layers change, and no other ones."""
+        for name in WATCHED:
+            for layer in self._watched:
+                getattr(layer.events, name).disconnect(self._layer_changed)
+            for layer in layers:
+                getattr(layer.events, name).connect(self._layer_changed)
+        self._watched = list(layers)
+
+    def _layer_changed(self, _: object = None) -> None:
+        self.refresh()
+
+    def _model_changed(self) -> None:
+        if self._busy:
+            return
+        card = self.card
+        if card is not None:
+            decoding = card.decoding.model_dump()
+            self.scale.suggest({"object_diameter": card.object_diameter})
+            self.decoding.suggest(decoding)
+            self.images.set_card(card)
+            order_tabs(self.native)  # there may be new editors
+        for row in self.decoding.rows.values():
+            row.show(visible=card is None or card.task == "instance")
+        self.refresh()
+
+    def _guess_axes(self) -> None:
+        """Guess the axes anew, unless others were typed for this layer."""
+        card = self.card
+        if self.image is None:
+            self._busy, self.axes.value = True, ""
+            self._busy = False
+        typed = bool(self._guess[0]) and self.axes.value.strip().upper() != self._guess[0]
+        if self.image is None or card is None or typed:
+            return
+        config, before = card.architecture, self._guess
+        try:
+            self._guess = self.image.guess_axes(ndim=config.ndim, channels=config.in_channels)
+        except UNetError:
+            self._guess = ("", "")  # the check says what is wrong
+        channels = ", ".join(map(str, range(config.in_channels)))
+        if self._guess[0] == before[0] != "" and self.channels.value != self._all_channels:
+            return  # channels that were typed stay
+        self._busy = True
+        self.axes.value = self._guess[0]
+        self.channels.value = self._all_channels = channels
+        self._busy = False
+
+    def _measured(self, diameter: float) -> None:
+        """Take over a diameter in pixels of the finest level."""
+        layer, axes = self.layers[0], self.axes.value.strip().upper()
+        factor = 1.0
+        if layer.multiscale and "X" in axes:
+            factor = float(layer.downsample_factors[self._level()][axes.index("X")])
+        self.rows["object_diameter"].editor.value = round(diameter / factor, 1)
+
+    def _channels_hint(self, count: int) -> str:
+        card = self.card
+        names = "" if card is None else f"; the model takes {', '.join(card.channels)}"
+        return f"The image has channels 0 to {count - 1}{names}."
+
+    def _fold(self, *, opened: bool) -> None:
+        self._opened = opened
+        for row in self._folded:
+            row.show(visible=opened)
+        changed = len(self.advanced.values())
+        count = f" ({changed} changed)" if changed else ""
+        self.more.text = f"{'▾' if opened else '▸'} More settings{count}"

@@ -1,0 +1,280 @@
+"""What a form asks for, checked before it is run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from napari_unet.axes import check_axes
+from napari_unet.card import ModelCard
+from napari_unet.errors import FileError, InputError, SettingsError, UNetError
+from napari_unet.image.roi import Extent
+from napari_unet.image.source import ImageSource, open_image
+from napari_unet.inference.score_buffer import score_bytes
+from napari_unet.progress import Progress
+from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
+from napari_unet.widgets.segment.image_picker import PER_CHANNEL
+from napari_unet.widgets.viewer.result_layers import compile_colours
+
+if TYPE_CHECKING:
+    from napari_unet.inference.cost import Forecast
+    from napari_unet.inference.decoding import Segmentation
+    from napari_unet.inference.roi import ExtentPrediction
+    from napari_unet.widgets.viewer.layer_image import LayerImage
+
+
+class FieldError(Exception):
+    """A fault in one field of the form.
+
+    Attributes
+    ----------
+    field : str
+        Its name.
+    error : UNetError
+        What is wrong.
+    """
+
+    def __init__(self, field: str, error: UNetError) -> None:
+        super().__init__(str(error))
+        self.field = field
+        self.error = error
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a run gives.
+
+    Attributes
+    ----------
+    found : ExtentPrediction
+        The scores.
+    labels : Segmentation or None
+        None for a regression model: the scores are the result.
+    scratch : TemporaryDirectory or None
+        Where the scores lie that are too large for memory.
+    """
+
+    found: ExtentPrediction
+    labels: Segmentation | None
+    scratch: TemporaryDirectory[str] | None = None
+
+    def discard(self) -> None:
+        """Remove scores from the disk."""
+        if self.scratch is not None:
+            self.scratch.cleanup()
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A run in every detail; it holds arrays and values only.
+
+    Attributes
+    ----------
+    image : LayerImage
+        What is segmented.
+    opened : ImageSource
+        Its pixels, as the model takes them.
+    axes : str
+        Of its array.
+    channels : tuple of int or None
+        Input channels where there is an axis C.
+    card : ModelCard
+        Of the model.
+    source : str or Path
+        Its name or file.
+    settings : SegmentSettings
+        How.
+    extent : Extent
+        Which part.
+    """
+
+    image: LayerImage
+    opened: ImageSource
+    axes: str
+    channels: tuple[int, ...] | None
+    card: ModelCard
+    source: str | Path
+    settings: SegmentSettings
+    extent: Extent = field(default_factory=Extent)
+
+    @classmethod
+    def check(
+        cls,
+        image: LayerImage,
+        card: ModelCard,
+        axes: str,
+        channels: str,
+        values: Mapping[str, Any],
+        *,
+        source: str | Path | None = None,
+    ) -> Request:
+        """Check what stands in the form, for the whole image.
+
+        Raises
+        ------
+        FieldError
+            For the first field that cannot be used.
+        """
+        try:
+            axes = check_axes(axes.strip(), image.shape)
+        except InputError as error:
+            raise FieldError("axes", error) from None
+        config = card.architecture
+        if config.ndim == 3 and "Z" not in axes:
+            problem = f"The model is 3D, but the axes {axes} have no Z; choose a 2D model."
+            raise FieldError("axes", InputError(problem))
+        if len(image.arrays) > 1 and "C" in axes:
+            problem = f"Each layer is a channel, so the axes {axes} must not name a C."
+            raise FieldError("axes", InputError(problem))
+        if len(image.arrays) == 1 < config.in_channels and "C" not in axes:
+            names = ", ".join(card.channels)
+            problem = (
+                f"The model takes {config.in_channels} channels ({names}), one image has none; "
+                f"choose ‘{PER_CHANNEL}’ here, or name the axis C of the image."
+            )
+            raise FieldError("image", InputError(problem))
+        chosen = None
+        if "C" in axes:
+            chosen = parse_channels(channels)
+        try:
+            opened = open_image(
+                image.image,
+                axes=axes,
+                channels=chosen,
+                pixel_size=image.pixel_size(axes),
+                ndim=config.ndim,
+                in_channels=config.in_channels,
+            )
+        except InputError as error:
+            by_channel = "channel" in str(error) and "C" in axes
+            raise FieldError("channels" if by_channel else "image", error) from None
+        if values.get("object_diameter") is not None and card.object_diameter is None:
+            problem = "The model does not record the diameter of its objects; tick auto."
+            raise FieldError("object_diameter", SettingsError(problem))
+        try:
+            settings = resolve(SegmentSettings, None, dict(values))
+        except SettingsError as error:
+            raise FieldError(field_of(str(error), values) or "image", error) from None
+        return cls(image, opened, axes, chosen, card, source or card.name, settings)
+
+    def within(self, extent: Extent) -> Request:
+        """The same for a part of the image.
+
+        Raises
+        ------
+        FieldError
+            If it is no part of the image.
+        """
+        try:
+            extent.of(self.opened)
+        except InputError as error:
+            raise FieldError("region", error) from None
+        return replace(self, extent=extent)
+
+    def job(self) -> Generator[Progress, None, Outputs]:
+        """Predict, and find the objects or classes; scores that are too large go to disk."""
+        # torch is imported here, in the worker thread
+        from napari_unet.inference.roi import iter_decode_extent, iter_predict_extent
+
+        scratch = _scratch_folder() if self._is_large() else None
+        output = None if scratch is None else Path(scratch.name) / "scores.zarr"
+        try:
+            found = yield from iter_predict_extent(
+                self.image.image, self.source, self.extent, output=output, **self._arguments()
+            )
+            labels = None
+            if self.card.task != "regression":
+                labels = yield from iter_decode_extent(found, self.settings)
+            if labels is not None and self.card.task == "semantic":
+                compile_colours(labels.labels.dtype)
+        except BaseException:
+            if scratch is not None:
+                scratch.cleanup()
+            raise
+        return Outputs(found, labels, scratch)
+
+    def cost(self, rates: dict[Any, float]) -> Generator[Progress, None, Forecast]:
+        """What the run will cost; ``rates`` keeps what is measured."""
+        from napari_unet.inference.cost import forecast
+
+        yield Progress(0, 1, "estimating")
+        arguments = self._arguments()
+        return forecast(self.image.image, self.source, self.extent, rates=rates, **arguments)
+
+    def same_scores(self, other: Request) -> bool:
+        """Whether another request of an image gives the same scores there."""
+        mine, theirs = (
+            (
+                [id(array) for array in request.image.arrays],
+                request.axes,
+                request.channels,
+                request.source,
+                request.image.pixel_size(request.axes),
+                request.settings.model_dump(exclude=DECODING_FIELDS),
+            )
+            for request in (self, other)
+        )
+        return bool(mine == theirs)
+
+    def _is_large(self) -> bool:
+        """Whether the scores would take more than a quarter of the free memory."""
+        shape = [part.stop - part.start for part in self.extent.of(self.opened).values()]
+        size = score_bytes(self.card.architecture.out_channels, shape)
+        return bool(size > psutil.virtual_memory().available // 4)
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "axes": self.axes,
+            "channels": self.channels,
+            "pixel_size": self.image.pixel_size(self.axes),
+            "settings": self.settings,
+        }
+
+
+def _scratch_folder() -> TemporaryDirectory[str]:
+    """A folder for scores, which goes with the object."""
+    try:
+        return TemporaryDirectory(prefix="napari-unet-")
+    except OSError as error:
+        raise FileError(
+            "The scores do not fit in memory, and there is no folder for temporary files to put "
+            f"them in ({error}); make room on the disk, set the environment variable TMPDIR to a "
+            "folder that can be written, or segment a part of the image."
+        ) from error
+
+
+def parse_channels(text: str) -> tuple[int, ...]:
+    """Channel numbers from what was typed.
+
+    Raises
+    ------
+    FieldError
+        If it is no list of numbers.
+
+    Examples
+    --------
+    >>> parse_channels("2, 0")
+    (2, 0)
+    """
+    parts = [part for part in re.split(r"[,;\s]+", text.strip()) if part]
+    if not parts or not all(part.isascii() and part.isdigit() for part in parts):
+        problem = f"Channels {text!r} must be numbers from 0, such as 0 or 2, 0."
+        raise FieldError("channels", InputError(problem))
+    return tuple(int(part) for part in parts)
+
+
+def field_of(message: str, names: Mapping[str, Any]) -> str | None:
+    """The field that a message is about: the first of ``names`` that it mentions.
+
+    >>> field_of("object_diameter 5 cannot be used.", {"tile": 0, "object_diameter": 5})
+    'object_diameter'
+    """
+    found = {name: re.search(rf"\b{name}\b", message) for name in names}
+    hits = {name: hit.start() for name, hit in found.items() if hit}
+    return min(hits, key=hits.__getitem__) if hits else None

@@ -1,0 +1,5 @@
+"""The Train dock."""
+
+from napari_unet.widgets.train.dock import TrainWidget
+
+__all__ = ["TrainWidget"]

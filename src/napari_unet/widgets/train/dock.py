@@ -1,0 +1,395 @@
+"""The dock "Train": from labels that were painted to a model, watched while it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import Container
+from napari.layers import Image
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_unet.errors import UNetError
+from napari_unet.installation import foreign_distribution
+from napari_unet.network.model import Model
+from napari_unet.recovery.training import TrainingSession, begin_session
+from napari_unet.settings import TrainConfig
+from napari_unet.widgets.qt.events import ClosingWatch
+from napari_unet.widgets.qt.form import order_tabs
+from napari_unet.widgets.qt.job import JobRunner, Outcome, Report
+from napari_unet.widgets.qt.memory import recall, remember
+from napari_unet.widgets.qt.notice import Notice
+from napari_unet.widgets.qt.warm_up import import_training
+from napari_unet.widgets.recovery.autosave import Autosave
+from napari_unet.widgets.recovery.offers import TrainingOffers, open_images, repeat
+from napari_unet.widgets.train.bar import READY, READY_ON_BASE, TrainBar
+from napari_unet.widgets.train.curve_plot import Curves
+from napari_unet.widgets.train.decision import Decision
+from napari_unet.widgets.train.finding_lines import gist
+from napari_unet.widgets.train.form import TrainForm
+from napari_unet.widgets.train.job import Trained, training_job
+from napari_unet.widgets.train.link import Previewed, TrainingLink
+from napari_unet.widgets.train.preview_layers import TrainingPreview
+from napari_unet.widgets.train.previewed_image import PreviewedImage
+from napari_unet.widgets.viewer.vispy_guard import guard_removals
+
+if TYPE_CHECKING:
+    import napari.viewer
+    from napari.layers import Labels
+
+    from napari_unet.recovery.labels import PaintedWork
+    from napari_unet.recovery.training import InterruptedSession
+    from napari_unet.training.steps import TrainStep
+    from napari_unet.widgets.train.request import TrainingRequest
+
+DOCK = "train"
+PLUGIN = "napari-unet-torch"
+LOOKING = "Looking at the examples …"
+TOO_LATE = "The labels that were added last came too late; training again takes them in."
+PHASES = {
+    "asking the base model": "Asking the base model …",
+    "preparing": "Reading the examples …",
+    "scoring": "Scoring on the held-out part …",
+    "comparing": "Comparing …",
+}
+LAST = ("scoring", "comparing")
+BEAT = 100  # milliseconds between two looks at what the training tells
+LOOK_EVERY = 3  # beats between two looks at what is in view
+
+
+class TrainWidget(Container):  # type: ignore[type-arg]
+    """The dock "Train".
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Whose layers are learned from.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        guard_removals(viewer)
+        self._viewer = viewer
+        self._broken = foreign_distribution()
+        self._link: TrainingLink | None = None
+        self._config = TrainConfig()  # of the training that runs
+        self._previewed = PreviewedImage(viewer)
+        self._beats = 0
+        self._notes = ""  # the last thing that the training had to tell
+        self._last_word: tuple[str, bool] = ("", False)  # how the last one ended; and a fault
+        self._problem_then = ""  # that was in the form when that was said
+        self._content_then: object = None  # and what else was in it
+        self.warm = False  # torch is there: a training starts at once
+
+        self.bar = TrainBar(self._train, self._add, self._stop, self.cancel)
+        super().__init__(widgets=[self.bar], labels=False)
+        self.margins = (6, 6, 6, 6)
+        self.runner = JobRunner(self._reported, self._ended)
+        self._warm_up = JobRunner(lambda _: None, self._warmed_up)
+        self._beat = QTimer(self.native)
+        self._beat.setInterval(BEAT)
+        self._beat.timeout.connect(self._listen)
+
+        self.previews = TrainingPreview(viewer)
+        self.curves = Curves()
+        self._decision = Decision(self._not_kept, self._kept, self._discarded)
+        self.verdict = self._decision.panel
+        self.form = TrainForm(viewer, self._changed)
+        self.rows = self.form.rows
+        self.autosave = Autosave(viewer, self._warn, self._offer_removed)
+        self.offers = TrainingOffers(viewer, self.autosave, self._resume)
+        above = QWidget()
+        self._above = QVBoxLayout(above)
+        self._above.setContentsMargins(0, 0, 0, 0)
+        layout = self.native.layout()
+        # the form scrolls; curves, verdict and buttons under it stay in sight
+        for place, part in enumerate((above, self.form.native, self.curves, self.verdict.native)):
+            layout.insertWidget(place, part, 1 if part is self.form.native else 0)
+        self.curves.hide()
+        order_tabs(self.native)
+        self._closing = ClosingWatch(self.native, self._closed)
+        kept = recall(DOCK)
+        self.form.start(kept)
+        # after the dock is there: torch takes seconds to import
+        QTimer.singleShot(0, lambda: self._warm_up.start(import_training, ""))
+        self._offering = repeat(self._offer, self.native)
+
+    @property
+    def trained(self) -> Trained | None:
+        """A new model that is neither kept nor discarded."""
+        return self._decision.trained
+
+    def take(self, image: Image, labels: Labels) -> None:
+        """Learn from these labels of this image.
+
+        Parameters
+        ----------
+        image : Image
+            A layer of the viewer.
+        labels : Labels
+            A layer with labels of it.
+        """
+        self.form.take(image, labels)
+
+    def cancel(self) -> None:
+        """End the training; nothing is kept."""
+        if self._link is not None:
+            self._link.cancel()
+        self.runner.cancel()
+        self.bar.cancel.enabled = False
+        self.bar.end("Cancelling after this step …")
+
+    def reset_choices(self, *_: Any) -> None:
+        """List the layers anew; the viewer calls this when its layers change."""
+        self.form.reset_choices()
+
+    def _changed(self) -> None:
+        """Say what is wrong beside the fields, and whether there can be a training."""
+        form = self.form
+        form.say()
+        if self.runner.running:
+            return
+        problem = self._broken or form.first_fault
+        undecided = self.trained is not None
+        self.bar.settle(ready=not (problem or undecided or form.request is None))
+        last, failed = self._last_word
+        new = problem if problem != self._problem_then else ""
+        if not (failed or undecided) and (new or form.content != self._content_then):
+            last, new = "", problem
+        if undecided:
+            new = ""
+        # the whole of it stands beside the field
+        short = self._broken or gist(new) if new else ""
+        said = " ".join(filter(None, (last, short)))
+        if said:
+            self.bar.say(said, fault=failed or said == short, more=new)
+        elif form.checked:
+            self.bar.say(READY if form.models.source is None else READY_ON_BASE)
+        else:
+            self.bar.say(LOOKING)
+
+    # a training
+
+    def _train(self) -> None:
+        if self.runner.running or self.trained is not None:
+            return  # a second press
+        self.form.refresh()
+        request = self.form.request
+        if request is None or self.form.has_faults:
+            return
+        remember(DOCK, self.form.values())
+        self._show_on(request)
+        self._config = request.config
+        values = request.values()
+
+        def begin() -> TrainingSession:  # copies, since the user goes on painting
+            examples = request.examples(copy=True)
+            return begin_session(values, examples, request.base, request.config)
+
+        self._start(begin)
+
+    def _show_on(self, request: TrainingRequest) -> None:
+        """Previews can be of the images that this is about."""
+        self._previewed.choose_from(
+            (line.image, each.axes, each.channels)
+            for line, each in zip(self.form.table.lines, request.layers, strict=True)
+            if line.image is not None
+        )
+
+    def _start(self, session: Callable[[], TrainingSession]) -> None:
+        link = TrainingLink()
+        self._link = link
+        self._notes = ""
+        self._last_word, self._problem_then = ("", False), ""
+        self.form.hold(held=True)
+        self.curves.clear(self._config.task)
+        self.curves.show()
+        self.previews.begin(self._config.task, self._config.classes)
+        self._look()
+        self.bar.begin()
+
+        # no bar in the viewer's activity area: its moving sign makes the whole window be composed
+        # anew thirty times a second, which takes a training's cores where OpenGL is in software
+        self.runner.start(lambda: training_job(session, link), title="")
+        self._beat.start()
+
+    def _stop(self) -> None:
+        if self._link is not None:
+            self._link.stop()
+        self.bar.end("Stopping after this step; then the best model is scored …")
+
+    def _add(self) -> None:
+        """Take in what was painted since."""
+        self.form.refresh()
+        request = self.form.request
+        if request is None:
+            fault = self.form.first_fault
+            self.bar.say(f"Not taken in: {gist(fault)}", fault=True, more=fault)
+            return
+        if self._link is None:
+            return
+        self._show_on(request)
+        self._link.add(lambda: request.examples(copy=True), request.values())
+        self._notes = ""  # else what was said of an earlier addition would answer this one
+        self.bar.say("The labels are taken in after this step …")
+
+    # what it tells
+
+    def _reported(self, report: Report) -> None:
+        self.bar.show_report(report)
+        told = PHASES.get(report.message)
+        if told is not None:
+            (self.bar.end if report.message in LAST else self.bar.say)(told)
+
+    def _listen(self) -> None:
+        """Show what the training has told since, and let it know what is in view."""
+        link = self._link
+        if link is None:
+            return
+        for news in link.take():
+            if isinstance(news, Previewed):
+                if not self._previewed.there:
+                    continue  # of an image that is gone
+                placement = news.view.placement(news.ndim)
+                self.previews.show(news, placement)
+            else:
+                self._show_step(news)
+        self._beats += 1
+        if self._beats % LOOK_EVERY == 0:
+            self._look()
+
+    def _show_step(self, step: TrainStep) -> None:
+        self.curves.add(step)
+        if step.message:
+            self._notes = self.form.worded(step.message)
+        if self._link is not None and not (self._link.stopping or self._link.cancelled):
+            self.bar.learning()
+            self.bar.show_step(step, self._config, self._notes)
+
+    def _look(self) -> None:
+        """Let the training know what is in view."""
+        if self._link is None:
+            return
+        view = self._previewed.look()
+        self._link.look(view)
+        if view is None:
+            self.previews.drop()
+
+    # its end
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._beat.stop()
+        self._listen()
+        link, self._link = self._link, None
+        cancelled = link is not None and link.cancelled
+        self.form.hold(held=False)
+        if isinstance(outcome.result, Trained) and not cancelled:
+            self._judge(outcome.result, TOO_LATE if link is not None and link.too_late else "")
+            return
+        if outcome.result is not None:
+            outcome.result.session.remove()  # cancelled when it was just ready
+        self.previews.drop()
+        if cancelled:
+            self.curves.hide()
+            self._say_last("Cancelled: nothing was changed.")
+        elif outcome.error is not None:
+            if self.curves.curve.latest is None:
+                self.curves.hide()  # it failed before there was anything to draw
+            self._say_last(self.form.worded(str(outcome.error)), fault=True)
+            self._offer()  # one that was resumed can be so again
+
+    def _judge(self, trained: Trained, more: str = "") -> None:
+        """Let the user keep or discard a model; ``more`` is to be told of it."""
+        self.form.native.hide()  # nothing can be trained now, and windows of 768 pixels are full
+        self._decision.ask(trained, image=self._previewed.name)
+        text = trained.fault or "Trained. Keep the new model under a name, or discard it."
+        text = " ".join(filter(None, (self.form.worded(text), more)))
+        self._say_last(text, fault=bool(trained.fault))
+
+    def _not_kept(self, text: str) -> None:
+        self._say_last(self.form.worded(text), fault=True)
+
+    def _kept(self, name: str) -> None:
+        self.form.models.reset_choices()
+        self._decided(f"Kept as ‘{name}’, which is chosen in Segment now.")
+        self._select_in_segment(name)
+
+    def _discarded(self) -> None:
+        self._decided("The new model was discarded.")
+
+    def _decided(self, text: str) -> None:
+        self.form.native.show()
+        self.curves.hide()
+        self.previews.drop()
+        self._say_last(text)
+
+    def _say_last(self, text: str, *, fault: bool = False) -> None:
+        self._last_word, self._problem_then = (text, fault), self.form.first_fault
+        self._content_then = self.form.content
+        self._changed()
+
+    def _select_in_segment(self, name: str) -> None:
+        """Open the dock "Segment", or bring it to the front, with a model chosen."""
+        window = getattr(self._viewer, "window", None)
+        if window is None:
+            return
+        around, segment = window.add_plugin_dock_widget(PLUGIN, "Segment", tabify=True)
+        around.show()
+        around.raise_()
+        segment.form.models.reset_choices()
+        segment.form.models.choose(name)
+
+    # after a crash
+
+    def _offer(self) -> None:
+        if self.runner.running:
+            return
+        for notice in self.offers.find():
+            self._above.addWidget(notice)
+
+    def _offer_removed(self, work: PaintedWork) -> None:
+        self._above.addWidget(self.offers.offer(work))
+
+    def _resume(self, session: InterruptedSession, images: Mapping[str, Any]) -> str:
+        """Go on with what was left; gives words where that cannot be."""
+        if self.runner.running:
+            return "A training is at work here; resume when it has ended."
+        if self.trained is not None:
+            return "First keep or discard the new model; resume then."
+        if session.model is not None:
+            try:
+                model = Model.load(session.model)
+            except UNetError as error:
+                return str(error)
+            self.curves.hide()  # that of another training
+            self._judge(Trained(model, "", None, session))
+            return ""
+        self._config = session.config
+        self._previewed.choose_from(open_images(self._viewer, session.values))
+        self._start(lambda: session.resume(images))
+        return ""
+
+    def _warn(self, text: str) -> None:
+        """Say something that the user must not miss, whatever else is said."""
+        self._above.addWidget(Notice(text, {"OK": str}))
+
+    # in the background
+
+    def _warmed_up(self, outcome: Outcome) -> None:
+        self.warm = True
+        if outcome.error is not None:
+            self._say_last(self.form.worded(str(outcome.error)), fault=True)
+        elif outcome.result:
+            self.form.set_devices(outcome.result)
+
+    def _closed(self) -> None:
+        self._beat.stop()
+        self._offering.stop()
+        if self._link is not None:
+            self._link.leave()
+        self._decision.leave()
+        for runner in (self.runner, self._warm_up):
+            runner.drop()
+        self.autosave.close()
+        self.previews.close()
+        self.form.close()

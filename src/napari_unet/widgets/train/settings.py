@@ -1,0 +1,178 @@
+"""How a training runs: its time, and settings that are seldom needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from magicgui.widgets import PushButton
+from qtpy.QtGui import QGuiApplication
+
+from napari_unet.card import Task
+from napari_unet.settings import TrainConfig
+from napari_unet.widgets.qt.form import Row, SettingsForm
+from napari_unet.widgets.train.budget import Budget
+
+ADVANCED = (
+    "augmentation",
+    "batch_size",
+    "learning_rate",
+    "steps",
+    "ndim",
+    "validation_fraction",
+    "border_weight",
+    "seed",
+    "device",
+    "precision",
+)
+LABELS = {
+    "batch_size": "Batch size",
+    "learning_rate": "Learning rate",
+    "ndim": "Spatial axes",
+    "validation_fraction": "Held out",
+    "border_weight": "Border weight",
+}
+DEVICES = ["auto", "cpu", "cuda", "mps"]
+MINUTES = 10.0
+
+HELD = "Fixed while it trains."
+COPY_TIP = "The same training as a script, for the console, a notebook or a cluster."
+
+
+class TrainSettings:
+    """Budget and settings. The rows ``shown`` and ``folded`` are to be put into a form.
+
+    Parameters
+    ----------
+    on_change : callable
+        Called after each change.
+    script : callable
+        Gives the training as Python code, which can be copied; empty where there is none.
+    """
+
+    def __init__(self, on_change: Callable[[], None], script: Callable[[], str]) -> None:
+        self._on_change = on_change
+        self._busy = False
+        self._opened = False
+        self._hidden: set[str] = set()
+        self.budget = Budget(self._preset_chosen, self._changed)
+        self.advanced = SettingsForm(
+            TrainConfig,
+            ADVANCED,
+            labels=LABELS,
+            choices={"device": DEVICES},
+            on_change=self._changed,
+        )
+        self.more = PushButton()
+        self.more.native.setFlat(True)
+        self.more.native.setStyleSheet("text-align: left; background: transparent;")
+        self.defaults = PushButton(text="Back to defaults")
+        self.rows = {**self.budget.rows, **self.advanced.rows}
+        self.shown = [*self.budget.rows.values(), Row(self.more, "", "What is seldom needed.")]
+        self.copy = PushButton(text="Copy as Python")
+        self.folded = [
+            *self.advanced.rows.values(),
+            Row(self.defaults, "", "All settings as at the beginning."),
+            Row(self.copy, "", COPY_TIP),
+        ]
+        self.more.changed.connect(lambda _: self.fold(opened=not self._opened))
+        self.defaults.changed.connect(lambda _: self._reset())
+        self.copy.changed.connect(lambda _: _to_clipboard(script()))
+
+    @property
+    def ndim(self) -> int | None:
+        """Spatial axes of a new network; None: found from the images."""
+        value = self.rows["ndim"].editor.value
+        return value if isinstance(value, int) else None
+
+    def values(self) -> dict[str, Any]:
+        """Fields of `TrainConfig`: those that differ from their defaults, and the budget."""
+        values = self.advanced.values()
+        return values if "steps" in values else {**values, "minutes": self.budget.minutes}
+
+    def set_values(self, values: Mapping[str, Any]) -> None:
+        """Take over what `values` gave, without telling; the rest gets its default."""
+        self._busy = True
+        minutes = values.get("minutes")
+        usable = isinstance(minutes, int | float) and minutes > 0
+        self.budget.set_minutes(float(minutes) if usable and minutes is not None else MINUTES)
+        self.advanced.set_values(values)
+        self._busy = False
+        self._name_preset()
+
+    def set_devices(self, devices: list[str]) -> None:
+        """Offer the devices that there are."""
+        editor = self.rows["device"].editor
+        chosen = editor.value
+        editor.choices = [*devices, *({chosen} - set(devices))]
+        editor.value = chosen
+
+    def hold(self, *, held: bool) -> None:
+        """Whether nothing can be set, as while a training runs with these settings."""
+        for row in self.rows.values():
+            hold_row(row, held=held)
+        self.defaults.native.setEnabled(not held)
+
+    def suit(self, task: Task, *, from_scratch: bool) -> None:
+        """Show what matters for a task, and for a new network."""
+        self._hidden = set() if from_scratch else {"ndim"}
+        if task != "instance":
+            self._hidden.add("border_weight")
+        by_time = self.rows["steps"].editor.value is None
+        for row in self.budget.rows.values():
+            row.show(visible=by_time)
+        self.fold(opened=self._opened)
+
+    def fold(self, *, opened: bool) -> None:
+        """Show or hide what is seldom needed."""
+        self._opened = opened
+        hidden = [self.rows[name] for name in self._hidden]
+        for row in self.folded:
+            row.show(visible=opened and row not in hidden)
+        preset = {"augmentation"} if self.budget.chosen is not None else set()
+        changed = len(set(self.advanced.values()) - self._hidden - preset)
+        count = f" ({changed} changed)" if changed else ""
+        self.more.text = f"{'▾' if opened else '▸'} More settings{count}"
+
+    def _reset(self) -> None:
+        self.set_values({})
+        self._on_change()
+
+    def _preset_chosen(self, augmentation: str) -> None:
+        self._busy = True
+        self.rows["augmentation"].editor.value = augmentation
+        self._busy = False
+        self._on_change()
+
+    def _changed(self) -> None:
+        if not self._busy:
+            self._name_preset()
+            self._on_change()
+
+    def _name_preset(self) -> None:
+        self.budget.follow(self.rows["augmentation"].editor.value)
+
+
+def hold_row(row: Row, *, held: bool) -> None:
+    """Let a field be changed, or not, since a training runs with it."""
+    tip = row.native.toolTip()
+    row.editor.tooltip = f"{HELD} {tip}" if held else tip
+    row.editor.native.setEnabled(not held)
+
+
+def with_labels(message: str) -> str:
+    """A message with settings named as they stand in the form.
+
+    >>> with_labels("batch_size: must be 1 or more")
+    '‘Batch size’: must be 1 or more'
+    """
+    for name, label in LABELS.items():
+        message = re.sub(rf"\b{name}\b", f"‘{label}’", message)
+    return message
+
+
+def _to_clipboard(text: str) -> None:
+    clipboard = QGuiApplication.clipboard()
+    if text and clipboard is not None:
+        clipboard.setText(text)

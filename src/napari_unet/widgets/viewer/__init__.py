@@ -1,0 +1,1 @@
+"""The viewer's layers, views, shapes and coordinates as arrays and numbers."""

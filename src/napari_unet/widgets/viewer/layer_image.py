@@ -1,0 +1,244 @@
+"""What an image layer says of its array, and where a result belongs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.transforms import CompositeAffine
+
+from napari_unet.axes import guess_axes
+from napari_unet.io.pixel_size import tidy, unit_in_micrometres
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+RECORD_KEY = "napari_unet"  # in a layer's metadata
+
+_LETTERS = {
+    "T": ("t", "time"),
+    "C": ("c", "ch", "channel", "channels"),
+    "Z": ("z", "depth"),
+    "Y": ("y",),
+    "X": ("x",),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LayerImage:
+    """An image layer as it was at one moment; the layer itself is not kept.
+
+    It may stand for several layers, each a channel, that lie on the same place.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer.
+    arrays : tuple of array-like
+        The pixels, an array for each layer; of a multiscale layer one level.
+    rgb : bool
+        Whether the last axis holds colours. It is no axis of the layer then.
+    axis_labels : tuple of str
+        One per axis of the layer.
+    spacing : tuple of float or None
+        Micrometres per axis of the layer; None where its unit is no length.
+    place : CompositeAffine
+        Scale, shear, rotation and translation, with units and labels.
+    affine : Affine
+        The layer's further transform.
+    """
+
+    name: str
+    arrays: tuple[Any, ...]
+    rgb: bool
+    axis_labels: tuple[str, ...]
+    spacing: tuple[float | None, ...]
+    place: CompositeAffine
+    affine: Any
+
+    @classmethod
+    def of(cls, layer: Image, *channels: Image, level: int = 0) -> LayerImage:
+        """What a layer holds now.
+
+        Parameters
+        ----------
+        layer : Image
+            The layer.
+        *channels : Image
+            Further layers, which lie on the same place, for the channels after the first.
+        level : int
+            Of a multiscale layer; 0 is the finest.
+        """
+        coarser = np.ones(layer.ndim)
+        if layer.multiscale:
+            level = min(level, len(layer.data) - 1)
+            coarser = np.asarray(layer.downsample_factors[level], float)[: layer.ndim]
+        finest = CompositeAffine(
+            scale=layer.scale,
+            translate=layer.translate,
+            rotate=layer.rotate,
+            shear=layer.shear,
+            ndim=layer.ndim,
+        )
+        # the first pixel of a coarser level covers several of the finest: its centre is theirs
+        shift = finest.linear_matrix @ ((coarser - 1) / 2)
+        place = CompositeAffine(
+            scale=layer.scale * coarser,
+            translate=layer.translate + shift,
+            rotate=layer.rotate,
+            shear=layer.shear,
+            ndim=layer.ndim,
+            units=layer.units,
+            axis_labels=layer.axis_labels,
+        )
+        # the length of a step along each axis, whatever the layer is turned or stretched by
+        steps = np.linalg.norm(layer.affine.linear_matrix @ place.linear_matrix, axis=0)
+        units = [unit_in_micrometres(unit) for unit in layer.units]
+        return cls(
+            name=layer.name,
+            arrays=tuple(x.data[level] if x.multiscale else x.data for x in (layer, *channels)),
+            rgb=bool(layer.rgb),
+            axis_labels=tuple(layer.axis_labels),
+            spacing=tuple(
+                None if unit is None else tidy(float(step) * unit)
+                for step, unit in zip(steps, units, strict=True)
+            ),
+            place=place,
+            affine=layer.affine,
+        )
+
+    @property
+    def array(self) -> Any:
+        """The pixels of the first layer."""
+        return self.arrays[0]
+
+    @property
+    def image(self) -> Any:
+        """The pixels as the Python API takes them: an array, or a list of one per channel."""
+        return self.arrays[0] if len(self.arrays) == 1 else list(self.arrays)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array, colours included."""
+        return tuple(int(n) for n in self.array.shape)
+
+    def guess_axes(self, *, ndim: int, channels: int) -> tuple[str, str]:
+        """Axes of the array, and the doubt about them in words.
+
+        Parameters
+        ----------
+        ndim, channels : int
+            Spatial axes and input channels of the model.
+
+        Returns
+        -------
+        axes : str
+            Taken from the layer's axis labels where they name them; else guessed.
+        doubt : str
+            Empty where there is none.
+
+        Raises
+        ------
+        InputError
+            If the array has too few or too many axes.
+        """
+        named = letters_of(self.axis_labels)
+        if named is not None:
+            return named + "C" * self.rgb, ""
+        if not self.rgb:
+            in_axis = channels if len(self.arrays) == 1 else 1
+            axes, doubt = guess_axes(self.shape, ndim=ndim, channels=in_axis)
+            return axes, in_the_form(doubt)
+        axes, doubt = guess_axes(self.shape[:-1], ndim=ndim, channels=1)
+        doubt = re.sub(r"axes='(\w+)'", r"axes='\1C'", doubt)
+        return axes + "C", in_the_form(doubt)
+
+    def pixel_size(self, axes: str) -> tuple[float | None, ...]:
+        """Micrometres per spatial axis, in the order of ``axes``; None where unknown."""
+        return tuple(
+            self.spacing[i] if i < len(self.spacing) else None
+            for i, axis in enumerate(axes)
+            if axis in "ZYX"
+        )
+
+    def placement(self, axes: str, corner: Sequence[int] | None = None) -> dict[str, Any]:
+        """Arguments that lay a result over the image.
+
+        Parameters
+        ----------
+        axes : str
+            Of the array. The result has them less C.
+        corner : sequence of int, optional
+            Where in the image the result begins, one pixel index per axis of the result.
+
+        Returns
+        -------
+        dict
+            scale, translate, rotate, shear, affine, units and axis_labels of a layer.
+        """
+        kept = [i for i, axis in enumerate(axes) if axis != "C"]
+        place = self.place.set_slice(kept)
+        translate = place.translate
+        if corner is not None:
+            translate = translate + place.linear_matrix @ np.asarray(corner, float)
+        return {
+            "scale": place.scale,
+            "translate": translate,
+            "rotate": place.rotate,
+            "shear": place.shear,
+            "affine": self.affine.set_slice(kept).affine_matrix,
+            "units": place.units,
+            "axis_labels": place.axis_labels,
+        }
+
+
+def letters_of(axis_labels: Sequence[str]) -> str | None:
+    """Axes that the labels of a layer spell; None where they say nothing.
+
+    Examples
+    --------
+    >>> letters_of(("time", "y", "x")), letters_of(("-2", "-1"))
+    ('TYX', None)
+    """
+    table = {word: letter for letter, words in _LETTERS.items() for word in words}
+    letters = [table.get(label.strip().lower(), "?") for label in axis_labels]
+    distinct = len(set(letters)) == len(letters)
+    if "?" in letters or not distinct or not {"Y", "X"} <= set(letters):
+        return None
+    return "".join(letters)
+
+
+def in_the_form(message: str) -> str:
+    """A message of the Python API in words that suit a form.
+
+    Examples
+    --------
+    >>> in_the_form("The first axis was taken as Z; give axes='TYX' for time.")
+    'The first axis was taken as Z; type TYX for time.'
+    """
+    message = re.sub(r"give axes='(\w+)'", r"type \1", message)
+    message = message.replace("give axes= for", "type").replace("axes=", "the axes")
+    return message.replace("channels=", "the channels")
+
+
+def describe_pixel_size(sizes: Sequence[float | None], axes: str) -> str:
+    """The pixel size in words.
+
+    Examples
+    --------
+    >>> describe_pixel_size((2.0, 0.325, 0.325), "ZYX")
+    'Z 2 × Y 0.325 × X 0.325 µm'
+    >>> describe_pixel_size((None, None), "YX")
+    'unknown'
+    """
+    if all(size is None for size in sizes):
+        return "unknown"
+    letters = [axis for axis in axes if axis in "ZYX"]
+    parts = [
+        f"{axis} {'?' if size is None else format(size, '.4g')}"
+        for axis, size in zip(letters, sizes, strict=True)
+    ]
+    return " × ".join(parts) + " µm"

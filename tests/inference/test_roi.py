@@ -1,0 +1,177 @@
+"""A part of an image is predicted and decoded as it is in the whole."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from napari_unet.errors import InputError
+from napari_unet.image.roi import Extent
+from napari_unet.inference.prediction import predict
+from napari_unet.inference.roi import decode_plane, iter_decode_extent, iter_predict_extent
+from napari_unet.inference.segmentation import segment
+from napari_unet.network.model import Model
+from napari_unet.progress import drain
+from napari_unet.samples import load_sample
+
+MakeModel = Callable[..., Model]
+FIXED: dict[str, Any] = {"device": "cpu", "precision": "float32"}
+SIZES = {"T": 2, "Z": 5, "C": 2, "Y": 43, "X": 38}
+
+
+def image_of(axes: str) -> np.ndarray:
+    shape = tuple(SIZES[axis] for axis in axes)
+    return np.random.default_rng(3).gamma(2, 100, shape).astype(np.uint16)
+
+
+def some_range(size: int) -> st.SearchStrategy[tuple[int, int]]:
+    return st.tuples(st.integers(0, size - 1), st.integers(1, size)).map(
+        lambda pair: (min(pair[0], pair[1] - 1), max(pair[0] + 1, pair[1]))
+    )
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    axes=st.sampled_from(["YX", "XY", "TYX", "ZYX", "YXC", "XTZY"]),
+    t=some_range(2),
+    z=some_range(5),
+    y=some_range(43),
+    x=some_range(38),
+    tile=st.sampled_from([8, 16, 999]),
+    zoom=st.sampled_from([1.0, 0.6, 1.7]),
+)
+def test_scores_of_a_part_equal_the_whole(
+    make_model: MakeModel, axes: str, t: Any, z: Any, y: Any, x: Any, tile: int, zoom: float
+) -> None:
+    channels = 2 if "C" in axes else 1
+    model = make_model(in_channels=channels, features=(4, 8), object_diameter=10.0)
+    image = image_of(axes)
+    run = {"axes": axes, "tile": tile, "object_diameter": 10 / zoom, **FIXED}
+    whole = predict(image, model, **run)
+    part = drain(iter_predict_extent(image, model, Extent(t=t, z=z, y=y, x=x), **run))
+    ranges = {"T": t, "Z": z, "Y": y, "X": x}
+    index = tuple(slice(*ranges[a]) if a != "C" else slice(None) for a in whole.axes)
+    assert part.prediction.axes == whole.axes
+    assert part.corner == tuple(ranges[a][0] for a in axes if a != "C")
+    np.testing.assert_allclose(part.scores, whole.scores[index], atol=1e-4)
+
+
+def test_scores_of_a_part_of_a_volume_equal_the_whole(make_model: MakeModel) -> None:
+    model = make_model(ndim=3, features=(4, 8), strides=((1, 2, 2),))
+    image = np.random.default_rng(5).gamma(2, 100, (9, 40, 44)).astype(np.float32)
+    whole = predict(image, model, axes="ZYX", tile=16, **FIXED)
+    extent = Extent(z=(3, 8), y=(7, 29), x=(30, 44))
+    part = drain(iter_predict_extent(image, model, extent, axes="ZYX", **FIXED))
+    np.testing.assert_allclose(part.scores, whole.scores[:, 3:8, 7:29, 30:44], atol=1e-4)
+
+
+def test_blended_parts_have_no_dark_border(make_model: MakeModel) -> None:
+    """The ramps of a part end at its edge; they do not fade into nothing."""
+    model = make_model(norm="instance", features=(4, 8))
+    image = image_of("YX")
+    extent = Extent(y=(10, 30), x=(8, 30))
+    one = drain(iter_predict_extent(image, model, extent, axes="YX", tile=999, **FIXED))
+    many = drain(iter_predict_extent(image, model, extent, axes="YX", tile=8, **FIXED))
+    assert np.abs(one.scores - many.scores).mean() < 0.1
+    edge = np.abs(one.scores - many.scores)[:, 0]
+    assert edge.mean() < 0.1
+
+
+def test_objects_at_the_edge_of_a_part_are_those_of_the_whole() -> None:
+    image = load_sample("nuclei_2d").image[:256, :256]
+    whole = segment(image, "nuclei", **FIXED)
+    extent = Extent(y=(60, 200), x=(40, 250))
+    found = drain(iter_predict_extent(image, "nuclei", extent, **FIXED))
+    result = drain(iter_decode_extent(found))
+    expected = whole[60:200, 40:250]
+    assert result.labels.shape == expected.shape
+    pairs = np.unique(np.stack([expected.ravel(), result.labels.ravel()]), axis=1)
+    same = (expected > 0) == (result.labels > 0)
+    assert same.mean() > 0.999
+    ids = np.unique(result.labels)
+    assert ids.tolist() == list(range(ids.size))
+    assert result.record["objects"] == ids.size - 1
+    assert result.record["extent"] == {"Y": [60, 200], "X": [40, 250]}
+    # every object of the whole has one partner, but for stray pixels
+    counts = {
+        tuple(p): np.count_nonzero((expected == p[0]) & (result.labels == p[1])) for p in pairs.T
+    }
+    large = [pair for pair, count in counts.items() if count > 20]
+    assert len({a for a, _ in large}) == len(large) == len({b for _, b in large})
+
+
+def test_nothing_lies_outside_the_outline() -> None:
+    image = load_sample("nuclei_2d").image[:128, :160]
+    y, x = np.mgrid[:100, :120]
+    inside = (y - 50) ** 2 + (x - 60) ** 2 < 40**2
+    extent = Extent(y=(10, 110), x=(20, 140), inside=inside)
+    found = drain(iter_predict_extent(image, "nuclei", extent, **FIXED))
+    labels = drain(iter_decode_extent(found)).labels
+    assert labels.shape == (100, 120)
+    assert not labels[~inside].any()
+    assert labels[inside].any()
+    turned = drain(iter_predict_extent(image.T, "nuclei", extent, axes="XY", **FIXED))
+    labels = drain(iter_decode_extent(turned)).labels
+    assert labels.shape == (120, 100)
+    assert not labels[~inside.T].any()
+    assert labels[inside.T].any()
+
+
+def test_a_part_without_objects_says_so(make_model: MakeModel) -> None:
+    image = np.zeros((200, 200), np.uint8)
+    y, x = np.mgrid[:200, :200]
+    image[(y - 160) ** 2 + (x - 160) ** 2 < 100] = 200
+    found = drain(iter_predict_extent(image, "nuclei", Extent(y=(0, 60), x=(0, 60)), **FIXED))
+    record = drain(iter_decode_extent(found)).record
+    assert record["empty"]
+    assert record["message"].startswith("No objects were found")
+
+
+def test_classes_are_counted_inside_the_outline(make_model: MakeModel) -> None:
+    inside = np.zeros((20, 30), bool)
+    inside[3:6, 4:8] = True
+    extent = Extent(y=(5, 25), x=(2, 32), inside=inside)
+    model = make_model(task="semantic")
+    found = drain(iter_predict_extent(image_of("YX"), model, extent, axes="YX", **FIXED))
+    record = drain(iter_decode_extent(found)).record
+    assert sum(record["pixels"].values()) == 12
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(record["outline"]["bits"])), np.uint8)
+    unpacked = np.unpackbits(bits, count=600).reshape(record["outline"]["shape"])
+    np.testing.assert_array_equal(unpacked.astype(bool), inside)
+
+
+@pytest.mark.parametrize("axes", ["TZYX", "XZTY"])
+def test_one_plane_is_decoded_as_in_the_whole(axes: str) -> None:
+    sample = load_sample("nuclei_3d").image
+    image = np.stack([sample, sample[::-1]])[:, 8:16]
+    image = image.transpose(["TZYX".index(axis) for axis in axes])
+    run = {"axes": axes, "volume_mode": "slices", **FIXED}
+    extent = Extent(t=(1, 2), z=(2, 7))
+    found = drain(iter_predict_extent(image, "nuclei", extent, **run))
+    result = drain(iter_decode_extent(found))
+    planes = result.labels.transpose([axes.index(axis) for axis in "TZYX"])
+    assert planes.shape[:2] == (1, 5)
+    for z in range(5):
+        plane = decode_plane(found, 0, z)
+        plane = plane if axes == "TZYX" else plane.T
+        assert (plane > 0).any()
+        np.testing.assert_array_equal(plane > 0, planes[0, z] > 0)
+        assert plane.max() == np.unique(planes[0, z]).size - 1
+
+
+def test_ranges_beyond_the_image_are_told() -> None:
+    image = np.zeros((40, 50), np.uint8)
+    for extent in (Extent(y=(30, 41)), Extent(x=(5, 5)), Extent(y=(-1, 3))):
+        with pytest.raises(InputError, match="choose a region that lies on the image"):
+            drain(iter_predict_extent(image, "nuclei", extent))
+    with pytest.raises(InputError, match="outline"):
+        drain(iter_predict_extent(image, "nuclei", Extent(inside=np.ones((3, 3), bool))))
+    # a range of an axis that the image has not does not matter
+    assert drain(iter_predict_extent(image, "nuclei", Extent(z=(7, 9)))).corner == (0, 0)

@@ -1,0 +1,229 @@
+"""Labels follow their settings: kept scores are decoded again, the network is not run."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QThreadPool
+
+import napari_unet as nu
+from napari_unet.network.model import Model
+from napari_unet.samples import load_sample
+
+PLUGIN = "napari-unet-torch"
+
+
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError("the network was run")
+
+    monkeypatch.setattr("napari_unet.inference.prediction.run_plan", fail)
+
+
+def test_labels_follow_the_threshold_without_the_network(
+    segmented: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch, labels_of: Any, set_value: Any
+) -> None:
+    no_network(monkeypatch)
+    (labels,) = labels_of(viewer)
+    before = labels.data
+    assert "at once" in segmented.rows["threshold"].note
+    set_value(segmented, threshold=0.9, min_size=60)
+    assert labels_of(viewer) == [labels]
+    assert np.count_nonzero(labels.data) < np.count_nonzero(before)
+    record = labels.metadata["napari_unet"]
+    assert (record["settings"]["threshold"], record["settings"]["min_size"]) == (0.9, 60)
+    assert f"{record['objects']} objects" in segmented.bar.message.value
+    monkeypatch.undo()
+    again = nu.segment(viewer.layers["nuclei"].data, "nuclei", threshold=0.9, min_size=60)
+    np.testing.assert_array_equal(labels.data, again)
+
+
+def test_a_painted_layer_stays_as_it_is(
+    segmented: Any, viewer: Any, labels_of: Any, set_value: Any
+) -> None:
+    (labels,) = labels_of(viewer)
+    labels.paint((5, 5), 999)
+    kept = labels.data.copy()
+    set_value(segmented, threshold=0.9)
+    assert len(labels_of(viewer)) == 2
+    np.testing.assert_array_equal(labels.data, kept)
+    set_value(segmented, threshold=0.8)
+    assert len(labels_of(viewer)) == 2  # the new one is renewed from now on
+
+
+def test_semantic_results_have_the_colours_and_names_of_the_card(
+    dock: Any, viewer: Any, save_model: Callable[..., Model], run: Any, labels_of: Any
+) -> None:
+    model = save_model(task="semantic", values=(0, 2, 5))
+    image = np.random.default_rng(0).integers(0, 200, (40, 50)).astype(np.uint8)
+    viewer.add_image(image, name="slide")
+    dock.reset_choices()
+    dock.form.models.choose("random")
+    assert not dock.rows["threshold"].native.isVisible()
+    run(dock)
+    (labels,) = labels_of(viewer)
+    np.testing.assert_array_equal(labels.data, nu.segment(image, model))
+    for each in model.card.classes:
+        if each.value:
+            colour = labels.colormap.map(each.value)
+            expected = [int(each.colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+            np.testing.assert_allclose(colour[:3], expected, atol=0.01)
+            place = np.argwhere(labels.data == each.value)[0]
+            assert each.name in labels.get_status(place)["value"] + str(
+                labels._get_properties(place)
+            )
+    assert "%" in dock.bar.message.value
+    run(dock)
+    assert labels_of(viewer) == [labels]
+
+
+# What can happen meanwhile
+
+
+def no_thread_is_left(qtbot: Any) -> None:
+    pool = QThreadPool.globalInstance()
+    qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=10_000)
+
+
+def test_labels_removed_while_they_are_renewed_stay_away(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any, run: Any, begin: Any
+) -> None:
+    begin(segmented, threshold=0.9)
+    viewer.layers.remove("nuclei labels")
+    assert not segmented.live.running
+    no_thread_is_left(qtbot)
+    qtbot.wait(50)
+    assert labels_of(viewer) == []
+    run(segmented)
+    assert len(labels_of(viewer)) == 1
+
+
+def test_closing_the_viewer_while_labels_are_renewed(
+    stack: Any, viewer: Any, qtbot: Any, begin: Any
+) -> None:
+    begin(stack, threshold=0.9)
+    viewer.close()
+    no_thread_is_left(qtbot)
+
+
+def test_closing_the_dock_while_labels_are_renewed(
+    stack: Any, viewer: Any, qtbot: Any, labels_of: Any, begin: Any
+) -> None:
+    begin(stack, threshold=0.9)
+    viewer.window.remove_dock_widget("all")
+    no_thread_is_left(qtbot)
+    assert len(labels_of(viewer)) == 1
+    viewer.layers.clear()  # nobody listens who is gone
+
+
+def test_an_estimate_of_what_is_gone_is_not_shown(dock: Any, viewer: Any, qtbot: Any) -> None:
+    layer = viewer.add_image(load_sample("nuclei_2d").image[:64, :64])
+    qtbot.waitUntil(lambda: dock.bar.cost.value != "", timeout=60_000)
+    layer.scale = (2, 2)
+    qtbot.waitUntil(lambda: dock._cost_runner.running, timeout=5000)
+    viewer.layers.remove(layer)
+    no_thread_is_left(qtbot)
+    qtbot.wait(400)
+    assert dock.bar.cost.value == ""
+    viewer.add_image(layer.data)
+    dock._pause.setInterval(0)
+    qtbot.waitUntil(lambda: dock._cost_runner.running, timeout=5000)
+    viewer.close()
+    no_thread_is_left(qtbot)
+
+
+# What others do with the layers
+
+
+def remove_selected(layers: Any) -> None:
+    layers.select_all()
+    layers.remove_selected()
+
+
+def remove_all(layers: Any) -> None:
+    del layers[:]
+
+
+@pytest.mark.parametrize("remove", [remove_selected, remove_all])
+def test_all_layers_can_be_removed_at_once(
+    segmented: Any, viewer: Any, qtbot: Any, remove: Callable[[Any], None]
+) -> None:
+    segmented.form.scores.value = True
+    assert len(viewer.layers) == 4
+    remove(viewer.layers)
+    qtbot.wait(20)
+    assert len(viewer.layers) == 0
+    assert segmented.live.kept is None
+
+
+def test_scores_shown_go_with_their_labels_unless_the_dock_is_closed(
+    on_disk: None, segmented: Any, viewer: Any, qtbot: Any, run: Any
+) -> None:
+    segmented.form.scores.value = True
+    folder = Path(segmented.live.kept.outputs.scratch.name)
+    viewer.layers.remove("nuclei labels")
+    run(segmented)  # may show others before the ones are gone
+    assert not folder.exists()
+    names = ["nuclei distance", "nuclei foreground", "nuclei", "nuclei labels"]
+    assert [layer.name for layer in viewer.layers] == names
+    viewer.layers.remove("nuclei labels")
+    viewer.window.remove_dock_widget("all")
+    qtbot.wait(20)
+    assert viewer.layers["nuclei foreground"].data.max().compute() > 0.5
+
+
+def test_removed_layers_are_not_held(
+    segmented: Any, viewer: Any, qtbot: Any, labels_of: Any
+) -> None:
+    segmented.form.scores.value = True
+    layers = [viewer.layers["nuclei foreground"], *labels_of(viewer)]
+    gone = [weakref.ref(layer) for layer in layers]
+    for layer in layers:
+        viewer.layers.remove(layer)
+    del layers, layer
+    qtbot.wait(50)
+    gc.collect()
+    assert [ref() for ref in gone] == [None, None]
+
+
+def test_values_on_disk_last_as_long_as_their_layer(
+    on_disk: None,
+    dock: Any,
+    viewer: Any,
+    qtbot: Any,
+    save_model: Callable[..., Model],
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    model = save_model(task="regression")
+    image = np.random.default_rng(0).integers(0, 200, (40, 50)).astype(np.uint8)
+    viewer.add_image(image, name="noisy")
+    dock.reset_choices()
+    dock.form.models.choose("random")
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+
+    def folders() -> int:
+        qtbot.wait(50)
+        gc.collect()
+        return len(list((tmp_path / "scratch").glob("napari-unet-*")))
+
+    run(dock)
+    run(dock)
+    viewer.window.remove_dock_widget("all")
+    assert folders() == 2
+    expected = nu.predict(image, model).scores[0]
+    for name in ("noisy random", "noisy random [1]"):
+        assert not isinstance(viewer.layers[name].data, np.ndarray)
+        np.testing.assert_allclose(viewer.layers[name].data, expected, rtol=1e-5)
+    viewer.layers.remove("noisy random")
+    assert folders() == 1
+    viewer.layers.clear()
+    assert folders() == 0
