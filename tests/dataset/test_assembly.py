@@ -12,8 +12,7 @@ from napari_unet.dataset import frames as frames_module
 from napari_unet.dataset.assembly import TrainingData, prepare_data
 from napari_unet.dataset.example import Example
 from napari_unet.image import normalization
-from napari_unet.image.image_sample import look_at_sample
-from napari_unet.image.normalization import find_limits
+from napari_unet.image.normalization import find_limits, look_at_sample
 from napari_unet.image.source import open_image
 from napari_unet.settings import TrainConfig
 

@@ -249,7 +249,7 @@ def test_torch_is_not_needed(model: Model, tmp_path: Path) -> None:
         "import sys; from napari_unet.network import library as u\n"
         "u.rename_model('mine', 'yours'); u.export_model('yours', sys.argv[1])\n"
         "u.delete_model('yours')\n"
-        "from napari_unet.training.training_history import describe_training\n"
+        "from napari_unet.training.verdict import describe_training\n"
         "import napari_unet as nu; [describe_training(card) for card in nu.list_models()]\n"
         "assert 'torch' not in sys.modules"
     )

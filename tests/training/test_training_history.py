@@ -8,7 +8,7 @@ from typing import Any
 import napari_unet as nu
 from napari_unet.card import ScoreRecord, TrainingRecord
 from napari_unet.network.model import Model
-from napari_unet.training.training_history import describe_training
+from napari_unet.training.verdict import describe_training
 
 RECORD: dict[str, Any] = {
     "base": "nuclei",

@@ -12,19 +12,20 @@ from napari_unet.dataset.frames import Frame, keep_in_memory, make_frames
 from napari_unet.dataset.goal import LearningGoal, find_classes, find_output_limits
 from napari_unet.dataset.label_statistics import Survey, survey, survey_piece
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
-from napari_unet.dataset.object_facts import knows_distance, median_extents
 from napari_unet.dataset.properties import (
     common_pixel_size,
     find_channels,
     find_ndim,
+    knows_distance,
     lacks_background,
     median_diameter,
+    median_extents,
     named_classes,
 )
 from napari_unet.dataset.split import Cut, array_place, divide, hold_out
 from napari_unet.dataset.validation_pieces import HeldOut, held_out_pieces
 from napari_unet.errors import TrainingError
-from napari_unet.image.image_sample import ImageSample, look_at_sample
+from napari_unet.image.normalization import ImageSample, look_at_sample
 from napari_unet.image.source import ImageSource
 from napari_unet.settings import TrainConfig
 

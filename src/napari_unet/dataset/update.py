@@ -22,7 +22,7 @@ from napari_unet.dataset.label_statistics import Survey, survey
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
 from napari_unet.dataset.split import WHOLE, Cut, array_place, share_pixels
 from napari_unet.errors import TrainingError, UNetError
-from napari_unet.image.image_sample import ImageSample, look_at_sample
+from napari_unet.image.normalization import ImageSample, look_at_sample
 from napari_unet.image.source import ImageSource
 from napari_unet.settings import TrainConfig
 

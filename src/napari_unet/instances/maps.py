@@ -7,8 +7,8 @@ Representation ``foreground-distance``, version 1: two maps,
    the object, in 0..1, and 0 in the background.
 
 Decoding splits the foreground where the distance dips (`napari_unet.instances.watershed`). Labels
-that are known in part, such as scribbles, teach a network the foreground alone: then the distance is
-that to the outline of the predicted foreground (``shape_radius``).
+that are known in part, such as scribbles, teach a network the foreground alone: then the distance
+is that to the outline of the predicted foreground (``shape_radius``).
 """
 
 from __future__ import annotations

@@ -28,9 +28,8 @@ from napari_unet.training.batch_norm import freeze, settle
 from napari_unet.training.losses import task_loss
 from napari_unet.training.patch_sampling import PatchSampler
 from napari_unet.training.scoring import headline, score_pieces, shorten
-from napari_unet.training.setup import TrainingSetup
+from napari_unet.training.setup import TrainingSetup, check_statistics
 from napari_unet.training.steps import TrainStep
-from napari_unet.training.training_network import check_statistics
 
 DEFAULT_MINUTES = 10.0
 WARM_UP = 0.03

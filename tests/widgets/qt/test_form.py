@@ -20,8 +20,9 @@ from napari_unet.progress import drain
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.models.picker import describe
 from napari_unet.widgets.qt import memory as _memory
+from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import AutoNumber, Form, Row, SettingsForm
-from napari_unet.widgets.segment.request import FieldError, Request
+from napari_unet.widgets.segment.request import Request
 from napari_unet.widgets.viewer.layer_image import LayerImage
 
 WIDGETS = Path(napari_unet.widgets.__file__).parent

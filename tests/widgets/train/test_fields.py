@@ -18,11 +18,12 @@ from napari_unet.settings import TrainConfig
 from napari_unet.widgets.annotation.marks import Marks
 from napari_unet.widgets.annotation.snapshot import Trusted
 from napari_unet.widgets.qt.form import Form, SettingsForm
-from napari_unet.widgets.qt.small_number import SmallNumber
+from napari_unet.widgets.qt.settings_form import SmallNumber
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.train import findings as _findings
 from napari_unet.widgets.train.class_table import ClassTable, look_of
 from napari_unet.widgets.train.example_line import guessed
-from napari_unet.widgets.train.finding_lines import FindingLines, Line, worded
+from napari_unet.widgets.train.finding_lines import FindingLines, Line
 from napari_unet.widgets.train.findings import Checked, FindingsRunner
 from napari_unet.widgets.train.request import LabelledLayers, TrainingRequest
 from napari_unet.widgets.viewer.layer_image import LayerImage

@@ -10,7 +10,6 @@ from napari.utils.notifications import show_info
 from numpy.typing import NDArray
 
 from napari_unet.errors import InputError
-from napari_unet.widgets.annotation.blank import blank
 from napari_unet.widgets.annotation.marks import (
     MARKS_KEY,
     Marks,
@@ -23,7 +22,7 @@ from napari_unet.widgets.annotation.marks import (
     set_marks,
     toggle_done,
 )
-from napari_unet.widgets.annotation.snapshot import Trusted, snapshot, trusted
+from napari_unet.widgets.annotation.snapshot import Trusted, blank, snapshot, trusted
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from napari_unet.widgets.annotation.marks import (
 from napari_unet.widgets.annotation.painting import DONE_KEY, bind_done_key, new_labels
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, text_label
-from napari_unet.widgets.train.finding_lines import in_words
+from napari_unet.widgets.qt.wording import in_words
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 
 if TYPE_CHECKING:

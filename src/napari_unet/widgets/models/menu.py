@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
@@ -19,10 +19,11 @@ from qtpy.QtWidgets import (
 from napari_unet.errors import UNetError
 from napari_unet.network.files import SUFFIX, bundled_names, find_model
 from napari_unet.network.library import delete_model, export_model, rename_model
-from napari_unet.training.training_history import describe_training
+from napari_unet.training.verdict import describe_training
 
 if TYPE_CHECKING:
-    from napari_unet.widgets.models.picker import ModelPicker
+    from napari_unet.card import ModelCard
+    from napari_unet.widgets.qt.form import Row
 
 TRAINED = "What it was trained on …"
 RENAME = "Rename …"
@@ -70,18 +71,42 @@ class Dialogs:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
 
+class ChosenModel(Protocol):
+    """What the menu needs of the picker that it belongs to."""
+
+    row: Row
+
+    @property
+    def card(self) -> ModelCard | None:
+        """Card of the model; None where none is chosen."""
+
+    @property
+    def source(self) -> str | Path | None:
+        """Name or file of the model; None where none is chosen."""
+
+    @property
+    def widget(self) -> QWidget:
+        """Above which dialogs open."""
+
+    def reset_choices(self) -> None:
+        """List the models again."""
+
+    def choose(self, source: str) -> None:
+        """Choose a model by its name."""
+
+
 class ModelMenu:
     """A small button with a menu, for the model that a picker has chosen.
 
     Parameters
     ----------
-    picker : ModelPicker
+    picker : ChosenModel
         Whose model it is about.
     dialogs : Dialogs, optional
         Asks and tells.
     """
 
-    def __init__(self, picker: ModelPicker, dialogs: Dialogs | None = None) -> None:
+    def __init__(self, picker: ChosenModel, dialogs: Dialogs | None = None) -> None:
         self._picker = picker
         self._dialogs = dialogs or Dialogs()
         self.button = QToolButton()

@@ -7,16 +7,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QFileSystemWatcher, QObject, Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_unet.card import ModelCard, ScoreRecord, Task
 from napari_unet.errors import ModelError
-from napari_unet.network.files import SUFFIX, list_models, model_files, read_header
-from napari_unet.widgets.models.folder_watch import FolderWatch
+from napari_unet.network.files import (
+    SUFFIX,
+    list_models,
+    model_files,
+    read_header,
+    user_models_folder,
+)
 from napari_unet.widgets.models.menu import Dialogs, ModelMenu
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, text_label
+
+PAUSE = 150  # milliseconds: a file is written under another name, then renamed
+
 
 TASKS = {
     "instance": "separate objects",
@@ -30,6 +38,46 @@ MODEL_TIP = (
     "the last item opens a model file from anywhere."
 )
 SHOWN = 3  # scores that stand in the form; the tooltip has all of them
+
+
+class FolderWatch(QObject):
+    """Calls back when anything in the folder of the user's models has changed.
+
+    The folder need not exist: then the nearest one above it is watched, until it does.
+
+    Parameters
+    ----------
+    parent : QObject
+        Whose life the watch shares.
+    on_change : callable
+        What to do.
+    """
+
+    def __init__(self, parent: QObject, on_change: Callable[[], None]) -> None:
+        super().__init__(parent)
+        self._on_change = on_change
+        self._watcher = QFileSystemWatcher(self)
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PAUSE)
+        self._pause.timeout.connect(self._tell)
+        self._watcher.directoryChanged.connect(lambda _: self._pause.start())
+        self._point()
+
+    def _tell(self) -> None:
+        self._point()  # it may be there now, or gone
+        self._on_change()
+
+    def _point(self) -> None:
+        folder = user_models_folder().absolute()
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        watched = self._watcher.directories()
+        if watched != [str(folder)]:
+            if watched:
+                self._watcher.removePaths(watched)
+            self._watcher.addPath(str(folder))
+
 
 AskFile = Callable[[QWidget], Path | None]
 

@@ -26,8 +26,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.widgets.qt.settings_form import bounds_of, digits_of, members_of
-from napari_unet.widgets.qt.small_number import SmallNumber
+from napari_unet.widgets.qt.settings_form import SmallNumber, bounds_of, digits_of, members_of
 
 FAULT_COLOUR = "#e0565b"  # legible on the dark and on the light theme
 SMALLEST_STEP = 0.01  # what the usual box for numbers shows

@@ -8,7 +8,7 @@ from magicgui.widgets import Container, PushButton
 from qtpy.QtWidgets import QFrame, QVBoxLayout
 
 from napari_unet.widgets.qt.form import FAULT_COLOUR, text_label
-from napari_unet.widgets.train.finding_lines import in_words
+from napari_unet.widgets.qt.wording import in_words
 
 FRAME = "#c08a30"  # seen on the dark and on the light theme
 

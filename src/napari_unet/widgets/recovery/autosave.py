@@ -19,9 +19,9 @@ from napari_unet.errors import FileError
 from napari_unet.progress import Progress, drain
 from napari_unet.recovery.labels import PaintedStore, PaintedWork
 from napari_unet.recovery.sparse_file import sparse_bytes
-from napari_unet.widgets.annotation.image_names import ImageNames
 from napari_unet.widgets.annotation.layer_state import details_of
 from napari_unet.widgets.annotation.marks import (
+    ImageNames,
     Marks,
     Plane,
     level_of,
@@ -32,7 +32,8 @@ from napari_unet.widgets.annotation.saved_marks import bring_back_marks
 from napari_unet.widgets.annotation.touched import TouchWatch
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.recovery.restoring import restore
-from napari_unet.widgets.recovery.stores import keep_in, plain, store_of
+from napari_unet.widgets.recovery.stores import keep_in, store_of
+from napari_unet.widgets.viewer.layer_image import plain
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -122,7 +123,7 @@ class Autosave:
         FileError
             If it is damaged, gone, or open in another window.
         """
-        layer, fault = restore(self._viewer, work, self)
+        layer, fault = restore(self._viewer, work, self.keep)
         if fault:
             self._on_fault(fault)
         return layer

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari_unet.recovery.labels import PaintedStore, PaintedWork, plane_index
-from napari_unet.widgets.annotation.blank import blank
 from napari_unet.widgets.annotation.layer_state import layer_from
 from napari_unet.widgets.annotation.painting import bind_done_key
+from napari_unet.widgets.annotation.snapshot import blank
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Labels
 
     from napari_unet.recovery.labels import Plane
-    from napari_unet.widgets.recovery.autosave import Autosave
 
 
 def restore(
-    viewer: Viewer, work: PaintedWork, autosave: Autosave | None = None
+    viewer: Viewer,
+    work: PaintedWork,
+    keep: Callable[[Labels, PaintedStore], None] | None = None,
 ) -> tuple[Labels, str]:
     """Put lost work back as a layer, with its place, marks, name and colours.
 
@@ -28,8 +30,8 @@ def restore(
         Where.
     work : PaintedWork
         From `lost_work`. It belongs to this process then, and is offered to no other.
-    autosave : Autosave, optional
-        Goes on keeping it; in the same place, unless a part of it is damaged.
+    keep : callable, optional
+        Goes on keeping the layer; in the same place, unless a part of it is damaged.
 
     Returns
     -------
@@ -59,8 +61,8 @@ def restore(
             f"{len(damaged)} of {len(work.planes)} planes of ‘{work.name}’ could not be read and "
             f"are empty now. Their files stay in {work.folder}."
         )
-    if autosave is not None:
-        autosave.keep(layer, store)
+    if keep is not None:
+        keep(layer, store)
     viewer.add_layer(layer)
     bind_done_key(viewer, layer)
     viewer.layers.selection.active = layer

@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.recovery.labels import PaintedStore
 from napari_unet.widgets.annotation.marks import level_of
+from napari_unet.widgets.viewer.layer_image import plain
 
 if TYPE_CHECKING:
     from napari.layers import Labels
 
 # so that a dock that is opened again goes on in the same place
 _stores: weakref.WeakKeyDictionary[Any, PaintedStore] = weakref.WeakKeyDictionary()
-
-
-def plain(proxy: Any) -> Any:
-    """The viewer or layer itself: plugins get proxies, other ones each time."""
-    return getattr(proxy, "__wrapped__", proxy)
 
 
 def store_of(layer: Labels) -> PaintedStore:

@@ -11,13 +11,13 @@ from napari.layers import Shapes
 from qtpy.QtCore import QTimer
 
 from napari_unet.widgets.qt.form import Row
+from napari_unet.widgets.viewer.shapes import TOOL_KEY
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
 NAME = "object diameter"
-TOOL_KEY = "napari_unet_tool"  # in the metadata of the layer
 MEASURE = "Measure with a line"
 TIP = (
     "Measure the diameter: draw a line across a typical object with the mouse. "

@@ -12,13 +12,14 @@ from napari_unet.errors import UNetError
 from napari_unet.installation import foreign_distribution
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.qt.events import ClosingWatch
+from napari_unet.widgets.qt.fields import field_of
 from napari_unet.widgets.qt.form import order_tabs
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.warm_up import import_torch
 from napari_unet.widgets.segment.form import SegmentForm
 from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
-from napari_unet.widgets.segment.request import Outputs, Request, field_of
+from napari_unet.widgets.segment.request import Outputs, Request
 from napari_unet.widgets.segment.results import ResultLayers
 from napari_unet.widgets.segment.run_bar import RunBar, describe_cost
 from napari_unet.widgets.viewer.result_layers import lazily

@@ -15,14 +15,16 @@ from napari_unet.image.roi import Extent
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.models.picker import ModelPicker
 from napari_unet.widgets.qt.choice_list import ChoiceList
+from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import Form, Row, SettingsForm, order_tabs, text_label
+from napari_unet.widgets.qt.wording import in_the_form
 from napari_unet.widgets.segment.correct_button import CorrectButton
 from napari_unet.widgets.segment.diameter_tool import DiameterTool
 from napari_unet.widgets.segment.image_picker import ImagePicker
-from napari_unet.widgets.segment.request import FieldError, Request
+from napari_unet.widgets.segment.request import Request
 from napari_unet.widgets.segment.roi_picker import WHOLE, ExtentPicker, describe
-from napari_unet.widgets.viewer.in_view import view_of
-from napari_unet.widgets.viewer.layer_image import LayerImage, describe_pixel_size, in_the_form
+from napari_unet.widgets.viewer.layer_image import LayerImage, describe_pixel_size
+from napari_unet.widgets.viewer.view import view_of
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +12,13 @@ import psutil
 
 from napari_unet.axes import check_axes
 from napari_unet.card import ModelCard
-from napari_unet.errors import FileError, InputError, SettingsError, UNetError
+from napari_unet.errors import FileError, InputError, SettingsError
 from napari_unet.image.roi import Extent
 from napari_unet.image.source import ImageSource, open_image
 from napari_unet.inference.score_buffer import score_bytes
 from napari_unet.progress import Progress
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
+from napari_unet.widgets.qt.fields import FieldError, field_of, parse_channels
 from napari_unet.widgets.segment.image_picker import PER_CHANNEL
 from napari_unet.widgets.viewer.result_layers import compile_colours
 
@@ -27,23 +27,6 @@ if TYPE_CHECKING:
     from napari_unet.inference.decoding import Segmentation
     from napari_unet.inference.roi import ExtentPrediction
     from napari_unet.widgets.viewer.layer_image import LayerImage
-
-
-class FieldError(Exception):
-    """A fault in one field of the form.
-
-    Attributes
-    ----------
-    field : str
-        Its name.
-    error : UNetError
-        What is wrong.
-    """
-
-    def __init__(self, field: str, error: UNetError) -> None:
-        super().__init__(str(error))
-        self.field = field
-        self.error = error
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,34 +230,3 @@ def _scratch_folder() -> TemporaryDirectory[str]:
             f"them in ({error}); make room on the disk, set the environment variable TMPDIR to a "
             "folder that can be written, or segment a part of the image."
         ) from error
-
-
-def parse_channels(text: str) -> tuple[int, ...]:
-    """Channel numbers from what was typed.
-
-    Raises
-    ------
-    FieldError
-        If it is no list of numbers.
-
-    Examples
-    --------
-    >>> parse_channels("2, 0")
-    (2, 0)
-    """
-    parts = [part for part in re.split(r"[,;\s]+", text.strip()) if part]
-    if not parts or not all(part.isascii() and part.isdigit() for part in parts):
-        problem = f"Channels {text!r} must be numbers from 0, such as 0 or 2, 0."
-        raise FieldError("channels", InputError(problem))
-    return tuple(int(part) for part in parts)
-
-
-def field_of(message: str, names: Mapping[str, Any]) -> str | None:
-    """The field that a message is about: the first of ``names`` that it mentions.
-
-    >>> field_of("object_diameter 5 cannot be used.", {"tile": 0, "object_diameter": 5})
-    'object_diameter'
-    """
-    found = {name: re.search(rf"\b{name}\b", message) for name in names}
-    hits = {name: hit.start() for name, hit in found.items() if hit}
-    return min(hits, key=hits.__getitem__) if hits else None

@@ -11,10 +11,9 @@ from napari.layers import Shapes
 from napari_unet.image.roi import Extent, Range
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row
-from napari_unet.widgets.segment.diameter_tool import TOOL_KEY
 from napari_unet.widgets.viewer.coordinates import position
-from napari_unet.widgets.viewer.in_view import whole_view_of
-from napari_unet.widgets.viewer.shapes import has_area, outline
+from napari_unet.widgets.viewer.shapes import TOOL_KEY, has_area, outline
+from napari_unet.widgets.viewer.view import whole_view_of
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -10,6 +10,7 @@ from magicgui.widgets import Container, ProgressBar, PushButton
 
 from napari_unet.widgets.qt.form import FAULT_COLOUR, text_label
 from napari_unet.widgets.qt.job import Report
+from napari_unet.widgets.qt.wording import duration_text
 
 if TYPE_CHECKING:
     from napari_unet.inference.cost import Forecast
@@ -74,7 +75,7 @@ class RunBar(Container):  # type: ignore[type-arg]
         """Show how far the job is."""
         self.progress.max = report.total
         self.progress.value = report.done
-        left = "" if report.seconds_left is None else f", {in_words(report.seconds_left)} left"
+        left = "" if report.seconds_left is None else f", {duration_text(report.seconds_left)} left"
         count = f" {report.done} of {report.total}" if report.total > 1 else ""
         self.say(f"{report.message.capitalize()}{count}{left}")
 
@@ -100,21 +101,6 @@ def describe_cost(forecast: Forecast) -> str:
     size = forecast.memory
     memory = f"{size / 1e9:.1f} GB" if size > 5e8 else f"{math.ceil(size / 1e6)} MB"
     return (
-        f"Run: about {in_words(forecast.seconds)}, {memory} of memory, "
+        f"Run: about {duration_text(forecast.seconds)}, {memory} of memory, "
         f"{tiles}, on {forecast.device} in {forecast.precision}"
     )
-
-
-def in_words(seconds: float) -> str:
-    """A time, rounded as a forecast deserves.
-
-    Examples
-    --------
-    >>> in_words(0.3), in_words(42), in_words(400), in_words(8000)
-    ('1 s', '42 s', '7 min', '2.2 h')
-    """
-    if seconds < 90:
-        return f"{max(1, math.ceil(seconds))} s"
-    if seconds < 5400:
-        return f"{math.ceil(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

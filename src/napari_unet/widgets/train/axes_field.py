@@ -12,9 +12,10 @@ from napari.layers import Image
 from napari_unet.axes import check_axes, guess_axes
 from napari_unet.card import ModelCard
 from napari_unet.errors import UNetError
+from napari_unet.widgets.qt.fields import parse_channels
 from napari_unet.widgets.qt.form import Row
-from napari_unet.widgets.segment.request import parse_channels
-from napari_unet.widgets.viewer.layer_image import LayerImage, in_the_form
+from napari_unet.widgets.qt.wording import in_the_form
+from napari_unet.widgets.viewer.layer_image import LayerImage
 
 AXES_TIP = (
     "What each axis of the image means, in order: T time, C channel, Z plane, Y row, X column."

@@ -10,7 +10,7 @@ from magicgui.widgets import Container, ProgressBar, PushButton
 
 from napari_unet.widgets.qt.form import FAULT_COLOUR, text_label
 from napari_unet.widgets.qt.job import Report
-from napari_unet.widgets.segment.run_bar import in_words
+from napari_unet.widgets.qt.wording import duration_text
 
 if TYPE_CHECKING:
     from napari_unet.settings import TrainConfig
@@ -105,7 +105,10 @@ class TrainBar(Container):  # type: ignore[type-arg]
         else:
             left = config.minutes * 60 - step.seconds
         shown, reasons = brief(notes)
-        self.say(f"Step {step.step}, {in_words(max(left, 0))} left. {shown}".strip(), more=reasons)
+        self.say(
+            f"Step {step.step}, {duration_text(max(left, 0))} left. {shown}".strip(),
+            more=reasons,
+        )
 
     def say(self, text: str, *, fault: bool = False, more: str = "") -> None:
         """Show a message; a fault in its colour. ``more`` stands in the tooltip."""

@@ -21,12 +21,12 @@ from napari_unet.widgets.qt.job import JobRunner, Outcome, Report
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.notice import Notice
 from napari_unet.widgets.qt.warm_up import import_training
+from napari_unet.widgets.qt.wording import gist
 from napari_unet.widgets.recovery.autosave import Autosave
 from napari_unet.widgets.recovery.offers import TrainingOffers, open_images, repeat
 from napari_unet.widgets.train.bar import READY, READY_ON_BASE, TrainBar
 from napari_unet.widgets.train.curve_plot import Curves
 from napari_unet.widgets.train.decision import Decision
-from napari_unet.widgets.train.finding_lines import gist
 from napari_unet.widgets.train.form import TrainForm
 from napari_unet.widgets.train.job import Trained, training_job
 from napari_unet.widgets.train.link import Previewed, TrainingLink

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari_unet.errors import UNetError
 from napari_unet.widgets.annotation.painting import correct
-from napari_unet.widgets.train.example_request import UncorrectedError
 from napari_unet.widgets.train.finding_lines import Line
+from napari_unet.widgets.train.request import UncorrectedError
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 
 if TYPE_CHECKING:

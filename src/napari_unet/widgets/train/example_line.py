@@ -14,7 +14,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidge
 from napari_unet.checks.completeness import SPARSE, in_few_planes
 from napari_unet.widgets.annotation.marks import level_of, marks_of
 from napari_unet.widgets.qt.choice_list import ChoiceList
-from napari_unet.widgets.train.finding_lines import TRUSTED_NAMES, FindingLines
+from napari_unet.widgets.qt.wording import TRUSTED_NAMES
+from napari_unet.widgets.train.finding_lines import FindingLines
 
 Way = Literal["all", "planes", "painted", "mask"]
 

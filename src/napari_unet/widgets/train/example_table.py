@@ -259,7 +259,7 @@ class ExampleTable:
         return [x for x in self._viewer.layers if isinstance(x, Labels)]
 
     def _regions(self) -> list[Shapes]:
-        from napari_unet.widgets.segment.diameter_tool import TOOL_KEY
+        from napari_unet.widgets.viewer.shapes import TOOL_KEY
 
         shapes = (x for x in self._viewer.layers if isinstance(x, Shapes))
         return [layer for layer in shapes if TOOL_KEY not in layer.metadata]

@@ -9,9 +9,10 @@ from qtpy.QtCore import QTimer
 
 from napari_unet.checks.finding import Field, Finding
 from napari_unet.widgets.qt.form import Row
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.train.example_line import ExampleLine
 from napari_unet.widgets.train.example_table import ExampleTable
-from napari_unet.widgets.train.finding_lines import FindingLines, Line, worded
+from napari_unet.widgets.train.finding_lines import FindingLines, Line
 
 FIELDS: dict[str, tuple[Field, ...]] = {
     "more_examples": ("image", "labels", "region", "background"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,43 +9,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.widgets.qt.form import FAULT_COLOUR, text_label
-from napari_unet.widgets.viewer.layer_image import in_the_form
 
 if TYPE_CHECKING:
-    from napari_unet.checks import Finding
-
-TASK_NAMES = {
-    "instance": "Separate objects",
-    "semantic": "Classes of pixels",
-    "regression": "Values of pixels",
-}
-TRUSTED_NAMES = {"all": "everywhere", "planes": "done planes", "painted": "painted pixels"}
-REMEDIES = {
-    "no-background": "Paint some background with a label of its own and choose it at ‘Background "
-    "is’; or label a plane completely and mark it as done.",
-    "nothing-known": "Paint something, or choose where else the labels can be trusted.",
-    "background-not-painted": "Paint some background with it, or choose another label at "
-    "‘Background is’.",
-    "nothing-held-out": "Label more; else nothing tells how good the new model is.",
-}
-"""What to do, by the code of a finding, where the form has words of its own for it."""
-_WORDS = {**TASK_NAMES, **TRUSTED_NAMES}
-_PHRASES = (
-    (r",? for example with np\.\w+", ""),
-    (r"\bbackground=(\d+)", r"the background label \1"),
-    (
-        r"name it with background=, or add a complete plane or a mask to the region",
-        "choose it at ‘Background is’; or label a plane completely and mark it as done",
-    ),
-    (r"a mask of what is labelled|a mask of the labels' shape", "shapes around what is labelled"),
-    # the form has no field for these
-    (r"[;,][^;,.]* fewer levels \(features\)", ""),
-    (r", or [^;,.]* more levels \(features\)", ""),
-    (r"take fewer features or levels, or ", ""),
-    # what is left of Python's quotation marks; those in words such as "model's" stay
-    (r"(?<!\w)'([^'\n]+)'(?!\w)", r"‘\1’"),
-)
-"""What stands in the form for what the Python API says."""
+    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,44 +106,3 @@ def _button(text: str, action: Callable[[], None]) -> QPushButton:
     button = QPushButton(text)
     button.clicked.connect(lambda _checked=False: action())
     return button
-
-
-def worded(finding: Finding) -> str:
-    """A finding in the words of the form.
-
-    >>> from napari_unet.checks import Finding
-    >>> remedy = "Choose task='instance', or region='painted'."
-    >>> worded(Finding("doubt", "a", 0, "labels", "They look like objects.", remedy))
-    'They look like objects. Choose ‘Separate objects’, or ‘painted pixels’.'
-    """
-    return in_words(f"{finding.message} {REMEDIES.get(finding.code, finding.remedy)}")
-
-
-def in_words(message: str) -> str:
-    """A message of the Python API in the words of the form.
-
-    >>> in_words("the image has NaN pixels; replace them first, for example with np.nan_to_num.")
-    'The image has NaN pixels; replace them first.'
-    >>> in_words("There is no model 'mine'; the user's models are: nuclei.")
-    "There is no model ‘mine’; the user's models are: nuclei."
-    """
-    names = "|".join(_WORDS)
-    message = re.sub(
-        rf"(?:\b(?:task|region)=)?'({names})'", lambda hit: f"‘{_WORDS[hit[1]]}’", message
-    )
-    message = in_the_form(message)
-    for pattern, words in _PHRASES:
-        message = re.sub(pattern, words, message)
-    return message[:1].upper() + message[1:]
-
-
-def gist(message: str) -> str:
-    """What a message says before its advice, for where it stands a second time.
-
-    >>> gist("There are no labels of ‘cells’; press ‘New labels for cells’ and paint.")
-    'There are no labels of ‘cells’.'
-    >>> gist("The image is too small.")
-    'The image is too small.'
-    """
-    first = re.split(r"; |(?<=\.) (?=[A-Z‘])", message, maxsplit=1)[0]
-    return first if first.endswith((".", "!", "?")) or not first else f"{first}."

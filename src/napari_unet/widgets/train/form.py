@@ -15,20 +15,24 @@ from napari_unet.settings import TrainConfig, resolve
 from napari_unet.widgets.annotation.marks import marks_of
 from napari_unet.widgets.annotation.panel import PaintingPanel
 from napari_unet.widgets.models.picker import ModelPicker
-from napari_unet.widgets.qt.alignment import Follower
 from napari_unet.widgets.qt.choice_list import ChoiceList
+from napari_unet.widgets.qt.events import Follower
+from napari_unet.widgets.qt.fields import FieldError, field_of
 from napari_unet.widgets.qt.form import Form, Row, order_tabs
-from napari_unet.widgets.segment.request import FieldError, field_of
+from napari_unet.widgets.qt.wording import TASK_NAMES, in_words
 from napari_unet.widgets.train.axes_field import AxesField
 from napari_unet.widgets.train.class_table import ClassTable, look_of
 from napari_unet.widgets.train.example_faults import ExampleFaults
 from napari_unet.widgets.train.example_line import ExampleLine
-from napari_unet.widgets.train.example_request import NO_IMAGE, labelled_layers
 from napari_unet.widgets.train.example_table import ExampleTable, shape_of
 from napari_unet.widgets.train.finding_board import FindingBoard
-from napari_unet.widgets.train.finding_lines import TASK_NAMES, in_words
 from napari_unet.widgets.train.findings import Checked, FindingsRunner
-from napari_unet.widgets.train.request import LabelledLayers, TrainingRequest
+from napari_unet.widgets.train.request import (
+    NO_IMAGE,
+    LabelledLayers,
+    TrainingRequest,
+    labelled_layers,
+)
 from napari_unet.widgets.train.settings import HELD, TrainSettings, hold_row, with_labels
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 

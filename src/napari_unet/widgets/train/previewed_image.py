@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from napari_unet.widgets.train.view import TrainingView
-from napari_unet.widgets.viewer.in_view import view_of
 from napari_unet.widgets.viewer.layer_image import LayerImage
+from napari_unet.widgets.viewer.view import view_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

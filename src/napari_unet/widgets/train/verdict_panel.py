@@ -16,6 +16,7 @@ from napari_unet.network.files import model_files
 from napari_unet.network.library import FORBIDDEN, LONGEST, check_new_name
 from napari_unet.training.verdict import LOWER_IS_BETTER
 from napari_unet.widgets.qt.form import Row, text_label
+from napari_unet.widgets.qt.wording import in_words
 from napari_unet.widgets.train.comparison import (
     TIP,
     TIP_ALONE,
@@ -23,7 +24,6 @@ from napari_unet.widgets.train.comparison import (
     SideBySide,
     draw_pictures,
 )
-from napari_unet.widgets.train.finding_lines import in_words
 
 if TYPE_CHECKING:
     from napari_unet.card import ModelCard

@@ -12,6 +12,7 @@ from napari.utils.transforms import CompositeAffine
 
 from napari_unet.axes import guess_axes
 from napari_unet.io.pixel_size import tidy, unit_in_micrometres
+from napari_unet.widgets.qt.wording import in_the_form
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -211,19 +212,6 @@ def letters_of(axis_labels: Sequence[str]) -> str | None:
     return "".join(letters)
 
 
-def in_the_form(message: str) -> str:
-    """A message of the Python API in words that suit a form.
-
-    Examples
-    --------
-    >>> in_the_form("The first axis was taken as Z; give axes='TYX' for time.")
-    'The first axis was taken as Z; type TYX for time.'
-    """
-    message = re.sub(r"give axes='(\w+)'", r"type \1", message)
-    message = message.replace("give axes= for", "type").replace("axes=", "the axes")
-    return message.replace("channels=", "the channels")
-
-
 def describe_pixel_size(sizes: Sequence[float | None], axes: str) -> str:
     """The pixel size in words.
 
@@ -242,3 +230,8 @@ def describe_pixel_size(sizes: Sequence[float | None], axes: str) -> str:
         for axis, size in zip(letters, sizes, strict=True)
     ]
     return " × ".join(parts) + " µm"
+
+
+def plain(proxy: Any) -> Any:
+    """The viewer or layer itself: plugins get proxies, other ones each time."""
+    return getattr(proxy, "__wrapped__", proxy)

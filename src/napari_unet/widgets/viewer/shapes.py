@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Shapes
 from numpy.typing import NDArray
 
 from napari_unet.errors import InputError
@@ -212,3 +213,6 @@ def _outside(shapes: Shapes, layer: Image) -> InputError:
         f"The areas of the layer ‘{shapes.name}’ cover no pixel of ‘{layer.name}’; "
         "draw on the image, or choose another region."
     )
+
+
+TOOL_KEY = "napari_unet_tool"  # in the metadata of the layer

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_unet.image.roi import Extent
+from napari_unet.widgets.viewer.coordinates import corners_in_view, position, unit_ratios
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
 
 LARGEST = 1024  # pixels a side; a preview is to be there at once
 
@@ -55,3 +64,39 @@ def _centre(part: slice) -> slice:
         return part
     start = part.start + (length - LARGEST) // 2
     return slice(start, start + LARGEST)
+
+
+def view_of(viewer: Viewer, layer: Image, axes: str) -> View:
+    """The part of a layer that is in view, at the viewer's time point and plane; not too large."""
+    view = whole_view_of(viewer, layer, axes)
+    return View.around(view.y, view.x, view.t, view.z)
+
+
+def whole_view_of(viewer: Viewer, layer: Image, axes: str) -> View:
+    """All of a layer that is in view, at the viewer's time point and plane."""
+    displayed = [axes[i] for i in _displayed(viewer, layer)]
+    point = layer.world_to_data(position(viewer, layer))
+    corners = _corners(viewer, layer) if sorted(displayed) == ["X", "Y"] else None
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    place: dict[str, int] = {}
+    parts = {axis: slice(0, int(shape[axes.index(axis)])) for axis in "YX"}
+    for i, axis in enumerate(axes[: layer.ndim]):
+        place[axis] = int(np.clip(round(float(point[i])), 0, shape[i] - 1))
+        if axis in "YX" and corners is not None:
+            low, high = (int(corner) for corner in corners[:, i])
+            if high > low:
+                parts[axis] = slice(max(low, 0), min(high + 1, int(shape[i])))
+    return View(parts["Y"], parts["X"], place.get("T", 0), place.get("Z", 0))
+
+
+def _corners(viewer: Viewer, layer: Image) -> Any:
+    """First and last pixel on the canvas, (2, D), of the finest level."""
+    if not np.allclose(unit_ratios(viewer, layer), 1):
+        return corners_in_view(viewer, layer)  # napari does not convert what the layer knows
+    finer = layer.downsample_factors[layer.data_level] if layer.multiscale else 1
+    return layer.corner_pixels * np.asarray(finer)
+
+
+def _displayed(viewer: Viewer, layer: Image) -> list[int]:
+    offset = viewer.dims.ndim - layer.ndim  # layers are aligned at the last axes
+    return [axis - offset for axis in viewer.dims.displayed if axis >= offset]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.widgets.recovery.stores import plain
+from napari_unet.widgets.viewer.layer_image import plain
 
 if TYPE_CHECKING:
     from napari import Viewer
