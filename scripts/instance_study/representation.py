@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skimage.segmentation import watershed
 from torch import Tensor
 
-from napari_unet.instances.watershed import flood_objects
+from napari_unet.instances.watershed import object_watershed
 from napari_unet.training.losses import masked_mean, soft_dice_loss
 
 Labels = NDArray[Any]
@@ -131,7 +131,7 @@ def flood_cores(
 
 def hills(height: NDArray[Any], mask: NDArray[np.bool_], depth: float) -> Labels:
     """The hills of a map of 0..1, split where it dips by the depth: the package's decoding."""
-    return flood_objects(mask.astype(np.float32), height, 0.5, depth)
+    return object_watershed(mask.astype(np.float32), height, 0.5, depth)
 
 
 def two_part_loss(logits: Tensor, targets: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_unet.samples import load_sample
-from napari_unet.training.loop import TrainingRun
+from napari_unet.training.loop import TrainingLoop
 from screenshot_scenes.crash import found_notices, leave_behind
 from screenshot_scenes.hand import begin, objects_within, paint, paint_background, paint_object
 from screenshot_scenes.stage import Stage, settle, steps_taken
@@ -224,18 +224,18 @@ def crashed(stage: Stage) -> None:
 @contextmanager
 def _spoiled(after: int) -> Iterator[None]:
     """Weights become no numbers after so many steps, as by far too high a learning rate."""
-    learn = TrainingRun._learn
+    learn = TrainingLoop._learn
 
     def spoil_and_learn(run: Any) -> float:
         if run.step >= after:
             next(run.network.parameters()).data.fill_(np.nan)
         return learn(run)
 
-    TrainingRun._learn = spoil_and_learn  # type: ignore[method-assign]
+    TrainingLoop._learn = spoil_and_learn  # type: ignore[method-assign]
     try:
         yield
     finally:
-        TrainingRun._learn = learn  # type: ignore[method-assign]
+        TrainingLoop._learn = learn  # type: ignore[method-assign]
 
 
 SCENES = {

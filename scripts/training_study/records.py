@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_unet.errors import UNetError
-from napari_unet.inference.run_record import versions
+from napari_unet.installation import versions
 
 QUICK_STEPS = 3
 

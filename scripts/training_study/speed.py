@@ -17,7 +17,7 @@ import torch
 
 from napari_unet.network.devices import synchronize
 from napari_unet.settings import TrainConfig
-from napari_unet.training.loop import TrainingRun
+from napari_unet.training.loop import TrainingLoop
 from napari_unet.training.setup import set_up
 from training_study import data
 from training_study.planes import SETTINGS as VOLUME_SETTINGS
@@ -59,7 +59,7 @@ class _Package:
             device=plan.device,
             **settings,
         )
-        self.run = TrainingRun(set_up(examples, base=None, config=config, validation=None))
+        self.run = TrainingLoop(set_up(examples, base=None, config=config, validation=None))
         self.draw = self.run._batch
         self.drawing: list[float] = []
         self.run._batch = self._clocked  # type: ignore[method-assign]

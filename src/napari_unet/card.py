@@ -335,3 +335,6 @@ def parse_card(text: str, source: str) -> ModelCard:
             f"The model card in {source} is damaged at {place!r} ({first['msg']}); "
             "get a fresh copy of the file."
         ) from None
+
+
+PALETTE = ("#000000", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, distribution
+import platform
+from importlib.metadata import PackageNotFoundError, distribution, version
 
 FOREIGN = "napari-unet"
 
@@ -22,3 +23,20 @@ def foreign_distribution() -> str | None:
         "overwrites files of napari-unet-torch; repair it with: "
         f"pip uninstall -y {FOREIGN} && pip install --force-reinstall --no-deps napari-unet-torch"
     )
+
+
+DISTRIBUTION = "napari-unet-torch"
+
+
+def package_version(distribution: str = DISTRIBUTION) -> str:
+    """Version of an installed distribution; "unknown" where it is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers of a result depend on."""
+    names = (DISTRIBUTION, "torch", "numpy", "scipy", "numba", "edt")
+    return {"python": platform.python_version(), **{n: package_version(n) for n in names}}

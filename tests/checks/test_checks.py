@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter
 
 import napari_unet as nu
 from napari_unet.card import ClassInfo, Normalization
-from napari_unet.checks.labels import PLANE
+from napari_unet.checks.sampling import PLANE
 from napari_unet.image import normalization
 from napari_unet.io import read_image, write_labels
 from napari_unet.samples import load_sample, sample_names

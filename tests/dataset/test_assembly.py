@@ -12,7 +12,7 @@ from napari_unet.dataset import frames as frames_module
 from napari_unet.dataset.assembly import TrainingData, prepare_data
 from napari_unet.dataset.example import Example
 from napari_unet.image import normalization
-from napari_unet.image.normalization import find_limits, look_at_sample
+from napari_unet.image.normalization import find_limits, measure_sample
 from napari_unet.image.source import open_image
 from napari_unet.settings import TrainConfig
 
@@ -58,12 +58,12 @@ def test_the_hash_of_a_sample_is_that_of_the_image(mode: Any, scope: Any) -> Non
     image = np.random.default_rng(0).random((2, 4, 30, 20))
     source = open_image(image, axes="TZYX")
     wanted = Normalization(mode=mode, scope=scope)
-    sample = look_at_sample(source, wanted)
+    sample = measure_sample(source, wanted)
     assert sample.limits == find_limits(source, wanted)
-    assert sample.sha256 == look_at_sample(source, Normalization()).sha256
+    assert sample.sha256 == measure_sample(source, Normalization()).sha256
     changed = image.copy()
     changed[1, 3, 29, 19] += 1
-    assert look_at_sample(open_image(changed, axes="TZYX"), wanted).sha256 != sample.sha256
+    assert measure_sample(open_image(changed, axes="TZYX"), wanted).sha256 != sample.sha256
 
 
 @pytest.mark.usefixtures("nothing_kept")
@@ -73,7 +73,7 @@ def test_the_sample_of_an_image_is_read_once(
 ) -> None:
     labels = objects((16, 64, 64))
     image = Counting(np.random.default_rng(0).random(labels.shape))
-    monkeypatch.setattr("napari_unet.dataset.assembly.held_out_pieces", lambda _: [])
+    monkeypatch.setattr("napari_unet.dataset.assembly.validation_pieces", lambda _: [])
     monkeypatch.setattr(normalization, "SAMPLE_PIXELS", 5 * 64 * 64)
     data = prepare(Example(image, labels, axes="ZYX"), ndim=2, validation_fraction=pieces)
     assert bool(data.held_out) == (pieces > 0) or "Nothing" in data.held_out
@@ -84,7 +84,7 @@ def test_the_sample_of_an_image_is_read_once(
 def test_labels_cut_between_planes_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = Counting(objects((16, 64, 64)))
     image = np.random.default_rng(0).random(labels.shape)
-    monkeypatch.setattr("napari_unet.dataset.assembly.held_out_pieces", lambda _: [])
+    monkeypatch.setattr("napari_unet.dataset.assembly.validation_pieces", lambda _: [])
     data = prepare(Example(image, labels, axes="ZYX"), ndim=2, validation_fraction=0.25)
     assert "planes are held out" in data.held_out
     assert labels.pixels == labels.array.size

@@ -19,11 +19,11 @@ from napari_unet.card import Normalization
 from napari_unet.dataset import frames as frames_module
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.frames import Frame, keep_in_memory, make_frames
-from napari_unet.dataset.goal import LearningGoal, find_classes
-from napari_unet.dataset.label_statistics import survey
+from napari_unet.dataset.goal import TargetSpec, find_classes
+from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import open_example
 from napari_unet.dataset.targets import INSTANCE_TARGETS
-from napari_unet.dataset.validation_pieces import CONTEXT, held_out_pieces
+from napari_unet.dataset.validation_pieces import CONTEXT, validation_pieces
 from napari_unet.errors import UNetError
 from napari_unet.image.normalization import find_limits
 from napari_unet.instances import maps as instances
@@ -35,25 +35,25 @@ TRUTH = tifffile.imread(DATA / "nuclei_2d_truth.tif")
 STACK = tifffile.imread(DATA / "nuclei_3d.tif")
 STACK_TRUTH = tifffile.imread(DATA / "nuclei_3d_truth.tif")
 PLAIN = Normalization(mode="none")
-INSTANCE = LearningGoal("instance")
+INSTANCE = TargetSpec("instance")
 FLOAT16 = 1e-3  # the distances are kept in float16
 
 
 def lazy_frames(
     example: Example,
-    goal: LearningGoal = INSTANCE,
+    goal: TargetSpec = INSTANCE,
     *,
     ndim: int = 2,
     normalization: Normalization = PLAIN,
 ) -> list[Frame]:
     labelled = open_example(example, ndim=ndim, in_channels=None, task=goal.task)
-    found = survey(labelled, goal.task, ndim)
+    found = collect_statistics(labelled, goal.task, ndim)
     return make_frames(labelled, found, goal, find_limits(labelled.source, normalization))
 
 
 def frames_of(
     example: Example,
-    goal: LearningGoal = INSTANCE,
+    goal: TargetSpec = INSTANCE,
     *,
     ndim: int = 2,
     normalization: Normalization = PLAIN,
@@ -78,7 +78,7 @@ def test_a_plane_becomes_one_normalised_frame() -> None:
     np.testing.assert_allclose(target[:2], instances.encode(TRUTH), atol=FLOAT16)
     assert known.shape == (1, *TRUTH.shape)
     assert (known == 1).all()
-    found = TRUTH[tuple(frame.survey.places[1].positions.T)]
+    found = TRUTH[tuple(frame.statistics.places[1].positions.T)]
     assert sorted(found.tolist()) == list(range(1, 124))  # one pixel inside each object
 
 
@@ -93,7 +93,7 @@ def test_a_2d_network_sees_the_planes_of_a_stack_and_a_3d_network_the_stack() ->
     (volume,) = frames_of(example, ndim=3)
     assert volume.shape == (31, 61, 57)
     assert volume.read(whole(volume))[0].shape == (1, 31, 61, 57)
-    assert len(volume.survey.places[1].positions) == 51
+    assert len(volume.statistics.places[1].positions) == 51
 
 
 @settings(max_examples=50)
@@ -110,7 +110,7 @@ def test_frames_do_not_depend_on_the_order_of_the_axes(
     labels = (image[:, 0] % 3).astype(np.int32)
     moved = image.transpose(["TCZYX".index(a) for a in order])
     moved_labels = labels.transpose(["TZYX".index(a) for a in order if a != "C"])
-    goal = LearningGoal("semantic", find_classes({0, 1, 2}, ()))
+    goal = TargetSpec("semantic", find_classes({0, 1, 2}, ()))
     example = Example(moved, moved_labels, axes="".join(order), channels=channels)
     frames = (frames_of if kept else lazy_frames)(example, goal, ndim=ndim)
     chosen = list(channels or (0, 1))
@@ -149,12 +149,12 @@ def test_a_piece_has_the_limits_of_the_place_it_was_cut_from(scope: Any) -> None
         labelled = open_example(example, ndim=ndim, in_channels=1, task="instance")
         limits = find_limits(labelled.source, how)
         piece = labelled.within(range(1, 2), (slice(3, 6), slice(2, 9), slice(0, 12)))
-        cut = make_frames(piece, survey(piece, "instance", ndim), INSTANCE, limits)
+        cut = make_frames(piece, collect_statistics(piece, "instance", ndim), INSTANCE, limits)
         uncut = lazy_frames(example, ndim=ndim, normalization=how)
         for frame in cut:
             match = next(
-                f for f in uncut if f.survey.time == 1
-                and (ndim == 3 or f.survey.plane == (frame.survey.plane or 0) + 3)
+                f for f in uncut if f.statistics.time == 1
+                and (ndim == 3 or f.statistics.plane == (frame.statistics.plane or 0) + 3)
             )  # fmt: skip
             there = match.read_image(whole(match))
             there = there[:, 3:6, 2:9] if ndim == 3 else there[:, 2:9]
@@ -204,7 +204,7 @@ def test_a_window_past_the_frame_repeats_its_edge_and_is_unknown_there(
     mask = rng.random(shape) < 0.7
     mask.flat[0] = True
     labels = rng.integers(0, 3, shape)
-    goal = LearningGoal("semantic", find_classes({0, 1, 2}, ()))
+    goal = TargetSpec("semantic", find_classes({0, 1, 2}, ()))
     example = Example(image, labels, region=mask, axes="ZYX"[-ndim:])
     (frame,) = (frames_of if kept else lazy_frames)(example, goal, ndim=ndim)
     window = tuple(rng.integers(1, 14, ndim).tolist())
@@ -254,7 +254,7 @@ def test_of_a_stack_only_the_patches_and_the_sample_are_read(
         ndim=ndim,
         normalization=Normalization(),
     )
-    assert sum(frame.survey.known for frame in frames) == 10 * 200 * 200
+    assert sum(frame.statistics.known for frame in frames) == 10 * 200 * 200
     assert 0 < image.pixels <= sample
     image.pixels = 0
     if ndim == 2:  # ten planes, and no others, are kept
@@ -277,15 +277,15 @@ def test_pieces_are_what_is_known_with_context() -> None:
     labels = np.zeros((400, 500), int)
     labels[200:210, 300:320] = 3
     image = np.arange(labels.size, dtype=np.float64).reshape(labels.shape)
-    (piece,) = held_out_pieces(lazy_frames(Example(image, labels, region="painted")))
+    (piece,) = validation_pieces(lazy_frames(Example(image, labels, region="painted")))
     box = (slice(200 - CONTEXT, 210 + CONTEXT), slice(300 - CONTEXT, 320 + CONTEXT))
     np.testing.assert_array_equal(piece.image[0], image[box].astype(np.float32))
     np.testing.assert_array_equal(piece.labels[0], labels[box])
     np.testing.assert_array_equal(piece.known, labels[box] > 0)
     assert piece.axes == "CYX"
-    (piece,) = held_out_pieces(lazy_frames(Example(image, labels)))
+    (piece,) = validation_pieces(lazy_frames(Example(image, labels)))
     assert piece.image.shape == (1, 400, 500)
-    (piece,) = held_out_pieces(lazy_frames(Example(STACK, STACK_TRUTH), ndim=3))
+    (piece,) = validation_pieces(lazy_frames(Example(STACK, STACK_TRUTH), ndim=3))
     assert piece.axes == "CZYX"
     np.testing.assert_array_equal(piece.labels[0], STACK_TRUTH)
 
@@ -310,7 +310,7 @@ def test_of_large_frames_a_block_with_labels_is_taken(
     frames = lazy_frames(Example(labels, labels, region=region, axes=axes), ndim=len(shape))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("napari_unet.dataset.validation_pieces.FRAME_BYTES", limit)
-        (piece,) = held_out_pieces(frames)
+        (piece,) = validation_pieces(frames)
     assert piece.image.nbytes + piece.labels.nbytes + piece.known.nbytes <= limit
     assert piece.known.any()
     assert piece.labels[0][piece.known].any()
@@ -321,7 +321,7 @@ def test_pieces_of_many_frames_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     frames = lazy_frames(Example(np.stack([labels] * 3, -1), labels, axes="ZYXC"))
     one = 400 * (3 * 4 + 1 + 1)
     monkeypatch.setattr("napari_unet.dataset.validation_pieces.ALL_BYTES", 4 * one)
-    pieces = held_out_pieces(frames)
+    pieces = validation_pieces(frames)
     assert len(pieces) == 4
     assert sum(p.image.nbytes + p.labels.nbytes + p.known.nbytes for p in pieces) == 4 * one
 

@@ -9,7 +9,7 @@ import pytest
 
 from napari_unet.card import ClassInfo
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.goal import LearningGoal, find_classes, find_output_limits
+from napari_unet.dataset.goal import TargetSpec, find_classes, find_output_limits
 from napari_unet.dataset.labelled_image import open_example
 from napari_unet.errors import InputError, TrainingError
 
@@ -57,9 +57,9 @@ def test_labels_that_are_no_classes(values: Any, words: str) -> None:
 
 def test_channels_of_the_tasks() -> None:
     named = tuple(ClassInfo(value=v, name=f"c{v}") for v in range(3))
-    assert LearningGoal("instance").channels == 2
-    assert LearningGoal("semantic", named).channels == 3
-    assert LearningGoal("regression", output_limits=((0, 1), (0, 2))).channels == 2
+    assert TargetSpec("instance").channels == 2
+    assert TargetSpec("semantic", named).channels == 3
+    assert TargetSpec("regression", output_limits=((0, 1), (0, 2))).channels == 2
 
 
 # ----------------------------------------------------------------------------- output range

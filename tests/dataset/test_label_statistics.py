@@ -1,4 +1,4 @@
-"""The survey: what labels hold, seen in one pass, a slab at a time."""
+"""Label statistics: what labels hold, seen in one pass, a slab at a time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_statistics import (
     ANYWHERE,
     KEPT,
+    LabelStatistics,
     Places,
-    Survey,
-    survey,
-    survey_piece,
+    collect_frame_statistics,
+    collect_statistics,
 )
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
 from napari_unet.errors import InputError
@@ -34,8 +34,8 @@ def opened(labels: Any, *, task: Task = "instance", ndim: int = 2, **kwargs: Any
     return open_example(example, ndim=ndim, in_channels=1, task=task)
 
 
-def look(labels: Any, *, task: Task = "instance", ndim: int = 2, **kwargs: Any) -> Survey:
-    return survey(opened(labels, task=task, ndim=ndim, **kwargs), task, ndim)
+def look(labels: Any, *, task: Task = "instance", ndim: int = 2, **kwargs: Any) -> LabelStatistics:
+    return collect_statistics(opened(labels, task=task, ndim=ndim, **kwargs), task, ndim)
 
 
 def random_labels(shape: tuple[int, ...], seed: int) -> NDArray[np.int32]:
@@ -141,10 +141,10 @@ def test_a_piece_is_surveyed_in_its_own_coordinates() -> None:
     piece = opened(labels, axes="TZYX", region="painted").within(
         range(1, 2), (slice(2, 5), slice(10, 20), slice(10, 20))
     )
-    (frame,) = survey(piece, "instance", 2).frames
+    (frame,) = collect_statistics(piece, "instance", 2).frames
     assert (frame.time, frame.plane) == (1, 1)
     assert frame.places[1].positions.tolist() == [[2, 7]]
-    (frame,) = survey(piece, "instance", 3).frames
+    (frame,) = collect_statistics(piece, "instance", 3).frames
     assert frame.places[1].positions.tolist() == [[1, 2, 7]]
 
 
@@ -179,7 +179,7 @@ def test_labels_are_read_where_planes_and_masks_leave_something_known(
     counted = Counting(labels)
     labelled = opened(counted, axes="ZYX", region=how, ndim=ndim)
     counted.pixels, counted.planes = 0, set()
-    found = survey(labelled, "instance", ndim)
+    found = collect_statistics(labelled, "instance", ndim)
     assert counted.planes == {"planes": {4, 7}, "mask": {7, 9}, "both": {4, 7, 9}}[region]
     assert counted.pixels == found.known
     whole = look(labels, axes="ZYX", region=np.broadcast_to(mask, labels.shape), ndim=ndim)
@@ -201,7 +201,7 @@ def test_a_piece_of_a_survey_is_the_survey_of_the_piece(
     counted = Counting(random_labels(shape, data.draw(st.integers(0, 1000))))
     whole = opened(counted, task=task, axes="TZYX", region=region, ndim=ndim)
     for _ in range(2):  # a piece, and a piece of that
-        seen = survey(whole, task, ndim)
+        seen = collect_statistics(whole, task, ndim)
         axis = data.draw(st.integers(0, 3))
         sizes = (len(whole.times), *whole.shape)
         start = data.draw(st.integers(0, sizes[axis] - 1))
@@ -211,10 +211,10 @@ def test_a_piece_of_a_survey_is_the_survey_of_the_piece(
         times = whole.times[part[0]]
         piece = whole.within(times, tuple(part[1:]))
         counted.pixels = 0
-        found = survey_piece(piece, whole, seen, task, ndim)
+        found = collect_frame_statistics(piece, whole, seen, task, ndim)
         if axis == 0 or (axis == 1 and ndim == 2):
             assert counted.pixels == 0
-        expected = survey(piece, task, ndim)
+        expected = collect_statistics(piece, task, ndim)
         assert found.digest == expected.digest
         assert len(found.frames) == len(expected.frames)
         for mine, other in zip(found.frames, expected.frames, strict=True):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet.card import Task
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.label_statistics import survey
+from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
 from napari_unet.dataset.split import Split, hold_out
 
@@ -31,7 +31,7 @@ def split(
     opened = [open_example(e, ndim=ndim, in_channels=None, task=task) for e in examples]
     return hold_out(
         opened,
-        [survey(o, task, ndim) for o in opened],
+        [collect_statistics(o, task, ndim) for o in opened],
         fraction=fraction,
         seed=seed,
         task=task,
@@ -171,7 +171,9 @@ def test_the_last_of_a_class_is_not_held_out(seed: int) -> None:
     examples = [Example(i, each) for i, each in zip(images, labels, strict=True)]
     found = split(examples, seed=seed, task="semantic", fraction=0.3)
     assert len(found.validation) == 1
-    learned = {v for piece in found.training for v in survey(piece, "semantic", 2).values}
+    learned = {
+        v for piece in found.training for v in collect_statistics(piece, "semantic", 2).values
+    }
     assert learned == {0, 1, 2}
 
 
@@ -180,7 +182,7 @@ def test_the_last_of_a_class_is_not_cut_off() -> None:
     labels[190:, :100] = 2
     found = split([Example(np.zeros(labels.shape), labels)], task="semantic")
     (before,), (behind,) = found.training, found.validation
-    assert survey(before, "semantic", 2).values == {1, 2}
+    assert collect_statistics(before, "semantic", 2).values == {1, 2}
     assert extents(behind)[1] == (0, 200)  # columns instead of rows
 
 
@@ -299,7 +301,10 @@ def test_the_share_of_painted_pixels_is_of_those() -> None:
     labels[100:200, 40:44] = 1
     labels[150:160, 60:80] = 2
     found = split([Example(np.zeros(labels.shape), labels, "painted")], task="semantic")
-    known = [survey(side[0], "semantic", 2).known for side in (found.training, found.validation)]
+    known = [
+        collect_statistics(side[0], "semantic", 2).known
+        for side in (found.training, found.validation)
+    ]
     assert 0.1 < known[1] / sum(known) < 0.3
 
 

@@ -14,15 +14,15 @@ from scipy import ndimage
 from napari_unet.card import ClassInfo, Normalization
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.frames import keep_in_memory, make_frames
-from napari_unet.dataset.goal import LearningGoal
-from napari_unet.dataset.label_statistics import survey
+from napari_unet.dataset.goal import TargetSpec
+from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import open_example
 from napari_unet.dataset.targets import BALANCE, INSTANCE_TARGETS, encode_target
 from napari_unet.errors import InputError
 from napari_unet.image.normalization import find_limits
 from napari_unet.instances import maps as instances
 
-INSTANCE = LearningGoal("instance")
+INSTANCE = TargetSpec("instance")
 FLOAT16 = 1e-3  # the distances are kept in float16
 
 
@@ -169,7 +169,9 @@ def test_a_window_says_nothing_that_the_whole_does_not(
     example = Example(image, labels, region=mask, axes="ZYX"[-ndim:])
     labelled = open_example(example, ndim=ndim, in_channels=1, task="instance")
     limits = find_limits(labelled.source, Normalization(mode="none"))
-    (frame,) = make_frames(labelled, survey(labelled, "instance", ndim), INSTANCE, limits)
+    (frame,) = make_frames(
+        labelled, collect_statistics(labelled, "instance", ndim), INSTANCE, limits
+    )
     starts = [int(rng.integers(n)) for n in shape]
     part = tuple(
         slice(a, int(rng.integers(a + 1, n + 1))) for a, n in zip(starts, shape, strict=True)
@@ -199,12 +201,12 @@ def test_objects_cut_by_what_is_held_out_are_known_in_part(ndim: int) -> None:
     )
     limits = find_limits(opened.source, Normalization(mode="none"))
     piece = opened.within(range(1), (slice(1, 4), slice(0, 25), slice(5, 40)))
-    frames = make_frames(piece, survey(piece, "instance", ndim), INSTANCE, limits)
+    frames = make_frames(piece, collect_statistics(piece, "instance", ndim), INSTANCE, limits)
     truth = instances.encode(labels)[:, 1:4, :25, 5:]
     for frame in [*frames, *keep_in_memory(frames)]:
         _, target, known = frame.read(tuple(slice(0, n) for n in frame.shape))
-        if frame.survey.plane is not None:
-            whole = instances.encode(labels[1 + frame.survey.plane])[:, :25, 5:]
+        if frame.statistics.plane is not None:
+            whole = instances.encode(labels[1 + frame.statistics.plane])[:, :25, 5:]
             check_promises(target, known[0] > 0, whole)
         else:
             check_promises(target, known[0] > 0, truth)
@@ -328,7 +330,7 @@ def test_small_objects_count_more_than_their_few_pixels() -> None:
 def test_semantic_targets_are_indices_in_the_order_of_the_classes() -> None:
     classes = tuple(ClassInfo(value=v, name=f"c{v}") for v in (9, 0, 300))
     labels = np.array([[[0, 9, 300, 9]]], np.uint16)
-    target = encode_target(labels, np.ones((1, 4), bool), LearningGoal("semantic", classes))
+    target = encode_target(labels, np.ones((1, 4), bool), TargetSpec("semantic", classes))
     assert target.tolist() == [[[1, 0, 2, 0]]]
 
 
@@ -337,7 +339,7 @@ def test_unknown_pixels_have_some_class() -> None:
     classes = tuple(ClassInfo(value=v, name=f"c{v}") for v in (9, 4))
     labels = np.array([[[0, 9, 4, 0]]])
     known = np.array([[False, True, True, False]])
-    target = encode_target(labels, known, LearningGoal("semantic", classes))
+    target = encode_target(labels, known, TargetSpec("semantic", classes))
     assert target[0][known].tolist() == [0, 1]
     assert set(target.ravel().tolist()) <= {0, 1}
 
@@ -345,13 +347,13 @@ def test_unknown_pixels_have_some_class() -> None:
 def test_more_classes_than_a_byte_holds() -> None:
     classes = tuple(ClassInfo(value=v, name=f"c{v}") for v in range(300))
     labels = np.arange(300, dtype=np.uint16).reshape(1, 10, 30)
-    target = encode_target(labels, np.ones((10, 30), bool), LearningGoal("semantic", classes))
+    target = encode_target(labels, np.ones((10, 30), bool), TargetSpec("semantic", classes))
     np.testing.assert_array_equal(target, labels)
 
 
 def test_regression_targets_are_scaled_by_the_limits_of_each_channel() -> None:
     values = np.random.default_rng(0).random((2, 6, 7)) * 8
-    goal = LearningGoal("regression", output_limits=((1.0, 3.0), (0.0, 10.0)))
+    goal = TargetSpec("regression", output_limits=((1.0, 3.0), (0.0, 10.0)))
     target = encode_target(values, np.ones((6, 7), bool), goal)
     assert target.dtype == np.float32
     np.testing.assert_allclose(target[0], (values[0] - 1) / 2, atol=1e-6)

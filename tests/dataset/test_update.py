@@ -146,7 +146,9 @@ def test_labels_that_are_the_same_change_nothing(count: int) -> None:
     renewed = renew_data(began, examples, config())
     assert (renewed.sha256, renewed.validation_sha256) == (began.sha256, began.validation_sha256)
     assert held(renewed) == held(began)
-    assert [f.survey.digest for f in renewed.frames] == [f.survey.digest for f in began.frames]
+    assert [f.statistics.digest for f in renewed.frames] == [
+        f.statistics.digest for f in began.frames
+    ]
     assert renewed.plan is began.plan
 
 
@@ -290,7 +292,7 @@ def test_named_classes_take_labels_that_were_not_there_at_first() -> None:
     classes = tuple(ClassInfo(value=v, name=f"class {v}") for v in (0, 1, 2))
     began = prepare([semantic(1)], task="semantic", classes=classes)
     renewed = renew_data(began, [semantic(1, 2)], config(task="semantic", classes=classes))
-    assert any(2 in frame.survey.places for frame in renewed.frames)
+    assert any(2 in frame.statistics.places for frame in renewed.frames)
 
 
 def test_the_last_held_out_label_cannot_be_taken_away() -> None:
@@ -328,7 +330,7 @@ def test_only_what_changed_is_encoded_again(monkeypatch: pytest.MonkeyPatch) -> 
     calls: list[int] = []
     encode = frames.encode_target
     monkeypatch.setattr(frames, "encode_target", lambda *a: calls.append(1) or encode(*a))
-    monkeypatch.setattr(additions, "look_at_sample", None)  # the image is known
+    monkeypatch.setattr(additions, "measure_sample", None)  # the image is known
     labels = labels.copy()
     labels[2, 20:23, 20:23] = 99
     renewed = renew_data(began, [Example(stack, labels, axes="ZYX")], config())

@@ -71,7 +71,7 @@ def constant_network(plan: PredictionPlan, logits: np.ndarray) -> PredictionPlan
         Constant(),  # type: ignore[arg-type]
         plan.limits,
         plan.zoom,
-        plan.extent,
+        plan.roi,
         plan.tiles,
         plan.settings,
     )

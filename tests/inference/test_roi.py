@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from napari_unet.errors import InputError
-from napari_unet.image.roi import Extent
+from napari_unet.image.roi import Roi
 from napari_unet.inference.prediction import predict
-from napari_unet.inference.roi import decode_plane, iter_decode_extent, iter_predict_extent
+from napari_unet.inference.roi import decode_plane, iter_decode_roi, iter_predict_roi
 from napari_unet.inference.segmentation import segment
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
@@ -55,7 +55,7 @@ def test_scores_of_a_part_equal_the_whole(
     image = image_of(axes)
     run = {"axes": axes, "tile": tile, "object_diameter": 10 / zoom, **FIXED}
     whole = predict(image, model, **run)
-    part = drain(iter_predict_extent(image, model, Extent(t=t, z=z, y=y, x=x), **run))
+    part = drain(iter_predict_roi(image, model, Roi(t=t, z=z, y=y, x=x), **run))
     ranges = {"T": t, "Z": z, "Y": y, "X": x}
     index = tuple(slice(*ranges[a]) if a != "C" else slice(None) for a in whole.axes)
     assert part.prediction.axes == whole.axes
@@ -67,8 +67,8 @@ def test_scores_of_a_part_of_a_volume_equal_the_whole(make_model: MakeModel) -> 
     model = make_model(ndim=3, features=(4, 8), strides=((1, 2, 2),))
     image = np.random.default_rng(5).gamma(2, 100, (9, 40, 44)).astype(np.float32)
     whole = predict(image, model, axes="ZYX", tile=16, **FIXED)
-    extent = Extent(z=(3, 8), y=(7, 29), x=(30, 44))
-    part = drain(iter_predict_extent(image, model, extent, axes="ZYX", **FIXED))
+    roi = Roi(z=(3, 8), y=(7, 29), x=(30, 44))
+    part = drain(iter_predict_roi(image, model, roi, axes="ZYX", **FIXED))
     np.testing.assert_allclose(part.scores, whole.scores[:, 3:8, 7:29, 30:44], atol=1e-4)
 
 
@@ -76,9 +76,9 @@ def test_blended_parts_have_no_dark_border(make_model: MakeModel) -> None:
     """The ramps of a part end at its edge; they do not fade into nothing."""
     model = make_model(norm="instance", features=(4, 8))
     image = image_of("YX")
-    extent = Extent(y=(10, 30), x=(8, 30))
-    one = drain(iter_predict_extent(image, model, extent, axes="YX", tile=999, **FIXED))
-    many = drain(iter_predict_extent(image, model, extent, axes="YX", tile=8, **FIXED))
+    roi = Roi(y=(10, 30), x=(8, 30))
+    one = drain(iter_predict_roi(image, model, roi, axes="YX", tile=999, **FIXED))
+    many = drain(iter_predict_roi(image, model, roi, axes="YX", tile=8, **FIXED))
     assert np.abs(one.scores - many.scores).mean() < 0.1
     edge = np.abs(one.scores - many.scores)[:, 0]
     assert edge.mean() < 0.1
@@ -87,9 +87,9 @@ def test_blended_parts_have_no_dark_border(make_model: MakeModel) -> None:
 def test_objects_at_the_edge_of_a_part_are_those_of_the_whole() -> None:
     image = load_sample("nuclei_2d").image[:256, :256]
     whole = segment(image, "nuclei", **FIXED)
-    extent = Extent(y=(60, 200), x=(40, 250))
-    found = drain(iter_predict_extent(image, "nuclei", extent, **FIXED))
-    result = drain(iter_decode_extent(found))
+    roi = Roi(y=(60, 200), x=(40, 250))
+    found = drain(iter_predict_roi(image, "nuclei", roi, **FIXED))
+    result = drain(iter_decode_roi(found))
     expected = whole[60:200, 40:250]
     assert result.labels.shape == expected.shape
     pairs = np.unique(np.stack([expected.ravel(), result.labels.ravel()]), axis=1)
@@ -111,14 +111,14 @@ def test_nothing_lies_outside_the_outline() -> None:
     image = load_sample("nuclei_2d").image[:128, :160]
     y, x = np.mgrid[:100, :120]
     inside = (y - 50) ** 2 + (x - 60) ** 2 < 40**2
-    extent = Extent(y=(10, 110), x=(20, 140), inside=inside)
-    found = drain(iter_predict_extent(image, "nuclei", extent, **FIXED))
-    labels = drain(iter_decode_extent(found)).labels
+    roi = Roi(y=(10, 110), x=(20, 140), inside=inside)
+    found = drain(iter_predict_roi(image, "nuclei", roi, **FIXED))
+    labels = drain(iter_decode_roi(found)).labels
     assert labels.shape == (100, 120)
     assert not labels[~inside].any()
     assert labels[inside].any()
-    turned = drain(iter_predict_extent(image.T, "nuclei", extent, axes="XY", **FIXED))
-    labels = drain(iter_decode_extent(turned)).labels
+    turned = drain(iter_predict_roi(image.T, "nuclei", roi, axes="XY", **FIXED))
+    labels = drain(iter_decode_roi(turned)).labels
     assert labels.shape == (120, 100)
     assert not labels[~inside.T].any()
     assert labels[inside.T].any()
@@ -128,8 +128,8 @@ def test_a_part_without_objects_says_so(make_model: MakeModel) -> None:
     image = np.zeros((200, 200), np.uint8)
     y, x = np.mgrid[:200, :200]
     image[(y - 160) ** 2 + (x - 160) ** 2 < 100] = 200
-    found = drain(iter_predict_extent(image, "nuclei", Extent(y=(0, 60), x=(0, 60)), **FIXED))
-    record = drain(iter_decode_extent(found)).record
+    found = drain(iter_predict_roi(image, "nuclei", Roi(y=(0, 60), x=(0, 60)), **FIXED))
+    record = drain(iter_decode_roi(found)).record
     assert record["empty"]
     assert record["message"].startswith("No objects were found")
 
@@ -137,10 +137,10 @@ def test_a_part_without_objects_says_so(make_model: MakeModel) -> None:
 def test_classes_are_counted_inside_the_outline(make_model: MakeModel) -> None:
     inside = np.zeros((20, 30), bool)
     inside[3:6, 4:8] = True
-    extent = Extent(y=(5, 25), x=(2, 32), inside=inside)
+    roi = Roi(y=(5, 25), x=(2, 32), inside=inside)
     model = make_model(task="semantic")
-    found = drain(iter_predict_extent(image_of("YX"), model, extent, axes="YX", **FIXED))
-    record = drain(iter_decode_extent(found)).record
+    found = drain(iter_predict_roi(image_of("YX"), model, roi, axes="YX", **FIXED))
+    record = drain(iter_decode_roi(found)).record
     assert sum(record["pixels"].values()) == 12
     bits = np.frombuffer(zlib.decompress(base64.b64decode(record["outline"]["bits"])), np.uint8)
     unpacked = np.unpackbits(bits, count=600).reshape(record["outline"]["shape"])
@@ -153,9 +153,9 @@ def test_one_plane_is_decoded_as_in_the_whole(axes: str) -> None:
     image = np.stack([sample, sample[::-1]])[:, 8:16]
     image = image.transpose(["TZYX".index(axis) for axis in axes])
     run = {"axes": axes, "volume_mode": "slices", **FIXED}
-    extent = Extent(t=(1, 2), z=(2, 7))
-    found = drain(iter_predict_extent(image, "nuclei", extent, **run))
-    result = drain(iter_decode_extent(found))
+    roi = Roi(t=(1, 2), z=(2, 7))
+    found = drain(iter_predict_roi(image, "nuclei", roi, **run))
+    result = drain(iter_decode_roi(found))
     planes = result.labels.transpose([axes.index(axis) for axis in "TZYX"])
     assert planes.shape[:2] == (1, 5)
     for z in range(5):
@@ -168,10 +168,10 @@ def test_one_plane_is_decoded_as_in_the_whole(axes: str) -> None:
 
 def test_ranges_beyond_the_image_are_told() -> None:
     image = np.zeros((40, 50), np.uint8)
-    for extent in (Extent(y=(30, 41)), Extent(x=(5, 5)), Extent(y=(-1, 3))):
+    for roi in (Roi(y=(30, 41)), Roi(x=(5, 5)), Roi(y=(-1, 3))):
         with pytest.raises(InputError, match="choose a region that lies on the image"):
-            drain(iter_predict_extent(image, "nuclei", extent))
+            drain(iter_predict_roi(image, "nuclei", roi))
     with pytest.raises(InputError, match="outline"):
-        drain(iter_predict_extent(image, "nuclei", Extent(inside=np.ones((3, 3), bool))))
+        drain(iter_predict_roi(image, "nuclei", Roi(inside=np.ones((3, 3), bool))))
     # a range of an axis that the image has not does not matter
-    assert drain(iter_predict_extent(image, "nuclei", Extent(z=(7, 9)))).corner == (0, 0)
+    assert drain(iter_predict_roi(image, "nuclei", Roi(z=(7, 9)))).corner == (0, 0)

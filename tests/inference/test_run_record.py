@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 import napari_unet as nu
-from napari_unet.inference.run_record import RunRecord, package_version, versions
+from napari_unet.inference.run_record import RunRecord
+from napari_unet.installation import package_version, versions
 from napari_unet.settings import SegmentSettings
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "format_version_1.safetensors"

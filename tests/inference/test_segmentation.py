@@ -19,7 +19,7 @@ from napari_unet.card import InstanceRepresentation
 from napari_unet.errors import FileError, ModelError, SettingsError
 from napari_unet.inference.decoding import decode, iter_decode
 from napari_unet.inference.prediction import predict
-from napari_unet.inference.score_buffer import FrameScores
+from napari_unet.inference.score_buffer import ScoreBuffer
 from napari_unet.inference.segmentation import iter_segment, iter_segmentation, segment
 from napari_unet.metrics import evaluate
 from napari_unet.network.model import Model
@@ -382,7 +382,7 @@ def test_scores_that_vanished_from_disk_are_not_taken_for_an_empty_result(
     with pytest.raises(FileError, match="not there any more"):
         decode(prediction)
     monkeypatch.setattr("napari_unet.inference.score_buffer.LARGEST", 100)
-    frame = FrameScores(2, (8, 8), tmp_path)
+    frame = ScoreBuffer(2, (8, 8), tmp_path)
     frame.write((slice(0, 8), slice(0, 8)), np.ones((2, 8, 8), np.float32))
     shutil.rmtree(next(tmp_path.glob(".napari-unet-*")) / "c")
     with pytest.raises(FileError, match="run the prediction again"):
@@ -396,7 +396,7 @@ def test_a_disk_without_room_is_told_in_words(
     monkeypatch.setattr("napari_unet.inference.score_buffer.LARGEST", 100)
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(FileError, match="segment a part of the image"):
-        FrameScores(2, (8, 8), tmp_path / "file")
+        ScoreBuffer(2, (8, 8), tmp_path / "file")
 
 
 def test_the_record_says_what_was_resolved(make_model: MakeModel) -> None:

@@ -18,13 +18,13 @@ from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 import napari_unet
-from napari_unet.instances.watershed import LEVELS, flood_objects
+from napari_unet.instances.watershed import LEVELS, object_watershed
 from napari_unet.metrics import evaluate
 
 
 def flood(height: np.ndarray, depth: float, threshold: float = 0, min_size: int = 0) -> np.ndarray:
     """Objects of a height map that is its own foreground."""
-    return flood_objects(height, height, threshold, depth, min_size)
+    return object_watershed(height, height, threshold, depth, min_size)
 
 
 def smooth_noise(shape: tuple[int, ...], sigma: float, seed: int) -> np.ndarray:
@@ -133,8 +133,8 @@ def test_two_discs_that_touch_are_split_by_a_straight_line() -> None:
 @pytest.mark.parametrize("height", [0.0, 0.5, 1.0, 7.0])
 def test_a_level_map_is_one_object(shape: tuple[int, ...], height: float) -> None:
     level = np.full(shape, height)
-    np.testing.assert_array_equal(flood_objects(np.ones(shape), level, 0.5, 0.1), 1)
-    np.testing.assert_array_equal(flood_objects(np.zeros(shape), level, 0.5, 0.1), 0)
+    np.testing.assert_array_equal(object_watershed(np.ones(shape), level, 0.5, 0.1), 1)
+    np.testing.assert_array_equal(object_watershed(np.zeros(shape), level, 0.5, 0.1), 0)
 
 
 def test_pixels_that_touch_by_a_corner_are_apart() -> None:
@@ -147,7 +147,7 @@ def test_pixels_that_touch_by_a_corner_are_apart() -> None:
 def test_what_is_no_number_is_background_or_lowest() -> None:
     foreground = np.array([[1, np.nan, 1, 1, 1]])
     height = np.array([[0.9, 0.9, 0.8, np.nan, 0.8]])
-    assert flood_objects(foreground, height, 0.5, 0.1).tolist() == [[1, 0, 2, 2, 3]]
+    assert object_watershed(foreground, height, 0.5, 0.1).tolist() == [[1, 0, 2, 2, 3]]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

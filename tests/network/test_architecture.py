@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from napari_unet.card import UNetConfig
 from napari_unet.errors import SettingsError
-from napari_unet.network.architecture import DataFacts, Proposal, propose
+from napari_unet.network.architecture import DataProperties, Proposal, propose
 
 
 def config_of(proposal: Proposal, ndim: int) -> UNetConfig:
@@ -23,12 +23,12 @@ def config_of(proposal: Proposal, ndim: int) -> UNetConfig:
 
 
 @st.composite
-def all_facts(draw: st.DrawFn) -> DataFacts:
+def all_facts(draw: st.DrawFn) -> DataProperties:
     ndim = draw(st.sampled_from([2, 3]))
     lengths = st.tuples(*[st.integers(1, 7) | st.integers(1, 3000)] * ndim)
     sizes = st.tuples(*[st.none() | st.floats(0.01, 20)] * ndim)
     extents = st.tuples(*[st.floats(1, 2000)] * ndim)
-    return DataFacts(
+    return DataProperties(
         ndim,
         tuple(draw(st.lists(lengths, min_size=1, max_size=3))),
         draw(st.none() | sizes),
@@ -39,7 +39,7 @@ def all_facts(draw: st.DrawFn) -> DataFacts:
 
 @settings(max_examples=100, deadline=None)
 @given(all_facts())
-def test_every_proposal_is_sound(facts: DataFacts) -> None:
+def test_every_proposal_is_sound(facts: DataProperties) -> None:
     proposal = propose(facts)
     config = config_of(proposal, facts.ndim)
     longest = [max(n) for n in zip(*facts.shapes, strict=True)]
@@ -58,7 +58,7 @@ def test_every_proposal_is_sound(facts: DataFacts) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(all_facts(), st.integers(1, 5), st.data())
-def test_given_values_are_kept(facts: DataFacts, levels: int, data: st.DataObject) -> None:
+def test_given_values_are_kept(facts: DataProperties, levels: int, data: st.DataObject) -> None:
     features = tuple(data.draw(st.lists(st.integers(1, 99), min_size=levels, max_size=levels)))
     step = st.tuples(*[st.integers(1, 3)] * facts.ndim)
     strides = tuple(data.draw(st.lists(step, min_size=levels - 1, max_size=levels - 1)))
@@ -83,7 +83,7 @@ def test_given_values_are_kept(facts: DataFacts, levels: int, data: st.DataObjec
 @pytest.mark.parametrize("diameter", [None, 10.0, 25.0, 60.0])
 @pytest.mark.parametrize("shape", [(256, 256), (520, 696), (2000, 3000)])
 def test_ordinary_planes_get_the_usual_network(shape: Any, diameter: float | None) -> None:
-    proposal = propose(DataFacts(2, (shape, (256, 256)), None, diameter))
+    proposal = propose(DataProperties(2, (shape, (256, 256)), None, diameter))
     assert proposal.features == (16, 32, 64, 128, 256)
     assert proposal.strides == ((2, 2),) * 4
     assert proposal.patch == (256, 256)
@@ -93,7 +93,7 @@ def test_ordinary_planes_get_the_usual_network(shape: Any, diameter: float | Non
 @pytest.mark.parametrize("pixel_size", [None, (0.3, 0.2, 0.2), (0.39, 0.2, 0.2)])
 @pytest.mark.parametrize("diameter", [None, 10.0, 15.0])
 def test_ordinary_stacks_get_the_usual_network(pixel_size: Any, diameter: float | None) -> None:
-    proposal = propose(DataFacts(3, ((40, 512, 512),), pixel_size, diameter))
+    proposal = propose(DataProperties(3, ((40, 512, 512),), pixel_size, diameter))
     assert proposal.features == (16, 32, 64)
     assert proposal.strides == ((2, 2, 2),) * 2
     assert proposal.patch == (32, 96, 96)
@@ -107,7 +107,7 @@ def test_ordinary_stacks_get_the_usual_network(pixel_size: Any, diameter: float 
     [(0.3, [2, 2]), (0.5, [1, 2]), (0.99, [1, 2]), (1.0, [1, 1]), (3.0, [1, 1])],
 )
 def test_z_is_pooled_once_the_other_axes_are_as_coarse(z: float, pooled: list[int]) -> None:
-    facts = DataFacts(3, ((60, 400, 400),), (z, 0.25, 0.25))
+    facts = DataProperties(3, ((60, 400, 400),), (z, 0.25, 0.25))
     proposal = propose(facts)
     assert [s[0] for s in proposal.strides] == pooled
     assert all(s[1:] == (2, 2) for s in proposal.strides)
@@ -116,27 +116,27 @@ def test_z_is_pooled_once_the_other_axes_are_as_coarse(z: float, pooled: list[in
 
 def test_without_a_pixel_size_the_objects_tell_how_coarse_z_is() -> None:
     shapes = ((60, 400, 400),)
-    flat = propose(DataFacts(3, shapes, None, None, (5.0, 20.0, 20.0)))
+    flat = propose(DataProperties(3, shapes, None, None, (5.0, 20.0, 20.0)))
     assert flat.strides == ((1, 2, 2), (1, 2, 2))
     assert flat.object_diameter == pytest.approx(2000 ** (1 / 3), abs=0.01)
-    assert propose(DataFacts(3, shapes, (None, 0.2, 0.2), None, (5.0, 20.0, 20.0))) == flat
+    assert propose(DataProperties(3, shapes, (None, 0.2, 0.2), None, (5.0, 20.0, 20.0))) == flat
     # a pixel size is believed more than the objects, which may be flat themselves
-    known = propose(DataFacts(3, shapes, (0.2, 0.2, 0.2), None, (5.0, 20.0, 20.0)))
+    known = propose(DataProperties(3, shapes, (0.2, 0.2, 0.2), None, (5.0, 20.0, 20.0)))
     assert known.strides == ((2, 2, 2),) * 2
     # and fibres along an axis of a plane do not make its pixels unequal
-    fibres = propose(DataFacts(2, ((400, 400),), None, None, (10.0, 60.0)))
+    fibres = propose(DataProperties(2, ((400, 400),), None, None, (10.0, 60.0)))
     assert fibres.strides == ((2, 2),) * 4
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
 def test_an_impossible_pixel_size_counts_as_unknown(bad: float) -> None:
     shapes = ((60, 400, 400),)
-    assert propose(DataFacts(3, shapes, (bad, 0.2, 0.2))) == propose(DataFacts(3, shapes))
+    assert propose(DataProperties(3, shapes, (bad, 0.2, 0.2))) == propose(DataProperties(3, shapes))
 
 
 def test_what_a_short_or_coarse_axis_saves_goes_to_the_others() -> None:
-    short = propose(DataFacts(3, ((12, 400, 400),))).patch
-    coarse = propose(DataFacts(3, ((60, 400, 400),), (2.0, 0.2, 0.2))).patch
+    short = propose(DataProperties(3, ((12, 400, 400),))).patch
+    coarse = propose(DataProperties(3, ((60, 400, 400),), (2.0, 0.2, 0.2))).patch
     for patch in (short, coarse):
         assert patch[0] < 32
         assert 96 < patch[1] == patch[2] <= 192
@@ -148,31 +148,33 @@ def test_what_a_short_or_coarse_axis_saves_goes_to_the_others() -> None:
 
 def test_small_objects_need_fewer_levels_and_large_ones_in_3d_a_fourth() -> None:
     plane, stack = ((512, 512),), ((100, 512, 512),)
-    levels_2d = [len(propose(DataFacts(2, plane, None, d)).features) for d in (3, 7, 12, 200)]
-    levels_3d = [len(propose(DataFacts(3, stack, None, d)).features) for d in (1.4, 20, 40, 99)]
+    levels_2d = [len(propose(DataProperties(2, plane, None, d)).features) for d in (3, 7, 12, 200)]
+    levels_3d = [
+        len(propose(DataProperties(3, stack, None, d)).features) for d in (1.4, 20, 40, 99)
+    ]
     assert (levels_2d, levels_3d) == ([3, 4, 5, 5], [2, 3, 4, 4])
 
 
 @pytest.mark.parametrize("diameter", [20, 30, 40])
 def test_a_patch_holds_the_object_and_its_surroundings(diameter: float) -> None:
-    patch = propose(DataFacts(3, ((128, 512, 512),), None, diameter)).patch
+    patch = propose(DataProperties(3, ((128, 512, 512),), None, diameter)).patch
     assert min(patch) >= 1.5 * diameter
 
 
 def test_objects_larger_than_a_patch_are_said_to_be_seen_in_part() -> None:
-    large = propose(DataFacts(3, ((200, 512, 512),), None, 150.0))
+    large = propose(DataProperties(3, ((200, 512, 512),), None, 150.0))
     assert max(large.patch) <= 1.5 * min(large.patch)  # as much as possible on each side
     assert "in part" in large.reasons[-1]
-    assert "in part" not in propose(DataFacts(3, ((200, 512, 512),), None, 20.0)).reasons[-1]
+    assert "in part" not in propose(DataProperties(3, ((200, 512, 512),), None, 20.0)).reasons[-1]
 
 
 def test_small_images_get_fewer_levels_and_their_own_size_as_patch() -> None:
-    assert propose(DataFacts(2, ((20, 20),))).strides == ((2, 2), (2, 2))
-    assert propose(DataFacts(2, ((20, 20),))).patch == (20, 20)
-    assert propose(DataFacts(2, ((1, 1),))).features == (16,)
-    assert propose(DataFacts(3, ((1, 300, 300),))).strides == ((1, 2, 2),) * 2
+    assert propose(DataProperties(2, ((20, 20),))).strides == ((2, 2), (2, 2))
+    assert propose(DataProperties(2, ((20, 20),))).patch == (20, 20)
+    assert propose(DataProperties(2, ((1, 1),))).features == (16,)
+    assert propose(DataProperties(3, ((1, 300, 300),))).strides == ((1, 2, 2),) * 2
     # levels that are asked for pool as long as there is anything to pool
-    deep = propose(DataFacts(2, ((4, 9),)), features=(4, 8, 16, 32, 64, 128, 256))
+    deep = propose(DataProperties(2, ((4, 9),)), features=(4, 8, 16, 32, 64, 128, 256))
     assert config_of(deep, 2).stride == (4, 16)
     assert deep.strides[-1] == (1, 1)
 
@@ -190,7 +192,7 @@ def test_small_images_get_fewer_levels_and_their_own_size_as_patch() -> None:
 )
 def test_given_values_that_do_not_fit_are_named(given: Any, named: str) -> None:
     with pytest.raises(SettingsError, match=named):
-        propose(DataFacts(2, ((64, 64),)), **given)
+        propose(DataProperties(2, ((64, 64),)), **given)
 
 
 def test_a_proposal_needs_no_torch() -> None:
@@ -200,7 +202,7 @@ def test_a_proposal_needs_no_torch() -> None:
 
 @pytest.mark.parametrize("diameter", [None, 20.0, 60.0, 120.0, 300.0])
 def test_small_patches_still_hold_an_object_with_its_surroundings(diameter: float | None) -> None:
-    facts = DataFacts(2, ((520, 696),), None, diameter)
+    facts = DataProperties(2, ((520, 696),), None, diameter)
     small, usual = propose(facts, small=True), propose(facts)
     assert math.prod(small.patch) <= math.prod(usual.patch)
     assert min(small.patch) >= min(1.4 * (diameter or 0), 256)
@@ -208,6 +210,6 @@ def test_small_patches_still_hold_an_object_with_its_surroundings(diameter: floa
 
 
 def test_small_patches_of_volumes() -> None:
-    facts = DataFacts(3, ((40, 300, 300),), (1.0, 0.3, 0.3), 12.0)
+    facts = DataProperties(3, ((40, 300, 300),), (1.0, 0.3, 0.3), 12.0)
     assert math.prod(propose(facts, small=True).patch) <= 16 * 64**2
     assert math.prod(propose(facts).patch) > 2 * 16 * 64**2

@@ -23,7 +23,7 @@ import napari_unet
 from napari_unet.dataset.example import Example
 from napari_unet.errors import FileError, TrainingError
 from napari_unet.network.model import Model
-from napari_unet.training.loop import TrainingRun
+from napari_unet.training.loop import TrainingLoop
 from napari_unet.training.steps import TrainStep
 from napari_unet.training.train import iter_train, train
 
@@ -224,11 +224,11 @@ def test_the_best_weights_survive_an_interruption(
     seen: list[dict[str, torch.Tensor]] = []
     metrics = iter([0.9, 0.2, 0.1])
 
-    def scripted(run: TrainingRun) -> float:
+    def scripted(run: TrainingLoop) -> float:
         seen.append({k: v.clone() for k, v in run.network.state_dict().items()})
         return next(metrics)
 
-    monkeypatch.setattr(TrainingRun, "judge", scripted)
+    monkeypatch.setattr(TrainingLoop, "judge", scripted)
     interrupt(path, 4)
     model = train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
     found = model.network.state_dict()

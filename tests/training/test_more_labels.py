@@ -16,12 +16,12 @@ import torch
 import napari_unet as nu
 from napari_unet.dataset.example import Example
 from napari_unet.network.model import Model
-from napari_unet.training.batch_norm import settle
+from napari_unet.training.batch_norm import update_statistics
 from napari_unet.training.loop import (
     EARLY_PATCHES,
     PREVIEW_PATCHES,
     STATISTICS_PATCHES,
-    TrainingRun,
+    TrainingLoop,
 )
 from napari_unet.training.patch_sampling import PatchSampler
 from napari_unet.training.steps import MoreLabels, Preview, TrainStep
@@ -125,13 +125,13 @@ def test_what_is_learned_follows_the_labels() -> None:
 def test_the_best_weights_are_scored_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else those that were best on the old labels would never be beaten."""
     calls: list[Any] = []
-    score = TrainingRun._score
+    score = TrainingLoop._score
 
-    def noting(run: TrainingRun, *arguments: Any) -> float:
+    def noting(run: TrainingLoop, *arguments: Any) -> float:
         calls.append(arguments[1])
         return score(run, *arguments)
 
-    monkeypatch.setattr(TrainingRun, "_score", noting)
+    monkeypatch.setattr(TrainingLoop, "_score", noting)
     steps, _ = follow(iter_train([FIRST], **SETTINGS), {3: MoreLabels([FEWER])})
     assert len(calls) == 5  # at each of four milestones, and once in between
     pieces = [tuple(int(p.known.sum()) for p in call) for call in calls]
@@ -166,7 +166,7 @@ def test_the_patches_come_from_the_new_labels_alone(monkeypatch: pytest.MonkeyPa
     assert len(drawn) > 1
     assert all(frames is drawn[0] for frames in drawn)
     assert drawn[0][0] is not before
-    assert drawn[0][0].survey.known < before.survey.known
+    assert drawn[0][0].statistics.known < before.statistics.known
 
 
 # -------------------------------------------------------------------------------- refused
@@ -220,11 +220,11 @@ def test_a_fault_while_the_best_is_scored_again_changes_nothing(
 ) -> None:
     job = iter_train([FIRST], **SETTINGS)
     list(itertools.islice(job, 4))
-    score = TrainingRun._score
-    monkeypatch.setattr(TrainingRun, "_score", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    score = TrainingLoop._score
+    monkeypatch.setattr(TrainingLoop, "_score", lambda *_: (_ for _ in ()).throw(MemoryError()))
     step = job.send(MoreLabels([Example(IMAGE, TRUTH, TOP)]))
     assert "not taken in: MemoryError" in step.message
-    monkeypatch.setattr(TrainingRun, "_score", score)
+    monkeypatch.setattr(TrainingLoop, "_score", score)
     steps, model = follow(job)
     plain, same = undisturbed()
     assert figures([step, *steps]) == figures(plain)[4:]
@@ -283,9 +283,9 @@ def test_previews_are_early_until_the_first_validation(
     def noting(network: Any, batches: Any) -> None:
         found = list(batches)
         drawn.append(sum(len(b) for b in found))
-        settle(network, found)
+        update_statistics(network, found)
 
-    monkeypatch.setattr("napari_unet.training.loop.settle", noting)
+    monkeypatch.setattr("napari_unet.training.loop.update_statistics", noting)
     path = tmp_path / "run.ckpt"
     values = SETTINGS | {"validation_every": 3}
     values["validation_fraction"] = 0.3 if validated else 0

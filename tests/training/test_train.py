@@ -20,7 +20,7 @@ from torch import Tensor
 import napari_unet
 from napari_unet.card import ClassInfo, Decoding, ModelCard, Normalization, Task, UNetConfig
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.validation_pieces import HeldOut
+from napari_unet.dataset.validation_pieces import ValidationPiece
 from napari_unet.errors import (
     InputError,
     SettingsError,
@@ -32,7 +32,7 @@ from napari_unet.inference.prediction import predict
 from napari_unet.metrics import InstanceScores, RegressionScores, SemanticScores, evaluate
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
-from napari_unet.training.loop import TrainingRun, schedule
+from napari_unet.training.loop import TrainingLoop, schedule
 from napari_unet.training.patch_sampling import PatchSampler
 from napari_unet.training.scoring import headline, score, shorten
 from napari_unet.training.steps import Preview, TrainStep
@@ -193,13 +193,13 @@ def test_the_seed_decides_every_bit() -> None:
 def test_validating_changes_nothing_of_what_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     rising = itertools.count()
 
-    judge = TrainingRun.judge
+    judge = TrainingLoop.judge
 
-    def judge_and_rise(run: TrainingRun) -> float:
+    def judge_and_rise(run: TrainingLoop) -> float:
         judge(run)
         return float(next(rising))  # so that the best weights are the last ones
 
-    monkeypatch.setattr(TrainingRun, "judge", judge_and_rise)
+    monkeypatch.setattr(TrainingLoop, "judge", judge_and_rise)
     often, never = (
         finish(iter_train([corner()], validation=held_out, **(TINY | {"validation_every": 1})))
         for held_out in ([corner(100, 300)], [])
@@ -277,11 +277,11 @@ def script(monkeypatch: pytest.MonkeyPatch, metrics: list[float]) -> list[dict[s
     seen: list[dict[str, Tensor]] = []
     queue: Iterator[float] = iter(metrics)
 
-    def scripted(run: TrainingRun) -> float:
+    def scripted(run: TrainingLoop) -> float:
         seen.append({k: v.clone() for k, v in run.network.state_dict().items()})
         return next(queue)
 
-    monkeypatch.setattr(TrainingRun, "judge", scripted)
+    monkeypatch.setattr(TrainingLoop, "judge", scripted)
     return seen
 
 
@@ -798,13 +798,13 @@ def test_without_validation_the_decoding_is_that_of_the_base(base: Model) -> Non
 
 def test_long_validations_are_cut_down() -> None:
     image, truth = (np.tile(a, (3, 3)) for a in IMAGES[2])
-    pieces = [HeldOut(image[None], truth[None], np.ones(truth.shape, bool))] * 2
+    pieces = [ValidationPiece(image[None], truth[None], np.ones(truth.shape, bool))] * 2
     short = shorten(pieces, 100_000)
     assert all(0 < piece.known.size <= 50_000 for piece in short)
     assert all(piece.image.shape[1:] == piece.labels.shape[1:] for piece in short)
     known = np.zeros(truth.shape, bool)
     known[-30:, -40:] = True
-    assert shorten([HeldOut(image[None], truth[None], known)], 10_000)[0].known.any()
+    assert shorten([ValidationPiece(image[None], truth[None], known)], 10_000)[0].known.any()
     assert shorten(pieces, 10**9)[0] is pieces[0]
 
 

@@ -41,9 +41,9 @@ def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _small_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cost of a run is estimated from a tiny tile: every dock does it once."""
-    from napari_unet.inference import cost as forecast
+    from napari_unet.inference import cost
 
-    monkeypatch.setattr(forecast, "PROBE", {2: 32, 3: 16})
+    monkeypatch.setattr(cost, "PROBE", {2: 32, 3: 16})
 
 
 @pytest.fixture(scope="session")

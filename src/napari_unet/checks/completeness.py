@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from napari_unet.card import Task
 from napari_unet.checks.finding import Report
-from napari_unet.dataset.label_statistics import FrameSurvey, Survey
+from napari_unet.dataset.label_statistics import FrameStatistics, LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 
 SPARSE = 0.01  # share of labelled pixels below which not everything seems to be labelled
@@ -47,7 +47,7 @@ def check_complete(
     report: Report,
     index: int,
     labelled: LabelledImage,
-    seen: Survey,
+    seen: LabelStatistics,
     task: Task,
     *,
     background_named: bool,
@@ -60,7 +60,7 @@ def check_complete(
         Takes the findings.
     index : int
         Of the example.
-    labelled, seen : LabelledImage, Survey
+    labelled, seen : LabelledImage, LabelStatistics
         The example.
     task : str
         What is learned.
@@ -94,5 +94,5 @@ def check_complete(
     report.doubt("mostly-unlabelled", index, "region", found, REMEDY)
 
 
-def _labelled(frame: FrameSurvey) -> int:
+def _labelled(frame: FrameStatistics) -> int:
     return sum(frame.sizes.values()) - frame.sizes.get(0, 0)

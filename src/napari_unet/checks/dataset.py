@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from napari_unet.card import ClassInfo, ModelCard
 from napari_unet.checks.finding import Report
-from napari_unet.checks.labels import sample_places
 from napari_unet.checks.near_duplicates import find_near_copies
+from napari_unet.checks.sampling import sample_places
 from napari_unet.checks.scale import check_diameter, check_pixel_size
 from napari_unet.dataset.goal import find_classes, find_output_limits
-from napari_unet.dataset.label_statistics import Survey
+from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.dataset.properties import lacks_background, named_classes
 from napari_unet.dataset.split import array_place, hold_out, share_pixels
@@ -27,7 +27,7 @@ class OpenedExample:
     ----------
     index : int
         Where it stands among the examples.
-    labelled, survey : LabelledImage, Survey
+    labelled, statistics : LabelledImage, LabelStatistics
         The example, and what its labels hold.
     doubt : str
         What is not certain of its axes.
@@ -35,7 +35,7 @@ class OpenedExample:
 
     index: int
     labelled: LabelledImage
-    survey: Survey
+    statistics: LabelStatistics
     doubt: str
 
     def shares_pixels(self, other: OpenedExample) -> bool:
@@ -77,19 +77,19 @@ def check_together(
     if any(f.severity == "fault" or "look-like" in f.code for f in report.findings):
         return  # sizes and numbers of what the labels are not would only confuse
     if config.task == "instance":
-        seen = [(each.labelled, each.survey) for each in training]
+        seen = [(each.labelled, each.statistics) for each in training]
         with report.errors_of("config-unusable", None, "config"):
             check_diameter(report, seen, ndim, base, config)
     _check_split(report, training, validation, ndim, config)
 
 
 def _values(examples: Sequence[OpenedExample]) -> set[int]:
-    return {value for each in examples for value in each.survey.values}
+    return {value for each in examples for value in each.statistics.values}
 
 
 def _check_content(report: Report, training: Sequence[OpenedExample], config: TrainConfig) -> None:
     single = training[0].index if len(training) == 1 else None
-    if not any(each.survey.known for each in training):
+    if not any(each.statistics.known for each in training):
         report.drop_doubts("nothing-known")
         report.fault(
             "nothing-known",
@@ -107,7 +107,7 @@ def _check_content(report: Report, training: Sequence[OpenedExample], config: Tr
             "The labels are empty: no example has an object to learn from.",
             "Label some objects, each with a number of its own.",
         )
-    elif lacks_background([(e.labelled, e.survey) for e in training], config):
+    elif lacks_background([(e.labelled, e.statistics) for e in training], config):
         report.drop_doubts("background-not-painted")
         report.fault(
             "no-background",
@@ -190,7 +190,7 @@ def _check_split(
     else:
         split = hold_out(
             [e.labelled for e in training],
-            [e.survey for e in training],
+            [e.statistics for e in training],
             fraction=config.validation_fraction,
             seed=config.seed,
             task=config.task,
@@ -233,7 +233,7 @@ def _known_apart(one: OpenedExample, other: OpenedExample) -> bool:
     if places[0] != places[1] or first.source.axes != second.source.axes:
         return False
     looked = (
-        window for each in (one, other) for window in sample_places(each.labelled, each.survey)
+        window for each in (one, other) for window in sample_places(each.labelled, each.statistics)
     )
     return not any(
         (first.read_labels(*window)[1] & second.read_labels(*window)[1]).any() for window in looked

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,23 +14,26 @@ from scipy.sparse import csgraph
 
 from napari_unet.card import Task
 from napari_unet.checks.finding import Report
-from napari_unet.dataset.label_statistics import ANYWHERE, Survey
+from napari_unet.checks.sampling import sample_places
+from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
-from napari_unet.io.record import record_path
+from napari_unet.io.record import find_record
 from napari_unet.tiling import Region
 
-WINDOWS = 3  # parts of an example whose labels are looked at closely
-PLANE = (512, 512)  # their largest size
 CRUMB = 4  # pixels of a region that is no object
 MANY_VALUES = 12  # from which labels may be intensities
 FEW_VALUES = 10  # up to which objects may be classes
 PIECES = 3  # regions of one value from which it may be a class
 CLASSES = {False: 6, True: 10}  # values from which classes may be objects; if painted
-RECORD = "napari_unet"  # attribute of a zarr array that a run has written
 
 
 def check_labels(
-    report: Report, index: int, labelled: LabelledImage, seen: Survey, task: Task, named: bool
+    report: Report,
+    index: int,
+    labelled: LabelledImage,
+    seen: LabelStatistics,
+    task: Task,
+    named: bool,
 ) -> None:
     """Look at the labels of one example.
 
@@ -43,7 +43,7 @@ def check_labels(
         Takes the findings.
     index : int
         Of the example.
-    labelled, seen : LabelledImage, Survey
+    labelled, seen : LabelledImage, LabelStatistics
         The example.
     task : str
         What is learned.
@@ -106,29 +106,8 @@ def _check_region(report: Report, index: int, labelled: LabelledImage) -> None:
         )
 
 
-def find_record(labels: Any) -> Mapping[str, Any] | None:
-    """The record of the run that made labels: in zarr attributes, or beside their file.
-
-    An array in memory has none, whatever made it.
-    """
-    found: Any = None
-    # zarr fails in ways of its own where a store is damaged; then there is no record
-    with contextlib.suppress(Exception):
-        source = getattr(labels, "_source", labels)  # behind a LazyArray
-        attributes = getattr(source, "attrs", None)
-        if attributes is not None:
-            found = dict(attributes).get(RECORD)
-    path = getattr(labels, "path", None)
-    path = path if isinstance(path, Path) else getattr(labels, "filename", None)
-    if not isinstance(found, Mapping) and isinstance(path, str | Path):
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads(record_path(path).read_bytes())
-    made = isinstance(found, Mapping) and found.get("operation") in ("segment", "predict")
-    return found if made else None
-
-
 def _check_values(
-    report: Report, index: int, labelled: LabelledImage, seen: Survey, task: Task
+    report: Report, index: int, labelled: LabelledImage, seen: LabelStatistics, task: Task
 ) -> None:
     """Empty or constant labels, and a background that nobody painted."""
     values = seen.values
@@ -163,7 +142,12 @@ def _check_values(
 
 
 def _check_meaning(
-    report: Report, index: int, labelled: LabelledImage, seen: Survey, task: Task, named: bool
+    report: Report,
+    index: int,
+    labelled: LabelledImage,
+    seen: LabelStatistics,
+    task: Task,
+    named: bool,
 ) -> None:
     """Intensities, classes or objects, by how equal values lie together."""
     values = {v for v in seen.values if v}
@@ -270,43 +254,9 @@ def _neighbours(ndim: int) -> Iterator[tuple[Region, Region]]:
             yield here, there
 
 
-def sample_places(labelled: LabelledImage, seen: Survey) -> Iterator[tuple[int, Region]]:
-    """A few windows in planes with labels, of different frames where there are several."""
-    frames = [f for f in seen.frames if any(f.sizes)] or list(seen.frames)
-    # one in each of some frames, or several in the only one
-    done = set()
-    for frame in _spread(frames, WINDOWS):
-        marked = [p for v, p in frame.places.items() if v > 0] or [frame.places[ANYWHERE]]
-        positions = np.concatenate([p.positions for p in marked])
-        for position in _spread(positions, max(1, WINDOWS // len(frames))):
-            centre = [int(n) for n in position]
-            if frame.plane is not None:
-                centre.insert(0, frame.plane)
-            sizes = (1, *PLANE) if len(centre) == 3 else PLANE
-            part = around(labelled.shape, centre, sizes)
-            key = (frame.time, *(p.start for p in part))
-            if key not in done:
-                done.add(key)
-                yield frame.time, part
-
-
-def _spread(items: Any, count: int) -> list[Any]:
-    """At most so many of the items, from evenly spread places."""
-    count = min(count, len(items))
-    return [items[int((i + 0.5) * len(items) / count)] for i in range(count)]
-
-
-def around(shape: tuple[int, ...], centre: list[int], sizes: tuple[int, ...]) -> Region:
-    """A part of an array of at most these sizes, about a centre.
-
-    >>> around((100, 8), [99, 4], (10, 10))
-    (slice(90, 100, None), slice(0, 8, None))
-    """
-    starts = [max(0, min(c - s // 2, n - s)) for c, s, n in zip(centre, sizes, shape, strict=True)]
-    return tuple(slice(a, min(a + s, n)) for a, s, n in zip(starts, sizes, shape, strict=True))
-
-
-def _check_target(report: Report, index: int, labelled: LabelledImage, seen: Survey) -> None:
+def _check_target(
+    report: Report, index: int, labelled: LabelledImage, seen: LabelStatistics
+) -> None:
     """Targets of a regression: NaN, or the image itself."""
     same, low, high = True, np.inf, -np.inf
     for time, part in sample_places(labelled, seen):

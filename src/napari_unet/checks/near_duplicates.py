@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from napari_unet.checks.labels import around
+from napari_unet.checks.sampling import around
 from napari_unet.image.source import ImageSource
 
 WINDOW = (512, 512)  # pixels about the middle of an image that stand for it

@@ -14,7 +14,7 @@ from napari_unet.checks.finding import Field, Finding, Report
 from napari_unet.checks.images import check_axes, check_image
 from napari_unet.checks.labels import check_labels
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.label_statistics import survey
+from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import LabelledImage, is_label, open_example, open_pixels
 from napari_unet.dataset.properties import check_task, find_channels, find_ndim, named_classes
 from napari_unet.errors import ModelError
@@ -87,8 +87,8 @@ def check_examples(
         check_axes(report, each.index, each.doubt)
         check_image(report, each.index, each.labelled.source, normalization, card)
         with report.errors_of("labels-unusable", each.index, "labels"):
-            classes = named_classes(card, settings, each.survey.values)
-            seen = each.labelled, each.survey, settings.task
+            classes = named_classes(card, settings, each.statistics.values)
+            seen = each.labelled, each.statistics, settings.task
             check_labels(report, each.index, *seen, bool(classes))
             zero = any(c.value == 0 for c in classes)
             check_complete(report, each.index, *seen, background_named=zero)
@@ -198,7 +198,9 @@ def _open(
         if ndim == 3 and card is None and config.ndim == "auto":
             # nobody asked for volumes: it may be a time series
             doubt = open_pixels(example, ndim=2, in_channels=None).doubt
-        return OpenedExample(index, labelled, survey(labelled, config.task, ndim), doubt)
+        return OpenedExample(
+            index, labelled, collect_statistics(labelled, config.task, ndim), doubt
+        )
     # a background that is none is a fault of its own, one that contradicts the region of that
     label = example.background if is_label(example.background) and example.background else None
     stages: dict[Field, Callable[[], Any]] = {

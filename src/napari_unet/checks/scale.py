@@ -9,11 +9,11 @@ import numpy as np
 
 from napari_unet.card import ModelCard, UNetConfig
 from napari_unet.checks.finding import Report
-from napari_unet.dataset.label_statistics import Survey
+from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.dataset.properties import common_pixel_size, median_diameter
 from napari_unet.image.source import ImageSource
-from napari_unet.network.architecture import DataFacts, propose
+from napari_unet.network.architecture import DataProperties, propose
 from napari_unet.settings import TrainConfig
 
 UNEQUAL = 1.5  # ratio of pixel sizes
@@ -55,7 +55,7 @@ def check_pixel_size(
 
 def check_diameter(
     report: Report,
-    examples: Sequence[tuple[LabelledImage, Survey]],
+    examples: Sequence[tuple[LabelledImage, LabelStatistics]],
     ndim: int,
     base: ModelCard | None,
     config: TrainConfig,
@@ -74,7 +74,7 @@ def check_diameter(
             f"{base.name!r} were about {usual:.3g}.",
             f"Scale the images by {usual / diameter:.2g}, choose another base, or train longer.",
         )
-    facts = DataFacts(
+    facts = DataProperties(
         ndim=ndim,
         shapes=tuple(labelled.shape[-ndim:] for labelled, _ in examples),
         pixel_size=common_pixel_size([labelled.source for labelled, _ in examples], ndim),
@@ -96,7 +96,7 @@ def check_diameter(
         )
 
 
-def _proposed(facts: DataFacts, config: TrainConfig) -> tuple[int, ...]:
+def _proposed(facts: DataProperties, config: TrainConfig) -> tuple[int, ...]:
     """What a new network would see: pixels to each side."""
     features = config.features if "features" in config.model_fields_set else None
     strides = config.strides or None

@@ -332,7 +332,7 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from napari_unet.inference.run_record import package_version
+        from napari_unet.installation import package_version
 
         print(package_version())
         parser.exit()

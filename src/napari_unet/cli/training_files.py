@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from napari_unet.batch import read_example
-from napari_unet.card import ClassInfo
-from napari_unet.checks.labels import find_record
+from napari_unet.card import PALETTE, ClassInfo
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.goal import PALETTE
 from napari_unet.dataset.labelled_image import open_example
 from napari_unet.errors import FileError, SettingsError
 from napari_unet.io import read_image, record_path
 from napari_unet.io.folders import example_files, mask_files
+from napari_unet.io.record import find_record
 
 COPYING = 60.0  # seconds that files may lie apart which were written or copied together
 ATTRIBUTES = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")  # of zarr, 3 and 2

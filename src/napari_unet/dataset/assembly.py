@@ -9,8 +9,12 @@ from dataclasses import dataclass, replace
 from napari_unet.card import ModelCard
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.frames import Frame, keep_in_memory, make_frames
-from napari_unet.dataset.goal import LearningGoal, find_classes, find_output_limits
-from napari_unet.dataset.label_statistics import Survey, survey, survey_piece
+from napari_unet.dataset.goal import TargetSpec, find_classes, find_output_limits
+from napari_unet.dataset.label_statistics import (
+    LabelStatistics,
+    collect_frame_statistics,
+    collect_statistics,
+)
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
 from napari_unet.dataset.properties import (
     common_pixel_size,
@@ -23,9 +27,9 @@ from napari_unet.dataset.properties import (
     named_classes,
 )
 from napari_unet.dataset.split import Cut, array_place, divide, hold_out
-from napari_unet.dataset.validation_pieces import HeldOut, held_out_pieces
+from napari_unet.dataset.validation_pieces import ValidationPiece, validation_pieces
 from napari_unet.errors import TrainingError
-from napari_unet.image.normalization import ImageSample, look_at_sample
+from napari_unet.image.normalization import ImageSample, measure_sample
 from napari_unet.image.source import ImageSource
 from napari_unet.settings import TrainConfig
 
@@ -38,14 +42,14 @@ class OpenedExample:
     ----------
     labelled : LabelledImage
         The example, opened.
-    survey : Survey
+    statistics : LabelStatistics
         What its labels hold.
     sample : ImageSample
         Of the whole image.
     """
 
     labelled: LabelledImage
-    survey: Survey
+    statistics: LabelStatistics
     sample: ImageSample
 
 
@@ -74,7 +78,7 @@ class DataPlan:
 
     Attributes
     ----------
-    goal : LearningGoal
+    goal : TargetSpec
         Task, classes, output limits.
     ndim, channels : int
         Spatial axes and input channels of the network.
@@ -88,7 +92,7 @@ class DataPlan:
         One sentence that says what is held out; empty where validation examples were given.
     """
 
-    goal: LearningGoal
+    goal: TargetSpec
     ndim: int
     channels: int
     named: tuple[int, ...]
@@ -107,7 +111,7 @@ class TrainingData:
         What stays when the labels change.
     frames : list of Frame
         Planes or volumes to draw patches from.
-    validation : list of HeldOut
+    validation : list of ValidationPiece
         Never trained on; may be empty.
     sha256, validation_sha256 : str
         Of labels, regions and samples of the images.
@@ -127,7 +131,7 @@ class TrainingData:
 
     plan: DataPlan
     frames: list[Frame]
-    validation: list[HeldOut]
+    validation: list[ValidationPiece]
     sha256: str
     validation_sha256: str
     examples: int
@@ -139,7 +143,7 @@ class TrainingData:
     distance_known: bool
 
     @property
-    def goal(self) -> LearningGoal:
+    def goal(self) -> TargetSpec:
         """Task, classes, output limits."""
         return self.plan.goal
 
@@ -177,11 +181,11 @@ def prepare_data(
     named = config.classes or (base.classes if base else ())
     values = tuple(c.value for c in named) if config.task == "semantic" else ()
 
-    def look(example: Example) -> tuple[LabelledImage, Survey]:
+    def look(example: Example) -> tuple[LabelledImage, LabelStatistics]:
         labelled = open_example(
             example, ndim=ndim, in_channels=channels, task=config.task, named=values
         )
-        return labelled, survey(labelled, config.task, ndim)
+        return labelled, collect_statistics(labelled, config.task, ndim)
 
     pairs = [look(e) for e in examples]
     # a fault in these must not come to light after minutes of training
@@ -189,7 +193,7 @@ def prepare_data(
     check_background(pairs, config)
     goal = _find_goal(pairs, given_pairs, config, base)
     opened, given = (
-        [OpenedExample(e, s, look_at_sample(e.source, config.normalization)) for e, s in each]
+        [OpenedExample(e, s, measure_sample(e.source, config.normalization)) for e, s in each]
         for each in (pairs, given_pairs)
     )
     how = ""
@@ -197,7 +201,7 @@ def prepare_data(
     if validation is None:
         split = hold_out(
             [o.labelled for o in opened],
-            [o.survey for o in opened],
+            [o.statistics for o in opened],
             fraction=config.validation_fraction,
             seed=config.seed,
             task=config.task,
@@ -253,23 +257,23 @@ def assemble(
         learned, held = (
             [_piece(each, whole, plan) for each in pieces] for pieces in divide(whole.labelled, cut)
         )
-        examples += any(each.survey.known for each in learned)
+        examples += any(each.statistics.known for each in learned)
         training += learned
         validation += held
     goal, ndim = plan.goal, plan.ndim
     frames = keep_in_memory(_reuse(_frames(training, goal), before))
     _check_content(frames, config)
     instance = goal.task == "instance"
-    pairs = [(o.labelled, o.survey) for o in training]
+    pairs = [(o.labelled, o.statistics) for o in training]
     return TrainingData(
         plan=plan,
         frames=frames,
-        validation=held_out_pieces(_frames(validation, goal)),
+        validation=validation_pieces(_frames(validation, goal)),
         sha256=_fingerprint(training),
         validation_sha256=_fingerprint(validation),
         examples=examples,
-        labelled_pixels=sum(o.survey.known for o in training),
-        held_out_pixels=sum(o.survey.known for o in validation),
+        labelled_pixels=sum(o.statistics.known for o in training),
+        held_out_pixels=sum(o.statistics.known for o in validation),
         object_diameter=median_diameter(pairs, ndim) if instance else None,
         object_extents=median_extents(frames) if instance and ndim == 3 else None,
         pixel_size=common_pixel_size([o.labelled.source for o in training], ndim),
@@ -278,7 +282,9 @@ def assemble(
 
 
 def _piece(labelled: LabelledImage, whole: OpenedExample, plan: DataPlan) -> OpenedExample:
-    seen = survey_piece(labelled, whole.labelled, whole.survey, plan.goal.task, plan.ndim)
+    seen = collect_frame_statistics(
+        labelled, whole.labelled, whole.statistics, plan.goal.task, plan.ndim
+    )
     return OpenedExample(labelled, seen, whole.sample)
 
 
@@ -290,7 +296,7 @@ def _reuse(frames: Sequence[Frame], before: Sequence[Frame]) -> list[Frame]:
 
 def _identity(frame: Frame) -> Hashable:
     """What is equal for frames of the same pixels with the same knowledge of them."""
-    labelled, seen = frame.labelled, frame.survey
+    labelled, seen = frame.labelled, frame.statistics
     source = labelled.source
     return (
         tuple(array_place(array) for array in source.arrays),
@@ -299,7 +305,9 @@ def _identity(frame: Frame) -> Hashable:
     )
 
 
-def check_background(pairs: Sequence[tuple[LabelledImage, Survey]], config: TrainConfig) -> None:
+def check_background(
+    pairs: Sequence[tuple[LabelledImage, LabelStatistics]], config: TrainConfig
+) -> None:
     """Raise `TrainingError` for painted objects alone, which do not tell what is none."""
     if lacks_background(pairs, config):
         raise TrainingError(
@@ -310,31 +318,31 @@ def check_background(pairs: Sequence[tuple[LabelledImage, Survey]], config: Trai
 
 
 def _find_goal(
-    opened: Sequence[tuple[LabelledImage, Survey]],
-    validation: Sequence[tuple[LabelledImage, Survey]],
+    opened: Sequence[tuple[LabelledImage, LabelStatistics]],
+    validation: Sequence[tuple[LabelledImage, LabelStatistics]],
     config: TrainConfig,
     base: ModelCard | None,
-) -> LearningGoal:
+) -> TargetSpec:
     """The goal; semantic classes are those of every example, whichever are held out."""
     if config.task == "instance":
-        return LearningGoal("instance")
+        return TargetSpec("instance")
     if config.task == "semantic":
         values = {v for _, seen in opened for v in seen.values}
         classes = find_classes(values, named_classes(base, config, values))
         find_classes({v for _, seen in validation for v in seen.values}, classes)
-        return LearningGoal("semantic", classes)
+        return TargetSpec("semantic", classes)
     limits = find_output_limits([labelled for labelled, _ in opened])
     known = base.output_limits if base is not None else None
     if known is not None and len(known) == len(limits):
-        return LearningGoal("regression", output_limits=known)
-    return LearningGoal("regression", output_limits=limits)
+        return TargetSpec("regression", output_limits=known)
+    return TargetSpec("regression", output_limits=limits)
 
 
-def _frames(opened: Sequence[OpenedExample], goal: LearningGoal) -> list[Frame]:
+def _frames(opened: Sequence[OpenedExample], goal: TargetSpec) -> list[Frame]:
     return [
         frame
         for each in opened
-        for frame in make_frames(each.labelled, each.survey, goal, each.sample.limits)
+        for frame in make_frames(each.labelled, each.statistics, goal, each.sample.limits)
     ]
 
 
@@ -343,7 +351,7 @@ def _check_content(frames: Sequence[Frame], config: TrainConfig) -> None:
         raise TrainingError(
             "No pixel of the examples is known: the labels are empty, or the region is."
         )
-    if config.task == "instance" and not any(1 in frame.survey.places for frame in frames):
+    if config.task == "instance" and not any(1 in frame.statistics.places for frame in frames):
         raise TrainingError("The labels are empty: no example has an object to learn from.")
 
 
@@ -355,6 +363,6 @@ def _fingerprint(opened: Sequence[OpenedExample]) -> str:
         source = labelled.source
         place = (source.axes, source.channels, source.spatial_shape, str(source.dtype))
         part = (labelled.times, [(w.start, w.stop) for w in labelled.window])
-        digest.update(repr((place, part, each.survey.digest)).encode())
+        digest.update(repr((place, part, each.statistics.digest)).encode())
         digest.update(each.sample.sha256.encode())
     return digest.hexdigest()

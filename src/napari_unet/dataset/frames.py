@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.dataset.goal import LearningGoal
-from napari_unet.dataset.label_statistics import FrameSurvey, Survey
+from napari_unet.dataset.goal import TargetSpec
+from napari_unet.dataset.label_statistics import FrameStatistics, LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.dataset.targets import INSTANCE_TARGETS, encode_target
 from napari_unet.image.normalization import IntensityLimits, check_finite, normalize
@@ -31,27 +31,27 @@ class Frame:
     ----------
     labelled : LabelledImage
         Where it is read from.
-    survey : FrameSurvey
+    statistics : FrameStatistics
         Its time point, plane, and the places of its labels.
     limits : sequence of (low, high)
         Of each channel's intensities, that become 0 and 1.
-    goal : LearningGoal
+    goal : TargetSpec
         What the labels become.
     kept : tuple of array or None
         Image (C, *spatial), target (M, *spatial) and known (1, *spatial), if in memory.
     """
 
     labelled: LabelledImage
-    survey: FrameSurvey
+    statistics: FrameStatistics
     limits: Sequence[tuple[float, float]]
-    goal: LearningGoal
+    goal: TargetSpec
     kept: Patch | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the spatial axes, as the network has them."""
         shape = self.labelled.shape
-        return shape if self.survey.plane is None else shape[1:]
+        return shape if self.statistics.plane is None else shape[1:]
 
     def read(self, part: Region) -> Patch:
         """Image, target and known pixels of a part inside the frame."""
@@ -72,7 +72,7 @@ class Frame:
         )
         labels, trusted = self.read_labels(around)
         sides = self._open_sides(around)
-        target = encode_target(labels, trusted, self.goal, sides, self.survey.usual_size)
+        target = encode_target(labels, trusted, self.goal, sides, self.statistics.usual_size)
         inner = tuple(
             slice(p.start - a.start, p.stop - a.start) for p, a in zip(part, around, strict=True)
         )
@@ -82,15 +82,15 @@ class Frame:
         """Normalised pixels (C, *part)."""
         if self.kept is not None:
             return self.kept[0][:, *part]
-        pixels = self.labelled.read_image(self.survey.time, self._place(part))
+        pixels = self.labelled.read_image(self.statistics.time, self._place(part))
         check_finite(pixels)
         image = normalize(pixels, tuple(self.limits))
-        return image if self.survey.plane is None else image[:, 0]
+        return image if self.statistics.plane is None else image[:, 0]
 
     def read_labels(self, part: Region) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Labels (K, *part), and (*part) where they are known."""
-        labels, known = self.labelled.read_labels(self.survey.time, self._place(part))
-        return (labels, known) if self.survey.plane is None else (labels[:, 0], known[0])
+        labels, known = self.labelled.read_labels(self.statistics.time, self._place(part))
+        return (labels, known) if self.statistics.plane is None else (labels[:, 0], known[0])
 
     def cut(self, start: NDArray[np.intp], window: tuple[int, ...]) -> Patch:
         """A window, its image edge-repeated past the frame, where nothing is known."""
@@ -122,19 +122,19 @@ class Frame:
         )
 
     def _place(self, part: Region) -> Region:
-        plane = self.survey.plane
+        plane = self.statistics.plane
         return part if plane is None else (slice(plane, plane + 1), *part)
 
 
 def make_frames(
-    labelled: LabelledImage, survey: Survey, goal: LearningGoal, limits: IntensityLimits
+    labelled: LabelledImage, statistics: LabelStatistics, goal: TargetSpec, limits: IntensityLimits
 ) -> list[Frame]:
     """Frames of an example with anything known in them; nothing is read yet."""
     start = labelled.window[0].start if len(labelled.window) == 3 else 0
-    planes = [0 if each.plane is None else start + each.plane for each in survey.frames]
+    planes = [0 if each.plane is None else start + each.plane for each in statistics.frames]
     return [
         Frame(labelled, each, limits.at(each.time, plane), goal)
-        for each, plane in zip(survey.frames, planes, strict=True)
+        for each, plane in zip(statistics.frames, planes, strict=True)
     ]
 
 

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_unet.card import ClassInfo, Task
+from napari_unet.card import PALETTE, ClassInfo, Task
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.errors import TrainingError
 from napari_unet.image.normalization import check_finite
 from napari_unet.instances import maps as instances
 
-PALETTE = ("#000000", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00")
 SAMPLE_PIXELS = 1_000_000
 
 
 @dataclass(frozen=True)
-class LearningGoal:
+class TargetSpec:
     """What is learned, in the form the network sees it.
 
     Attributes

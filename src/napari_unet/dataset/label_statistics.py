@@ -47,7 +47,7 @@ class Places:
 
 
 @dataclass(frozen=True, eq=False)
-class FrameSurvey:
+class FrameStatistics:
     """Of one plane (2D network) or volume (3D network).
 
     Attributes
@@ -83,10 +83,10 @@ class FrameSurvey:
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class LabelStatistics:
     """Of an example: its frames with anything known in them."""
 
-    frames: tuple[FrameSurvey, ...]
+    frames: tuple[FrameStatistics, ...]
 
     @property
     def digest(self) -> str:
@@ -107,7 +107,7 @@ class Survey:
         return {value for frame in self.frames for value in frame.sizes}
 
 
-def survey(labelled: LabelledImage, task: Task, ndim: int) -> Survey:
+def collect_statistics(labelled: LabelledImage, task: Task, ndim: int) -> LabelStatistics:
     """Look at the labels of an example once, where planes and masks leave anything known.
 
     Parameters
@@ -121,7 +121,7 @@ def survey(labelled: LabelledImage, task: Task, ndim: int) -> Survey:
 
     Returns
     -------
-    Survey
+    LabelStatistics
         It needs memory for one slab, and for one entry per object.
 
     Raises
@@ -130,7 +130,7 @@ def survey(labelled: LabelledImage, task: Task, ndim: int) -> Survey:
         If the number of an object is negative.
     """
     planewise = _is_planewise(labelled, ndim)
-    frames: list[FrameSurvey] = []
+    frames: list[FrameStatistics] = []
     for time in labelled.times:
         notes: dict[int | None, _Notes] = {}
         for part in labelled.slabs():
@@ -144,33 +144,33 @@ def survey(labelled: LabelledImage, task: Task, ndim: int) -> Survey:
                 note = notes.setdefault(plane, _Notes(task))
                 note.add(labels[:, row], known[row], corner)
         frames += [note.frame(time, plane) for plane, note in notes.items() if note.known]
-    return Survey(tuple(frames))
+    return LabelStatistics(tuple(frames))
 
 
-def survey_piece(
-    piece: LabelledImage, whole: LabelledImage, seen: Survey, task: Task, ndim: int
-) -> Survey:
-    """The survey of a piece; labels are read again only where a cut goes through frames.
+def collect_frame_statistics(
+    piece: LabelledImage, whole: LabelledImage, seen: LabelStatistics, task: Task, ndim: int
+) -> LabelStatistics:
+    """The statistics of a piece; labels are read again only where a cut goes through frames.
 
     Parameters
     ----------
     piece, whole : LabelledImage
         ``whole``, and what `LabelledImage.within` gave of it.
-    seen : Survey
+    seen : LabelStatistics
         Of ``whole``.
     task, ndim
-        As in `survey`.
+        As in `collect_statistics`.
     """
     planewise = _is_planewise(whole, ndim)
     inner = slice(int(planewise), None)
     if piece.window[inner] != whole.window[inner]:
-        return survey(piece, task, ndim)
+        return collect_statistics(piece, task, ndim)
     frames = [frame for frame in seen.frames if frame.time in piece.times]
     if planewise:
         first = piece.window[0].start - whole.window[0].start
         moved = [replace(frame, plane=(frame.plane or 0) - first) for frame in frames]
         frames = [frame for frame in moved if frame.plane in range(piece.shape[0])]
-    return Survey(tuple(frames))
+    return LabelStatistics(tuple(frames))
 
 
 def _is_planewise(labelled: LabelledImage, ndim: int) -> bool:
@@ -219,7 +219,7 @@ class _Notes:
                 middle = where[order[start + size // 2]]
                 self.objects[value] = size, _position(middle, known.shape, corner)
 
-    def frame(self, time: int, plane: int | None) -> FrameSurvey:
+    def frame(self, time: int, plane: int | None) -> FrameStatistics:
         """The notes, put together."""
         places = {
             key: Places(
@@ -235,7 +235,7 @@ class _Notes:
         whole = [n for value, n in self.sizes.items() if value and value not in self.cut]
         usual = float(np.median(whole)) if whole and self.task == "instance" else None
         digest = self.digest.hexdigest()
-        return FrameSurvey(time, plane, self.known, complete, places, self.sizes, usual, digest)
+        return FrameStatistics(time, plane, self.known, complete, places, self.sizes, usual, digest)
 
     def _hash(
         self, labels: NDArray[Any], known: NDArray[np.bool_], corner: tuple[int, ...]

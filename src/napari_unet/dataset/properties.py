@@ -11,7 +11,7 @@ from scipy import ndimage
 from napari_unet.card import ClassInfo, ModelCard
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.frames import Frame
-from napari_unet.dataset.label_statistics import Survey
+from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage, open_pixels
 from napari_unet.errors import InputError, TrainingError
 from napari_unet.image.source import ImageSource
@@ -68,7 +68,9 @@ def named_classes(
     return base.classes if values <= {c.value for c in base.classes} else ()
 
 
-def lacks_background(examples: Sequence[tuple[LabelledImage, Survey]], config: TrainConfig) -> bool:
+def lacks_background(
+    examples: Sequence[tuple[LabelledImage, LabelStatistics]], config: TrainConfig
+) -> bool:
     """Whether objects are painted and nothing tells what is none."""
     if config.task != "instance" or any(0 in seen.values for _, seen in examples):
         return False
@@ -116,7 +118,9 @@ def _suggest_ndim(examples: Sequence[Example], config: TrainConfig) -> int:
     return 2 if planes and config.task == "instance" else 3
 
 
-def median_diameter(examples: Iterable[tuple[LabelledImage, Survey]], ndim: int) -> float | None:
+def median_diameter(
+    examples: Iterable[tuple[LabelledImage, LabelStatistics]], ndim: int
+) -> float | None:
     """Of disks (2D) or balls (3D) as large as the objects, in pixels.
 
     Strokes say nothing of an object's size, nor do single planes of its size in 3D.
@@ -150,7 +154,7 @@ def median_extents(frames: Sequence[Frame]) -> tuple[float, ...] | None:
     """Median lengths of the objects' bounding boxes, of frames in memory that are complete."""
     found = []
     for frame in frames:
-        if frame.kept is None or not frame.survey.complete:
+        if frame.kept is None or not frame.statistics.complete:
             continue
         labels, _ = frame.read_labels(tuple(slice(0, n) for n in frame.shape))
         boxes = ndimage.find_objects(instances.compact_labels(labels[0]).astype(np.int32))
@@ -163,8 +167,8 @@ def knows_distance(frames: Sequence[Frame]) -> bool:
 
     Of frames that are not in memory, the surroundings of a few objects are looked at.
     """
-    with_objects = [frame for frame in frames if 1 in frame.survey.places]
-    if any(frame.survey.complete for frame in with_objects):
+    with_objects = [frame for frame in frames if 1 in frame.statistics.places]
+    if any(frame.statistics.complete for frame in with_objects):
         return True
     if any(_has_distance(frame.kept[1]) for frame in with_objects if frame.kept is not None):
         return True
@@ -183,7 +187,7 @@ def _has_distance(target: NDArray[np.float16]) -> bool:
 
 def _probes(frame: Frame) -> Iterator[Region]:
     """Windows around objects, evenly spread among all of them."""
-    positions = frame.survey.places[1].positions
+    positions = frame.statistics.places[1].positions
     reach = REACH[len(frame.shape)]
     for number in np.unique(np.linspace(0, len(positions) - 1, PROBES).round().astype(int)):
         yield tuple(

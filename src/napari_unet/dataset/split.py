@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.card import Task
-from napari_unet.dataset.label_statistics import ANYWHERE, Survey
+from napari_unet.dataset.label_statistics import ANYWHERE, LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.image.source import ImageSource
 
@@ -67,7 +67,7 @@ class Split:
 
 def hold_out(
     examples: Sequence[LabelledImage],
-    surveys: Sequence[Survey],
+    statistics: Sequence[LabelStatistics],
     *,
     fraction: float,
     seed: int,
@@ -83,7 +83,7 @@ def hold_out(
 
     Parameters
     ----------
-    examples, surveys : sequences of equal length
+    examples, statistics : sequences of equal length
         The opened examples and what they hold.
     fraction : float
         The share to hold out; 0: nothing.
@@ -100,9 +100,9 @@ def hold_out(
     members = _group(examples)
     key = 1 if task == "instance" else ANYWHERE
     # nothing can be learned or told from the others
-    filled = [g for g in members if any(key in f.places for i in g for f in surveys[i].frames)]
+    filled = [g for g in members if any(key in f.places for i in g for f in statistics[i].frames)]
     if len(filled) >= SEVERAL:
-        chosen = _choose(filled, surveys, fraction, seed, task)
+        chosen = _choose(filled, statistics, fraction, seed, task)
         held = {i for group in chosen for i in group}
         how = f"{len(chosen)} of {len(filled)} images are held out to validate on."
         return _split(
@@ -111,7 +111,7 @@ def hold_out(
     cuts: dict[int, Cut | None] = {}
     for group in members:
         pieces = [examples[i] for i in group]
-        seen = [surveys[i] for i in group]
+        seen = [statistics[i] for i in group]
         cut = _find_cut(pieces, seen, fraction, task, ndim)
         if cut is not None:
             cut = replace(cut, end=_known_end(pieces, seen, cut.axis, ndim))
@@ -210,14 +210,18 @@ def array_place(array: Any) -> Any:
 
 
 def _choose(
-    groups: Sequence[list[int]], surveys: Sequence[Survey], fraction: float, seed: int, task: Task
+    groups: Sequence[list[int]],
+    statistics: Sequence[LabelStatistics],
+    fraction: float,
+    seed: int,
+    task: Task,
 ) -> list[list[int]]:
     """Groups to hold out; what is the last of a class stays, where it can, to be learned."""
     count = max(1, round(fraction * len(groups)))
     order = [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
     if task != "semantic":
         return order[:count]
-    values = [set().union(*(surveys[i].values for i in group)) for group in order]
+    values = [set().union(*(statistics[i].values for i in group)) for group in order]
     spare: list[int] = []
     for i, own in enumerate(values):
         others = (v for j, v in enumerate(values) if j != i and j not in spare)
@@ -228,7 +232,7 @@ def _choose(
 
 def _find_cut(
     examples: Sequence[LabelledImage],
-    surveys: Sequence[Survey],
+    statistics: Sequence[LabelStatistics],
     fraction: float,
     task: Task,
     ndim: int,
@@ -240,11 +244,11 @@ def _find_cut(
         return None
     axes = "T" + examples[0].source.spatial
     sizes = (len(examples[0].times), *examples[0].shape)
-    positions, weights = _labelled_places(surveys, 1 if task == "instance" else ANYWHERE)
+    positions, weights = _labelled_places(statistics, 1 if task == "instance" else ANYWHERE)
     if len(positions) < 2:
         return None
-    keys = {key for each in surveys for frame in each.frames for key in frame.places}
-    classes = [_labelled_places(surveys, key)[0] for key in keys - {ANYWHERE}]
+    keys = {key for each in statistics for frame in each.frames for key in frame.places}
+    classes = [_labelled_places(statistics, key)[0] for key in keys - {ANYWHERE}]
     order = sorted("YX", key=lambda axis: -sizes[axes.index(axis)])
     if "Z" in axes:  # of a volume the longest axis
         order.insert(0 if ndim == 2 or sizes[1] >= max(sizes[2:]) else 2, "Z")
@@ -275,11 +279,11 @@ def _find_cut(
 
 
 def _labelled_places(
-    surveys: Sequence[Survey], key: int
+    statistics: Sequence[LabelStatistics], key: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(N, 1 + ndim) time and position of places of a key, and what each stands for."""
     positions, weights = [], []
-    for frame in (frame for each in surveys for frame in each.frames):
+    for frame in (frame for each in statistics for frame in each.frames):
         places = frame.places.get(key)
         if places is None:
             continue
@@ -294,13 +298,13 @@ def _labelled_places(
 
 
 def _known_end(
-    examples: Sequence[LabelledImage], surveys: Sequence[Survey], axis: str, ndim: int
+    examples: Sequence[LabelledImage], statistics: Sequence[LabelStatistics], axis: str, ndim: int
 ) -> int | None:
     """One past the last index of an axis at which anything is known; None: near its end."""
     by_planes = axis == "T" or (axis == "Z" and ndim == 2)
-    if not by_planes and any(frame.complete for each in surveys for frame in each.frames):
+    if not by_planes and any(frame.complete for each in statistics for frame in each.frames):
         return None
-    positions, _ = _labelled_places(surveys, ANYWHERE)
+    positions, _ = _labelled_places(statistics, ANYWHERE)
     if not len(positions):
         return None
     column = ("T" + examples[0].source.spatial).index(axis)

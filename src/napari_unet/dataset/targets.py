@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.dataset.goal import LearningGoal
+from napari_unet.dataset.goal import TargetSpec
 from napari_unet.image.normalization import check_finite
 from napari_unet.instances import maps as instances
 
@@ -23,7 +23,7 @@ BALANCE = (0.5, 3.0)  # least and largest weight of an object's pixels
 def encode_target(
     labels: NDArray[Any],
     known: NDArray[np.bool_],
-    goal: LearningGoal,
+    goal: TargetSpec,
     open_sides: Sequence[tuple[bool, bool]] | None = None,
     usual_size: float | None = None,
 ) -> NDArray[Any]:
@@ -35,7 +35,7 @@ def encode_target(
         Labels, or values; K is 1 but for regression.
     known : (*spatial) array of bool
         Where they can be trusted.
-    goal : LearningGoal
+    goal : TargetSpec
         The task and its classes or range.
     open_sides : sequence of (bool, bool), optional
         For each axis whether the image goes on before and behind the array.

@@ -18,11 +18,11 @@ from napari_unet.dataset.assembly import (
 )
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.goal import find_output_limits
-from napari_unet.dataset.label_statistics import Survey, survey
+from napari_unet.dataset.label_statistics import LabelStatistics, collect_statistics
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
 from napari_unet.dataset.split import WHOLE, Cut, array_place, share_pixels
 from napari_unet.errors import TrainingError, UNetError
-from napari_unet.image.normalization import ImageSample, look_at_sample
+from napari_unet.image.normalization import ImageSample, measure_sample
 from napari_unet.image.source import ImageSource
 from napari_unet.settings import TrainConfig
 
@@ -75,11 +75,11 @@ def renew_data(
             else:
                 cuts[number] = _find_cut(labelled.source, plan.origins)
             labelled = _hide_given(labelled, plan)
-            seen = survey(labelled, config.task, plan.ndim)
+            seen = collect_statistics(labelled, config.task, plan.ndim)
         except UNetError as error:
             raise TrainingError(f"Example {number + 1}: {error}") from error
         opened.append(OpenedExample(labelled, seen, sample))
-    pairs = [(o.labelled, o.survey) for o in opened]
+    pairs = [(o.labelled, o.statistics) for o in opened]
     check_background(pairs, config)
     _check_goal(pairs, plan)
     renewed = assemble(plan, opened, cuts, config, data.frames)
@@ -107,7 +107,7 @@ def _open(
         same_channels = source.channels == origin.source.channels
         if same_channels and _same_arrays(source, origin.source):
             return labelled, origin.sample
-    return labelled, look_at_sample(source, config.normalization)
+    return labelled, measure_sample(source, config.normalization)
 
 
 def _check_image(source: ImageSource, first: ImageSource) -> None:
@@ -199,7 +199,7 @@ def _held_part(source: ImageSource, cut: Cut) -> ImageSource:
     return replace(source, arrays=tuple(part(array) for array in source.arrays))
 
 
-def _check_goal(pairs: Sequence[tuple[LabelledImage, Survey]], plan: DataPlan) -> None:
+def _check_goal(pairs: Sequence[tuple[LabelledImage, LabelStatistics]], plan: DataPlan) -> None:
     """Raise `TrainingError` where the network has no output for what the labels say."""
     goal = plan.goal
     if goal.task == "semantic":

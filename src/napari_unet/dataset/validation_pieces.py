@@ -16,7 +16,7 @@ CONTEXT = 48  # pixels around the known ones; the network sees no farther where 
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
+class ValidationPiece:
     """A plane or volume, or the part of it that matters.
 
     Attributes
@@ -39,13 +39,13 @@ class HeldOut:
         return "CZYX" if self.image.ndim == 4 else "CYX"
 
 
-def held_out_pieces(frames: Sequence[Frame]) -> list[HeldOut]:
+def validation_pieces(frames: Sequence[Frame]) -> list[ValidationPiece]:
     """What is known of frames, with context, as far as the memory for it goes.
 
     Of a frame larger than `FRAME_BYTES` only the block with most objects (known pixels, where
     there are no objects) is taken.
     """
-    pieces: list[HeldOut] = []
+    pieces: list[ValidationPiece] = []
     used = 0
     for frame in frames:
         part = _known_part(frame)
@@ -54,17 +54,17 @@ def held_out_pieces(frames: Sequence[Frame]) -> list[HeldOut]:
             break
         used += size
         labels, known = frame.read_labels(part)
-        pieces.append(HeldOut(frame.read_image(part), labels, known))
+        pieces.append(ValidationPiece(frame.read_image(part), labels, known))
     return pieces
 
 
 def _known_part(frame: Frame) -> tuple[slice, ...]:
     """The box of the known pixels with context, of a bounded size."""
     shape = frame.shape
-    if frame.survey.complete:
+    if frame.statistics.complete:
         low, high = np.zeros(len(shape), int), np.array(shape)
     else:
-        positions = np.concatenate([p.positions for p in frame.survey.places.values()])
+        positions = np.concatenate([p.positions for p in frame.statistics.places.values()])
         low = np.maximum(positions.min(0) - CONTEXT, 0)
         high = np.minimum(positions.max(0) + 1 + CONTEXT, shape)
     positions, weights = _content(frame)
@@ -86,7 +86,7 @@ def _known_part(frame: Frame) -> tuple[slice, ...]:
 
 def _content(frame: Frame) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Places of the objects, or of known pixels, and what they stand for."""
-    places = frame.survey.places
+    places = frame.statistics.places
     objects = places.get(1) if frame.goal.task == "instance" else None
     found = places[ANYWHERE] if objects is None else objects
     return found.positions, found.weights

@@ -41,7 +41,7 @@ class ImageSample:
     sha256: str
 
 
-def look_at_sample(source: ImageSource, normalization: Normalization) -> ImageSample:
+def measure_sample(source: ImageSource, normalization: Normalization) -> ImageSample:
     """Limits and hash of an image; where both come from the same pixels they are read once.
 
     Raises

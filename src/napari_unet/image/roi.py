@@ -16,7 +16,7 @@ Range = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Extent:
+class Roi:
     """Ranges of pixels, first and one past the last; None: the whole axis.
 
     Attributes
@@ -29,7 +29,7 @@ class Extent:
 
     Examples
     --------
-    >>> Extent(y=(10, 20)).y
+    >>> Roi(y=(10, 20)).y
     (10, 20)
     """
 
@@ -39,7 +39,7 @@ class Extent:
     x: Range | None = None
     inside: NDArray[np.bool_] | None = None
 
-    def coarsened(self, factors: Mapping[str, float], sizes: Mapping[str, int]) -> Extent:
+    def coarsened(self, factors: Mapping[str, float], sizes: Mapping[str, int]) -> Roi:
         """The same part on a coarser level of the image.
 
         Parameters
@@ -51,7 +51,7 @@ class Extent:
 
         Examples
         --------
-        >>> Extent(y=(10, 21)).coarsened({"Y": 2.0}, {"Y": 50}).y
+        >>> Roi(y=(10, 21)).coarsened({"Y": 2.0}, {"Y": 50}).y
         (5, 11)
         """
         found: dict[str, Range | None] = {}
@@ -72,7 +72,7 @@ class Extent:
                 np.clip(columns.astype(int), 0, inside.shape[1] - 1),
             )
             inside = inside[at]
-        return Extent(**found, inside=inside)
+        return Roi(**found, inside=inside)
 
     def of(self, source: ImageSource) -> Mapping[str, slice]:
         """The part of an image that is meant, as a slice of each axis of TZYX.

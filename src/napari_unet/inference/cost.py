@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_unet.image.normalization import IntensityLimits
-from napari_unet.image.roi import Extent
+from napari_unet.image.roi import Roi
 from napari_unet.inference.plan import memory_bytes, plan_prediction
 from napari_unet.inference.score_buffer import score_bytes
 from napari_unet.network.devices import PreparedNetwork, synchronize
@@ -26,7 +26,7 @@ Rates = MutableMapping[tuple[str, str, str], float]
 
 
 @dataclass(frozen=True)
-class Forecast:
+class CostEstimate:
     """What a prediction will cost.
 
     Attributes
@@ -51,10 +51,10 @@ class Forecast:
     precision: str
 
 
-def forecast(
+def estimate_cost(
     image: Any,
     model: Model | str | Path,
-    extent: Extent | None = None,
+    roi: Roi | None = None,
     *,
     axes: str | None = None,
     channels: Sequence[int] | None = None,
@@ -62,14 +62,14 @@ def forecast(
     settings: SegmentSettings | None = None,
     rates: Rates | None = None,
     **overrides: Any,
-) -> Forecast:
+) -> CostEstimate:
     """Time and memory of a prediction; nothing of the image is read.
 
     Parameters
     ----------
     image, model, axes, channels, pixel_size, settings
         As for `napari_unet.predict`.
-    extent : Extent, optional
+    roi : Roi, optional
         The part of the image; None: all of it.
     rates : dict, optional
         Seconds per pixel by model (SHA-256), device and precision, measured earlier; what
@@ -83,7 +83,7 @@ def forecast(
     Examples
     --------
     >>> import numpy as np
-    >>> found = forecast(np.zeros((100, 200), np.uint8), "nuclei", device="cpu", tile=100)
+    >>> found = estimate_cost(np.zeros((100, 200), np.uint8), "nuclei", device="cpu", tile=100)
     >>> found.tiles, found.device, found.seconds > 0
     (2, 'cpu', True)
     """
@@ -95,7 +95,7 @@ def forecast(
         axes=axes,
         channels=channels,
         pixel_size=pixel_size,
-        extent=extent,
+        roi=roi,
         limits=IntensityLimits("image", {}),  # the cost does not depend on them
     )
     rates = {} if rates is None else rates
@@ -107,7 +107,7 @@ def forecast(
         plan.total // len(plan.tiles)
     )
     passes = 2**config.ndim if plan.settings.flips else 1
-    return Forecast(
+    return CostEstimate(
         seconds=pixels * passes * rates[key],
         memory=memory_bytes(plan.tiles.read_shape, config, plan.prepared.precision)
         + score_bytes(config.out_channels, plan.sizes.values())

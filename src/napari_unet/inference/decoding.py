@@ -18,7 +18,7 @@ from napari_unet.image.source import ImageSource, PixelSize, open_image
 from napari_unet.inference.output import OutputArray
 from napari_unet.inference.prediction import Prediction
 from napari_unet.inference.score_buffer import check_scores, is_large
-from napari_unet.inference.summary import Summary
+from napari_unet.inference.summary import ResultSummary
 from napari_unet.instances import maps as instances
 from napari_unet.instances.linking import PlaneLinker
 from napari_unet.progress import Progress, drain
@@ -113,7 +113,7 @@ def iter_decode(
     card = prediction.card
     wanted = decoding_settings(prediction, settings, **overrides)
     source = score_source(prediction)
-    summary = Summary(card, constant=bool(prediction.record.get("constant")))
+    summary = ResultSummary(card, constant=bool(prediction.record.get("constant")))
     planewise = card.architecture.ndim == 2 and "Z" in source.axes
     labels = OutputArray(
         prediction.axes,
@@ -225,7 +225,7 @@ class FrameWriter:
         shape: tuple[int, ...],
         card: ModelCard,
         settings: SegmentSettings,
-        summary: Summary,
+        summary: ResultSummary,
     ) -> None:
         if card.task == "instance":
             instances.check_representation(card.instances)

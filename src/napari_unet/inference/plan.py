@@ -13,7 +13,7 @@ import torch
 from napari_unet.card import ModelCard, UNetConfig
 from napari_unet.errors import SettingsError
 from napari_unet.image.normalization import IntensityLimits, find_limits
-from napari_unet.image.roi import Extent
+from napari_unet.image.roi import Roi
 from napari_unet.image.source import ImageSource, open_image
 from napari_unet.inference.resampling import resampled_shape
 from napari_unet.network.devices import PreparedNetwork, prepare_network, resolve_device
@@ -42,7 +42,7 @@ class PredictionPlan:
         For the normalisation.
     zoom : tuple of float
         Pixels of the network's grid per pixel of the image, per axis of the network.
-    extent : mapping of str to slice
+    roi : mapping of str to slice
         What of the image is predicted, by axis of TZYX.
     tiles : TilePlan
         On the network's grid.
@@ -55,7 +55,7 @@ class PredictionPlan:
     prepared: PreparedNetwork
     limits: IntensityLimits
     zoom: tuple[float, ...]
-    extent: Mapping[str, slice]
+    roi: Mapping[str, slice]
     tiles: TilePlan
     settings: SegmentSettings
 
@@ -72,12 +72,12 @@ class PredictionPlan:
     @property
     def region(self) -> Region:
         """The spatial part that is predicted, in the order ZYX."""
-        return tuple(self.extent[axis] for axis in self.source.spatial)
+        return tuple(self.roi[axis] for axis in self.source.spatial)
 
     @property
     def sizes(self) -> dict[str, int]:
         """Length of each axis of TZYX that is predicted."""
-        return {axis: part.stop - part.start for axis, part in self.extent.items()}
+        return {axis: part.stop - part.start for axis, part in self.roi.items()}
 
     @property
     def total(self) -> int:
@@ -99,12 +99,12 @@ def plan_prediction(
     axes: str | None = None,
     channels: Sequence[int] | None = None,
     pixel_size: float | Sequence[float | None] | None = None,
-    extent: Extent | None = None,
+    roi: Roi | None = None,
     limits: IntensityLimits | None = None,
 ) -> PredictionPlan:
     """Settle every detail of a prediction.
 
-    The parameters are those of `napari_unet.predict`. With an ``extent`` only that part of
+    The parameters are those of `napari_unet.predict`. With an ``roi`` only that part of
     the image is predicted, with the same scores as in the whole. With ``limits`` nothing is
     read to find them.
 
@@ -125,7 +125,7 @@ def plan_prediction(
     )
     wanted = settings.normalization or card.normalization
     limits = limits or find_limits(source, wanted)
-    part = (extent or Extent()).of(source)
+    part = (roi or Roi()).of(source)
     zoom = find_zoom(card, source, settings.object_diameter)
     device = resolve_device(settings.device)
     prepared = prepare_network(model.network, device, settings.precision)

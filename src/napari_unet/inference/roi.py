@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes
 from napari_unet.card import ModelCard
-from napari_unet.image.roi import Extent
+from napari_unet.image.roi import Roi
 from napari_unet.image.source import ImageSource, open_image
 from napari_unet.inference.decoding import (
     Segmentation,
@@ -31,7 +31,7 @@ from napari_unet.inference.decoding import (
 )
 from napari_unet.inference.plan import find_zoom, plan_prediction
 from napari_unet.inference.prediction import Prediction, iter_plan
-from napari_unet.inference.summary import Summary
+from napari_unet.inference.summary import ResultSummary
 from napari_unet.instances import maps as instances
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress
@@ -41,7 +41,7 @@ MARGIN = 64  # pixels around a part that its objects may reach into, where the c
 
 
 @dataclass(frozen=True, eq=False)
-class ExtentPrediction:
+class RoiPrediction:
     """Scores of a part of an image and of a margin around it.
 
     Attributes
@@ -78,10 +78,10 @@ class ExtentPrediction:
         return scores if whole else scores[index]
 
 
-def iter_predict_extent(
+def iter_predict_roi(
     image: Any,
     model: Model | str | Path,
-    extent: Extent | None = None,
+    roi: Roi | None = None,
     *,
     axes: str | None = None,
     channels: Sequence[int] | None = None,
@@ -89,7 +89,7 @@ def iter_predict_extent(
     settings: SegmentSettings | None = None,
     output: str | Path | None = None,
     **overrides: Any,
-) -> Generator[Progress, None, ExtentPrediction]:
+) -> Generator[Progress, None, RoiPrediction]:
     """Predict a part of an image: the scores are those of the whole image.
 
     The part is read with the network's halo around it, normalised with the limits of the
@@ -100,7 +100,7 @@ def iter_predict_extent(
     ----------
     image, model, axes, channels, pixel_size, settings, output
         As for `napari_unet.predict`.
-    extent : Extent, optional
+    roi : Roi, optional
         The part; None: the whole image.
 
     Raises
@@ -119,7 +119,7 @@ def iter_predict_extent(
         ndim=card.architecture.ndim,
         in_channels=card.architecture.in_channels,
     )
-    part = (extent or Extent()).of(source)
+    part = (roi or Roi()).of(source)
     wide = _widened(part, source, card, wanted.object_diameter)
     ranges: dict[str, Any] = {a.lower(): (s.start, s.stop) for a, s in wide.items()}
     yield Progress(0, 1, "reading the intensities")
@@ -130,29 +130,29 @@ def iter_predict_extent(
         axes=source.axes,
         channels=channels,
         pixel_size=pixel_size,
-        extent=Extent(**ranges),
+        roi=Roi(**ranges),
     )
     prediction = yield from iter_plan(plan, loaded, output)
     kept = label_axes(source.axes)
     prediction.record["extent"] = {a: [part[a].start, part[a].stop] for a in kept}
-    if extent is not None and extent.inside is not None:
-        prediction.record["outline"] = packed(extent.inside)
-    return ExtentPrediction(
+    if roi is not None and roi.inside is not None:
+        prediction.record["outline"] = packed(roi.inside)
+    return RoiPrediction(
         prediction,
         tuple(slice(part[a].start - wide[a].start, part[a].stop - wide[a].start) for a in kept),
         tuple(part[a].start for a in kept),
-        None if extent is None else extent.inside,
+        None if roi is None else roi.inside,
     )
 
 
-def iter_decode_extent(
-    found: ExtentPrediction, settings: SegmentSettings | None = None
+def iter_decode_roi(
+    found: RoiPrediction, settings: SegmentSettings | None = None
 ) -> Generator[Progress, None, Segmentation]:
     """Labels of a part, without the network; objects are numbered from 1.
 
     Parameters
     ----------
-    found : ExtentPrediction
+    found : RoiPrediction
         Of an instance or semantic model.
     settings : SegmentSettings, optional
         Its decoding fields are used; None: those of the prediction.
@@ -161,7 +161,7 @@ def iter_decode_extent(
     labels = _cut(found, result.labels, result.card)
     if labels is result.labels:
         return result
-    summary = Summary(result.card, constant=bool(result.record.get("constant")))
+    summary = ResultSummary(result.card, constant=bool(result.record.get("constant")))
     summary.low, summary.high = map(list, zip(*result.record["score_range"], strict=True))
     summary.objects = int(labels.max(initial=0))
     if result.card.task == "semantic":
@@ -180,7 +180,7 @@ def packed(mask: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def decode_plane(
-    found: ExtentPrediction,
+    found: RoiPrediction,
     time: int = 0,
     plane: int = 0,
     settings: SegmentSettings | None = None,
@@ -189,7 +189,7 @@ def decode_plane(
 
     Parameters
     ----------
-    found : ExtentPrediction
+    found : RoiPrediction
         Of an instance or semantic model.
     time, plane : int
         Counted from the corner of the part; of a 3D model the plane does not matter.
@@ -220,7 +220,7 @@ def decode_plane(
 
 
 def _count_classes(
-    found: ExtentPrediction, labels: NDArray[Any], card: ModelCard
+    found: RoiPrediction, labels: NDArray[Any], card: ModelCard
 ) -> NDArray[np.int64]:
     """Pixels of each class, inside the outline."""
     inside = np.ones(labels.shape, bool)
@@ -230,7 +230,7 @@ def _count_classes(
     return np.array([np.count_nonzero((labels == v) & inside) for v in values], np.int64)
 
 
-def _outline(found: ExtentPrediction, axes: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _outline(found: RoiPrediction, axes: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """The outline with an axis of one pixel for each axis that is not Y or X."""
     assert found.inside is not None
     inside = found.inside if axes.index("Y") < axes.index("X") else found.inside.T
@@ -238,7 +238,7 @@ def _outline(found: ExtentPrediction, axes: str, shape: tuple[int, ...]) -> NDAr
 
 
 def _cut(
-    found: ExtentPrediction, labels: NDArray[Any], card: ModelCard, axes: str | None = None
+    found: RoiPrediction, labels: NDArray[Any], card: ModelCard, axes: str | None = None
 ) -> NDArray[Any]:
     """The part itself, with nothing outside its outline; objects numbered anew."""
     axes = found.axes if axes is None else axes

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.axes import in_order
+from napari_unet.installation import versions
 
 if TYPE_CHECKING:
     from napari_unet.inference.plan import PredictionPlan
     from napari_unet.network.model import Model
-
-DISTRIBUTION = "napari-unet-torch"
-
-
-def package_version(distribution: str = DISTRIBUTION) -> str:
-    """Version of an installed distribution; "unknown" where it is not installed."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the numbers of a result depend on."""
-    names = (DISTRIBUTION, "torch", "numpy", "scipy", "numba", "edt")
-    return {"python": platform.python_version(), **{n: package_version(n) for n in names}}
 
 
 @dataclass(frozen=True)
@@ -64,7 +47,7 @@ class RunRecord:
             "shape": [int(n) for n in source.arrays[0].shape],
             "extent": {
                 axis: [part.start, part.stop]
-                for axis, part in plan.extent.items()
+                for axis, part in plan.roi.items()
                 if axis in source.axes
             },
             "pixel_size": list(in_order(source.pixel_size, source.axes)),

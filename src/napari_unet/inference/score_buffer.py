@@ -35,7 +35,7 @@ def is_large(channels: int, shape: tuple[int, ...]) -> bool:
     return bool(size > min(LARGEST, psutil.virtual_memory().available // 4))
 
 
-class FrameScores:
+class ScoreBuffer:
     """Scores (C, *shape) of one frame after the other.
 
     Parameters

@@ -20,8 +20,8 @@ from napari_unet.inference.output import OutputArray
 from napari_unet.inference.plan import PredictionPlan, plan_prediction
 from napari_unet.inference.prediction import refuse_client
 from napari_unet.inference.run_record import RunRecord
-from napari_unet.inference.score_buffer import FrameScores
-from napari_unet.inference.summary import Summary
+from napari_unet.inference.score_buffer import ScoreBuffer
+from napari_unet.inference.summary import ResultSummary
 from napari_unet.inference.tiles import run_plan
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
@@ -145,7 +145,7 @@ def iter_segmentation(
     labels = OutputArray(
         plan.source.axes, plan.sizes, None, label_dtype(card), output, planewise=plan.planewise
     )
-    summary = Summary(card, constant=plan.constant)
+    summary = ResultSummary(card, constant=plan.constant)
     in_blocks = False
     try:
         if card.task == "semantic" and not plan.blended:
@@ -176,7 +176,7 @@ def _iter_frames(
     """Gather the tiles of each plane or time point, and decode it when it is complete."""
     shape = _shape(plan)
     shape = shape[1:] if plan.planewise else shape
-    with closing(FrameScores(plan.card.architecture.out_channels, shape, folder)) as frame:
+    with closing(ScoreBuffer(plan.card.architecture.out_channels, shape, folder)) as frame:
         for block in run_plan(plan, fallbacks):
             plane = block.region[0].start if plan.planewise else None
             scores = block.scores if plane is None else block.scores[:, 0]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_unet.card import ModelCard
 
 
-class Summary:
+class ResultSummary:
     """What a result holds, gathered while it is made."""
 
     def __init__(self, card: ModelCard, *, constant: bool = False) -> None:

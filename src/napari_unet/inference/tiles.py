@@ -66,11 +66,11 @@ def run_plan(
     the tile that it had reached. What was done is added to ``fallbacks``, in words.
     """
     fallbacks = [] if fallbacks is None else fallbacks
-    tiles, extent = plan.tiles, plan.extent
+    tiles, roi = plan.tiles, plan.roi
     prepared = plan.prepared
-    planes: Sequence[int | None] = _range(extent["Z"]) if plan.planewise else (None,)
+    planes: Sequence[int | None] = _range(roi["Z"]) if plan.planewise else (None,)
     done = 0
-    for time, plane in itertools.product(_range(extent["T"]), planes):
+    for time, plane in itertools.product(_range(roi["T"]), planes):
         limits = plan.limits.at(time, plane or 0)
         for whole in tiles:
             waiting = [whole]
@@ -97,7 +97,7 @@ def run_plan(
                     continue
                 done += not waiting
                 last = not waiting and done % len(tiles) == 0
-                yield Block(time - extent["T"].start, *piece, done, plan.total, last)
+                yield Block(time - roi["T"].start, *piece, done, plan.total, last)
 
 
 def _range(part: slice) -> range:
@@ -154,7 +154,7 @@ def _predict_tile(
     target, scores = _cut(target, scores, plan.region[-config.ndim :])
     if plane is not None:
         scores = scores[:, None]
-        first = plane - plan.extent["Z"].start
+        first = plane - plan.roi["Z"].start
         target = (slice(first, first + 1), *target)
     return target, scores
 

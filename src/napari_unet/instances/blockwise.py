@@ -152,10 +152,10 @@ class _Ledger:
 
     def enter(self, maps: NDArray[np.float32], tile: Tile) -> NDArray[np.int32]:
         """Flood a block, given with its halo; its preliminary labels."""
-        from napari_unet.instances.watershed import flood_part
+        from napari_unet.instances.watershed import block_watershed
 
         decoding = self._decoding
-        part = flood_part(
+        part = block_watershed(
             maps[0],
             maps[1],
             decoding.threshold,

@@ -92,10 +92,10 @@ def decode(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
     >>> decode(encode(labels), Decoding()).tolist()
     [[0, 1, 1, 1, 2, 2, 2, 0]]
     """
-    from napari_unet.instances.watershed import flood_objects
+    from napari_unet.instances.watershed import object_watershed
 
     foreground, distance = prepare_maps(maps, decoding)
-    return flood_objects(
+    return object_watershed(
         foreground, distance, decoding.threshold, decoding.split_depth, decoding.min_size
     )
 

@@ -26,7 +26,7 @@ from napari_unet.instances import _kernels as kernels
 from napari_unet.instances._kernels import EXIT, LEVELS, NEAR, PRIVATE
 
 
-def flood_objects(
+def object_watershed(
     foreground: NDArray[Any],
     height: NDArray[Any],
     threshold: float,
@@ -56,7 +56,7 @@ def flood_objects(
     Examples
     --------
     >>> height = np.array([[0.2, 0.9, 0.6, 0.8, 0.75, 0.8, 0.2]])
-    >>> flood_objects(height, height, 0.1, 0.1).tolist()
+    >>> object_watershed(height, height, 0.1, 0.1).tolist()
     [[1, 1, 1, 2, 2, 2, 2]]
     """
     field = _Field.of(foreground, height, threshold)
@@ -101,7 +101,7 @@ class Part:
     edges: NDArray[np.int64]
 
 
-def flood_part(
+def block_watershed(
     foreground: NDArray[Any],
     height: NDArray[Any],
     threshold: float,
@@ -114,7 +114,7 @@ def flood_part(
     Parameters
     ----------
     foreground, height, threshold, depth
-        As in `flood_objects`.
+        As in `object_watershed`.
     zones : ([Z,] Y, X) uint8 array
         PRIVATE, FACE, NEAR, FAR or EXIT. The cores of all parts make up the map; each part
         records the meetings whose first pixel, in the order of memory, lies in its core.
@@ -171,7 +171,7 @@ def join(
         Level and two basins, from the highest level down and each level in the order of
         coordinates.
     depth : float
-        As in `flood_objects`.
+        As in `object_watershed`.
 
     Returns
     -------

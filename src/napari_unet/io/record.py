@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import enum
@@ -96,3 +97,27 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     raise TypeError(f"a run record cannot hold {value!r}, a {type(value).__name__}")
+
+
+RECORD = "napari_unet"  # attribute of a zarr array that a run has written
+
+
+def find_record(labels: Any) -> Mapping[str, Any] | None:
+    """The record of the run that made labels: in zarr attributes, or beside their file.
+
+    An array in memory has none, whatever made it.
+    """
+    found: Any = None
+    # zarr fails in ways of its own where a store is damaged; then there is no record
+    with contextlib.suppress(Exception):
+        source = getattr(labels, "_source", labels)  # behind a LazyArray
+        attributes = getattr(source, "attrs", None)
+        if attributes is not None:
+            found = dict(attributes).get(RECORD)
+    path = getattr(labels, "path", None)
+    path = path if isinstance(path, Path) else getattr(labels, "filename", None)
+    if not isinstance(found, Mapping) and isinstance(path, str | Path):
+        with contextlib.suppress(OSError, ValueError):
+            found = json.loads(record_path(path).read_bytes())
+    made = isinstance(found, Mapping) and found.get("operation") in ("segment", "predict")
+    return found if made else None

@@ -24,7 +24,7 @@ _FLATNESS = 3.0  # rows of a 3D patch to its planes, also where these lie as clo
 
 
 @dataclass(frozen=True)
-class DataFacts:
+class DataProperties:
     """What is known of the examples, per axis in the order ZYX or YX.
 
     ``ndim`` is 2 or 3; ``shapes`` are those of the frames, at least one; ``pixel_size`` is in
@@ -77,7 +77,7 @@ class Proposal:
 
 
 def propose(
-    facts: DataFacts,
+    facts: DataProperties,
     *,
     features: Sizes | None = None,
     strides: Strides | None = None,
@@ -101,7 +101,7 @@ def propose(
 
     Examples
     --------
-    >>> proposal = propose(DataFacts(3, ((24, 512, 512),), (1.0, 0.25, 0.25), 16.0))
+    >>> proposal = propose(DataProperties(3, ((24, 512, 512),), (1.0, 0.25, 0.25), 16.0))
     >>> proposal.features, proposal.strides, proposal.patch
     ((16, 32, 64), ((1, 2, 2), (1, 2, 2)), (24, 108, 108))
     >>> proposal.reasons[1]
@@ -123,7 +123,7 @@ def propose(
 
 
 def _choose_levels(
-    facts: DataFacts, lengths: Sizes, features: Sizes | None, strides: Strides | None
+    facts: DataProperties, lengths: Sizes, features: Sizes | None, strides: Strides | None
 ) -> UNetConfig:
     def make(levels: int) -> UNetConfig:
         steps = strides or _choose_strides(facts, lengths, levels - 1, fill=bool(features))
@@ -143,7 +143,7 @@ def _choose_levels(
     return make(most)
 
 
-def _choose_strides(facts: DataFacts, lengths: Sizes, count: int, *, fill: bool) -> Strides:
+def _choose_strides(facts: DataProperties, lengths: Sizes, count: int, *, fill: bool) -> Strides:
     """At most ``count`` poolings; with ``fill`` as many, of short axes where none is longer."""
     spacing, left, strides = facts.spacing, lengths, []
     for _ in range(count):
@@ -159,7 +159,7 @@ def _choose_strides(facts: DataFacts, lengths: Sizes, count: int, *, fill: bool)
     return tuple(strides)
 
 
-def _choose_patch(facts: DataFacts, stride: Sizes, small: bool) -> Sizes:
+def _choose_patch(facts: DataProperties, stride: Sizes, small: bool) -> Sizes:
     longest, pixels = _LONGEST[facts.ndim], _PIXELS[facts.ndim]
     if small:
         needed = math.prod(_CONTEXT * e for e in facts.extents) if facts.extents else 0
@@ -181,7 +181,7 @@ def _choose_patch(facts: DataFacts, stride: Sizes, small: bool) -> Sizes:
     return stride
 
 
-def _explain(facts: DataFacts, config: UNetConfig, patch: Sizes) -> tuple[str, ...]:
+def _explain(facts: DataProperties, config: UNetConfig, patch: Sizes) -> tuple[str, ...]:
     extents, steps = facts.extents, len(config.strides)
     objects = f"a typical object is {_by(extents)} pixels" if extents else "objects: size unknown"
     seen = f"each pixel is judged by what lies within {_by(config.receptive_field)} pixels of it"

@@ -17,7 +17,7 @@ def norms_of(network: nn.Module) -> list[nn.BatchNorm2d | nn.BatchNorm3d]:
     ]
 
 
-def settle(network: nn.Module, batches: Iterable[Tensor]) -> None:
+def update_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Replace the running statistics by plain means over batches.
 
     A running mean over small batches is noisy and lags behind the weights. The network is

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_unet.card import Decoding
-from napari_unet.dataset.validation_pieces import HeldOut
+from napari_unet.dataset.validation_pieces import ValidationPiece
 from napari_unet.inference.decoding import iter_frames
 from napari_unet.inference.prediction import Prediction
 from napari_unet.instances.maps import outline_distance, prepare_maps
@@ -23,7 +23,7 @@ RADIUS_SHARES = (1.0, 0.5)  # of the radius of a typical piece of foreground
 LARGEST_RADIUS = 200.0  # that a decoding takes
 
 
-def calibrate(predictions: Sequence[Prediction], pieces: Sequence[HeldOut]) -> Decoding:
+def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece]) -> Decoding:
     """The best way to split, thresholds and smallest size, one after the other.
 
     The settings are judged by the AP at IoU 0.5 to 0.75, averaged, on the known pixels; a
@@ -34,7 +34,7 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[HeldOut]) -> D
     ----------
     predictions : sequence of Prediction
         Of an instance model, one for each piece; the network does not run again.
-    pieces : sequence of HeldOut
+    pieces : sequence of ValidationPiece
         Not trained on.
 
     Returns
@@ -67,7 +67,7 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[HeldOut]) -> D
     return best
 
 
-def _small_size(pieces: Sequence[HeldOut]) -> float:
+def _small_size(pieces: Sequence[ValidationPiece]) -> float:
     """Pixels of a small object, of the pieces that are known everywhere; 0 if there is none."""
     counted = [p.labels[0][p.labels[0] > 0] for p in pieces if p.known.all()]
     sizes = [np.unique(labels, return_counts=True)[1] for labels in counted]

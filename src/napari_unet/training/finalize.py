@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_unet.card import ScoreRecord
-from napari_unet.dataset.validation_pieces import HeldOut, held_out_pieces
+from napari_unet.dataset.validation_pieces import ValidationPiece, validation_pieces
 from napari_unet.image.overlay import encode_thumbnail
 from napari_unet.inference.decoding import iter_decode
 from napari_unet.inference.prediction import Prediction
@@ -48,7 +48,7 @@ def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
             return model
         # without a learned distance objects are split by shape, whose radius must be found;
         # as nothing is held out, on some of the training frames
-        return _judge(model, held_out_pieces(setup.data.frames[:FEW_FRAMES]), run).model
+        return _judge(model, validation_pieces(setup.data.frames[:FEW_FRAMES]), run).model
     new = _judge(model, pieces, run)
     records = [_record(new, None)]
     if setup.base is not None and not setup.renewed:
@@ -60,7 +60,7 @@ def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
     return Model(new.model.card.model_copy(update=update), model.network)
 
 
-def _judge(model: Model, pieces: Sequence[HeldOut], run: dict[str, str]) -> _Judged:
+def _judge(model: Model, pieces: Sequence[ValidationPiece], run: dict[str, str]) -> _Judged:
     """The network runs once for each piece."""
     predictions = [predict_piece(model, piece, **run) for piece in pieces]
     if model.card.task == "instance":
@@ -106,7 +106,7 @@ def figures(scores: Scores) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in found.items()}
 
 
-def make_thumbnail(model: Model, prediction: Prediction, piece: HeldOut) -> str:
+def make_thumbnail(model: Model, prediction: Prediction, piece: ValidationPiece) -> str:
     """A piece as the model sees it, of a stack its middle plane: a small PNG in base64."""
     labels = np.asarray(drain(iter_decode(prediction, **decoding_fields(model))).labels)
     image = piece.image

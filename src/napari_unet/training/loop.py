@@ -16,7 +16,7 @@ from torch import Tensor
 from napari_unet.dataset.assembly import TrainingData
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.update import renew_data
-from napari_unet.dataset.validation_pieces import HeldOut
+from napari_unet.dataset.validation_pieces import ValidationPiece
 from napari_unet.errors import TrainingError, TrainingInterruptedError
 from napari_unet.inference.tiles import out_of_memory
 from napari_unet.metrics import InstanceScores
@@ -24,7 +24,7 @@ from napari_unet.network.devices import DTYPES, resolve_device, training_precisi
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
 from napari_unet.training.augmentation import PRESETS, augment
-from napari_unet.training.batch_norm import freeze, settle
+from napari_unet.training.batch_norm import freeze, update_statistics
 from napari_unet.training.losses import task_loss
 from napari_unet.training.patch_sampling import PatchSampler
 from napari_unet.training.scoring import headline, score_pieces, shorten
@@ -41,7 +41,7 @@ JUDGED_PIXELS = 2_000_000  # that the weights are judged on, again and again
 REDRAWS = 8  # of a patch from which augmentation has moved all that is known
 
 
-class TrainingRun:
+class TrainingLoop:
     """The state of a training.
 
     Parameters
@@ -338,7 +338,9 @@ class TrainingRun:
         if self.best_weights is not None and self.judged:
             self.best = self._score(self._model(self.best_weights), self.judged, self.setup)
 
-    def _score(self, model: Model, pieces: Sequence[HeldOut], setup: TrainingSetup) -> float:
+    def _score(
+        self, model: Model, pieces: Sequence[ValidationPiece], setup: TrainingSetup
+    ) -> float:
         # a resolved precision: a race for the fastest would make the best weights a matter
         # of chance
         run = {"device": setup.config.device, "precision": self.precision}
@@ -357,7 +359,7 @@ class TrainingRun:
         if self.statistics != "settled":
             return
         rng, state = copy.deepcopy(self.rng), self.generator.get_state()
-        settle(self.network, self._statistics_batches(patches))
+        update_statistics(self.network, self._statistics_batches(patches))
         # a validation must not change what is trained on
         self.rng = rng
         self.generator.set_state(state)

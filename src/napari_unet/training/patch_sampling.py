@@ -29,13 +29,13 @@ class PatchSampler:
 
     def __init__(self, frames: Sequence[Frame]) -> None:
         self.frames = frames
-        keys = sorted({key for frame in frames for key in frame.survey.places})
+        keys = sorted({key for frame in frames for key in frame.statistics.places})
         self._chances = {key: self._chance(key) for key in keys}
         self._classes = [key for key in keys if key != ANYWHERE]
 
     def _chance(self, key: int) -> NDArray[np.float64]:
         totals = [
-            places.total if (places := frame.survey.places.get(key)) is not None else 0.0
+            places.total if (places := frame.statistics.places.get(key)) is not None else 0.0
             for frame in self.frames
         ]
         chance = np.sqrt(totals)
@@ -73,7 +73,7 @@ class PatchSampler:
             if self._classes and rng.random() < 0.5:
                 key = self._classes[int(rng.integers(len(self._classes)))]
             frame = self.frames[int(rng.choice(len(self.frames), p=self._chances[key]))]
-            start = _start(frame, frame.survey.places[key], key, patch, window, rng)
+            start = _start(frame, frame.statistics.places[key], key, patch, window, rng)
             parts.append(frame.cut(start, window))
         images, targets, known = zip(*parts, strict=True)
         return (
@@ -93,7 +93,7 @@ def _start(
 ) -> NDArray[np.intp]:
     """Where a window begins; its central patch lies in the frame where it fits."""
     shape, size = np.array(frame.shape), np.array(patch)
-    if key == ANYWHERE and frame.survey.complete:
+    if key == ANYWHERE and frame.statistics.complete:
         centre: NDArray[Any] = rng.integers(0, shape)
     else:
         reach = (size * JITTER).astype(int)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from napari_unet.card import ModelCard, Normalization
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.frames import make_frames
-from napari_unet.dataset.goal import LearningGoal
-from napari_unet.dataset.label_statistics import survey
+from napari_unet.dataset.goal import TargetSpec
+from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import open_example
-from napari_unet.dataset.validation_pieces import HeldOut, held_out_pieces
+from napari_unet.dataset.validation_pieces import ValidationPiece, validation_pieces
 from napari_unet.image.normalization import find_limits
 from napari_unet.inference.decoding import iter_decode
 from napari_unet.inference.prediction import Prediction, predict
@@ -41,11 +41,11 @@ def score(model: Model, examples: Sequence[Example], **settings: Any) -> Scores:
     return score_pieces(model, pieces_of(examples, model.card), **settings)
 
 
-def pieces_of(examples: Sequence[Example], card: ModelCard) -> list[HeldOut]:
+def pieces_of(examples: Sequence[Example], card: ModelCard) -> list[ValidationPiece]:
     """Examples as a model sees them."""
     architecture = card.architecture
-    goal = LearningGoal(card.task, card.classes, card.output_limits or ())
-    pieces: list[HeldOut] = []
+    goal = TargetSpec(card.task, card.classes, card.output_limits or ())
+    pieces: list[ValidationPiece] = []
     for example in examples:
         labelled = open_example(
             example,
@@ -55,12 +55,12 @@ def pieces_of(examples: Sequence[Example], card: ModelCard) -> list[HeldOut]:
             named=[c.value for c in card.classes] if card.task == "semantic" else (),
         )
         limits = find_limits(labelled.source, card.normalization)
-        found = survey(labelled, card.task, architecture.ndim)
-        pieces += held_out_pieces(make_frames(labelled, found, goal, limits))
+        found = collect_statistics(labelled, card.task, architecture.ndim)
+        pieces += validation_pieces(make_frames(labelled, found, goal, limits))
     return pieces
 
 
-def shorten(pieces: Sequence[HeldOut], pixels: int) -> list[HeldOut]:
+def shorten(pieces: Sequence[ValidationPiece], pixels: int) -> list[ValidationPiece]:
     """Pieces of at most so many pixels together, each an equal share: its middle.
 
     A piece that is known in part keeps the known pixels' middle.
@@ -71,7 +71,7 @@ def shorten(pieces: Sequence[HeldOut], pixels: int) -> list[HeldOut]:
     return [_middle(piece, share) for piece in pieces]
 
 
-def _middle(piece: HeldOut, pixels: int) -> HeldOut:
+def _middle(piece: ValidationPiece, pixels: int) -> ValidationPiece:
     shape = np.array(piece.known.shape)
     if shape.prod() <= pixels:
         return piece
@@ -82,21 +82,21 @@ def _middle(piece: HeldOut, pixels: int) -> HeldOut:
         size[np.argmax(size)] = max(size.max() * 3 // 4, LEAST_SIDE)
     start = np.clip((centre - size / 2).astype(int), 0, shape - size)
     part = tuple(slice(int(a), int(a + n)) for a, n in zip(start, size, strict=True))
-    return HeldOut(piece.image[:, *part], piece.labels[:, *part], piece.known[part])
+    return ValidationPiece(piece.image[:, *part], piece.labels[:, *part], piece.known[part])
 
 
-def score_pieces(model: Model, pieces: Sequence[HeldOut], **settings: Any) -> Scores:
+def score_pieces(model: Model, pieces: Sequence[ValidationPiece], **settings: Any) -> Scores:
     """Scores of a model on pieces; what is not known counts neither way."""
     return score_predictions([predict_piece(model, p, **settings) for p in pieces], pieces)
 
 
-def predict_piece(model: Model, piece: HeldOut, **settings: Any) -> Prediction:
+def predict_piece(model: Model, piece: ValidationPiece, **settings: Any) -> Prediction:
     """The scores of a piece."""
     return predict(piece.image, model, axes=piece.axes, normalization=PLAIN, **settings)
 
 
 def score_predictions(
-    predictions: Sequence[Prediction], pieces: Sequence[HeldOut], **decoding: Any
+    predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece], **decoding: Any
 ) -> Scores:
     """Scores of predictions, decoded with the given fields of `SegmentSettings`.
 

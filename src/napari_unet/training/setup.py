@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from napari_unet.card import ClassInfo, Decoding, ModelCard, TrainingRecord, UNetConfig
 from napari_unet.dataset.assembly import TrainingData, prepare_data
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.goal import LearningGoal
+from napari_unet.dataset.goal import TargetSpec
 from napari_unet.dataset.properties import check_task
 from napari_unet.errors import SettingsError, TrainingError
-from napari_unet.inference.run_record import versions
+from napari_unet.installation import versions
 from napari_unet.instances import maps as instances
 from napari_unet.network.adaptation import adapt
-from napari_unet.network.architecture import DataFacts, Proposal, propose
+from napari_unet.network.architecture import DataProperties, Proposal, propose
 from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
@@ -69,9 +69,7 @@ def choose_network(data: TrainingData, base: Model | None, config: TrainConfig) 
     return NetworkChoice(network, patch, tuple(notes), renewed)
 
 
-def _adapt(
-    base: Model, goal: LearningGoal, channels: int, seed: int
-) -> tuple[UNet, tuple[str, ...]]:
+def _adapt(base: Model, goal: TargetSpec, channels: int, seed: int) -> tuple[UNet, tuple[str, ...]]:
     """A copy of the base's network for these channels and classes."""
     other = goal.task == "semantic" and [c.value for c in goal.classes] != [
         c.value for c in base.card.classes
@@ -80,7 +78,7 @@ def _adapt(
 
 
 def _propose(data: TrainingData, config: TrainConfig, architecture: UNetConfig | None) -> Proposal:
-    facts = DataFacts(
+    facts = DataProperties(
         ndim=data.ndim,
         shapes=tuple(frame.shape for frame in data.frames),
         pixel_size=data.pixel_size,
@@ -101,7 +99,7 @@ def _propose(data: TrainingData, config: TrainConfig, architecture: UNetConfig |
 
 
 def _make_network(
-    config: TrainConfig, proposal: Proposal, goal: LearningGoal, ndim: int, channels: int
+    config: TrainConfig, proposal: Proposal, goal: TargetSpec, ndim: int, channels: int
 ) -> UNet:
     try:
         architecture = UNetConfig.model_validate(
@@ -122,7 +120,7 @@ def _make_network(
         return UNet(architecture)
 
 
-def _choose_norm(config: TrainConfig, goal: LearningGoal) -> str:
+def _choose_norm(config: TrainConfig, goal: TargetSpec) -> str:
     """Batch norm loses the brightness of a batch, which the values of a regression need."""
     if config.norm != "auto":
         return config.norm

@@ -21,7 +21,7 @@ from napari_unet.progress import drain
 from napari_unet.settings import TrainConfig, resolve
 from napari_unet.training.checkpoint import Checkpoint
 from napari_unet.training.finalize import complete
-from napari_unet.training.loop import DEFAULT_MINUTES, TrainingRun
+from napari_unet.training.loop import DEFAULT_MINUTES, TrainingLoop
 from napari_unet.training.setup import set_up
 from napari_unet.training.steps import MoreLabels, Preview, TrainStep
 
@@ -112,7 +112,7 @@ def iter_train(
         config=wanted,
         validation=validation,
     )
-    run = TrainingRun(setup, start)
+    run = TrainingLoop(setup, start)
     store = Checkpoint(checkpoint, setup) if checkpoint is not None else None
     if store is not None and not store.restore(run):
         store.save(run)  # a place that cannot be written to is noticed before the work
@@ -155,7 +155,7 @@ def iter_train(
     return model
 
 
-def _interrupted(error: Exception, run: TrainingRun) -> TrainingInterruptedError:
+def _interrupted(error: Exception, run: TrainingLoop) -> TrainingInterruptedError:
     """What stopped a training, in words, with the best model until then."""
     message = str(error)
     if not isinstance(error, UNetError):
@@ -167,7 +167,7 @@ def _interrupted(error: Exception, run: TrainingRun) -> TrainingInterruptedError
     return TrainingInterruptedError(message, model)
 
 
-def _complete(model: Model, run: TrainingRun) -> Model:
+def _complete(model: Model, run: TrainingLoop) -> Model:
     try:
         return complete(model, run.setup, run.precision)
     except Exception as error:
@@ -178,7 +178,7 @@ def _complete(model: Model, run: TrainingRun) -> Model:
         ) from error
 
 
-def _save(store: Checkpoint, run: TrainingRun) -> str:
+def _save(store: Checkpoint, run: TrainingLoop) -> str:
     """Write a checkpoint; what is wrong where it cannot be written, and training goes on."""
     try:
         store.save(run)
@@ -187,7 +187,7 @@ def _save(store: Checkpoint, run: TrainingRun) -> str:
     return ""
 
 
-def _take_in(wish: MoreLabels, run: TrainingRun) -> tuple[bool, str]:
+def _take_in(wish: MoreLabels, run: TrainingLoop) -> tuple[bool, str]:
     """Whether new labels were accepted, in words too; if not, training goes on without them."""
     try:
         return True, run.take_in(wish.examples)
@@ -197,7 +197,7 @@ def _take_in(wish: MoreLabels, run: TrainingRun) -> tuple[bool, str]:
         return False, f"The new labels were not taken in: {type(error).__name__}: {error}"
 
 
-def _show(wish: Preview, run: TrainingRun) -> tuple[Any, str]:
+def _show(wish: Preview, run: TrainingLoop) -> tuple[Any, str]:
     """Labels, or values, of a view; or what is wrong with it."""
     settings: dict[str, Any] = {"device": run.setup.config.device, "precision": run.precision}
     place: dict[str, Any] = {

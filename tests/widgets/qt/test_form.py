@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 import napari_unet.widgets
 from napari_unet.errors import FileError
-from napari_unet.image.roi import Extent
+from napari_unet.image.roi import Roi
 from napari_unet.progress import drain
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.models.picker import describe
@@ -225,11 +225,11 @@ def test_a_3d_model_needs_planes(make_model: Any) -> None:
 def test_a_part_must_lie_on_the_image(make_model: Any) -> None:
     image = LayerImage.of(Image(np.zeros((20, 30))))
     request = Request.check(image, make_model().card, "YX", "", {"flips": True})
-    part = request.within(Extent(y=(5, 20)))
-    assert (part.extent.y, part.settings, part.image) == ((5, 20), request.settings, image)
-    assert request.extent.y is None
+    part = request.within(Roi(y=(5, 20)))
+    assert (part.roi.y, part.settings, part.image) == ((5, 20), request.settings, image)
+    assert request.roi.y is None
     with pytest.raises(FieldError, match="axis Y is not a part of 0 to 20") as caught:
-        request.within(Extent(y=(5, 21)))
+        request.within(Roi(y=(5, 21)))
     assert caught.value.field == "region"
 
 

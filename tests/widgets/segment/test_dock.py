@@ -190,7 +190,7 @@ def test_the_view_in_another_unit_than_the_viewers(
     dock.rows["object_diameter"].editor.value = 21
     viewer.dims.set_point(1, 14_000)  # the plane at 14 µm
     viewer.dims.set_current_step(0, 1)
-    dock.form.extents.region.value = PLANE
+    dock.form.roi_picker.region.value = PLANE
     run(dock)
     part = viewer.layers.selection.active
     assert part.data.shape == (2, 1, 72, 80)
@@ -198,11 +198,11 @@ def test_the_view_in_another_unit_than_the_viewers(
     # a part of the canvas: 20 pixels of the image, which are 10 µm, around (30 µm, 40 µm)
     viewer.scene.camera.center = (0, 30_000, 40_000)
     viewer.scene.camera.zoom = min(viewer.canvas.size) / 10_000
-    dock.form.extents.region.value = VIEW
-    extent = dock.form.extents.extent()
+    dock.form.roi_picker.region.value = VIEW
+    roi = dock.form.roi_picker.roi()
     size = np.array(viewer.canvas.size) / min(viewer.canvas.size) * 20
     for (start, stop), middle, length, most in zip(
-        (extent.y, extent.x), (20, 20), size, (72, 80), strict=True
+        (roi.y, roi.x), (20, 20), size, (72, 80), strict=True
     ):
         assert abs(start - max(0, middle - length / 2)) <= 1.5
         assert abs(stop - min(most, middle + length / 2)) <= 2.5
@@ -241,7 +241,7 @@ def test_errors_in_the_worker_are_told_in_words(
         (InputError("min_size is out of this world."), "Min. size is out"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr("napari_unet.inference.roi.iter_predict_extent", breaking(error))
+            patch.setattr("napari_unet.inference.roi.iter_predict_roi", breaking(error))
             run(small)
         assert words in small.bar.message.value
         assert (words in small.rows["min_size"].fault) == isinstance(error, InputError)

@@ -29,14 +29,14 @@ def test_an_image_that_is_gone_leaves_nothing_in_the_form(dock: Any, viewer: Any
     viewer.add_image(np.zeros((5, 32, 32)))
     dock.native.show()
     assert dock.form.axes.value == "ZYX"
-    assert dock.form.extents.planes.size == 5
+    assert dock.form.roi_picker.planes.size == 5
     viewer.layers.clear()
     assert dock.form.axes.value == ""
-    assert dock.form.extents.planes.size == 1
+    assert dock.form.roi_picker.planes.size == 1
     assert "Open Sample" in dock.rows["image"].fault
     viewer.add_image(np.zeros((4, 32, 32)))
     assert dock.form.axes.value == "ZYX"
-    assert dock.form.extents.planes.size == 4
+    assert dock.form.roi_picker.planes.size == 4
 
 
 def test_a_foreign_distribution_is_noticed(

@@ -211,7 +211,7 @@ def test_a_turned_stack_keeps_its_place(
         rotate=[[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]],
         translate=(1, 2, 3),
     )
-    dock.form.extents.planes.first.value = 1
+    dock.form.roi_picker.planes.first.value = 1
     run(dock)
     (labels,) = labels_of(viewer)
     assert labels.data.shape == (1, *SIZE)
@@ -304,7 +304,7 @@ def test_shapes_beside_the_image(
 ) -> None:
     viewer.add_image(nuclei)
     viewer.add_shapes([[[200, 5], [200, 30], [230, 30], [230, 5]]], name="beside")
-    dock.form.extents.region.value = viewer.layers["beside"]
+    dock.form.roi_picker.region.value = viewer.layers["beside"]
     assert "cover no pixel" in dock.rows["region"].fault
     assert not dock.bar.run.enabled
     viewer.layers.remove("beside")

@@ -134,12 +134,12 @@ def test_fast_changes_end_with_the_last(
 
 def test_a_plane_of_a_megapixel_is_decoded_in_a_tenth_of_a_second() -> None:
     """CPU time, which other programs do not stretch; the best of several."""
-    from napari_unet.inference.roi import decode_plane, iter_predict_extent
+    from napari_unet.inference.roi import decode_plane, iter_predict_roi
     from napari_unet.progress import drain
 
     sample = load_sample("nuclei_2d").image
     image = np.tile(sample, (-(-1024 // sample.shape[0]), -(-1024 // sample.shape[1])))
-    found = drain(iter_predict_extent(image[:1024, :1024], "nuclei", device="cpu"))
+    found = drain(iter_predict_roi(image[:1024, :1024], "nuclei", device="cpu"))
     decode_plane(found)  # compiles
     times = []
     for _ in range(7):
@@ -374,7 +374,7 @@ def test_a_plane_whose_whole_fails_is_put_back(
         if len(planes) == 2:
             start(*arguments)
 
-    monkeypatch.setattr("napari_unet.inference.roi.iter_decode_extent", fail)
+    monkeypatch.setattr("napari_unet.inference.roi.iter_decode_roi", fail)
     monkeypatch.setattr(stack.live._whole_runner, "start", see)
     set_value(stack, threshold=0.95)
     set_value(stack, threshold=0.9)  # a second one before the whole follows

@@ -65,14 +65,14 @@ def test_a_polygon_is_the_cut_of_the_whole(
     (whole,) = labels_of(viewer)
     drawn = np.array([[19.7, 10.3], [20.2, 149.7], [120.2, 100.1], [140, 30]])
     viewer.add_shapes([drawn * 0.5 + (1, 2)], shape_type="polygon", name="drawn")
-    dock.form.extents.region.value = viewer.layers["drawn"]
+    dock.form.roi_picker.region.value = viewer.layers["drawn"]
     assert "inside the outline" in dock.rows["region"].note
     run(dock)
     part = labels_of(viewer)[-1]
     assert part is not whole
-    extent = dock.form.request.extent
-    assert (extent.y, extent.x) == ((20, 140), (11, 150))
-    inside = extent.inside
+    roi = dock.form.request.roi
+    assert (roi.y, roi.x) == ((20, 140), (11, 150))
+    inside = roi.inside
     assert part.data.shape == inside.shape
     np.testing.assert_allclose(part.translate, (11, 7.5))
     np.testing.assert_allclose(part.scale, (0.5, 0.5))
@@ -92,17 +92,17 @@ def test_time_points_and_planes(
     (whole,) = labels_of(viewer)
     data = whole.data.copy()
     viewer.dims.set_current_step((0, 1), (1, 2))
-    dock.form.extents.region.value = TIME
+    dock.form.roi_picker.region.value = TIME
     check(dock, viewer, run, data[1:], (1, 10, 20, 30))
-    dock.form.extents.planes.first.value = 1
+    dock.form.roi_picker.planes.first.value = 1
     check(dock, viewer, run, data[1:, 1:], (1, 12, 20, 30))
-    dock.form.extents.region.value = PLANE
+    dock.form.roi_picker.region.value = PLANE
     check(dock, viewer, run, data[:, 2:], (0, 14, 20, 30))
-    dock.form.extents.times.last.value = 0
+    dock.form.roi_picker.times.last.value = 0
     check(dock, viewer, run, data[:1, 2:], (0, 14, 20, 30))
     viewer.dims.set_current_step(1, 0)  # moved after the form was filled
     check(dock, viewer, run, data[:1, :1], (0, 10, 20, 30))
-    dock.form.extents.region.value = WHOLE
+    dock.form.roi_picker.region.value = WHOLE
     check(dock, viewer, run, data[:1, 1:], (0, 12, 20, 30))
 
 

@@ -14,19 +14,19 @@ from qtpy.QtCore import QPoint
 from skimage.measure import points_in_poly
 
 from napari_unet.errors import InputError
-from napari_unet.image.roi import Extent
+from napari_unet.image.roi import Roi
 from napari_unet.image.source import open_image
 from napari_unet.widgets.qt.form import Form
-from napari_unet.widgets.segment.roi_picker import PLANE, TIME, VIEW, WHOLE, ExtentPicker, describe
+from napari_unet.widgets.segment.roi_picker import PLANE, TIME, VIEW, WHOLE, RoiPicker, describe
 from napari_unet.widgets.viewer.shapes import fill, outline
 
 SQUARE = [[9.6, 19.7], [9.6, 40.2], [30.4, 40.2], [30.4, 19.7]]
 
 
 @pytest.fixture
-def picker(bare_viewer: Any, changes: list[None], listen: Any, qtbot: Any) -> ExtentPicker:
+def picker(bare_viewer: Any, changes: list[None], listen: Any, qtbot: Any) -> RoiPicker:
     """In a form, listening to the viewer's layers."""
-    picker = ExtentPicker(bare_viewer, lambda: changes.append(None))
+    picker = RoiPicker(bare_viewer, lambda: changes.append(None))
     form = Form(picker.rows)
     qtbot.addWidget(form)
     listen(bare_viewer, picker)
@@ -35,55 +35,55 @@ def picker(bare_viewer: Any, changes: list[None], listen: Any, qtbot: Any) -> Ex
 
 
 @pytest.fixture
-def movie(bare_viewer: Any, picker: ExtentPicker) -> Image:
+def movie(bare_viewer: Any, picker: RoiPicker) -> Image:
     """Five time points of seven planes of 60 × 80 pixels."""
     layer = bare_viewer.add_image(np.zeros((5, 7, 60, 80), np.uint8), name="movie")
     picker.set_image(layer, "TZYX", 2)
     return layer
 
 
-def texts(picker: ExtentPicker) -> list[str]:
+def texts(picker: RoiPicker) -> list[str]:
     native = picker.region.native
     return [native.itemText(i) for i in range(native.count())]
 
 
-def ranges(extent: Extent) -> tuple[Any, ...]:
-    return extent.t, extent.z, extent.y, extent.x
+def ranges(roi: Roi) -> tuple[Any, ...]:
+    return roi.t, roi.z, roi.y, roi.x
 
 
-def valid(extent: Extent, layer: Image, axes: str) -> None:
+def valid(roi: Roi, layer: Image, axes: str) -> None:
     """The core accepts it."""
-    extent.of(open_image(layer.data, axes=axes))
+    roi.of(open_image(layer.data, axes=axes))
 
 
 # Ranges
 
 
-def test_everything_is_the_default(picker: ExtentPicker, movie: Image, changes: Any) -> None:
-    assert ranges(picker.extent()) == (None, None, None, None)
-    assert picker.extent().inside is None
+def test_everything_is_the_default(picker: RoiPicker, movie: Image, changes: Any) -> None:
+    assert ranges(picker.roi()) == (None, None, None, None)
+    assert picker.roi().inside is None
     assert texts(picker) == [WHOLE, VIEW, TIME, PLANE]
     assert changes == []
 
 
 def test_ranges_count_from_0_and_include_the_last(
-    picker: ExtentPicker, movie: Image, changes: Any
+    picker: RoiPicker, movie: Image, changes: Any
 ) -> None:
     picker.planes.first.value = 2
     picker.planes.last.value = 4
     picker.times.last.value = 0
-    assert ranges(picker.extent()) == ((0, 1), (2, 5), None, None)
+    assert ranges(picker.roi()) == ((0, 1), (2, 5), None, None)
     assert len(changes) == 3
-    valid(picker.extent(), movie, "TZYX")
+    valid(picker.roi(), movie, "TZYX")
     picker.planes.first.value = 6  # beyond the last one, which gives way
-    assert picker.extent().z == (6, 7)
+    assert picker.roi().z == (6, 7)
     picker.planes.last.value = 1
-    assert picker.extent().z == (1, 2)
-    assert describe(picker.extent(), movie.data.shape, "TZYX") == "time point 0, plane 1"
+    assert picker.roi().z == (1, 2)
+    assert describe(picker.roi(), movie.data.shape, "TZYX") == "time point 0, plane 1"
 
 
 def test_ranges_stand_only_where_there_is_a_choice(
-    bare_viewer: Any, picker: ExtentPicker, movie: Image
+    bare_viewer: Any, picker: RoiPicker, movie: Image
 ) -> None:
     def shown() -> list[bool]:
         return [not row.native.isHidden() for row in (picker.times_row, picker.planes_row)]
@@ -110,86 +110,86 @@ def test_ranges_stand_only_where_there_is_a_choice(
     picker.set_image(bare_viewer.add_image(np.zeros((1, 60, 80))), "ZYX", 2)
     assert shown() == [False, False]
     picker.set_image(None, "", 2)
-    assert ranges(picker.extent()) == (None, None, None, None)
+    assert ranges(picker.roi()) == (None, None, None, None)
 
 
 def test_another_image_begins_with_all_of_it(
-    bare_viewer: Any, picker: ExtentPicker, movie: Image
+    bare_viewer: Any, picker: RoiPicker, movie: Image
 ) -> None:
     picker.planes.first.value = 3
     picker.set_image(movie, "TZYX", 2)
-    assert picker.extent().z == (3, 7)
+    assert picker.roi().z == (3, 7)
     picker.set_image(bare_viewer.add_image(movie.data.copy()), "TZYX", 2)
-    assert picker.extent().z is None
+    assert picker.roi().z is None
 
 
 # What is in view
 
 
 def test_time_plane_and_view_are_those_of_the_moment(
-    bare_viewer: Any, picker: ExtentPicker, movie: Image, changes: Any
+    bare_viewer: Any, picker: RoiPicker, movie: Image, changes: Any
 ) -> None:
     movie.corner_pixels = np.array([[0, 0, 5, 10], [0, 0, 44, 59]])
     picker.region.value = VIEW
-    assert ranges(picker.extent()) == (None, None, (5, 45), (10, 60))
+    assert ranges(picker.roi()) == (None, None, (5, 45), (10, 60))
     picker.planes.first.value = 3
-    assert picker.extent().z == (3, 7)
+    assert picker.roi().z == (3, 7)
     bare_viewer.dims.set_current_step((0, 1), (2, 4))
     picker.region.value = TIME
-    assert ranges(picker.extent()) == ((2, 3), (3, 7), None, None)
+    assert ranges(picker.roi()) == ((2, 3), (3, 7), None, None)
     bare_viewer.dims.set_current_step(0, 4)
-    assert picker.extent().t == (4, 5)
+    assert picker.roi().t == (4, 5)
     picker.region.value = PLANE
-    assert ranges(picker.extent()) == (None, (4, 5), None, None)
+    assert ranges(picker.roi()) == (None, (4, 5), None, None)
     assert len(changes) == 4
 
 
-def test_a_large_view_is_not_cut(bare_viewer: Any, picker: ExtentPicker) -> None:
+def test_a_large_view_is_not_cut(bare_viewer: Any, picker: RoiPicker) -> None:
     layer = bare_viewer.add_image(np.zeros((3000, 2000), np.uint8))
     picker.set_image(layer, "YX", 2)
     layer.corner_pixels = np.array([[0, 0], [2499, 1999]])
     picker.region.value = VIEW
-    assert ranges(picker.extent()) == (None, None, (0, 2500), (0, 2000))
+    assert ranges(picker.roi()) == (None, None, (0, 2500), (0, 2000))
 
 
 # Shapes
 
 
 def test_a_rectangle_is_snapped_to_pixels(
-    bare_viewer: Any, picker: ExtentPicker, movie: Image
+    bare_viewer: Any, picker: RoiPicker, movie: Image
 ) -> None:
     shapes = bare_viewer.add_shapes([SQUARE], name="box")
     picker.region.value = shapes
-    extent = picker.extent()
-    assert ranges(extent) == (None, None, (10, 31), (20, 41))
-    assert extent.inside is None
-    valid(extent, movie, "TZYX")
-    assert describe(extent, movie.data.shape, "TZYX") == "21 × 21 pixels"
+    roi = picker.roi()
+    assert ranges(roi) == (None, None, (10, 31), (20, 41))
+    assert roi.inside is None
+    valid(roi, movie, "TZYX")
+    assert describe(roi, movie.data.shape, "TZYX") == "21 × 21 pixels"
 
 
-def test_pixels_whose_centres_lie_inside_count(bare_viewer: Any, picker: ExtentPicker) -> None:
+def test_pixels_whose_centres_lie_inside_count(bare_viewer: Any, picker: RoiPicker) -> None:
     layer = bare_viewer.add_image(np.zeros((60, 80)))
     picker.set_image(layer, "YX", 2)
     triangle = np.array([[5, 5], [5, 45], [45, 5]], float)
     shapes = bare_viewer.add_shapes([triangle], shape_type="polygon")
     picker.region.value = shapes
-    extent = picker.extent()
-    assert ranges(extent)[2:] == ((5, 45), (5, 45))
-    assert extent.inside is not None
-    np.testing.assert_array_equal(extent.inside, np.add.outer(range(40), range(40)) < 40)
-    valid(extent, layer, "YX")
-    assert describe(extent, (60, 80), "YX") == "40 × 40 pixels (51% inside the outline)"
+    roi = picker.roi()
+    assert ranges(roi)[2:] == ((5, 45), (5, 45))
+    assert roi.inside is not None
+    np.testing.assert_array_equal(roi.inside, np.add.outer(range(40), range(40)) < 40)
+    valid(roi, layer, "YX")
+    assert describe(roi, (60, 80), "YX") == "40 × 40 pixels (51% inside the outline)"
 
 
 def test_an_ellipse_is_round(bare_viewer: Any) -> None:
     layer = Image(np.zeros((100, 100)))
     box = [[9.5, 19.5], [9.5, 79.5], [49.5, 79.5], [49.5, 19.5]]
-    extent = outline(Shapes([box], shape_type="ellipse"), layer, "YX")
-    assert (extent.y, extent.x) == ((10, 50), (20, 80))
+    roi = outline(Shapes([box], shape_type="ellipse"), layer, "YX")
+    assert (roi.y, roi.x) == ((10, 50), (20, 80))
     y, x = np.mgrid[10:50, 20:80]
     ellipse = ((y - 29.5) / 20) ** 2 + ((x - 49.5) / 30) ** 2 <= 1
-    assert extent.inside is not None
-    assert np.mean(extent.inside != ellipse) < 0.005
+    assert roi.inside is not None
+    assert np.mean(roi.inside != ellipse) < 0.005
 
 
 def test_all_areas_count_together_but_no_lines() -> None:
@@ -202,20 +202,20 @@ def test_all_areas_count_together_but_no_lines() -> None:
         ],
         shape_type=["rectangle", "polygon", "line", "path"],
     )
-    extent = outline(shapes, Image(np.zeros((50, 50))), "YX")
-    assert (extent.y, extent.x) == ((2, 14), (2, 14))
-    assert extent.inside is not None
-    assert extent.inside.sum() == 3 * 3 + 4 * 4
-    assert extent.inside[0, 0]
-    assert extent.inside[11, 11]
-    assert not extent.inside[5, 5]
+    roi = outline(shapes, Image(np.zeros((50, 50))), "YX")
+    assert (roi.y, roi.x) == ((2, 14), (2, 14))
+    assert roi.inside is not None
+    assert roi.inside.sum() == 3 * 3 + 4 * 4
+    assert roi.inside[0, 0]
+    assert roi.inside[11, 11]
+    assert not roi.inside[5, 5]
 
 
 def test_shapes_are_clipped_to_the_image() -> None:
     shapes = Shapes([[[-10, 30], [-10, 90], [20, 90], [20, 30]]])
-    extent = outline(shapes, Image(np.zeros((60, 80))), "YX")
-    assert (extent.y, extent.x) == ((0, 20), (30, 80))
-    assert extent.inside is None
+    roi = outline(shapes, Image(np.zeros((60, 80))), "YX")
+    assert (roi.y, roi.x) == ((0, 20), (30, 80))
+    assert roi.inside is None
 
 
 @pytest.mark.parametrize(
@@ -275,9 +275,9 @@ def test_only_where_it_lies_in_the_world_matters(
     drawn = np.array([shapes.world_to_data(image.data_to_world(v)) for v in polygon])
     shapes.add_polygons(drawn)
     expected = points_in_poly(np.argwhere(np.ones((60, 80))), polygon).reshape(60, 80)
-    extent = outline(shapes, image, "YX")
+    roi = outline(shapes, image, "YX")
     found = np.zeros((60, 80), bool)
-    (y, x), inside = (extent.y, extent.x), extent.inside
+    (y, x), inside = (roi.y, roi.x), roi.inside
     assert y is not None
     assert x is not None
     found[slice(*y), slice(*x)] = inside
@@ -317,7 +317,7 @@ def test_polygons_that_touch_share_no_pixel() -> None:
 
 
 def test_the_list_follows_the_shapes(
-    bare_viewer: Any, picker: ExtentPicker, movie: Image, changes: Any
+    bare_viewer: Any, picker: RoiPicker, movie: Image, changes: Any
 ) -> None:
     empty = bare_viewer.add_shapes(ndim=2, name="roi")
     bare_viewer.add_shapes([[0, 0], [5, 5]], shape_type="line", name="line")
@@ -335,7 +335,7 @@ def test_the_list_follows_the_shapes(
     assert changes == []
     empty.add_rectangles(np.array(SQUARE) + 20)
     assert changes == [None]
-    assert picker.extent().y == (10, 51)
+    assert picker.roi().y == (10, 51)
     other.add_rectangles(SQUARE)
     assert len(changes) == 1  # it is not chosen
 
@@ -343,7 +343,7 @@ def test_the_list_follows_the_shapes(
     empty.remove_selected()
     assert picker.region.value is empty  # to be drawn anew, and not the whole image unasked
     with pytest.raises(InputError, match="‘renamed’ has no area"):
-        picker.extent()
+        picker.roi()
     bare_viewer.layers.remove(empty)
     assert picker.region.value == WHOLE
     count = len(changes)
@@ -351,7 +351,7 @@ def test_the_list_follows_the_shapes(
     assert len(changes) == count  # nobody listens any more
 
 
-def test_the_lines_of_the_diameter_are_no_region(bare_viewer: Any, picker: ExtentPicker) -> None:
+def test_the_lines_of_the_diameter_are_no_region(bare_viewer: Any, picker: RoiPicker) -> None:
     from napari_unet.widgets.segment.diameter_tool import DiameterTool
 
     image = bare_viewer.add_image(np.zeros((60, 80)))
@@ -365,7 +365,7 @@ def test_the_lines_of_the_diameter_are_no_region(bare_viewer: Any, picker: Exten
 
 
 def test_a_closed_dock_hears_nothing(
-    bare_viewer: Any, picker: ExtentPicker, movie: Image, changes: Any
+    bare_viewer: Any, picker: RoiPicker, movie: Image, changes: Any
 ) -> None:
     shapes = bare_viewer.add_shapes([SQUARE])
     picker.region.value = shapes
@@ -376,7 +376,7 @@ def test_a_closed_dock_hears_nothing(
 
 
 def test_in_a_dock_of_a_real_window(window: Any, qtbot: Any, changes: Any, listen: Any) -> None:
-    picker = ExtentPicker(window, lambda: changes.append(None))
+    picker = RoiPicker(window, lambda: changes.append(None))
     form = Form(picker.rows)
     form.setFixedWidth(340)
     window.window.add_dock_widget(form, name="region")
@@ -392,14 +392,14 @@ def test_in_a_dock_of_a_real_window(window: Any, qtbot: Any, changes: Any, liste
     assert form.minimumSizeHint().width() <= 340
     picker.region.value = VIEW
     qtbot.waitUntil(lambda: layer.corner_pixels[1, 2] > 0)
-    whole = picker.extent().x
+    whole = picker.roi().x
     assert whole is not None
     assert whole[1] - whole[0] > 200
     camera = getattr(window, "scene", window).camera  # as of napari 0.9
     camera.center = (50, 100)
     camera.zoom = 20
-    qtbot.waitUntil(lambda: picker.extent().x != whole)
-    x = picker.extent().x
+    qtbot.waitUntil(lambda: picker.roi().x != whole)
+    x = picker.roi().x
     assert x is not None
     assert x[1] - x[0] < 200
     assert sum(x) / 2 == pytest.approx(200, abs=3)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from qtpy.QtGui import QColor
 
-from napari_unet.network.architecture import DataFacts, propose
+from napari_unet.network.architecture import DataProperties, propose
 from napari_unet.settings import TrainConfig
 from napari_unet.training.steps import TrainStep
 from napari_unet.widgets.qt.notice import FRAME, Notice
@@ -26,12 +26,14 @@ def bar(qapp: Any, qtbot: Any) -> TrainBar:
 @pytest.mark.parametrize(
     "facts",
     [
-        DataFacts(2, ((512, 640),), None, None),
-        DataFacts(2, ((512, 20),), None, 12.5),
-        DataFacts(3, ((24, 512, 512),), (2.5, 1.0, 1.0), 16.0),
+        DataProperties(2, ((512, 640),), None, None),
+        DataProperties(2, ((512, 20),), None, 12.5),
+        DataProperties(3, ((24, 512, 512),), (2.5, 1.0, 1.0), 16.0),
     ],
 )
-def test_why_a_network_is_as_it_is_stands_in_the_tooltip(bar: TrainBar, facts: DataFacts) -> None:
+def test_why_a_network_is_as_it_is_stands_in_the_tooltip(
+    bar: TrainBar, facts: DataProperties
+) -> None:
     reasons = propose(facts).reasons
     notes = " ".join(("The last rows are held out.", *reasons, "The memory is short."))
     said = f"The last rows are held out. The memory is short. {NEW_NETWORK}"

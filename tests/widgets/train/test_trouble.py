@@ -564,9 +564,9 @@ def test_a_loss_that_is_not_finite(
     finish: Callable[[Any], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from napari_unet.training.loop import TrainingRun
+    from napari_unet.training.loop import TrainingLoop
 
-    learn = TrainingRun._learn
+    learn = TrainingLoop._learn
     breaks_at = 0
 
     def diverge(run: Any) -> float:
@@ -575,7 +575,7 @@ def test_a_loss_that_is_not_finite(
                 weights.data.fill_(np.nan)
         return learn(run)
 
-    monkeypatch.setattr(TrainingRun, "_learn", diverge)
+    monkeypatch.setattr(TrainingLoop, "_learn", diverge)
     press(dock.bar.train)
     finish(dock)
     assert "loss became nan at step 1; lower the learning rate" in dock.bar.message.value

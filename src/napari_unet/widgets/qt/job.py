@@ -45,7 +45,7 @@ class Report:
     message : str
         What is being done, in words.
     seconds_left : float or None
-        Forecast; None while there is nothing to base it on.
+        CostEstimate; None while there is nothing to base it on.
     """
 
     done: int

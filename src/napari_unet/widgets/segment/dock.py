@@ -123,7 +123,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     def _preview(self) -> None:
         self.form.refresh()
         if self.form.request is not None:
-            request = replace(self.form.request, extent=self.form.preview_extent())
+            request = replace(self.form.request, roi=self.form.preview_extent())
             self._start(request, "Previewing", preview=True)
 
     def _start(self, request: Request, title: str, *, preview: bool) -> None:

@@ -11,7 +11,7 @@ from napari.layers import Image
 
 from napari_unet.card import ModelCard
 from napari_unet.errors import InputError, UNetError
-from napari_unet.image.roi import Extent
+from napari_unet.image.roi import Roi
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.models.picker import ModelPicker
 from napari_unet.widgets.qt.choice_list import ChoiceList
@@ -22,7 +22,7 @@ from napari_unet.widgets.segment.correct_button import CorrectButton
 from napari_unet.widgets.segment.diameter_tool import DiameterTool
 from napari_unet.widgets.segment.image_picker import ImagePicker
 from napari_unet.widgets.segment.request import Request
-from napari_unet.widgets.segment.roi_picker import WHOLE, ExtentPicker, describe
+from napari_unet.widgets.segment.roi_picker import WHOLE, RoiPicker, describe
 from napari_unet.widgets.viewer.layer_image import LayerImage, describe_pixel_size
 from napari_unet.widgets.viewer.view import view_of
 
@@ -92,7 +92,7 @@ class SegmentForm:
         self.channels = LineEdit(value="0")
         self.pixel_size = text_label()
         self.models = ModelPicker(self._model_changed)
-        self.extents = ExtentPicker(viewer, self.changed)
+        self.roi_picker = RoiPicker(viewer, self.changed)
         self.diameter = DiameterTool(viewer, self._measured)
         self.correct = CorrectButton(viewer)
         changed = self.changed
@@ -117,9 +117,9 @@ class SegmentForm:
             "axes": Row(self.axes, "Axes", AXES_TIP),
             "channels": Row(self.channels, "Channels", CHANNELS_TIP),
             "pixel_size": Row(self.pixel_size, "Pixel size", PIXEL_SIZE_TIP),
-            "region": self.extents.row,
-            "times": self.extents.times_row,
-            "planes": self.extents.planes_row,
+            "region": self.roi_picker.row,
+            "times": self.roi_picker.times_row,
+            "planes": self.roi_picker.planes_row,
             "model": self.models.row,
             **self.scale.rows,
             **self.decoding.rows,
@@ -174,7 +174,7 @@ class SegmentForm:
     def reset_choices(self) -> None:
         """List layers and models anew."""
         self.images.reset_choices()
-        self.extents.reset_choices()
+        self.roi_picker.reset_choices()
         self.models.reset_choices()
         self.correct.refresh()
         if self.layers != self._watched:
@@ -183,7 +183,7 @@ class SegmentForm:
     def close(self) -> None:
         """Stop listening; no widget is touched."""
         self._watch([])
-        self.extents.close()
+        self.roi_picker.close()
         self.diameter.close()
         self.correct.close()
 
@@ -224,12 +224,12 @@ class SegmentForm:
         editor.choices = [*devices, *({chosen} - set(devices))]
         editor.value = chosen
 
-    def preview_extent(self) -> Extent:
+    def preview_extent(self) -> Roi:
         """The part that is in view, on the chosen level."""
         assert self.request is not None
         ndim = self.request.card.architecture.ndim
         view = view_of(self._viewer, self.layers[0], self.request.axes)
-        return self._on_level(view.extent(ndim), self.request.axes)
+        return self._on_level(view.roi(ndim), self.request.axes)
 
     def say(self, *, live: bool = False) -> None:
         """Write the hints and the fault beside the fields."""
@@ -248,8 +248,8 @@ class SegmentForm:
         if image is not None and fits and "C" in axes:
             hints["channels"] = self._channels_hint(image.shape[axes.index("C")])
         if image is not None and self.request is not None:
-            part = describe(self.request.extent, image.shape, self.request.axes)
-            hints["region"] = "" if self.extents.region.value == WHOLE else part
+            part = describe(self.request.roi, image.shape, self.request.axes)
+            hints["region"] = "" if self.roi_picker.region.value == WHOLE else part
         sizes = image.pixel_size(axes) if image is not None and fits else ()
         self.pixel_size.value = describe_pixel_size(sizes, axes)
         for name, row in self.rows.items():
@@ -280,7 +280,7 @@ class SegmentForm:
     def _check(self) -> Request:
         image, card = self.image, self.card
         if image is None:
-            self.extents.set_image(None, "", 2)
+            self.roi_picker.set_image(None, "", 2)
             self.diameter.set_image(None, "")
             raise FieldError("image", UNetError(NO_IMAGE))
         if self.images.fault:
@@ -295,21 +295,21 @@ class SegmentForm:
             self.values(),
             source=self.models.source,
         )
-        self.extents.set_image(self.layers[0], request.axes, card.architecture.ndim)
+        self.roi_picker.set_image(self.layers[0], request.axes, card.architecture.ndim)
         self.diameter.set_image(self.layers[0], request.axes)
         try:
-            extent = self._on_level(self.extents.extent(), request.axes)
+            roi = self._on_level(self.roi_picker.roi(), request.axes)
         except UNetError as error:
             raise FieldError("region", error) from None
-        return request.within(extent)
+        return request.within(roi)
 
-    def _on_level(self, extent: Extent, axes: str) -> Extent:
+    def _on_level(self, roi: Roi, axes: str) -> Roi:
         layer, image = self.layers[0], self.image
         if not layer.multiscale or image is None:
-            return extent
+            return roi
         factors = layer.downsample_factors[self._level()]
         sizes = dict(zip(axes, image.shape, strict=True))
-        return extent.coarsened(dict(zip(axes, factors, strict=False)), sizes)
+        return roi.coarsened(dict(zip(axes, factors, strict=False)), sizes)
 
     def _levels(self) -> list[tuple[str, Any]]:
         layer = self.layers[0] if self.layers else None

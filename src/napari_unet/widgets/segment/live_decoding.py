@@ -18,7 +18,7 @@ from napari_unet.widgets.viewer.result_layers import lazily
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_unet.inference.roi import ExtentPrediction
+    from napari_unet.inference.roi import RoiPrediction
     from napari_unet.settings import SegmentSettings
     from napari_unet.widgets.segment.request import Outputs, Request
     from napari_unet.widgets.segment.results import ResultLayers
@@ -46,12 +46,12 @@ class Kept:
     placement: dict[str, Any]
 
     @property
-    def found(self) -> ExtentPrediction:
+    def found(self) -> RoiPrediction:
         """The scores."""
         return self.outputs.found
 
     @cached_property
-    def shown(self) -> ExtentPrediction:
+    def shown(self) -> RoiPrediction:
         """The scores for layers: those on disk are read where they are looked at."""
         return lazily(self.outputs.found, self.outputs.scratch)
 
@@ -179,7 +179,7 @@ def _sizes(kept: Kept) -> list[int]:
     return [part.stop - part.start for part in kept.found.cut]
 
 
-def _frame_is_large(found: ExtentPrediction) -> bool:
+def _frame_is_large(found: RoiPrediction) -> bool:
     """Whether a plane, or a volume of a 3D model, is decoded in blocks only."""
     config, prediction = found.prediction.card.architecture, found.prediction
     sizes = dict(zip(prediction.axes, prediction.scores.shape, strict=True))
@@ -188,7 +188,7 @@ def _frame_is_large(found: ExtentPrediction) -> bool:
 
 
 def _plane_job(
-    found: ExtentPrediction, time: int, plane: int, settings: SegmentSettings
+    found: RoiPrediction, time: int, plane: int, settings: SegmentSettings
 ) -> Generator[Progress, None, Any]:
     from napari_unet.inference.roi import decode_plane
 
@@ -197,8 +197,8 @@ def _plane_job(
 
 
 def _whole_job(
-    found: ExtentPrediction, settings: SegmentSettings | None
+    found: RoiPrediction, settings: SegmentSettings | None
 ) -> Generator[Progress, None, Any]:
-    from napari_unet.inference.roi import iter_decode_extent
+    from napari_unet.inference.roi import iter_decode_roi
 
-    return iter_decode_extent(found, settings)
+    return iter_decode_roi(found, settings)

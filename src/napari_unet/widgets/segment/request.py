@@ -13,7 +13,7 @@ import psutil
 from napari_unet.axes import check_axes
 from napari_unet.card import ModelCard
 from napari_unet.errors import FileError, InputError, SettingsError
-from napari_unet.image.roi import Extent
+from napari_unet.image.roi import Roi
 from napari_unet.image.source import ImageSource, open_image
 from napari_unet.inference.score_buffer import score_bytes
 from napari_unet.progress import Progress
@@ -23,9 +23,9 @@ from napari_unet.widgets.segment.image_picker import PER_CHANNEL
 from napari_unet.widgets.viewer.result_layers import compile_colours
 
 if TYPE_CHECKING:
-    from napari_unet.inference.cost import Forecast
+    from napari_unet.inference.cost import CostEstimate
     from napari_unet.inference.decoding import Segmentation
-    from napari_unet.inference.roi import ExtentPrediction
+    from napari_unet.inference.roi import RoiPrediction
     from napari_unet.widgets.viewer.layer_image import LayerImage
 
 
@@ -35,7 +35,7 @@ class Outputs:
 
     Attributes
     ----------
-    found : ExtentPrediction
+    found : RoiPrediction
         The scores.
     labels : Segmentation or None
         None for a regression model: the scores are the result.
@@ -43,7 +43,7 @@ class Outputs:
         Where the scores lie that are too large for memory.
     """
 
-    found: ExtentPrediction
+    found: RoiPrediction
     labels: Segmentation | None
     scratch: TemporaryDirectory[str] | None = None
 
@@ -73,7 +73,7 @@ class Request:
         Its name or file.
     settings : SegmentSettings
         How.
-    extent : Extent
+    roi : Roi
         Which part.
     """
 
@@ -84,7 +84,7 @@ class Request:
     card: ModelCard
     source: str | Path
     settings: SegmentSettings
-    extent: Extent = field(default_factory=Extent)
+    roi: Roi = field(default_factory=Roi)
 
     @classmethod
     def check(
@@ -146,7 +146,7 @@ class Request:
             raise FieldError(field_of(str(error), values) or "image", error) from None
         return cls(image, opened, axes, chosen, card, source or card.name, settings)
 
-    def within(self, extent: Extent) -> Request:
+    def within(self, roi: Roi) -> Request:
         """The same for a part of the image.
 
         Raises
@@ -155,25 +155,25 @@ class Request:
             If it is no part of the image.
         """
         try:
-            extent.of(self.opened)
+            roi.of(self.opened)
         except InputError as error:
             raise FieldError("region", error) from None
-        return replace(self, extent=extent)
+        return replace(self, roi=roi)
 
     def job(self) -> Generator[Progress, None, Outputs]:
         """Predict, and find the objects or classes; scores that are too large go to disk."""
         # torch is imported here, in the worker thread
-        from napari_unet.inference.roi import iter_decode_extent, iter_predict_extent
+        from napari_unet.inference.roi import iter_decode_roi, iter_predict_roi
 
         scratch = _scratch_folder() if self._is_large() else None
         output = None if scratch is None else Path(scratch.name) / "scores.zarr"
         try:
-            found = yield from iter_predict_extent(
-                self.image.image, self.source, self.extent, output=output, **self._arguments()
+            found = yield from iter_predict_roi(
+                self.image.image, self.source, self.roi, output=output, **self._arguments()
             )
             labels = None
             if self.card.task != "regression":
-                labels = yield from iter_decode_extent(found, self.settings)
+                labels = yield from iter_decode_roi(found, self.settings)
             if labels is not None and self.card.task == "semantic":
                 compile_colours(labels.labels.dtype)
         except BaseException:
@@ -182,13 +182,13 @@ class Request:
             raise
         return Outputs(found, labels, scratch)
 
-    def cost(self, rates: dict[Any, float]) -> Generator[Progress, None, Forecast]:
+    def cost(self, rates: dict[Any, float]) -> Generator[Progress, None, CostEstimate]:
         """What the run will cost; ``rates`` keeps what is measured."""
-        from napari_unet.inference.cost import forecast
+        from napari_unet.inference.cost import estimate_cost
 
         yield Progress(0, 1, "estimating")
         arguments = self._arguments()
-        return forecast(self.image.image, self.source, self.extent, rates=rates, **arguments)
+        return estimate_cost(self.image.image, self.source, self.roi, rates=rates, **arguments)
 
     def same_scores(self, other: Request) -> bool:
         """Whether another request of an image gives the same scores there."""
@@ -207,7 +207,7 @@ class Request:
 
     def _is_large(self) -> bool:
         """Whether the scores would take more than a quarter of the free memory."""
-        shape = [part.stop - part.start for part in self.extent.of(self.opened).values()]
+        shape = [part.stop - part.start for part in self.roi.of(self.opened).values()]
         size = score_bytes(self.card.architecture.out_channels, shape)
         return bool(size > psutil.virtual_memory().available // 4)
 

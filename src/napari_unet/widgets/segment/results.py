@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_unet.card import ModelCard
     from napari_unet.inference.decoding import Segmentation
-    from napari_unet.inference.roi import ExtentPrediction
+    from napari_unet.inference.roi import RoiPrediction
 
 PLACE = ("scale", "translate", "rotate", "shear")  # and affine
 LARGEST = 1 << 26  # bytes that are compared, within a tenth of a second
@@ -118,7 +118,7 @@ class ResultLayers:
         return made.layer if made is not None and made.layer in self._viewer.layers else None
 
     def show_values(
-        self, found: ExtentPrediction, name: str, placement: dict[str, Any]
+        self, found: RoiPrediction, name: str, placement: dict[str, Any]
     ) -> list[Layer]:
         """Show predicted values, an image layer for each channel."""
         self.drop_preview()
@@ -126,7 +126,7 @@ class ResultLayers:
         names = [name] if count == 1 else [f"{name} {channel}" for channel in range(count)]
         return self._add_values(found, names, placement)
 
-    def show_scores(self, found: ExtentPrediction, name: str, placement: dict[str, Any]) -> None:
+    def show_scores(self, found: RoiPrediction, name: str, placement: dict[str, Any]) -> None:
         """Show scores as image layers under the others, in place of those before."""
         self.drop_scores()
         active = self._viewer.layers.selection.active
@@ -172,7 +172,7 @@ class ResultLayers:
         self._preview = None
 
     def _add_values(
-        self, found: ExtentPrediction, names: list[str], placement: dict[str, Any], **look: Any
+        self, found: RoiPrediction, names: list[str], placement: dict[str, Any], **look: Any
     ) -> list[Layer]:
         axes, record = found.prediction.axes, found.prediction.record
         return add_values(self._viewer, found.scores, axes, names, placement, record, **look)

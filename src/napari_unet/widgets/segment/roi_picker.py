@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import Container, Label, SpinBox
 from napari.layers import Shapes
 
-from napari_unet.image.roi import Extent, Range
+from napari_unet.image.roi import Range, Roi
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.viewer.coordinates import position
@@ -33,7 +33,7 @@ PLANES_TIP = (
 FINISHED = ("added", "changed", "removed")
 
 
-class ExtentPicker:
+class RoiPicker:
     """Chooses a part of an image.
 
     Its ``rows`` are to be put into a form. The dock calls `reset_choices` when the viewer's
@@ -101,7 +101,7 @@ class ExtentPicker:
             layer.events.data.disconnect(self._drawn)
         self._watched, self._image = [], None
 
-    def extent(self) -> Extent:
+    def roi(self) -> Roi:
         """The part that is meant, at this moment; all of it where there is no image.
 
         Raises
@@ -111,14 +111,14 @@ class ExtentPicker:
         """
         layer, axes, region = self._image, self._axes, self.region.value
         if layer is None or not axes:
-            return Extent()
+            return Roi()
         view = whole_view_of(self._viewer, layer, axes)
-        part = Extent()
+        part = Roi()
         if isinstance(region, Shapes):
             part = outline(region, layer, axes, position(self._viewer, layer).tolist())
         elif region == VIEW:
-            part = Extent(y=(view.y.start, view.y.stop), x=(view.x.start, view.x.stop))
-        return Extent(
+            part = Roi(y=(view.y.start, view.y.stop), x=(view.x.start, view.x.stop))
+        return Roi(
             t=(view.t, view.t + 1) if region == TIME else self.times.value,
             z=(view.z, view.z + 1) if region == PLANE else self.planes.value,
             y=part.y,
@@ -223,12 +223,12 @@ class RangeEditor(Container):  # type: ignore[type-arg]
         self.on_change()
 
 
-def describe(extent: Extent, shape: tuple[int, ...], axes: str) -> str:
+def describe(roi: Roi, shape: tuple[int, ...], axes: str) -> str:
     """A part of an image in words; empty: the whole image.
 
     Parameters
     ----------
-    extent : Extent
+    roi : Roi
         The part.
     shape : tuple of int
         Of the image.
@@ -237,24 +237,24 @@ def describe(extent: Extent, shape: tuple[int, ...], axes: str) -> str:
 
     Examples
     --------
-    >>> describe(Extent(y=(0, 412), x=(20, 400), z=(3, 10)), (50, 512, 512), "ZYX")
+    >>> describe(Roi(y=(0, 412), x=(20, 400), z=(3, 10)), (50, 512, 512), "ZYX")
     '412 × 380 pixels, planes 3–9'
-    >>> describe(Extent(t=(4, 5)), (9, 64, 64), "TYX")
+    >>> describe(Roi(t=(4, 5)), (9, 64, 64), "TYX")
     'time point 4'
-    >>> describe(Extent(), (64, 64), "YX")
+    >>> describe(Roi(), (64, 64), "YX")
     ''
     """
     parts = []
-    if extent.y is not None or extent.x is not None:
+    if roi.y is not None or roi.x is not None:
         sizes = [
             shape[axes.index(axis)] if part is None else part[1] - part[0]
-            for axis, part in (("Y", extent.y), ("X", extent.x))
+            for axis, part in (("Y", roi.y), ("X", roi.x))
         ]
         outlined = ""
-        if extent.inside is not None:
-            outlined = f" ({extent.inside.mean():.0%} inside the outline)"
+        if roi.inside is not None:
+            outlined = f" ({roi.inside.mean():.0%} inside the outline)"
         parts.append(f"{sizes[0]} × {sizes[1]} pixels{outlined}")
-    for axis, name, part in (("T", "time point", extent.t), ("Z", "plane", extent.z)):
+    for axis, name, part in (("T", "time point", roi.t), ("Z", "plane", roi.z)):
         if axis in axes and part is not None:
             first, last = part[0], part[1] - 1
             parts.append(f"{name} {first}" if first == last else f"{name}s {first}–{last}")

@@ -13,7 +13,7 @@ from napari_unet.widgets.qt.job import Report
 from napari_unet.widgets.qt.wording import duration_text
 
 if TYPE_CHECKING:
-    from napari_unet.inference.cost import Forecast
+    from napari_unet.inference.cost import CostEstimate
 
 
 class RunBar(Container):  # type: ignore[type-arg]
@@ -86,15 +86,15 @@ class RunBar(Container):  # type: ignore[type-arg]
         self.message.native.setStyleSheet(style)
 
 
-def describe_cost(forecast: Forecast) -> str:
+def describe_cost(forecast: CostEstimate) -> str:
     """A forecast in a line.
 
     Examples
     --------
-    >>> from napari_unet.inference.cost import Forecast
-    >>> describe_cost(Forecast(25.1, 947453952, 4, (1024, 1024), "cpu", "float32"))
+    >>> from napari_unet.inference.cost import CostEstimate
+    >>> describe_cost(CostEstimate(25.1, 947453952, 4, (1024, 1024), "cpu", "float32"))
     'Run: about 26 s, 0.9 GB of memory, 4 tiles, on cpu in float32'
-    >>> describe_cost(Forecast(0.1, 21_000_000, 1, (64, 64), "cpu", "float32"))
+    >>> describe_cost(CostEstimate(0.1, 21_000_000, 1, (64, 64), "cpu", "float32"))
     'Run: about 1 s, 21 MB of memory, 1 tile, on cpu in float32'
     """
     tiles = f"{forecast.tiles} tile" + ("" if forecast.tiles == 1 else "s")

@@ -11,8 +11,7 @@ from qtpy.QtCore import QSize
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QColorDialog, QGridLayout, QLabel, QToolButton, QWidget
 
-from napari_unet.card import ClassInfo
-from napari_unet.dataset.goal import PALETTE
+from napari_unet.card import PALETTE, ClassInfo
 from napari_unet.widgets.qt.form import Row
 
 TIP = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_unet.inference.decoding import Segmentation
-    from napari_unet.inference.roi import ExtentPrediction
+    from napari_unet.inference.roi import RoiPrediction
 
 
 def add_labels(viewer: Viewer, found: Segmentation, name: str, placement: dict[str, Any]) -> Layer:
@@ -110,12 +110,12 @@ class _OnDisk:
         return np.asarray(self._array[index])
 
 
-def lazily(found: ExtentPrediction, folder: TemporaryDirectory[str] | None) -> ExtentPrediction:
+def lazily(found: RoiPrediction, folder: TemporaryDirectory[str] | None) -> RoiPrediction:
     """Scores that a layer can show without reading all of them.
 
     Parameters
     ----------
-    found : ExtentPrediction
+    found : RoiPrediction
         Scores in memory stay as they are.
     folder : TemporaryDirectory or None
         Where scores on disk lie. It is removed with the last layer that shows them.

@@ -12,7 +12,7 @@ from napari.layers import Shapes
 from numpy.typing import NDArray
 
 from napari_unet.errors import InputError
-from napari_unet.image.roi import Extent
+from napari_unet.image.roi import Roi
 from napari_unet.widgets.viewer.coordinates import unit_ratio
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def has_area(shapes: Shapes) -> bool:
     return any(kind in AREAS for kind in shapes.shape_type)
 
 
-def outline(shapes: Shapes, layer: Image, axes: str, point: Sequence[float] = ()) -> Extent:
+def outline(shapes: Shapes, layer: Image, axes: str, point: Sequence[float] = ()) -> Roi:
     """The pixels of an image whose centres lie inside the areas of a Shapes layer.
 
     Rectangles, ellipses and polygons count, on whichever plane they were drawn; lines and
@@ -49,7 +49,7 @@ def outline(shapes: Shapes, layer: Image, axes: str, point: Sequence[float] = ()
 
     Returns
     -------
-    Extent
+    Roi
         Of Y and X, the smallest that holds all areas, clipped to the image. Its ``inside`` is
         None where they fill it.
 
@@ -94,7 +94,7 @@ def outline(shapes: Shapes, layer: Image, axes: str, point: Sequence[float] = ()
         inside = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         high = [low[0] + int(rows[-1]) + 1, low[1] + int(columns[-1]) + 1]
         low = [low[0] + int(rows[0]), low[1] + int(columns[0])]
-    return Extent(
+    return Roi(
         y=(low[0], high[0]),
         x=(low[1], high[1]),
         inside=None if inside is None or inside.all() else inside,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.image.roi import Extent
+from napari_unet.image.roi import Roi
 from napari_unet.widgets.viewer.coordinates import corners_in_view, position, unit_ratios
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class View:
         """
         return cls(_centre(y), _centre(x), t, z)
 
-    def extent(self, ndim: int) -> Extent:
+    def roi(self, ndim: int) -> Roi:
         """As a part of the image; a 3D model needs all planes.
 
         >>> View(slice(0, 9), slice(2, 5), z=3).extent(2).z
         (3, 4)
         """
-        return Extent(
+        return Roi(
             t=(self.t, self.t + 1),
             z=None if ndim == 3 else (self.z, self.z + 1),
             y=(self.y.start, self.y.stop),
