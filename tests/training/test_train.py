@@ -32,7 +32,8 @@ from napari_unet.inference.prediction import predict
 from napari_unet.metrics import InstanceScores, RegressionScores, SemanticScores, evaluate
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
-from napari_unet.training.loop import TrainingLoop, schedule
+from napari_unet.training.learning_rate import schedule
+from napari_unet.training.loop import TrainingLoop
 from napari_unet.training.patch_sampling import PatchSampler
 from napari_unet.training.scoring import headline, score, shorten
 from napari_unet.training.steps import Preview, TrainStep

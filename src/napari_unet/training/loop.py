@@ -25,6 +25,7 @@ from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
 from napari_unet.training.augmentation import PRESETS, augment
 from napari_unet.training.batch_norm import freeze, update_statistics
+from napari_unet.training.learning_rate import schedule
 from napari_unet.training.losses import task_loss
 from napari_unet.training.patch_sampling import PatchSampler
 from napari_unet.training.scoring import headline, score_pieces, shorten
@@ -32,7 +33,6 @@ from napari_unet.training.setup import TrainingSetup, check_statistics
 from napari_unet.training.steps import TrainStep
 
 DEFAULT_MINUTES = 10.0
-WARM_UP = 0.03
 AFTERWARDS = 5  # validations that the last one, the calibration and the guard take
 STATISTICS_PATCHES = 64
 EARLY_PATCHES = 8  # for the statistics of a preview before the first validation
@@ -381,17 +381,6 @@ def _describe_data(data: TrainingData, count: int) -> str:
 def _resolve_statistics(setup: TrainingSetup) -> str:
     """What "auto" means: see docs/decisions/batch-norm.md."""
     return "settled" if setup.config.statistics == "auto" else setup.config.statistics
-
-
-def schedule(fraction: float) -> float:
-    """Factor of the learning rate: a short linear warm-up, then half a cosine.
-
-    >>> [round(schedule(f), 2) for f in (0.0, 0.03, 0.5, 1.0)]
-    [0.05, 1.0, 0.52, 0.0]
-    """
-    if fraction < WARM_UP:
-        return max(fraction / WARM_UP, 0.05)
-    return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP)))
 
 
 def _copy_weights(network: UNet) -> dict[str, Tensor]:

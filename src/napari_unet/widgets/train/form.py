@@ -348,8 +348,7 @@ class TrainForm:
 
     def _set_painting(self) -> None:
         image = self.table.image
-        names = {info.value: info.name for info in self.classes.classes}
-        self.painting.set_task(self.task.value, names)
+        self.painting.set_task(self.task.value, {c.value: c.name for c in self.classes.classes})
         self.painting.set_image(image, "" if image is None else self.fields.axes_of(image))
 
     def _label_shape(self, image: Image) -> tuple[int, ...] | None:
@@ -368,10 +367,9 @@ class TrainForm:
         self.changed()
 
     def _follow_task(self) -> None:
-        task: Task = self.task.value
         self.board.findings = []
-        self.models.set_task(task)
-        self.table.set_task(task)
+        self.models.set_task(self.task.value)
+        self.table.set_task(self.task.value)
 
     def _show_parts(self) -> None:
         """Show what the task needs."""
@@ -391,8 +389,7 @@ class TrainForm:
 
     def _choose_base(self) -> None:
         """The first model of the task, where there is one: it needs the fewest labels."""
-        found = self.models.sources
-        self.models.choose(found[0] if found else None)
+        self.models.choose(next(iter(self.models.sources), None))
 
     def _take_base(self, labels: Any) -> None:
         """The model that predicted the labels."""

@@ -47,7 +47,7 @@ class View:
     def roi(self, ndim: int) -> Roi:
         """As a part of the image; a 3D model needs all planes.
 
-        >>> View(slice(0, 9), slice(2, 5), z=3).extent(2).z
+        >>> View(slice(0, 9), slice(2, 5), z=3).roi(2).z
         (3, 4)
         """
         return Roi(
