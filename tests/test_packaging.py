@@ -272,7 +272,7 @@ def test_make_installs_once_and_again_when_the_pins_change(
 def test_no_text_installs_the_other_project_of_that_name() -> None:
     wrong = re.compile(r"pip install\s+(-\S+\s+)*['\"]?napari-unet(?!-torch)\b")
     endings = {".cfg", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml", ""}
-    folders = ["src", "tests", "scripts", "docs", ".ci"]
+    folders = ["src", "tests", "scripts", "studies", "docs", ".ci"]
     files = [p for p in ROOT.iterdir() if p.is_file()]
     files += [p for folder in folders for p in (ROOT / folder).rglob("*") if p.is_file()]
     found = [

@@ -11,7 +11,7 @@ import pytest
 
 from napari_unet.metrics import evaluate
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+STUDIES = Path(__file__).parents[2] / "studies"
 KEYS = ("A", "B", "C", "D", "E", "F", "G")
 
 
@@ -19,7 +19,7 @@ KEYS = ("A", "B", "C", "D", "E", "F", "G")
 def study():
     """The study's script and its parts, importable for these tests alone."""
     before = set(sys.modules)
-    sys.path.insert(0, str(SCRIPTS))
+    sys.path.insert(0, str(STUDIES))
     try:
         parts = {
             name: importlib.import_module(f"instance_study.{name}")
@@ -30,7 +30,7 @@ def study():
         }
         yield parts
     finally:
-        sys.path.remove(str(SCRIPTS))
+        sys.path.remove(str(STUDIES))
         for name in set(sys.modules) - before:
             if name == "study_instances" or name.startswith("instance_study"):
                 del sys.modules[name]

@@ -18,7 +18,7 @@ from scipy import ndimage
 import napari_unet as nu
 from napari_unet.errors import TrainingError
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+STUDIES = Path(__file__).parents[2] / "studies"
 EXPERIMENTS = (
     "finetuning",
     "painting",
@@ -33,21 +33,21 @@ PARTS = ("records", "scribbles", "data", "figures", "page", *EXPERIMENTS)
 
 @pytest.fixture(scope="module")
 def study():
-    """The study's scripts and parts, importable for these tests alone."""
+    """The study's commands and parts, importable for these tests alone."""
     before = set(sys.modules)
     logger, threads = logging.getLogger("napari_unet"), torch.get_num_threads()
     level = logger.level
-    sys.path.insert(0, str(SCRIPTS))
+    sys.path.insert(0, str(STUDIES))
     try:
         parts = {name: importlib.import_module(f"training_study.{name}") for name in PARTS}
         parts["main"] = importlib.import_module("study_training")
         parts["write"] = importlib.import_module("write_training_results")
         yield parts
     finally:
-        logger.setLevel(level)  # the scripts set these for their process, which is that of tests
+        logger.setLevel(level)  # the studies set these for their process, which is that of tests
         torch.set_num_threads(threads)
         torch.set_flush_denormal(False)
-        sys.path.remove(str(SCRIPTS))
+        sys.path.remove(str(STUDIES))
         for name in set(sys.modules) - before:
             if name.startswith(("training_study", "study_training", "write_training")):
                 del sys.modules[name]
@@ -303,7 +303,7 @@ def entry(experiment, score, seed=0, steps=9, **condition):
 
 
 def test_the_page_has_a_place_for_every_table(study):
-    text = (SCRIPTS.parent / "docs" / "results" / "training.md").read_text()
+    text = (STUDIES.parent / "docs" / "results" / "training.md").read_text()
     for name in study["page"].TABLES:
         assert text.count(f"<!-- table: {name} -->") == 1
         assert text.index(f"<!-- table: {name} -->") < text.index(f"<!-- end: {name} -->")
@@ -320,7 +320,7 @@ def test_the_page_tells_means_spread_shares_and_aims(study, tmp_path, monkeypatc
     entries.append(entry("speed", 0.9, 0, 0, network="2D", precision="float32"))
     entries.append(entry("finetune", 0.512345, 0, 9, data="histology", start="nuclei", images=1))
     page = tmp_path / "training.md"
-    page.write_text((SCRIPTS.parent / "docs" / "results" / "training.md").read_text())
+    page.write_text((STUDIES.parent / "docs" / "results" / "training.md").read_text())
     results = tmp_path / "made.json"
     results.write_text(json.dumps([*entries, {**entries[0], "quick": True, "score": 9.0}]))
     monkeypatch.setattr(study["write"], "RECORD", tmp_path / "training.json")

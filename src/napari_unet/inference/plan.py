@@ -22,7 +22,7 @@ from napari_unet.settings import SegmentSettings, fill_decoding
 from napari_unet.tiling import Region, TilePlan, per_axis
 
 CPU_TILE_BYTES = 1 << 30
-LIVE_FEATURE_MAPS = 9  # at full resolution: scripts/measure_memory.py
+LIVE_FEATURE_MAPS = 9  # at full resolution: studies/measure_memory.py
 SAME_SCALE = 0.02  # a zoom this close to 1 is within the scale variation of the training
 
 

@@ -1,6 +1,6 @@
 """Measure the Train dock in a real window: the first preview, the pace, and how alive it stays.
 
-    bash scripts/with_display.sh python scripts/measure_train_dock.py [SECONDS] [PAGE.md]
+    bash scripts/with_display.sh python studies/measure_train_dock.py [SECONDS] [PAGE.md]
 
 A 512 x 512 part of a sample is learned from; its upper half is labelled. Each run lasts SECONDS,
 120 unless another number is given, counted from pressing Train: with previews, twice without, and

@@ -1,9 +1,9 @@
 """Compare representations of objects: accuracy, cost, partial labels, blocks, odd shapes.
 
-    python scripts/study_instances.py --data DIR --results DIR       # train and score
-    python scripts/study_instances.py --data DIR --results DIR --properties  # everything else
-    python scripts/study_instances.py --page                         # the tables of the page
-    python scripts/study_instances.py --results DIR --page           # the same from new results
+    python studies/study_instances.py --data DIR --results DIR       # train and score
+    python studies/study_instances.py --data DIR --results DIR --properties  # everything else
+    python studies/study_instances.py --page                         # the tables of the page
+    python studies/study_instances.py --results DIR --page           # the same from new results
 
 DIR of the data holds the folders of the data sets. A result that exists is not made again.
 """

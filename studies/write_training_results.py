@@ -1,7 +1,7 @@
 """Write the tables of docs/results/training.md from a results file of study_training.py.
 
-    python scripts/write_training_results.py RESULTS.json
-    python scripts/write_training_results.py             # from the file beside the page
+    python studies/write_training_results.py RESULTS.json
+    python studies/write_training_results.py             # from the file beside the page
 
 The results are kept beside the page as training.json. Tables of batch norm also go to
 docs/decisions/batch-norm.md, where it has markers for them.

@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-VALIDATION_LIST = Path(__file__).parent.parent / "nuclei_validation.txt"
+VALIDATION_LIST = Path(__file__).parents[2] / "scripts" / "nuclei_validation.txt"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """Measure training: fine-tuning, scribbles, planes, denoising, speed, batch norm and patches.
 
-    python scripts/study_training.py DATA RESULTS.json finetune scribbles
-    python scripts/study_training.py DATA RESULTS.json all --seeds 0 --list
-    python scripts/write_training_results.py RESULTS.json              # the tables of the page
+    python studies/study_training.py DATA RESULTS.json finetune scribbles
+    python studies/study_training.py DATA RESULTS.json all --seeds 0 --list
+    python studies/write_training_results.py RESULTS.json              # the tables of the page
 
 DATA holds the folders of the data sets. Every run is added to RESULTS.json as it ends; runs that
 are there already are not made again, so that the study can be stopped and resumed.

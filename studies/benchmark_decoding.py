@@ -1,6 +1,6 @@
 """Time the decoding of instance maps against the usual steps with scikit-image.
 
-    python scripts/benchmark_decoding.py
+    python studies/benchmark_decoding.py
 
 Maps of round objects, some of which touch, with the noise of a prediction; medians of five
 rounds in turn, on one thread. The usual steps split the foreground by its distance transform:

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 import napari_unet as nu
 
-VALIDATION_LIST = Path(__file__).parent.parent / "nuclei_validation.txt"
+VALIDATION_LIST = Path(__file__).parents[2] / "scripts" / "nuclei_validation.txt"
 DSB = "dsb2018-nuclei"
 PER_FIELD = 2  # images of one field, at most
 HISTOLOGY_TESTS, LABELLED = 16, 4

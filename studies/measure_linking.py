@@ -1,6 +1,6 @@
 """Measure linking through z: stacks segmented by the bundled 2D model, and from true planes.
 
-    python scripts/measure_linking.py DATA
+    python studies/measure_linking.py DATA
 
 DATA has folders with ``images/`` and ``labels/`` of 3D stacks. The constants of
 `napari_unet.instances.linking` were chosen on the stacks in ``CHOSEN_ON``; the others tell how it

@@ -1,6 +1,6 @@
 """Measure the peak memory of the network on one tile, in full-resolution feature maps.
 
-    python scripts/measure_memory.py
+    python studies/measure_memory.py
 
 `napari_unet.inference.plan.LIVE_FEATURE_MAPS` is the largest of the printed numbers, rounded
 up. Each shape runs in a process of its own: a peak is only seen once.

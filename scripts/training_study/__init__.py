@@ -1,1 +1,0 @@
-"""What training reaches, and how fast: the parts of ``scripts/study_training.py``."""

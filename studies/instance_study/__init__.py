@@ -1,0 +1,1 @@
+"""Which maps should stand for objects: the parts of ``studies/study_instances.py``."""

@@ -1,0 +1,1 @@
+"""What training reaches, and how fast: the parts of ``studies/study_training.py``."""
