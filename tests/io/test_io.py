@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydantic import BaseModel
 
 from napari_unet.errors import FileError, InputError
 from napari_unet.io import (
@@ -905,6 +907,11 @@ class Colour(enum.Enum):
     RED = "red"
 
 
+class Settings(BaseModel):
+    tile: int = 128
+    gain: float = float("nan")
+
+
 def test_records_hold_what_runs_are_made_of(tmp_path: Path) -> None:
     path = write_record(
         tmp_path / "cells_labels.tif",
@@ -918,8 +925,10 @@ def test_records_hold_what_runs_are_made_of(tmp_path: Path) -> None:
             "file": Path("in") / "a.tif",
             "time": dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
             "colour": Colour.RED,
+            "took": dt.timedelta(minutes=1.5),
+            "settings": Settings(),
             "axes": {"X"},
-            "µm": None,
+            "µm": MappingProxyType({"x": np.float32(0.5)}),
             3: "three",
         },
     )
@@ -932,10 +941,12 @@ def test_records_hold_what_runs_are_made_of(tmp_path: Path) -> None:
         "dtype": "uint16",
         "flag": True,
         "file": str(Path("in") / "a.tif"),
-        "time": "2026-01-02T03:04:05+00:00",
+        "time": "2026-01-02T03:04:05Z",
         "colour": "red",
+        "took": 90.0,
+        "settings": {"tile": 128, "gain": None},
         "axes": ["X"],
-        "µm": None,
+        "µm": {"x": 0.5},
         "3": "three",
     }
 

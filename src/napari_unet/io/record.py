@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import datetime as dt
-import enum
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic_core import PydanticSerializationError, to_json
 
 from napari_unet.io.atomic import atomic_path
 
@@ -37,9 +34,9 @@ def write_record(path: str | os.PathLike[str], record: Mapping[str, Any]) -> Pat
     path : path-like
         The output that the record belongs to, not the record itself.
     record : mapping
-        JSON values and also: NumPy scalars, arrays and dtypes, tuples, sets, paths, dates,
-        enums, dataclasses and pydantic models. NaN and infinities, which JSON does not
-        know, become null.
+        JSON values and what `pydantic_core.to_json` encodes: tuples, sets, paths, dates (ISO
+        8601), time differences (seconds), enums, dataclasses, pydantic models; also NumPy
+        scalars, arrays and dtypes. NaN and infinities, which JSON does not know, become null.
 
     Returns
     -------
@@ -62,40 +59,25 @@ def write_record(path: str | os.PathLike[str], record: Mapping[str, Any]) -> Pat
 
 def encode_record(record: Mapping[str, Any]) -> bytes:
     """Encode a record as indented UTF-8 JSON; see `write_record` for what it may hold."""
-    text = json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
+    try:
+        encoded = to_json(
+            record, indent=2, inf_nan_mode="null", timedelta_mode="float", fallback=_encode_other
+        )
+    except PydanticSerializationError as error:
+        raise TypeError(str(error)) from error
+    return encoded + b"\n"
 
 
-def _plain(value: Any) -> Any:
-    """The same value made of what JSON knows."""
-    if isinstance(value, enum.Enum):
-        return _plain(value.value)
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+def _encode_other(value: Any) -> Any:
+    """Convert what pydantic does not know: NumPy's types, mappings and paths of other kinds."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
     if isinstance(value, np.dtype):
         return value.name
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, dt.datetime | dt.date | dt.time):
-        return value.isoformat()
-    if isinstance(value, dt.timedelta):
-        return value.total_seconds()
-    if hasattr(value, "model_dump"):
-        return _plain(value.model_dump())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(_plain(key)): _plain(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted((_plain(item) for item in value), key=str)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return dict(value)
     raise TypeError(f"a run record cannot hold {value!r}, a {type(value).__name__}")
 
 
