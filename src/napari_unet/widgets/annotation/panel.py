@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +24,13 @@ from napari_unet.widgets.annotation.marks import (
     toggle_done,
 )
 from napari_unet.widgets.annotation.painting import DONE_KEY, bind_done_key, new_labels
+from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, text_label
 from napari_unet.widgets.qt.wording import in_words
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari import Viewer
     from napari.layers import Image
 
@@ -73,7 +72,7 @@ class PaintingPanel:
         self._names: dict[int, str] = {}  # of the classes, as the form has them
         self._layer: Labels | None = None
         self._counts: LabelCounts | None = None
-        self._at_work = False
+        self._blocker = Blocker()
         self.new = PushButton(text="New labels")
         self.done = CheckBox(text=f"This plane is done ({DONE_KEY})")
         self.background = ChoiceList(self._labels)
@@ -166,7 +165,7 @@ class PaintingPanel:
 
     def _toggle(self, _: Any = None) -> None:
         layer = self._layer
-        if layer is None or self._at_work:
+        if layer is None or self._blocker.active:
             return
         try:
             self._adopt(layer)
@@ -177,7 +176,7 @@ class PaintingPanel:
 
     def _choose(self, value: int | str) -> None:
         layer = self._layer
-        if layer is None or self._at_work:
+        if layer is None or self._blocker.active:
             return
         with suppress(InputError):
             set_marks(layer, replace(self._adopt(layer), background=_label(value)))
@@ -237,7 +236,7 @@ class PaintingPanel:
             with suppress(ValueError):  # while layers of other sizes come and go
                 shown = plane_shown(self._viewer, layer, marks.axes)
         painted = layer is not None and RECORD_KEY not in layer.metadata
-        with self._silent():
+        with self._blocker:
             self.done.enabled = painted and shown is not None
             self.done.value = shown is not None and layer is not None and self._is_done(layer)
         hint = ""
@@ -260,7 +259,7 @@ class PaintingPanel:
         self._look()
         layer, counts = self._layer, self.counts
         marks = None if layer is None else marks_of(layer)
-        with self._silent():
+        with self._blocker:
             self.background.reset_choices()
             background = None if marks is None else marks.background
             self.background.value = NONE_YET if background is None else background
@@ -290,14 +289,6 @@ class PaintingPanel:
             name = names.get(value)
             items.append((f"label {value}" + (f" ({name})" if name else ""), value))
         return items
-
-    @contextmanager
-    def _silent(self) -> Iterator[None]:
-        before, self._at_work = self._at_work, True
-        try:
-            yield
-        finally:
-            self._at_work = before
 
 
 def _label(value: int | str) -> int | None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from magicgui.widgets import ComboBox
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt
+from qtpy.QtCore import QEvent, QObject, Qt
+from superqt.utils import signals_blocked
 
 from napari_unet.widgets.qt.form import narrow
 
@@ -33,26 +34,24 @@ class ChoiceList(ComboBox):
     def reset_choices(self, *_: Any) -> None:
         """List the items anew; ``changed`` is emitted where the chosen one is gone."""
         before, items, names = self.value, list(self._items()), set[str]()
-        blocker = QSignalBlocker(self.native)
-        self.native.clear()
-        for text, value in items:
-            name, number = text, 2
-            while name in names:
-                name, number = f"{text} ({number})", number + 1
-            names.add(name)
-            self.native.addItem(name, value)
-            self.native.setItemData(self.native.count() - 1, name, Qt.ItemDataRole.ToolTipRole)
-        self.native.setCurrentIndex(max(0, self._index(before)))
-        blocker.unblock()
+        with signals_blocked(self.native):
+            self.native.clear()
+            for text, value in items:
+                name, number = text, 2
+                while name in names:
+                    name, number = f"{text} ({number})", number + 1
+                names.add(name)
+                self.native.addItem(name, value)
+                self.native.setItemData(self.native.count() - 1, name, Qt.ItemDataRole.ToolTipRole)
+            self.native.setCurrentIndex(max(0, self._index(before)))
         if self.value != before:
             self.changed.emit(self.value)
 
     def point_at(self, value: Any) -> None:
         """Choose an item, where there is such, without telling anybody."""
         if self._index(value) >= 0:
-            blocker = QSignalBlocker(self.native)
-            self.native.setCurrentIndex(self._index(value))
-            blocker.unblock()
+            with signals_blocked(self.native):
+                self.native.setCurrentIndex(self._index(value))
 
     def _index(self, value: Any) -> int:
         return next((i for i, choice in enumerate(self.choices) if choice == value), -1)

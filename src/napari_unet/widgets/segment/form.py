@@ -14,6 +14,7 @@ from napari_unet.errors import InputError, UNetError
 from napari_unet.image.roi import Roi
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.models.picker import ModelPicker
+from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import Form, Row, SettingsForm, order_tabs, text_label
@@ -81,7 +82,7 @@ class SegmentForm:
         self._guess = ("", "")
         self._all_channels = ""  # as many as the model takes, as they were filled in last
         self._opened = False
-        self._busy = True  # until all parts are there
+        self._blocker = Blocker()
         self.image: LayerImage | None = None
         self.request: Request | None = None
         self.fault: FieldError | None = None
@@ -151,7 +152,6 @@ class SegmentForm:
         self.more.changed.connect(lambda _: self._fold(opened=not self._opened))
         self.defaults.changed.connect(lambda _: self.set_values({}))
         self._fold(opened=False)
-        self._busy = False
 
     @property
     def layers(self) -> list[Image]:
@@ -165,10 +165,9 @@ class SegmentForm:
 
     def start(self, values: Mapping[str, Any], model: object) -> None:
         """Fill the form: earlier settings, and the layer that is selected in the viewer."""
-        self._busy = True
-        self.models.choose(model)
-        self.images.choose(self._viewer.layers.selection.active)
-        self._busy = False
+        with self._blocker:
+            self.models.choose(model)
+            self.images.choose(self._viewer.layers.selection.active)
         self.set_values(values)  # takes in the model and the layers too
 
     def reset_choices(self) -> None:
@@ -189,15 +188,14 @@ class SegmentForm:
 
     def refresh(self) -> None:
         """Take in what the layers are now."""
-        if self._busy:
+        if self._blocker.active:
             return
         layers = self.layers
         if layers != self._watched:
             self._watch(layers)
             self._guess = ("", "")
-            self._busy = True
-            self.level.reset_choices()
-            self._busy = False
+            with self._blocker:
+                self.level.reset_choices()
         several = any(layer.multiscale for layer in layers)
         self.rows["level"].show(visible=several)
         usable = bool(layers) and not self.images.fault
@@ -268,7 +266,7 @@ class SegmentForm:
 
     def changed(self) -> None:
         """Check the form and tell of it."""
-        if self._busy:
+        if self._blocker.active:
             return
         self.fault, self.request = None, None
         try:
@@ -334,7 +332,7 @@ class SegmentForm:
         self.refresh()
 
     def _model_changed(self) -> None:
-        if self._busy:
+        if self._blocker.active:
             return
         card = self.card
         if card is not None:
@@ -351,8 +349,8 @@ class SegmentForm:
         """Guess the axes anew, unless others were typed for this layer."""
         card = self.card
         if self.image is None:
-            self._busy, self.axes.value = True, ""
-            self._busy = False
+            with self._blocker:
+                self.axes.value = ""
         typed = bool(self._guess[0]) and self.axes.value.strip().upper() != self._guess[0]
         if self.image is None or card is None or typed:
             return
@@ -364,10 +362,9 @@ class SegmentForm:
         channels = ", ".join(map(str, range(config.in_channels)))
         if self._guess[0] == before[0] != "" and self.channels.value != self._all_channels:
             return  # channels that were typed stay
-        self._busy = True
-        self.axes.value = self._guess[0]
-        self.channels.value = self._all_channels = channels
-        self._busy = False
+        with self._blocker:
+            self.axes.value = self._guess[0]
+            self.channels.value = self._all_channels = channels
 
     def _measured(self, diameter: float) -> None:
         """Take over a diameter in pixels of the finest level."""

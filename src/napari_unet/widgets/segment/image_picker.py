@@ -13,6 +13,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_unet.card import ModelCard
+from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import FAULT_COLOUR, Row
 from napari_unet.widgets.viewer.layer_image import LayerImage
@@ -47,7 +48,7 @@ class ImagePicker:
         self._viewer = viewer
         self._on_change = on_change
         self._channels: tuple[str, ...] = ()
-        self._busy = False
+        self._blocker = Blocker()
         self.image = ChoiceList(self._items)
         self.row = Row(self.image, "Image", IMAGE_TIP)
         self.editors: list[ChoiceList] = []
@@ -111,18 +112,17 @@ class ImagePicker:
         self._renew(self.layers, [editor.value for editor in self.editors])
 
     def _renew(self, before: list[Image], kept: list[Image | None]) -> None:
-        self._busy = True
-        if self._one not in self._viewer.layers:
-            self._one = None
-        for editor in self.editors:
-            editor.reset_choices()
-        self._fill(kept, like=self._one)
-        was_per_channel = self.per_channel
-        self.image.reset_choices()
-        if was_per_channel and not self.per_channel and before:
-            self.image.point_at(before[0])
-        self.layers_row.show(visible=self.per_channel)
-        self._busy = False
+        with self._blocker:
+            if self._one not in self._viewer.layers:
+                self._one = None
+            for editor in self.editors:
+                editor.reset_choices()
+            self._fill(kept, like=self._one)
+            was_per_channel = self.per_channel
+            self.image.reset_choices()
+            if was_per_channel and not self.per_channel and before:
+                self.image.point_at(before[0])
+            self.layers_row.show(visible=self.per_channel)
         if self.layers != before:
             self._tell()
 
@@ -151,7 +151,7 @@ class ImagePicker:
         return [(layer.name, layer) for layer in self._images() if not layer.rgb]
 
     def _image_changed(self) -> None:
-        if self._busy:
+        if self._blocker.active:
             return
         if self.per_channel:
             self._fill([], like=self._one)  # the picture before says which shape is meant
@@ -159,7 +159,7 @@ class ImagePicker:
         self._tell()
 
     def _tell(self) -> None:
-        if self._busy:
+        if self._blocker.active:
             return
         if not self.per_channel:
             self._one = self.image.value

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 from napari_unet.widgets.viewer.result_layers import add_labels, add_values
 
@@ -54,7 +53,7 @@ class ResultLayers:
         self._made: dict[str, _Made] = {}
         self._preview: Any = None
         self._scores: list[Any] = []
-        self._at_work = False  # on the data of a layer
+        self._own_change = Blocker()  # data of a layer that is set here
         viewer.layers.events.removed.connect(self._removed)
 
     def show(self, found: Segmentation, name: str, placement: dict[str, Any]) -> Layer:
@@ -64,7 +63,7 @@ class ResultLayers:
         before = self._made.get(name)
         if before is not None and _same_look(before, record) and self._untouched(before, placement):
             layer = before.layer
-            with self._own_change():
+            with self._own_change:
                 layer.data = labels
             layer.metadata = {**layer.metadata, RECORD_KEY: record}
             self._made[name] = replace(before, digest=_digest(labels), replaced=())
@@ -72,7 +71,9 @@ class ResultLayers:
         layer = add_labels(self._viewer, found, name, placement)
         changes: list[object] = []
         layer.events.paint.connect(lambda _: changes.append(None))
-        layer.events.data.connect(lambda _: None if self._at_work else changes.append(None))
+        layer.events.data.connect(
+            lambda _: None if self._own_change.active else changes.append(None)
+        )
         digest = _digest(layer.data)
         self._made[name] = _Made(layer, layer.name, digest, placement, _lies(layer), changes)
         return layer
@@ -195,14 +196,6 @@ class ResultLayers:
         self._scores = [layer for layer in self._scores if layer != gone]
         if self._preview == gone:
             self._preview = None
-
-    @contextmanager
-    def _own_change(self) -> Generator[None, None, None]:
-        self._at_work = True
-        try:
-            yield
-        finally:
-            self._at_work = False
 
 
 def channel_names(card: ModelCard) -> list[str]:

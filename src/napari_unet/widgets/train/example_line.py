@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidge
 
 from napari_unet.checks.completeness import SPARSE, in_few_planes
 from napari_unet.widgets.annotation.marks import level_of, marks_of
+from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.wording import TRUSTED_NAMES
 from napari_unet.widgets.train.finding_lines import FindingLines
@@ -63,7 +64,7 @@ class ExampleLine:
         self._labels = labels
         self._regions = regions
         self._on_change = on_change
-        self._busy = True
+        self._blocker = Blocker()
         self._by_hand = False  # the region was chosen, not suggested
         self.target = False  # a regression
         self._guess: tuple[Any, Any, Way] | None = None  # of labels that had no marks
@@ -93,7 +94,6 @@ class ExampleLine:
         self.image_choice.changed.connect(lambda _: self._changed())
         self.labels_choice.changed.connect(lambda _: self._changed(anew=True))
         self.trusted_choice.changed.connect(lambda _: self._changed(by_hand=True))
-        self._busy = False
 
     @property
     def image(self) -> Image | None:
@@ -130,13 +130,12 @@ class ExampleLine:
 
     def choose(self, image: Image | None, labels: Any) -> None:
         """Choose layers without telling anybody; where they hold is suggested anew."""
-        self._busy = True
-        self.image_choice.reset_choices()
-        self.image_choice.point_at(image)
-        self.labels_choice.reset_choices()
-        self.labels_choice.point_at(NOTHING if labels is None else labels)
-        self._by_hand = False
-        self._busy = False
+        with self._blocker:
+            self.image_choice.reset_choices()
+            self.image_choice.point_at(image)
+            self.labels_choice.reset_choices()
+            self.labels_choice.point_at(NOTHING if labels is None else labels)
+            self._by_hand = False
         self.refresh()
 
     def trust(self, value: Any) -> None:
@@ -145,20 +144,18 @@ class ExampleLine:
 
     def reset_choices(self) -> None:
         """List the layers anew; what is still there stays."""
-        self._busy = True
-        for choice in (self.image_choice, self.labels_choice, self.trusted_choice):
-            choice.reset_choices()
-        self._busy = False
+        with self._blocker:
+            for choice in (self.image_choice, self.labels_choice, self.trusted_choice):
+                choice.reset_choices()
         self.refresh()
 
     def refresh(self) -> None:
         """Suggest where the labels hold, from what is marked; a choice by hand stays."""
-        before, self._busy = self._busy, True
-        self.trusted_choice.reset_choices()
-        if not self._by_hand:
-            self.trusted_choice.point_at(self._suggestion())
-        self._show_names()
-        self._busy = before
+        with self._blocker:
+            self.trusted_choice.reset_choices()
+            if not self._by_hand:
+                self.trusted_choice.point_at(self._suggestion())
+            self._show_names()
 
     def _show_names(self) -> None:
         """Give longer names more room, and whole ones to the tooltips."""
@@ -184,13 +181,12 @@ class ExampleLine:
         return suggested(labels, guess[2] if guess and guess[0] == labels else "painted")
 
     def _changed(self, *, anew: bool = False, by_hand: bool = False) -> None:
-        if self._busy:
+        if self._blocker.active:
             return
         self._by_hand = by_hand or (self._by_hand and not anew)
         if not by_hand:
-            before, self._busy = self._busy, True
-            self.labels_choice.reset_choices()
-            self._busy = before
+            with self._blocker:
+                self.labels_choice.reset_choices()
         self.refresh()
         self._on_change()
 

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_unet.errors import InputError
 from napari_unet.widgets.annotation.marks import Plane, adopt, marks_for, marks_of
 from napari_unet.widgets.annotation.touched import TouchWatch
+from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.train.example_line import ExampleLine
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
@@ -58,7 +59,7 @@ class ExampleTable:
         self._on_change = on_change
         self._on_paint = on_paint
         self._axes_of = axes_of
-        self._busy = True
+        self._blocker = Blocker()
         self._left = 0  # where the form's fields begin
         self._strokes = 0  # so often somebody has painted, drawn or marked something
         self._known: list[Any] = []  # layers that were seen before
@@ -76,7 +77,6 @@ class ExampleTable:
         self.tooltip = ""
         self.row = Row(self, "", "")  # type: ignore[arg-type]  # all that a row needs
         self.more.changed.connect(lambda _: self.add())
-        self._busy = False
 
     # what is chosen
 
@@ -109,40 +109,36 @@ class ExampleTable:
     def start(self) -> None:
         """Fill the table from the layers that there are."""
         self._known = list(self._viewer.layers)
-        self._busy = True
-        for layer in self._marked(self._known):
-            self._append(self._image_of(layer), layer)
-        if not self.lines:
-            self._append(self._next_image(), None)
-            self._suit(self.lines[0])
-        self._busy = False
+        with self._blocker:
+            for layer in self._marked(self._known):
+                self._append(self._image_of(layer), layer)
+            if not self.lines:
+                self._append(self._next_image(), None)
+                self._suit(self.lines[0])
         self._tell()
 
     def add(self) -> ExampleLine:
         """Another line, filled with what suits best."""
-        self._busy = True
-        line = self._append(self._next_image(), None)
-        self._suit(line)
-        self._busy = False
+        with self._blocker:
+            line = self._append(self._next_image(), None)
+            self._suit(line)
         self._tell()
         return line
 
     def remove(self, line: ExampleLine) -> None:
         """Leave an example out; an empty line stays as the last one."""
-        self._busy = True
-        self._drop(line)
-        if not self.lines:
-            self._append(None, None)
-        self._busy = False
+        with self._blocker:
+            self._drop(line)
+            if not self.lines:
+                self._append(None, None)
         self._tell()
 
     def take(self, image: Image, labels: Any) -> ExampleLine:
         """Learn from these labels of this image, in a line of their own if there is no such."""
-        self._busy = True
-        found = next((line for line in self.lines if line.labels == labels), None)
-        found = found or self._vacant(image) or self._append(image, labels)
-        found.choose(image, labels)
-        self._busy = False
+        with self._blocker:
+            found = next((line for line in self.lines if line.labels == labels), None)
+            found = found or self._vacant(image) or self._append(image, labels)
+            found.choose(image, labels)
         self._tell()
         return found
 
@@ -151,12 +147,11 @@ class ExampleTable:
         before, self.task = self.task, task
         if (before == "regression") == (task == "regression"):
             return
-        self._busy = True
-        for line in self.lines:
-            line.target = task == "regression"
-            line.choose(line.image, None)
-            self._suit(line)
-        self._busy = False
+        with self._blocker:
+            for line in self.lines:
+                line.target = task == "regression"
+                line.choose(line.image, None)
+                self._suit(line)
         self._tell()
 
     def reset_choices(self, *_: Any) -> None:
@@ -165,31 +160,29 @@ class ExampleTable:
         new = [layer for layer in layers if not any(layer == known for known in self._known)]
         self._known = layers
         before = self._chosen()
-        self._busy = True
-        for line in list(self.lines):
-            if line.image is not None and line.image not in layers and len(self.lines) > 1:
-                self._drop(line)
-            else:
-                line.reset_choices()
-        for layer in self._marked(new):
-            image = self._image_of(layer)
-            line = self._vacant(image) or self._append(image, layer)
-            line.choose(image, layer)
-        for line in self.lines:
-            if line.image is None:
-                line.choose(self._next_image(), line.labels)
-            if line.labels is None:
-                self._suit(line)
-        self._busy = False
+        with self._blocker:
+            for line in list(self.lines):
+                if line.image is not None and line.image not in layers and len(self.lines) > 1:
+                    self._drop(line)
+                else:
+                    line.reset_choices()
+            for layer in self._marked(new):
+                image = self._image_of(layer)
+                line = self._vacant(image) or self._append(image, layer)
+                line.choose(image, layer)
+            for line in self.lines:
+                if line.image is None:
+                    line.choose(self._next_image(), line.labels)
+                if line.labels is None:
+                    self._suit(line)
         if self._chosen() != before:
             self._tell()
 
     def refresh(self) -> None:
         """Take in what marks and shapes say now."""
-        self._busy = True
-        for line in self.lines:
-            line.refresh()
-        self._busy = False
+        with self._blocker:
+            for line in self.lines:
+                line.refresh()
 
     def align(self, left: int) -> None:
         """Let choices begin where the form's other fields do."""
@@ -232,7 +225,7 @@ class ExampleTable:
         return RECORD_KEY in layer.metadata and not self.taken(layer)
 
     def _line_changed(self) -> None:
-        if not self._busy:
+        if not self._blocker.active:
             self._tell()
 
     def _tell(self) -> None:
@@ -373,7 +366,7 @@ class ExampleTable:
                 adopt(layer, image, self._axes_of(image))
 
     def _painted(self, _: object = None) -> None:
-        if not self._busy:
+        if not self._blocker.active:
             self._strokes += 1
             self._on_paint()
 

@@ -15,6 +15,7 @@ from napari_unet.settings import TrainConfig, resolve
 from napari_unet.widgets.annotation.marks import marks_of
 from napari_unet.widgets.annotation.panel import PaintingPanel
 from napari_unet.widgets.models.picker import ModelPicker
+from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.events import Follower
 from napari_unet.widgets.qt.fields import FieldError, field_of
@@ -68,7 +69,7 @@ class TrainForm:
     def __init__(self, viewer: Viewer, on_change: Callable[[], None]) -> None:
         self._viewer = viewer
         self._on_change = on_change
-        self._busy = True  # until all parts are there
+        self._blocker = Blocker()
         self._base_by_hand = False
         self._looked_at = 0  # examples that the findings are about
         self._held = False  # a training runs
@@ -118,8 +119,8 @@ class TrainForm:
         self.checks = FindingsRunner(self.native, self._found)
         self.task.changed.connect(lambda _: self._task_changed())
         viewer.layers.selection.events.active.connect(self._selected)
-        self.models.set_task("instance")
-        self._busy = False
+        with self._blocker:
+            self.models.set_task("instance")
 
     # what the dock asks
 
@@ -147,21 +148,19 @@ class TrainForm:
 
     def start(self, values: Mapping[str, Any]) -> None:
         """Fill the form: earlier settings, and the layers that there are."""
-        self._busy = True
-        self.table.start()
-        self._busy = False
+        with self._blocker:
+            self.table.start()
         self.set_values(values)
 
     def take(self, image: Image, labels: Any) -> None:
         """Learn from these labels of this image, by the model that predicted them, if any."""
-        self._busy = True
-        if self.task.value == "regression":
-            self.task.value = "instance"
-        self.table.set_task(self.task.value)
-        self.table.take(image, labels)
-        if not self._held:
-            self._take_base(labels)
-        self._busy = False
+        with self._blocker:
+            if self.task.value == "regression":
+                self.task.value = "instance"
+            self.table.set_task(self.task.value)
+            self.table.take(image, labels)
+            if not self._held:
+                self._take_base(labels)
         self.changed()
 
     def as_python(self) -> str:
@@ -178,19 +177,18 @@ class TrainForm:
 
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Take over what `values` gave; what is missing or wrong gets its default."""
-        self._busy = True
-        task = values.get("task")
-        if task in TASK_NAMES:
-            self.task.value = task
-        self._follow_task()
-        if "base" in values:
-            self.models.choose(values["base"])
-            self._base_by_hand = True
-        elif not self._base_by_hand:
-            self._choose_base()
-        settings = values.get("settings")
-        self.settings.set_values(settings if isinstance(settings, dict) else {})
-        self._busy = False
+        with self._blocker:
+            task = values.get("task")
+            if task in TASK_NAMES:
+                self.task.value = task
+            self._follow_task()
+            if "base" in values:
+                self.models.choose(values["base"])
+                self._base_by_hand = True
+            elif not self._base_by_hand:
+                self._choose_base()
+            settings = values.get("settings")
+            self.settings.set_values(settings if isinstance(settings, dict) else {})
         self.changed()
 
     def reset_choices(self) -> None:
@@ -253,7 +251,7 @@ class TrainForm:
 
     def changed(self) -> None:
         """Check the form and tell of it."""
-        if self._busy:
+        if self._blocker.active:
             return
         self._pause.stop()
         self.table.refresh()
@@ -332,17 +330,17 @@ class TrainForm:
         return self.classes.show_values(looks, looks)
 
     def _table_changed(self) -> None:
-        if not self._busy:
+        if not self._blocker.active:
             self.changed()
             order_tabs(self.native)
 
     def _painted(self) -> None:
         """Look at the labels when the stroke has ended; marks count at once."""
-        if not self._busy:
+        if not self._blocker.active:
             self._pause.start()
 
     def _selected(self, _: object = None) -> None:
-        if not self._busy:
+        if not self._blocker.active:
             self._set_painting()
             self._on_change()
 
@@ -357,13 +355,12 @@ class TrainForm:
         return shape_of(line.labels) if line is not None and usable else None
 
     def _task_changed(self) -> None:
-        if self._busy:
+        if self._blocker.active:
             return
-        self._busy = True
-        self._follow_task()
-        if self.card is None and not self._base_by_hand:
-            self._choose_base()
-        self._busy = False
+        with self._blocker:
+            self._follow_task()
+            if self.card is None and not self._base_by_hand:
+                self._choose_base()
         self.changed()
 
     def _follow_task(self) -> None:
@@ -383,7 +380,7 @@ class TrainForm:
     # models
 
     def _base_changed(self) -> None:
-        if not self._busy:
+        if not self._blocker.active:
             self._base_by_hand = True
         self.changed()
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import score_axes
 from napari_unet.card import ClassInfo, Task
+from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class TrainingPreview:
         self._classes: tuple[ClassInfo, ...] = ()
         self._shown: dict[_Key, _Shown] = {}
         self._closed: set[str] = set()
-        self._at_work = False  # it removes layers itself
+        self._own_removal = Blocker()
         viewer.layers.events.removed.connect(self._removed)
 
     @property
@@ -188,15 +189,12 @@ class TrainingPreview:
     def _take_away(self, key: _Key) -> None:
         layer = self._shown.pop(key).layer
         if layer in self._viewer.layers:
-            self._at_work = True
-            try:
+            with self._own_removal:
                 self._viewer.layers.remove(layer)
-            finally:
-                self._at_work = False
 
     def _removed(self, event: Any) -> None:
         """The user does not want to see it."""
-        if self._at_work:
+        if self._own_removal.active:
             return
         gone = event.value  # equal, not identical: the viewer gives plugins proxies
         for key in [key for key, shown in self._shown.items() if shown.layer == gone]:

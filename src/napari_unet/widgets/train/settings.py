@@ -12,6 +12,7 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_unet.card import Task
 from napari_unet.settings import TrainConfig
+from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, SettingsForm
 
@@ -76,7 +77,7 @@ class Budget:
     def __init__(self, on_preset: Callable[[str], None], on_change: Callable[[], None]) -> None:
         self._on_preset = on_preset
         self._on_change = on_change
-        self._busy = False
+        self._blocker = Blocker()
         self.preset = ChoiceList(lambda: [(_text(name), name) for name in (*PRESETS, OWN)])
         self.preset.value = FIRST
         start = PRESETS[FIRST].minutes
@@ -117,13 +118,12 @@ class Budget:
         preset = PRESETS.get(self.preset.value)
         if preset is None:
             return
-        self._busy = True
-        self.box.value = preset.minutes
-        self._busy = False
+        with self._blocker:
+            self.box.value = preset.minutes
         self._on_preset(preset.augmentation)
 
     def _typed(self) -> None:
-        if not self._busy:
+        if not self._blocker.active:
             self._on_change()
 
 
@@ -144,7 +144,7 @@ class TrainSettings:
 
     def __init__(self, on_change: Callable[[], None], script: Callable[[], str]) -> None:
         self._on_change = on_change
-        self._busy = False
+        self._blocker = Blocker()
         self._opened = False
         self._hidden: set[str] = set()
         self.budget = Budget(self._preset_chosen, self._changed)
@@ -184,12 +184,11 @@ class TrainSettings:
 
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Take over what `values` gave, without telling; the rest gets its default."""
-        self._busy = True
-        minutes = values.get("minutes")
-        usable = isinstance(minutes, int | float) and minutes > 0
-        self.budget.set_minutes(float(minutes) if usable and minutes is not None else MINUTES)
-        self.advanced.set_values(values)
-        self._busy = False
+        with self._blocker:
+            minutes = values.get("minutes")
+            usable = isinstance(minutes, int | float) and minutes > 0
+            self.budget.set_minutes(float(minutes) if usable and minutes is not None else MINUTES)
+            self.advanced.set_values(values)
         self._name_preset()
 
     def set_devices(self, devices: list[str]) -> None:
@@ -231,13 +230,12 @@ class TrainSettings:
         self._on_change()
 
     def _preset_chosen(self, augmentation: str) -> None:
-        self._busy = True
-        self.rows["augmentation"].editor.value = augmentation
-        self._busy = False
+        with self._blocker:
+            self.rows["augmentation"].editor.value = augmentation
         self._on_change()
 
     def _changed(self) -> None:
-        if not self._busy:
+        if not self._blocker.active:
             self._name_preset()
             self._on_change()
 
