@@ -38,25 +38,32 @@ LIMIT_LINES = 400
 
 
 def modules(package: Path) -> dict[str, Path]:
-    """Files by module name, without the package's own name in front."""
+    """Files by module name, without the package's own name in front.
+
+    The package itself has the name "". A stub says what a module imports where there is one:
+    `napari_unet/__init__.pyi` lists the public names.
+    """
     found = {}
-    for path in package.rglob("*.py"):
-        parts = path.relative_to(package).with_suffix("").parts
-        found[".".join(part for part in parts if part != "__init__")] = path
+    for path in sorted(package.rglob("*.py*")):  # a .pyi comes after the .py
+        if path.suffix in (".py", ".pyi"):
+            parts = path.relative_to(package).with_suffix("").parts
+            found[".".join(part for part in parts if part != "__init__")] = path
     return found
 
 
 def imports(path: Path, known: dict[str, Path]) -> Iterator[str]:
     """Modules that a file names in any import: at the top, in a function, for types alone."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            names = [n if shorten(n) in known else node.module for n in names]
+        if isinstance(node, ast.ImportFrom):
+            # only the package's own stub imports by relative names
+            source = f"napari_unet.{node.module}" if node.level else str(node.module)
+            names = [f"{source}.{alias.name}" for alias in node.names]
+            names = [n if shorten(n) in known else source for n in names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:
             continue
-        yield from (shorten(name) for name in names if name.startswith("napari_unet."))
+        yield from (shorten(name) for name in names if f"{name}.".startswith("napari_unet."))
 
 
 def shorten(module: str) -> str:
@@ -139,6 +146,17 @@ def test_the_check_sees_every_kind_of_import(tmp_path: Path, line: str) -> None:
     (found,) = backward(graph(tmp_path))
     assert found[0] == "image.source"
     assert found[1].startswith("training")
+
+
+def test_the_stub_of_the_public_names_is_read() -> None:
+    assert {"training.train", "io", "inference.segmentation"} <= graph()[""]
+
+
+def test_the_check_sees_an_import_of_a_public_name(tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").touch()
+    (tmp_path / "__init__.pyi").write_text("from .card import ModelCard\n", encoding="utf-8")
+    (tmp_path / "card.py").write_text("from napari_unet import segment\n", encoding="utf-8")
+    assert circles(graph(tmp_path)) == ["", "card"]
 
 
 def test_the_check_sees_a_circle() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import napari_unet as nu
@@ -132,11 +134,26 @@ def test_importing_and_listing_take_no_torch_and_no_viewer(tmp_path: Path) -> No
     assert time.perf_counter() - started < 30
 
 
+def test_no_submodule_hides_a_public_name() -> None:
+    # an import of a submodule sets its name on the package: no public name may be one's
+    assert not {module.name for module in pkgutil.iter_modules(nu.__path__)} & set(nu.__all__)
+
+
+def test_labels_of_a_sample_come_back_from_the_file_they_were_written_to(tmp_path: Path) -> None:
+    sample = nu.load_sample("nuclei_2d")
+    path = nu.write_labels(
+        tmp_path / "truth.tif", sample.truth, axes=sample.axes, pixel_size=(0.5, 0.5)
+    )
+    found = nu.read_image(path)
+    assert (found.axes, found.pixel_size) == ("YX", (0.5, 0.5))
+    np.testing.assert_array_equal(found.array, sample.truth)
+
+
 def test_public_names_resolve_and_are_listed() -> None:
     assert dir(nu) == sorted(nu.__all__)
     for name in nu.__all__:
         assert getattr(nu, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'segmnt'"):
+    with pytest.raises(AttributeError, match="attribute segmnt"):
         _ = nu.segmnt  # type: ignore[attr-defined]
 
 
@@ -150,6 +167,9 @@ REVEALED = {
     "nu.__version__": "str",
     "nu.UNetError": "napari_unet.errors.UNetError",
     "nu.segment": "def (image: Any, model:",
+    'nu.read_image("x").axes': "str | None",
+    "nu.write_labels": "-> pathlib.Path",
+    'nu.load_sample("x")': "napari_unet.samples.Sample",
 }
 
 

@@ -71,7 +71,7 @@ def test_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: zipfile.Z
     }
     in_wheel = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert in_wheel == in_tree
-    assert {"napari_unet/napari.yaml", "napari_unet/py.typed"} <= in_wheel
+    assert {f"napari_unet/{n}" for n in ("napari.yaml", "py.typed", "__init__.pyi")} <= in_wheel
 
 
 def test_wheel_metadata(metadata: Message) -> None:
@@ -79,7 +79,38 @@ def test_wheel_metadata(metadata: Message) -> None:
     assert metadata["License-Expression"] == "BSD-3-Clause"
     assert metadata["Requires-Python"] == ">=3.11"
     assert "Framework :: napari" in metadata.get_all("Classifier")
-    assert Version(metadata["Version"]) >= Version("0.1.0")
+    assert Version(metadata["Version"]) >= Version("0.1.0.dev0")
+
+
+def version_of(folder: Path) -> Version:
+    """The version that a build in the folder would have."""
+    command = [sys.executable, "-W", "ignore", "-m", "hatchling", "version"]
+    done = subprocess.run(
+        command, cwd=folder, check=True, capture_output=True, text=True, timeout=60
+    )
+    return Version(done.stdout.strip())
+
+
+def test_version_is_that_of_the_tag_and_there_is_one_without_git(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    without_git = version_of(tmp_path)
+    assert without_git >= Version("0.2.0.dev0")
+    git = ["git", "-c", "user.name=n", "-c", "user.email=n@localhost", "-C", str(tmp_path)]
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+
+    def commit(message: str) -> None:
+        subprocess.run([*git, "add", "--all"], check=True)
+        subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", message], check=True)
+
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    commit("without a tag")
+    assert version_of(tmp_path).base_version == without_git.base_version
+    subprocess.run([*git, "tag", "v1.2.3"], check=True)
+    assert version_of(tmp_path) == Version("1.2.3")
+    commit("after the tag")
+    assert Version("1.2.3") < version_of(tmp_path) < Version("1.2.4")
 
 
 def test_no_dependency_has_an_upper_bound(metadata: Message) -> None:

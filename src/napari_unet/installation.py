@@ -1,10 +1,11 @@
-"""Whether another project's distribution owns the import package."""
+"""Which distributions are installed, and whether another project's owns the import package."""
 
 from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, distribution, version
 
+DISTRIBUTION = "napari-unet-torch"
 FOREIGN = "napari-unet"
 
 
@@ -25,15 +26,15 @@ def foreign_distribution() -> str | None:
     )
 
 
-DISTRIBUTION = "napari-unet-torch"
-
-
 def package_version(distribution: str = DISTRIBUTION) -> str:
     """Version of an installed distribution; "unknown" where it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:
         return "unknown"
+
+
+__version__ = package_version()
 
 
 def versions() -> dict[str, str]:
