@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import napari_unet as nu
 from napari_unet.axes import in_order
-from napari_unet.batch import FileDone, iter_segment_files, read_example
+from napari_unet.batch import FileDone, iter_segment_files
+from napari_unet.cli.training_files import read_example
 from napari_unet.errors import InputError, ModelError, SettingsError
 from napari_unet.io import read_image, write_image, write_labels
 

@@ -121,6 +121,15 @@ def spatial_axes(axes: str) -> str:
     return "".join(letter for letter in SPATIAL if letter in axes)
 
 
+def spatial_in_order(axes: str) -> str:
+    """The spatial letters of ``axes`` as they stand there.
+
+    >>> spatial_in_order("TCYX"), spatial_in_order("XYZ")
+    ('YX', 'XYZ')
+    """
+    return "".join(letter for letter in axes.upper() if letter in SPATIAL)
+
+
 def label_axes(axes: str) -> str:
     """Axes of the labels of an image with ``axes``: the same without C.
 

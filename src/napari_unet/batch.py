@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_unet.axes import SPATIAL, in_order
-from napari_unet.dataset.example import Example
+from napari_unet.axes import in_order
 from napari_unet.errors import InputError, ModelError, UNetError
 from napari_unet.inference.decoding import Segmentation
 from napari_unet.inference.prediction import Prediction, iter_predict, refuse_client
 from napari_unet.inference.segmentation import iter_segmentation
-from napari_unet.io import ImageFile, read_image, write_image, write_labels
+from napari_unet.io import read_image, write_image, write_labels
 from napari_unet.io.folders import check_writable, find_images, plain_stem
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
@@ -166,15 +165,6 @@ def iter_segment_files(
     return results
 
 
-def spatial_in_order(axes: str) -> str:
-    """The spatial letters of ``axes`` as they stand there.
-
-    >>> spatial_in_order("TCYX")
-    'YX'
-    """
-    return "".join(axis for axis in axes.upper() if axis in SPATIAL)
-
-
 def _outputs(files: Sequence[Path], folder: Path, ending: str, file_format: str) -> list[Path]:
     outputs = [folder / f"{plain_stem(path)}{ending}.{file_format}" for path in files]
     counts = Counter(outputs)
@@ -207,7 +197,7 @@ def _run_file(
     place: dict[str, Any] = {
         "axes": axes or file.axes,
         "channels": channels,
-        "pixel_size": _pixel_size(file, axes, pixel_size),
+        "pixel_size": file.pixel_size_along(axes) if pixel_size is None else pixel_size,
         "settings": settings,
     }
     names = {"source": _in_unicode(source), "output": _in_unicode(output)}
@@ -230,35 +220,3 @@ def _run_file(
 def _in_unicode(path: Path) -> str:
     """The path for a record; bytes that are no UTF-8 (names of old disks) escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def read_example(
-    image: Path,
-    labels: Path,
-    *,
-    axes: str | None = None,
-    channels: Sequence[int] | None = None,
-    pixel_size: float | Sequence[float | None] | None = None,
-) -> Example:
-    """An example from an image file and a label file."""
-    file = read_image(image)
-    used = axes or file.axes
-    return Example(
-        file.array,
-        read_image(labels).array,
-        axes=used,
-        channels=channels,
-        pixel_size=_pixel_size(file, used, pixel_size),
-    )
-
-
-def _pixel_size(
-    file: ImageFile,
-    axes: str | None,
-    given: float | Sequence[float | None] | None,
-) -> float | Sequence[float | None] | None:
-    """The pixel size given, or the file's for the axes that are used."""
-    if given is not None or file.pixel_size is None or file.axes is None:
-        return given
-    known = dict(zip(spatial_in_order(file.axes), file.pixel_size, strict=True))
-    return [known.get(axis) for axis in spatial_in_order(axes or file.axes)]

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from napari_unet.batch import read_example
 from napari_unet.card import PALETTE, ClassInfo
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.labelled_image import open_example
@@ -71,6 +70,26 @@ def read_examples(files: TrainingFiles, options: Namespace) -> list[Example]:
         region = parts[0] if len(parts) == 1 else parts
         examples.append(replace(example, region=region, background=options.background))
     return examples
+
+
+def read_example(
+    image: Path,
+    labels: Path,
+    *,
+    axes: str | None = None,
+    channels: Sequence[int] | None = None,
+    pixel_size: float | Sequence[float | None] | None = None,
+) -> Example:
+    """An example from an image file and a label file."""
+    file = read_image(image)
+    used = axes or file.axes
+    return Example(
+        file.array,
+        read_image(labels).array,
+        axes=used,
+        channels=channels,
+        pixel_size=file.pixel_size_along(used) if pixel_size is None else pixel_size,
+    )
 
 
 def _read_mask(path: Path, labels: Any) -> Any:

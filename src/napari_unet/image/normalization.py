@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from napari_unet.card import Normalization
 from napari_unet.errors import InputError, SettingsError
 from napari_unet.image.source import ImageSource
-from napari_unet.tiling import Region
 
 SAMPLE_PIXELS = 1 << 24
 CHUNK = 512  # where the array names no chunks of its own
@@ -47,29 +46,20 @@ def measure_sample(source: ImageSource, normalization: Normalization) -> ImageSa
     Raises
     ------
     InputError, SettingsError
-        As `napari_unet.image.normalization.find_limits` does.
+        As `find_limits` does.
     """
-    noting = _Noting(**{each.name: getattr(source, each.name) for each in fields(source)})
-    limits = find_limits(noting, normalization)
-    if normalization.mode == "percentile" and limits.scope == "image":
-        return ImageSample(limits, noting.digest.hexdigest())
-    # other samples, or none
-    noting = _Noting(**{each.name: getattr(source, each.name) for each in fields(source)})
-    for _ in sample_blocks(noting):
-        pass
-    return ImageSample(limits, noting.digest.hexdigest())
+    digest = hashlib.sha256()
 
+    def update_digest(block: NDArray[Any]) -> None:
+        digest.update(np.ascontiguousarray(block).data)
 
-@dataclass(frozen=True)
-class _Noting(ImageSource):
-    """An image that hashes what is read of it."""
-
-    digest: Any = field(default_factory=hashlib.sha256)
-
-    def read(self, time: int, region: Region) -> NDArray[Any]:
-        pixels = super().read(time, region)
-        self.digest.update(np.ascontiguousarray(pixels).data)
-        return pixels
+    if normalization.mode == "percentile" and normalization.scope == "image":
+        limits = find_limits(source, normalization, on_block=update_digest)
+    else:
+        limits = find_limits(source, normalization)
+        for block in sample_blocks(source):
+            update_digest(block)
+    return ImageSample(limits, digest.hexdigest())
 
 
 Limits = tuple[tuple[float, float], ...]
@@ -101,8 +91,22 @@ class IntensityLimits:
         return [[list(pair) for pair in limits] for limits in self.table.values()]
 
 
-def find_limits(source: ImageSource, normalization: Normalization) -> IntensityLimits:
+def find_limits(
+    source: ImageSource,
+    normalization: Normalization,
+    *,
+    on_block: Callable[[NDArray[Any]], None] | None = None,
+) -> IntensityLimits:
     """Limits of each channel of an image.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image.
+    normalization : Normalization
+        Percentiles and their scope, or a fixed range.
+    on_block : callable, optional
+        Called with each block (C, *spatial) that is read.
 
     Raises
     ------
@@ -128,13 +132,15 @@ def find_limits(source: ImageSource, normalization: Normalization) -> IntensityL
     planes = range(source.size("Z"))
     table: dict[tuple[int, int], Limits] = {}
     if scope == "image":
-        table[0, 0] = _percentiles(source, times, planes, normalization)
+        table[0, 0] = _percentiles(source, times, planes, normalization, on_block)
     elif scope == "time":
-        for t in times:
-            table[t, 0] = _percentiles(source, range(t, t + 1), planes, normalization)
+        for t in range(source.times):
+            times = range(t, t + 1)
+            table[t, 0] = _percentiles(source, times, planes, normalization, on_block)
     else:
         for t, z in itertools.product(times, planes):
-            table[t, z] = _percentiles(source, range(t, t + 1), range(z, z + 1), normalization)
+            place = range(t, t + 1), range(z, z + 1)
+            table[t, z] = _percentiles(source, *place, normalization, on_block)
     return IntensityLimits(scope, table)
 
 
@@ -163,11 +169,17 @@ def check_finite(block: NDArray[Any]) -> None:
 
 
 def _percentiles(
-    source: ImageSource, times: range, planes: range, normalization: Normalization
+    source: ImageSource,
+    times: range,
+    planes: range,
+    normalization: Normalization,
+    on_block: Callable[[NDArray[Any]], None] | None,
 ) -> Limits:
     samples: list[list[NDArray[Any]]] = [[] for _ in source.channels]
     for time, region in _sample_regions(source, times, planes):
         block = source.read(time, region)
+        if on_block is not None:
+            on_block(block)
         check_finite(block)
         for channel, pixels in enumerate(block):
             samples[channel].append(pixels.ravel())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,3 +103,37 @@ class Roi:
                     "mask of the size of the ranges y and x."
                 )
         return found
+
+
+def pack_mask(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """A mask for a run record: its shape, and base64 of its zlib-compressed bits.
+
+    >>> pack_mask(np.ones((2, 3), bool))["shape"]
+    [2, 3]
+    """
+    bits = zlib.compress(np.packbits(mask).tobytes())
+    return {"shape": list(mask.shape), "bits": base64.b64encode(bits).decode("ascii")}
+
+
+def unpack_mask(packed: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """The mask that `pack_mask` packed.
+
+    Raises
+    ------
+    InputError
+        If the record is damaged.
+
+    Examples
+    --------
+    >>> unpack_mask(pack_mask(np.array([[True, False]]))).tolist()
+    [[True, False]]
+    """
+    try:
+        shape = tuple(int(n) for n in packed["shape"])
+        bits = np.frombuffer(zlib.decompress(base64.b64decode(packed["bits"])), np.uint8)
+        mask = np.unpackbits(bits, count=math.prod(shape)).reshape(shape)
+    except (KeyError, TypeError, ValueError, zlib.error):
+        raise InputError(
+            "The outline in the run record cannot be read; predict the region again."
+        ) from None
+    return mask.astype(bool)

@@ -6,9 +6,7 @@ joined differently near its first and last planes.
 
 from __future__ import annotations
 
-import base64
 import math
-import zlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes
 from napari_unet.card import ModelCard
-from napari_unet.image.roi import Roi
+from napari_unet.image.roi import Roi, pack_mask
 from napari_unet.image.source import ImageSource, open_image
 from napari_unet.inference.decoding import (
     Segmentation,
@@ -136,7 +134,7 @@ def iter_predict_roi(
     kept = label_axes(source.axes)
     prediction.record["extent"] = {a: [part[a].start, part[a].stop] for a in kept}
     if roi is not None and roi.inside is not None:
-        prediction.record["outline"] = packed(roi.inside)
+        prediction.record["outline"] = pack_mask(roi.inside)
     return RoiPrediction(
         prediction,
         tuple(slice(part[a].start - wide[a].start, part[a].stop - wide[a].start) for a in kept),
@@ -167,16 +165,6 @@ def iter_decode_roi(
     if result.card.task == "semantic":
         summary.pixels = _count_classes(found, labels, result.card)
     return replace(result, labels=labels, record={**result.record, **summary.as_dict()})
-
-
-def packed(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """A mask for a run record: its shape, and base64 of its zlib-compressed bits.
-
-    >>> packed(np.ones((2, 3), bool))["shape"]
-    [2, 3]
-    """
-    bits = zlib.compress(np.packbits(mask).tobytes())
-    return {"shape": list(mask.shape), "bits": base64.b64encode(bits).decode("ascii")}
 
 
 def decode_plane(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.axes import spatial_in_order
 from napari_unet.errors import FileError
 from napari_unet.io.bitmaps import open_bitmap
 from napari_unet.io.lazy import LazyArray
@@ -49,6 +50,16 @@ class ImageFile:
     array: NDArray[Any] | LazyArray
     axes: str | None
     pixel_size: PixelSize
+
+    def pixel_size_along(self, axes: str | None) -> list[float | None] | None:
+        """Micrometres along each spatial axis of ``axes``, where others than the file's are used.
+
+        None inside the list, or for all of it, where the file does not know.
+        """
+        if self.pixel_size is None or self.axes is None:
+            return None
+        known = dict(zip(spatial_in_order(self.axes), self.pixel_size, strict=True))
+        return [known.get(axis) for axis in spatial_in_order(axes or self.axes)]
 
 
 def read_image(path: str | os.PathLike[str], *, eager_bytes: int = _EAGER_BYTES) -> ImageFile:

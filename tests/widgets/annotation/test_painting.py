@@ -15,7 +15,7 @@ from napari_unet import Example
 from napari_unet.dataset.example import Example as _Example
 from napari_unet.dataset.labelled_image import open_example
 from napari_unet.errors import InputError
-from napari_unet.inference.roi import packed
+from napari_unet.image.roi import pack_mask
 from napari_unet.widgets.annotation.marks import MARKS_KEY, describe_done, plane_shown
 from napari_unet.widgets.annotation.painting import (
     DONE_KEY,
@@ -356,7 +356,7 @@ def test_of_a_predicted_part_only_that_part_is_known(bare_viewer: Any, stack: Im
     outline = np.zeros((10, 20), bool)
     outline[:, :12] = True
     place = LayerImage.of(stack).placement("ZYX", (2, 10, 20))
-    record = {**RECORD, "outline": packed(outline)}
+    record = {**RECORD, "outline": pack_mask(outline)}
     result = bare_viewer.add_labels(found, metadata={RECORD_KEY: record}, **place)
     layer = correct(bare_viewer, result, stack, "ZYX")
     layer.data[2, 0, 0] = 7  # painted beside it

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import mmap
 import sys
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_unet.errors import InputError
+from napari_unet.image.roi import unpack_mask
 from napari_unet.widgets.annotation.marks import (
     Marks,
     Plane,
@@ -334,11 +333,9 @@ def _outline(marks: Marks) -> NDArray[np.bool_] | None:
     ends = dict(zip(marks.axes, marks.part, strict=True))
     size = [ends[a][1] - ends[a][0] for a in "YX"]
     try:
-        shape = tuple(int(n) for n in packed["shape"])
-        bits = np.frombuffer(zlib.decompress(base64.b64decode(packed["bits"])), np.uint8)
-        inside = np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
-    except (KeyError, TypeError, ValueError, zlib.error):
+        inside = unpack_mask(packed)
+    except InputError:
         return None
-    rows, columns = (np.arange(n) * m // n for n, m in zip(size, shape, strict=True))
+    rows, columns = (np.arange(n) * m // n for n, m in zip(size, inside.shape, strict=True))
     inside = inside[np.ix_(rows, columns)]
     return inside if marks.axes.index("Y") < marks.axes.index("X") else inside.T
