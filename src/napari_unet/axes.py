@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from napari_unet.errors import InputError
+from napari_unet.errors import InputError, Note
 
 T = TypeVar("T")
 
@@ -31,24 +31,32 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
     wrong = sorted(set(letters) - set(AXES))
     if wrong or len(set(letters)) != len(letters):
         raise InputError(
-            f"axes {axes!r} must use each of the letters {AXES} at most once, as in 'ZYX'."
+            f"⟨axes⟩ {axes!r} must use each of the letters {AXES} at most once, as in 'ZYX'",
+            parameter="axes",
+            value=axes,
         )
     if len(letters) != len(shape):
         raise InputError(
-            f"axes {axes!r} name {len(letters)} axes but the image has {len(shape)} "
-            f"(shape {tuple(shape)}); give one letter per axis."
+            f"⟨axes⟩ {axes!r} name {len(letters)} axes but the image has {len(shape)} "
+            f"(shape {tuple(shape)})",
+            "give one letter per axis",
+            parameter="axes",
+            value=axes,
         )
     if "Y" not in letters or "X" not in letters:
-        raise InputError(f"axes {axes!r} must contain Y and X.")
+        raise InputError(f"⟨axes⟩ {axes!r} must contain Y and X", parameter="axes", value=axes)
     for letter, size in zip(letters, shape, strict=True):
         if size == 0:
             raise InputError(
-                f"The image has no pixels: axis {letter} of shape {tuple(shape)} is empty."
+                f"The image has no pixels: axis {letter} of shape {tuple(shape)} is empty",
+                parameter="image",
             )
     return letters
 
 
-def guess_axes(shape: Sequence[int], *, ndim: int = 2, channels: int | None = 1) -> tuple[str, str]:
+def guess_axes(
+    shape: Sequence[int], *, ndim: int = 2, channels: int | None = 1, colours: bool = False
+) -> tuple[str, Note | None]:
     """Guess the axes of an array that does not say them.
 
     Parameters
@@ -60,13 +68,15 @@ def guess_axes(shape: Sequence[int], *, ndim: int = 2, channels: int | None = 1)
     channels : int or None
         Length of the channel axis that the model expects, 1: none; None: there is a channel
         axis of any length.
+    colours : bool
+        Whether the last axis is known to be that of the channels; ``channels`` is not looked at.
 
     Returns
     -------
     axes : str
         The guess.
-    doubt : str
-        One sentence where it could be otherwise; empty when there is no doubt.
+    doubt : Note or None
+        What it could be otherwise; None when there is no doubt.
 
     Raises
     ------
@@ -76,40 +86,60 @@ def guess_axes(shape: Sequence[int], *, ndim: int = 2, channels: int | None = 1)
     Examples
     --------
     >>> guess_axes((64, 64))
-    ('YX', '')
+    ('YX', None)
     >>> guess_axes((64, 64, 3), channels=3)
-    ('YXC', '')
-    >>> guess_axes((10, 64, 64))
+    ('YXC', None)
+    >>> axes, doubt = guess_axes((10, 64, 64))
+    >>> axes, str(doubt)
     ('ZYX', "The first axis may be Z or T: it was taken as Z; give axes='TYX' for time.")
     """
+    if colours:
+        axes, doubt = _guess(shape[:-1], ndim, 1, "C")
+        return f"{axes}C", doubt
+    return _guess(shape, ndim, channels, "")
+
+
+def _guess(
+    shape: Sequence[int], ndim: int, channels: int | None, tail: str
+) -> tuple[str, Note | None]:
+    """The axes, and the doubt; ``tail`` are further axes that are known."""
     n = len(shape)
     if n == 2:
-        return "YX", ""
+        return "YX", None
     if not 3 <= n <= 5:
         raise InputError(
             f"An image needs 2 to 5 axes out of {AXES}, but this one has {n} "
-            f"(shape {tuple(shape)}); give it another shape or select a part."
+            f"(shape {tuple(shape)})",
+            "give it another shape or select a part",
+            parameter="image",
         )
     if n == 5:
-        return "TCZYX", "Five axes were taken as 'TCZYX'; give axes= for another order."
+        said = "Five axes were taken as 'TCZYX'", "give ⟨axes=⟩ for another order"
+        return "TCZYX", Note("axes-guessed", *said)
     rgb = shape[-1] in (3, 4) and min(shape[-3:-1]) > 4
     if channels is None:
         channels = shape[-1] if rgb else (shape[0] if n == 3 or ndim == 3 else shape[1])
     if n == 3:
         if rgb or (channels > 1 and shape[-1] == channels and shape[0] != channels):
-            return "YXC", ""
+            return "YXC", None
         if channels > 1 and shape[0] == channels and ndim == 2:
-            return "CYX", ""
+            return "CYX", None
         if ndim == 3:
-            return "ZYX", ""
-        return "ZYX", ("The first axis may be Z or T: it was taken as Z; give axes='TYX' for time.")
+            return "ZYX", None
+        return "ZYX", _doubt("Z or T", f"TYX{tail}", "for time")
     if rgb:
-        return "ZYXC", "The first axis may be Z or T: it was taken as Z; give axes='TYXC' for time."
+        return "ZYXC", _doubt("Z or T", f"TYXC{tail}", "for time")
     if channels > 1 and shape[1] == channels:
-        return "ZCYX", "The first axis may be Z or T: it was taken as Z; give axes='TCYX' for time."
+        return "ZCYX", _doubt("Z or T", f"TCYX{tail}", "for time")
     if channels > 1 and shape[0] == channels:
-        return "CZYX", ""
-    return "TZYX", "The first axis may be T or C: it was taken as T; give axes='CZYX' otherwise."
+        return "CZYX", None
+    return "TZYX", _doubt("T or C", f"CZYX{tail}", "otherwise")
+
+
+def _doubt(either: str, other: str, where: str) -> Note:
+    """The first axis may be either, was taken as the first of them; ``other`` is for the other."""
+    text = f"The first axis may be {either}: it was taken as {either[0]}"
+    return Note("axes-guessed", text, f"give ⟨axes='{other}'⟩ {where}")
 
 
 def spatial_axes(axes: str) -> str:

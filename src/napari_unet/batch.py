@@ -146,7 +146,7 @@ def iter_segment_files(
             while True:
                 step = next(job)
                 done = number * PARTS + PARTS * step.done // max(step.total, 1)
-                yield Progress(done, total, f"{source.name}: {step.message}")
+                yield Progress(done, total, f"{source.name}: {step.message}", step.phase)
         except StopIteration as end:
             record = end.value
             # one race between number formats for all files, not one a file

@@ -207,13 +207,16 @@ class ScoreRecord(_Frozen):
     """Measured scores and the data they were measured on.
 
     ``model`` names another model, such as the base, that was scored on the same data;
-    None: the model of the card.
+    None: the model of the card. ``count`` is how many objects or pixels (``unit``) the scores
+    were measured on; None where that is not recorded.
     """
 
     data: str
     images: int = Field(ge=1)
     values: dict[str, float]
     model: str | None = None
+    count: int | None = Field(None, ge=0)
+    unit: Literal["object", "pixel"] | None = None
 
 
 class ModelCard(_Frozen):
@@ -314,17 +317,18 @@ def parse_card(text: str, source: str) -> ModelCard:
         version = data["format_version"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ModelError(
-            f"The model card in {source} is damaged; get a fresh copy of the file."
+            f"The model card in {source} is damaged", "get a fresh copy of the file"
         ) from None
     if type(version) is not int or version < 1:
         raise ModelError(
-            f"The model card in {source} is damaged: its format_version is {version!r}; "
-            "get a fresh copy of the file."
+            f"The model card in {source} is damaged: its format_version is {version!r}",
+            "get a fresh copy of the file",
         )
     if version > FORMAT_VERSION:
         raise ModelError(
             f"{source} has model format {version}, made by a newer version than this one "
-            f"(which reads up to {FORMAT_VERSION}); update napari-unet-torch."
+            f"(which reads up to {FORMAT_VERSION})",
+            "update napari-unet-torch",
         )
     try:
         return ModelCard.model_validate(data)
@@ -332,8 +336,8 @@ def parse_card(text: str, source: str) -> ModelCard:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "card"
         raise ModelError(
-            f"The model card in {source} is damaged at {place!r} ({first['msg']}); "
-            "get a fresh copy of the file."
+            f"The model card in {source} is damaged at {place!r} ({first['msg']})",
+            "get a fresh copy of the file",
         ) from None
 
 

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from napari_unet.card import ClassInfo, Decoding, Normalization, Task, distinct_values
-from napari_unet.errors import SettingsError
+from napari_unet.errors import SettingsError, describe_validation
 
 
 def _known_device(name: str) -> str:
@@ -233,8 +233,8 @@ def resolve(kind: type[S], settings: S | None, overrides: dict[str, Any]) -> S:
     """
     if settings is not None and not isinstance(settings, kind):
         raise SettingsError(
-            f"settings is a {type(settings).__name__}; give a {kind.__name__}, "
-            "or its fields as keyword arguments."
+            f"settings is a {type(settings).__name__}",
+            f"give a {kind.__name__}, or its fields as keyword arguments",
         )
     values = (
         {} if settings is None else {n: getattr(settings, n) for n in settings.model_fields_set}
@@ -242,13 +242,14 @@ def resolve(kind: type[S], settings: S | None, overrides: dict[str, Any]) -> S:
     unknown = sorted(set(overrides) - set(kind.model_fields))
     if unknown:
         raise SettingsError(
-            f"There is no setting {', '.join(map(repr, unknown))}; "
-            f"the settings are {', '.join(kind.model_fields)}."
+            f"There is no setting {', '.join(map(repr, unknown))}",
+            f"the settings are {', '.join(kind.model_fields)}",
+            parameter=unknown[0],
         )
     try:
         return kind.model_validate({**values, **overrides})
     except ValidationError as error:
-        raise SettingsError(describe(error)) from None
+        raise describe_validation(error) from None
 
 
 def fill_decoding(settings: SegmentSettings, decoding: Decoding) -> SegmentSettings:
@@ -274,24 +275,3 @@ def decoding_of(settings: SegmentSettings) -> Decoding:
     return Decoding.model_validate(
         {name: getattr(settings, name) for name in Decoding.model_fields}
     )
-
-
-def describe(error: ValidationError) -> str:
-    """All faults of a validation in one sentence, each with its field and value."""
-    messages: dict[str, list[str]] = {}
-    values: dict[str, str] = {}
-    for fault in error.errors():
-        field = str(fault["loc"][0]) if fault["loc"] else ""
-        message = fault["msg"].removeprefix("Value error, ")
-        known = messages.setdefault(field, [])
-        if known:  # another alternative of the same field
-            message = message.removeprefix("Input should be ")
-        if message not in known:
-            known.append(message)
-        if not isinstance(fault["input"], dict):
-            values.setdefault(field, f" (given: {fault['input']!r})")
-    faults = (
-        f"{field}: {', or '.join(known)}{values.get(field, '')}" if field else ", ".join(known)
-        for field, known in messages.items()
-    )
-    return "; ".join(faults) + "."

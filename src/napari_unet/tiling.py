@@ -88,12 +88,19 @@ class TilePlan:
         lengths = {len(self.shape), len(self.tile), len(self.halo), len(self.stride)}
         if len(lengths) != 1:
             raise SettingsError(
-                f"tile {self.tile} needs one size per spatial axis of the model "
-                f"({len(self.shape)}); give one integer for all axes, or one for each."
+                f"⟨tile⟩ {self.tile} needs one size per spatial axis of the model "
+                f"({len(self.shape)})",
+                "give one integer for all axes, or one for each",
+                parameter="tile",
+                value=self.tile,
             )
         positive = (*self.shape, *self.tile, *self.stride)
         if min(positive) < 1 or min(self.halo) < 0:
-            raise SettingsError(f"tile sizes must be positive, not {self.tile}.")
+            raise SettingsError(
+                f"⟨tile⟩ sizes must be positive, not {self.tile}",
+                parameter="tile",
+                value=self.tile,
+            )
         if self.within is not None:
             parts = zip(self.within, self.stride, strict=True)
             within = tuple(slice(p.start - p.start % s, p.stop) for p, s in parts)

@@ -165,7 +165,7 @@ def test_bad_input_is_a_fault_of_its_field(examples: Any, code: str, field: str)
     assert found(examples) == [("fault", code, index, field)]
 
 
-def test_the_sentence_of_an_error_is_split_into_message_and_remedy() -> None:
+def test_what_is_wrong_and_what_to_do_are_sentences() -> None:
     finding = only("region-unusable", [nu.Example(IMAGE, LABELS, "some")])
     assert finding.message == "Region 'some' is unknown."
     assert finding.remedy == "Choose 'all', 'planes', 'painted' or a mask."

@@ -20,7 +20,7 @@ import napari_unet as nu
 from napari_unet.cli import main, training
 from napari_unet.cli.bars import run_with_bar, seconds_left
 from napari_unet.cli.training_files import refuse_predictions
-from napari_unet.errors import FileError, TrainingInterruptedError
+from napari_unet.errors import FileError, Note, TrainingInterruptedError
 from napari_unet.io import read_image, write_image, write_labels
 from napari_unet.network.files import read_header
 
@@ -630,7 +630,9 @@ def test_a_training_that_cannot_go_on_keeps_the_best(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def broken(*_: Any, **__: Any) -> Any:
-        yield nu.TrainStep(1, 3, 0.5, 0.001, None, None, 1.0, "The memory is short.")
+        yield nu.TrainStep(
+            1, 3, 0.5, 0.001, None, None, 1.0, (Note("memory-short", "The memory is short."),)
+        )
         raise TrainingInterruptedError(
             "The loss became nan at step 2.", bright_model() if learned else None
         )

@@ -366,7 +366,7 @@ def test_cancelling_a_large_frame_leaves_nothing_behind(
         NOISE[0], make_model(), axes="ZYX", tile=16, output=tmp_path / "labels.zarr", **FIXED
     )
     for step in job:
-        if step.message == "finding objects":
+        if step.phase == "finding":
             break
     assert len(list(tmp_path.iterdir())) == 2  # scores and labels
     job.close()

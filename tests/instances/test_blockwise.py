@@ -245,7 +245,7 @@ def test_a_zarr_array_is_read_and_written_in_regions(tmp_path: Path) -> None:
     assert {step.total for step in steps} == {2 * 12}
     done = [step.done for step in steps]
     assert done == sorted(done)
-    assert steps[0] == Progress(0, 24, "finding objects")
+    assert steps[0] == Progress(0, 24, "finding objects", "finding")
     assert steps[-1].done == 23
 
 

@@ -124,9 +124,10 @@ def test_a_new_network_has_a_table_alone() -> None:
 @pytest.mark.parametrize("base", ["old", None])
 def test_few_held_out_objects_are_told(count: int, thing: str, said: str, base: str | None) -> None:
     data = describe_held_out(count, thing) + ", on which the decoding was calibrated"
-    records = [score(AP_at_IoU_05=1.0).model_copy(update={"data": data})]
+    held = {"data": data, "count": count, "unit": thing}
+    records = [score(AP_at_IoU_05=1.0).model_copy(update=held)]
     if base is not None:
-        records.append(score(base, AP_at_IoU_05=0.5).model_copy(update={"data": data}))
+        records.append(score(base, AP_at_IoU_05=0.5).model_copy(update=held))
     told = card("instance", base, *records)
     verdict = compare(told)
     shown = (verdict.sentence, " ".join(describe_scores(told)))

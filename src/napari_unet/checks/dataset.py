@@ -16,6 +16,7 @@ from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.dataset.properties import lacks_background, named_classes
 from napari_unet.dataset.split import array_place, hold_out, share_pixels
+from napari_unet.errors import Note
 from napari_unet.settings import TrainConfig
 
 
@@ -29,14 +30,14 @@ class OpenedExample:
         Where it stands among the examples.
     labelled, statistics : LabelledImage, LabelStatistics
         The example, and what its labels hold.
-    doubt : str
+    doubt : Note or None
         What is not certain of its axes.
     """
 
     index: int
     labelled: LabelledImage
     statistics: LabelStatistics
-    doubt: str
+    doubt: Note | None
 
     def shares_pixels(self, other: OpenedExample) -> bool:
         """Whether both read the same pixels; a split keeps such examples on one side."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal
 
-from napari_unet.errors import UNetError
+from napari_unet.errors import InputError, NameOf, Text, UNetError, join_texts
 from napari_unet.io.reason import reason_of
 
 Severity = Literal["fault", "doubt"]
@@ -40,18 +40,43 @@ class Finding:
     field : str
         What it is about: "image", "labels", "region", "background", "base", "classes" or
         "config".
-    message : str
+    problem : str
         One sentence that says what was found.
     remedy : str
         One sentence that says what to do.
+    parameter : str or None
+        The parameter of the Python API that is wrong, where it is a single one: an argument or
+        a field of the settings.
+    cause : str
+        Where it stands for an error: the `UNetError.code` of that.
     """
 
     severity: Severity
     code: str
     example: int | None
     field: Field
-    message: str
+    problem: str
     remedy: str
+    parameter: str | None = None
+    cause: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("problem", "remedy"):
+            object.__setattr__(self, name, Text(getattr(self, name)))
+
+    @property
+    def message(self) -> str:
+        """What was found, in the words of the Python API."""
+        return self.problem
+
+    def as_error(self) -> InputError:
+        """The same as an error."""
+        remedy = self.remedy
+        return InputError(self.problem, remedy, parameter=self.parameter, code=self.cause)
+
+    def worded(self, name_of: NameOf, remedy: str | None = None) -> str:
+        """What was found and what to do in the words of a front end; see `UNetError.worded`."""
+        return join_texts(self.problem, self.remedy if remedy is None else remedy, name_of)
 
 
 @dataclass
@@ -61,16 +86,16 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
     def fault(
-        self, code: str, example: int | None, where: Field, message: str, remedy: str
+        self, code: str, example: int | None, where: Field, problem: str, remedy: str
     ) -> None:
         """Note what keeps the training from starting."""
-        self.findings.append(Finding("fault", code, example, where, message, remedy))
+        self.findings.append(Finding("fault", code, example, where, problem, remedy))
 
     def doubt(
-        self, code: str, example: int | None, where: Field, message: str, remedy: str
+        self, code: str, example: int | None, where: Field, problem: str, remedy: str
     ) -> None:
         """Note what is probably wrong."""
-        self.findings.append(Finding("doubt", code, example, where, message, remedy))
+        self.findings.append(Finding("doubt", code, example, where, problem, remedy))
 
     def errors_of(self, code: str, example: int | None, where: Field) -> Errors:
         """A context in which errors become faults, and end it.
@@ -111,27 +136,17 @@ class Errors:
     ) -> bool:
         if not isinstance(error, Exception):
             return False
-        found = f"The {self.where} cannot be read ({reason_of(error)})."
-        remedy = REMEDIES[self.where]
-        if isinstance(error, UNetError):
-            found, remedy = split_sentence(str(error), remedy)
-        self.report.fault(self.code, self.example, self.where, found, remedy)
+        if not isinstance(error, UNetError):
+            error = UNetError(f"The {self.where} cannot be read ({reason_of(error)})")
+        found = Finding(
+            "fault",
+            self.code,
+            self.example,
+            self.where,
+            error.problem.as_sentence(),
+            error.remedy.as_sentence() or REMEDIES[self.where],
+            error.parameter,
+            error.code,
+        )
+        self.report.findings.append(found)
         return True
-
-
-def split_sentence(text: str, otherwise: str) -> tuple[str, str]:
-    """The message of an error without its advice, and the advice as a sentence.
-
-    >>> split_sentence("The image has NaN pixels; replace them.", "Check it.")
-    ('The image has NaN pixels.', 'Replace them.')
-    """
-    for mark in ("; ", ". "):
-        found, _, advice = text.partition(mark)
-        if advice:
-            return _capital(found) + ".", _capital(advice)
-    return _capital(text), otherwise
-
-
-def _capital(text: str) -> str:
-    word = text.partition(" ")[0]
-    return text[:1].upper() + text[1:] if word.isalpha() else text

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.card import ModelCard, Normalization
-from napari_unet.checks.finding import Report, split_sentence
+from napari_unet.checks.finding import Report
+from napari_unet.errors import Note
 from napari_unet.image.normalization import check_finite, find_limits, sample_blocks
 from napari_unet.image.source import ImageSource
 
@@ -82,8 +83,13 @@ def _check_range(
     )
 
 
-def check_axes(report: Report, index: int, doubt: str) -> None:
+def check_axes(report: Report, index: int, doubt: Note | None) -> None:
     """Tell where the axes were guessed and could be others."""
-    if doubt:
-        message, remedy = split_sentence(doubt, "Name the axes.")
-        report.doubt("axes-guessed", index, "image", message, remedy)
+    if doubt is not None:
+        report.doubt(
+            "axes-guessed",
+            index,
+            "image",
+            doubt.text.as_sentence(),
+            doubt.remedy.as_sentence(),
+        )

@@ -113,7 +113,7 @@ def _read_card(
             card = read_header(find_model(base))
         if not isinstance(card, ModelCard):
             raise ModelError(
-                f"The base is a {type(base).__name__}; give a model, its name or its file."
+                f"The base is a {type(base).__name__}", "give a model, its name or its file"
             )
         check_task(card, config)
         return card

@@ -311,9 +311,11 @@ def check_background(
     """Raise `TrainingError` for painted objects alone, which do not tell what is none."""
     if lacks_background(pairs, config):
         raise TrainingError(
-            "The painted labels have no background, so that nothing tells what is not an "
-            "object: paint some background with a label of its own and name it with "
-            "background=, or add a complete plane or a mask to the region."
+            "The painted labels have no background, so that nothing tells what is not an object",
+            "paint some background with a label of its own and name it with ⟨background=⟩, or add "
+            "a complete plane or a mask to the region",
+            parameter="background",
+            code="no-background",
         )
 
 
@@ -349,10 +351,16 @@ def _frames(opened: Sequence[OpenedExample], goal: TargetSpec) -> list[Frame]:
 def _check_content(frames: Sequence[Frame], config: TrainConfig) -> None:
     if not frames:
         raise TrainingError(
-            "No pixel of the examples is known: the labels are empty, or the region is."
+            "No pixel of the examples is known: the labels are empty, or the region is",
+            parameter="labels",
+            code="nothing-known",
         )
     if config.task == "instance" and not any(1 in frame.statistics.places for frame in frames):
-        raise TrainingError("The labels are empty: no example has an object to learn from.")
+        raise TrainingError(
+            "The labels are empty: no example has an object to learn from",
+            parameter="labels",
+            code="labels-empty",
+        )
 
 
 def _fingerprint(opened: Sequence[OpenedExample]) -> str:

@@ -60,19 +60,25 @@ def find_classes(values: Iterable[int], named: Sequence[ClassInfo]) -> tuple[Cla
         missing = sorted(set(found) - {c.value for c in named})
         if missing:
             raise TrainingError(
-                f"The labels have the value {missing[0]}, which none of the classes names; "
-                "add it to classes."
+                f"The labels have the value {missing[0]}, which none of the classes names",
+                "add it to ⟨classes⟩",
+                parameter="classes",
+                value=missing[0],
             )
         return tuple(named)
     if len(found) < 2:
         raise TrainingError(
-            f"The labels have only the value {found[0] if found else 'none'}; "
-            "a semantic model needs two classes or more."
+            f"The labels have only the value {found[0] if found else 'none'}",
+            "a semantic model needs two classes or more",
+            parameter="labels",
         )
     if len(found) > 256 or found[0] < 0 or found[-1] > 65535:
         raise TrainingError(
             f"The labels have {len(found)} values from {found[0]} to {found[-1]}, which look "
-            "like objects or intensities, not classes; use task='instance' or 'regression'."
+            "like objects or intensities, not classes",
+            "use ⟨task='instance'⟩ or ⟨task='regression'⟩",
+            parameter="task",
+            value="semantic",
         )
     return tuple(
         ClassInfo(
@@ -109,15 +115,21 @@ def find_output_limits(examples: Sequence[LabelledImage]) -> tuple[tuple[float, 
                 parts.append(values[:, ::step].astype(np.float64).ravel())
     if len(counts) > 1:
         raise TrainingError(
-            f"The target images have different numbers of channels {sorted(counts)}; "
-            "they must be equal."
+            f"The target images have different numbers of channels {sorted(counts)}",
+            "they must be equal",
+            parameter="labels",
         )
     sample = np.concatenate(parts)
     if not sample.size:
-        raise TrainingError("No pixel of the target images is known; check the regions.")
+        raise TrainingError(
+            "No pixel of the target images is known", "check the regions", parameter="region"
+        )
     low, high = np.percentile(sample, (1.0, 99.8))
     if low == high:
         low, high = sample.min(), sample.max()
     if low == high:
-        raise TrainingError(f"The target images are constant ({low:g}): there is nothing to learn.")
+        raise TrainingError(
+            f"The target images are constant ({low:g}): there is nothing to learn",
+            parameter="labels",
+        )
     return ((float(low), float(high)),) * counts.pop()

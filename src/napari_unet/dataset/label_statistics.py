@@ -206,7 +206,9 @@ class _Notes:
         order = np.argsort(flat, kind="stable")
         values, first, counts = np.unique(flat[order], return_index=True, return_counts=True)
         if self.task == "instance" and values[0] < 0:
-            raise InputError(f"Labels must not be negative, but there is {values[0]}.")
+            raise InputError(
+                f"Labels must not be negative, but there is {values[0]}", parameter="labels"
+            )
         if self.task == "instance" and count < known.size:
             beside = ndimage.maximum_filter((~known).view(np.uint8), 3, mode="nearest") > 0
             self.cut |= set(np.unique(labels[0][beside & known]).tolist())

@@ -180,28 +180,40 @@ def open_example(
     source = open_pixels(example, ndim=ndim, in_channels=in_channels)
     labels = example.labels
     if getattr(labels, "shape", None) is None or not hasattr(labels, "dtype"):
-        raise InputError(f"labels are a {type(labels).__name__}; give an array.")
+        raise InputError(
+            f"labels are a {type(labels).__name__}", "give an array", parameter="labels"
+        )
     axes = _check_labels(source, labels, task)
     regions, masks = _split_region(example.region)
     if task == "regression" and "painted" in regions:
         raise TrainingError(
-            "region 'painted' is for painted labels, but the task is 'regression'; "
-            "mark where the target is known by a mask."
+            "⟨region='painted'⟩ is for painted labels, but the task is 'regression'",
+            "mark where the target is known by a mask",
+            parameter="region",
+            value="painted",
         )
     if "painted" in regions and example.background == 0:
         raise TrainingError(
-            "background=0 cannot be painted: 0 is what nothing was painted on. "
-            "Paint the background with a label of its own and name that."
+            "⟨background=0⟩ cannot be painted: 0 is what nothing was painted on",
+            "paint the background with a label of its own and name that",
+            parameter="background",
+            value=0,
         )
     if not is_label(example.background):
         raise TrainingError(
-            f"background={example.background!r} must be the label, a whole number, that means "
-            "background."
+            f"⟨background={example.background!r}⟩ must be the label, a whole number, that means "
+            "background",
+            parameter="background",
+            value=example.background,
         )
     if task != "regression" and "all" in regions and example.background:
         raise TrainingError(
-            f"background={example.background} says that 0 is not labelled, but region 'all' takes "
-            "every 0 for background; use region='painted', or a mask of what is labelled."
+            f"⟨background={example.background}⟩ says that 0 is not labelled, but "
+            "⟨region='all'⟩ takes every 0 for background",
+            "use ⟨region='painted'⟩, or a mask of what is labelled",
+            parameter="region",
+            value="all",
+            code="zero-is-background",
         )
     for mask in masks:
         _check_mask(mask, source)
@@ -272,13 +284,17 @@ def _check_labels(source: ImageSource, labels: Any, task: Task) -> str:
     if shape != expected or 0 in shape:
         raise InputError(
             f"labels have shape {shape}, but an image with axes {source.axes!r} of shape "
-            f"{tuple(source.arrays[0].shape)} needs {wanted}."
+            f"{tuple(source.arrays[0].shape)} needs {wanted}",
+            parameter="labels",
+            value=shape,
         )
     kinds = {"instance": "ui", "semantic": "uib", "regression": "uibf"}[task]
     if np.dtype(labels.dtype).kind not in kinds:
         raise InputError(
             f"labels for the task {task!r} must be {'real' if 'f' in kinds else 'integers'}, "
-            f"not {labels.dtype}; convert them, or choose another task."
+            f"not {labels.dtype}",
+            "convert them, or choose another task",
+            parameter="labels",
         )
     return axes
 
@@ -291,18 +307,25 @@ def _split_region(region: Any) -> tuple[tuple[str, ...], tuple[Any, ...]]:
         if isinstance(part, str):
             if part not in REGIONS:
                 raise TrainingError(
-                    f"region {part!r} is unknown; choose 'all', 'planes', 'painted' or a mask."
+                    f"⟨region⟩ {part!r} is unknown",
+                    "choose 'all', 'planes', 'painted' or a mask",
+                    parameter="region",
+                    value=part,
                 )
             names.append(part)
         elif hasattr(part, "shape") and hasattr(part, "dtype"):
             masks.append(part)
         else:
             raise TrainingError(
-                f"region holds a {type(part).__name__}; choose 'all', 'planes', 'painted' "
-                "or a mask, an array that is not 0 where the labels can be trusted."
+                f"⟨region⟩ holds a {type(part).__name__}",
+                "choose 'all', 'planes', 'painted' "
+                "or a mask, an array that is not 0 where the labels can be trusted",
+                parameter="region",
             )
     if not parts:
-        raise TrainingError("region is empty; choose 'all', 'planes', 'painted' or a mask.")
+        raise TrainingError(
+            "⟨region⟩ is empty", "choose 'all', 'planes', 'painted' or a mask", parameter="region"
+        )
     return tuple(names), tuple(masks)
 
 
@@ -315,7 +338,10 @@ def _check_mask(mask: Any, source: ImageSource) -> None:
     if not fits or np.dtype(mask.dtype).kind not in "buif":
         raise InputError(
             f"The region is a mask of shape {shape} ({mask.dtype}), but the labels have shape "
-            f"{expected}; give a mask of that shape (axes may have length 1)."
+            f"{expected}",
+            "give a mask of that shape (axes may have length 1)",
+            parameter="region",
+            code="mask-unlike-labels",
         )
 
 

@@ -38,7 +38,9 @@ def find_ndim(examples: Sequence[Example], base: ModelCard | None, config: Train
         ndim: int = base.architecture.ndim
         if config.ndim not in ("auto", ndim):
             raise TrainingError(
-                f"ndim {config.ndim} does not fit the base model {base.name!r}, which is {ndim}D."
+                f"⟨ndim⟩ {config.ndim} does not fit the base model {base.name!r}, which is {ndim}D",
+                parameter="ndim",
+                value=config.ndim,
             )
         return ndim
     if config.ndim != "auto":
@@ -46,7 +48,11 @@ def find_ndim(examples: Sequence[Example], base: ModelCard | None, config: Train
     if config.patch is None:
         return _suggest_ndim(examples, config)
     if len(config.patch) not in (2, 3):
-        raise TrainingError(f"patch {config.patch} needs 2 or 3 sizes, one per spatial axis.")
+        raise TrainingError(
+            f"⟨patch⟩ {config.patch} needs 2 or 3 sizes, one per spatial axis",
+            parameter="patch",
+            value=config.patch,
+        )
     return len(config.patch)
 
 
@@ -54,8 +60,10 @@ def check_task(base: ModelCard, config: TrainConfig) -> None:
     """Raise `TrainingError` if a base model is for another task."""
     if base.task != config.task:
         raise TrainingError(
-            f"The base model {base.name!r} is for the task {base.task!r}, not {config.task!r}; "
-            "choose another base, or train a new network."
+            f"The base model {base.name!r} is for the task {base.task!r}, not {config.task!r}",
+            "choose another base, or train a new network",
+            parameter="base",
+            value=base.name,
         )
 
 
@@ -89,8 +97,9 @@ def find_channels(examples: Sequence[Example], base: ModelCard | None, ndim: int
     counts = {_channels(e, ndim, wanted) for e in examples}
     if len(counts) > 1:
         raise TrainingError(
-            f"The examples have different numbers of channels {sorted(counts)}; "
-            "choose equal numbers with channels=."
+            f"The examples have different numbers of channels {sorted(counts)}",
+            "choose equal numbers with ⟨channels=⟩",
+            parameter="channels",
         )
     return counts.pop()
 

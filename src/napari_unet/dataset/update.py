@@ -59,11 +59,14 @@ def renew_data(
     """
     plan = data.plan
     if isinstance(examples, Example) or not all(isinstance(e, Example) for e in examples):
-        raise TrainingError("examples must be a list of napari_unet.Example(image, labels).")
+        raise TrainingError(
+            "⟨examples⟩ must be a list of napari_unet.Example(image, labels)", parameter="examples"
+        )
     if len(examples) < len(plan.origins):
         raise TrainingError(
-            f"Training began with {len(plan.origins)} examples, but there are {len(examples)}; "
-            "give all of them first, then any further ones."
+            f"Training began with {len(plan.origins)} examples, but there are {len(examples)}",
+            "give all of them first, then any further ones",
+            parameter="examples",
         )
     opened: list[OpenedExample] = []
     cuts: dict[int, Cut | None] = {i: origin.cut for i, origin in plan.origins.items()}
@@ -77,7 +80,8 @@ def renew_data(
             labelled = _hide_given(labelled, plan)
             seen = collect_statistics(labelled, config.task, plan.ndim)
         except UNetError as error:
-            raise TrainingError(f"Example {number + 1}: {error}") from error
+            place = f"Example {number + 1}: "
+            raise TrainingError(place + error.problem.template, **error.fields) from error
         opened.append(OpenedExample(labelled, seen, sample))
     pairs = [(o.labelled, o.statistics) for o in opened]
     check_background(pairs, config)
@@ -85,8 +89,8 @@ def renew_data(
     renewed = assemble(plan, opened, cuts, config, data.frames)
     if data.validation and not renewed.validation:
         raise TrainingError(
-            "No label is left in what is held out to validate on; keep some of those labels, "
-            "or start a new training."
+            "No label is left in what is held out to validate on",
+            "keep some of those labels, or start a new training",
         )
     return renewed
 
@@ -116,12 +120,13 @@ def _check_image(source: ImageSource, first: ImageSource) -> None:
         if getattr(source, what) != getattr(first, what):
             raise TrainingError(
                 f"the {what} of its image are {getattr(source, what)} now, but "
-                f"{getattr(first, what)} when training began; start a new training with them."
+                f"{getattr(first, what)} when training began",
+                "start a new training with them",
             )
     if not _same_image(source, first):
         raise TrainingError(
-            "its image is not the one that training began with; give that one first, and the "
-            "new image as a further example."
+            "its image is not the one that training began with",
+            "give that one first, and the new image as a further example",
         )
 
 
@@ -154,7 +159,8 @@ def _hide_given(labelled: LabelledImage, plan: DataPlan) -> LabelledImage:
 def _overlapping() -> TrainingError:
     return TrainingError(
         "its image overlaps what is held out to validate on, in a way that leaves open which "
-        "pixels those are; add its labels to those of the whole image."
+        "pixels those are",
+        "add its labels to those of the whole image",
     )
 
 
@@ -208,13 +214,14 @@ def _check_goal(pairs: Sequence[tuple[LabelledImage, LabelStatistics]], plan: Da
         if new:
             raise TrainingError(
                 f"the labels have the value {new[0]}, which is none of the classes of this "
-                f"training ({', '.join(str(v) for v in sorted(known))}); start a new training "
-                "for a new class."
+                f"training ({', '.join(str(v) for v in sorted(known))})",
+                "start a new training for a new class",
             )
     if goal.task == "regression":
         channels = len(find_output_limits([labelled for labelled, _ in pairs]))
         if channels != goal.channels:
             raise TrainingError(
                 f"the target images have {channels} channels now, but {goal.channels} when "
-                "training began; start a new training with them."
+                "training began",
+                "start a new training with them",
             )

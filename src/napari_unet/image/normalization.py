@@ -122,7 +122,9 @@ def find_limits(
             pairs = tuple(pairs) * channels
         if len(pairs) != channels:
             raise SettingsError(
-                f"normalization limits name {len(pairs)} channels, the model takes {channels}."
+                f"⟨normalization⟩ limits name {len(pairs)} channels, the model takes {channels}",
+                parameter="normalization",
+                value=pairs,
             )
         return IntensityLimits("image", {(0, 0): tuple(pairs)})
     scope = normalization.scope
@@ -164,7 +166,10 @@ def check_finite(block: NDArray[Any]) -> None:
     if block.dtype.kind == "f" and not np.isfinite(block).all():
         what = "NaN" if np.isnan(block).any() else "infinite"
         raise InputError(
-            f"The image has {what} pixels; replace them first, for example with np.nan_to_num."
+            f"The image has {what} pixels",
+            "replace them first, for example with np.nan_to_num",
+            parameter="image",
+            code="not-finite",
         )
 
 

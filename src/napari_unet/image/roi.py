@@ -91,16 +91,19 @@ class Roi:
             start, stop = (0, size) if part is None or axis not in source.axes else part
             if not 0 <= start < stop <= size:
                 raise InputError(
-                    f"The range {start} to {stop} of axis {axis} is not a part of 0 to {size}; "
-                    "choose a region that lies on the image."
+                    f"The range {start} to {stop} of axis {axis} is not a part of 0 to {size}",
+                    "choose a region that lies on the image",
+                    parameter="region",
+                    value=(start, stop),
                 )
             found[axis] = slice(start, stop)
         if self.inside is not None:
             shape = tuple(found[axis].stop - found[axis].start for axis in "YX")
             if self.inside.shape != shape:
                 raise InputError(
-                    f"The outline has the shape {self.inside.shape}, its range {shape}; give a "
-                    "mask of the size of the ranges y and x."
+                    f"The outline has the shape {self.inside.shape}, its range {shape}",
+                    "give a mask of the size of the ranges y and x",
+                    parameter="region",
                 )
         return found
 

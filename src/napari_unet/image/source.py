@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.axes import check_axes, guess_axes, label_axes, spatial_axes
-from napari_unet.errors import InputError
+from napari_unet.errors import InputError, Note
 from napari_unet.tiling import Region
 
 PixelSize = tuple[float | None, ...]
@@ -31,8 +31,8 @@ class ImageSource:
         One array, or one per channel, each of shape ``shape``.
     axes : str
         Axes of each array.
-    doubt : str
-        One sentence where the axes were guessed and could be others.
+    doubt : Note or None
+        Where the axes were guessed and could be others: what they could be.
     channels : tuple of int
         Input channels to read, in order.
     pixel_size : tuple of float or None
@@ -41,7 +41,7 @@ class ImageSource:
 
     arrays: tuple[Any, ...]
     axes: str
-    doubt: str
+    doubt: Note | None
     channels: tuple[int, ...]
     pixel_size: PixelSize
 
@@ -123,15 +123,19 @@ def open_image(
     """
     arrays = tuple(image) if isinstance(image, list | tuple) else (image,)
     if not arrays:
-        raise InputError("The list of channels is empty; give one array per channel.")
+        raise InputError(
+            "The list of channels is empty", "give one array per channel", parameter="image"
+        )
     arrays = tuple(_as_array(array) for array in arrays)
     shapes = {tuple(int(n) for n in array.shape) for array in arrays}
     if len(shapes) > 1:
         raise InputError(
-            f"The channels have different shapes {sorted(shapes)}; they must be equal."
+            f"The channels have different shapes {sorted(shapes)}",
+            "they must be equal",
+            parameter="image",
         )
     shape = shapes.pop()
-    doubt = ""
+    doubt: Note | None = None
     if axes is None:
         in_axis = 1 if len(arrays) > 1 else in_channels
         axes, doubt = guess_axes(
@@ -141,11 +145,17 @@ def open_image(
         )
     axes = check_axes(axes, shape)
     if len(arrays) > 1 and "C" in axes:
-        raise InputError(f"A list has one array per channel, so axes {axes!r} must not contain C.")
+        raise InputError(
+            f"A list has one array per channel, so ⟨axes⟩ {axes!r} must not contain C",
+            parameter="axes",
+            value=axes,
+        )
     if ndim == 3 and "Z" not in axes:
         raise InputError(
-            f"The model is 3D and needs a Z axis, but the axes are {axes!r}; "
-            "give a stack, or use a 2D model."
+            f"The model is 3D and needs a Z axis, but the axes are {axes!r}",
+            "give a stack, or use a 2D model",
+            parameter="axes",
+            value=axes,
         )
     available = shape[axes.index("C")] if "C" in axes else len(arrays)
     chosen = _choose_channels(channels, available, in_channels, axes)
@@ -156,21 +166,30 @@ def open_image(
 def _as_array(array: Any) -> Any:
     if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
         raise InputError(
-            f"The image is a {type(array).__name__}; give an array with shape, dtype and slicing."
+            f"The image is a {type(array).__name__}",
+            "give an array with shape, dtype and slicing",
+            parameter="image",
         )
     try:
         kind = np.dtype(array.dtype).kind
     except TypeError:  # the dtype of another library, such as torch
         raise InputError(
-            f"The image has dtype {array.dtype}, which NumPy does not know; convert it to a "
-            "NumPy array first."
+            f"The image has dtype {array.dtype}, which NumPy does not know",
+            "convert it to a NumPy array first",
+            parameter="image",
         ) from None
     if kind == "c":
         raise InputError(
-            f"The image is complex ({array.dtype}); give a real one, such as its absolute value."
+            f"The image is complex ({array.dtype})",
+            "give a real one, such as its absolute value",
+            parameter="image",
         )
     if kind not in "buif":
-        raise InputError(f"The image has dtype {array.dtype}; integers or floats are expected.")
+        raise InputError(
+            f"The image has dtype {array.dtype}",
+            "integers or floats are expected",
+            parameter="image",
+        )
     return array
 
 
@@ -181,22 +200,31 @@ def _choose_channels(
         if available != wanted:
             need = f"{wanted} channel" + ("s" if wanted > 1 else "")
             raise InputError(
-                f"The model takes {need} but the image (axes {axes!r}) has {available}; "
-                f"name {wanted} of them with channels=, or correct axes=."
+                f"The model takes {need} but the image (axes {axes!r}) has {available}",
+                f"name {wanted} of them with ⟨channels=⟩, or correct ⟨axes=⟩",
+                parameter="channels",
             )
         return tuple(range(available))
     try:
         chosen = tuple(operator.index(c) for c in channels)
     except TypeError:
         raise InputError(
-            f"channels={channels!r} must be a list of channel numbers from 0, such as [0]."
+            f"⟨channels={channels!r}⟩ must be a list of channel numbers from 0, such as [0]",
+            parameter="channels",
+            value=channels,
         ) from None
     if len(chosen) != wanted:
-        raise InputError(f"channels={chosen} names {len(chosen)}, but the model takes {wanted}.")
+        raise InputError(
+            f"⟨channels={chosen}⟩ names {len(chosen)}, but the model takes {wanted}",
+            parameter="channels",
+            value=chosen,
+        )
     wrong = [c for c in chosen if not 0 <= c < available]
     if wrong:
         raise InputError(
-            f"channels={chosen}: the image has no channel {wrong[0]}, only 0 to {available - 1}."
+            f"⟨channels={chosen}⟩: the image has no channel {wrong[0]}, only 0 to {available - 1}",
+            parameter="channels",
+            value=chosen,
         )
     return chosen
 
@@ -209,14 +237,18 @@ def _pixel_size(value: float | Sequence[float | None] | None, axes: str) -> Pixe
     sizes = list(value) if isinstance(value, Iterable) else [value] * len(given)
     if len(sizes) != len(given):
         raise InputError(
-            f"pixel_size has {len(sizes)} values for the {len(given)} spatial axes of {axes!r}."
+            f"⟨pixel_size⟩ has {len(sizes)} values for the {len(given)} spatial axes of {axes!r}",
+            parameter="pixel_size",
+            value=value,
         )
     size: Any
     for size in sizes:
         number = isinstance(size, numbers.Real) and np.isfinite(float(size)) and float(size) > 0
         if size is not None and not number:
             raise InputError(
-                f"pixel_size {value!r} must be positive micrometres, or None: unknown."
+                f"⟨pixel_size⟩ {value!r} must be positive micrometres, or None: unknown",
+                parameter="pixel_size",
+                value=value,
             )
     table = dict(zip(given, sizes, strict=True))
     return tuple(None if table[a] is None else float(table[a] or 0) for a in spatial)

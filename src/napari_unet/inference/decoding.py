@@ -129,7 +129,7 @@ def iter_decode(
         writer = FrameWriter(labels, source.spatial_shape, card, wanted, summary)
         for point in range(source.times):
             for done, plane in enumerate(planes, point * len(planes)):
-                yield Progress(done, total, "finding objects")
+                yield Progress(done, total, "finding objects", "finding")
                 yield from writer.iter_write(point, plane, frame_reader(source, point, plane))
         summary.objects = writer.objects
         before = prediction.record

@@ -133,7 +133,7 @@ def iter_predict(
     refuse_client(client)
     loaded = Model.load(model)
     wanted = resolve(SegmentSettings, settings, overrides)
-    yield Progress(0, 1, "reading the intensities")
+    yield Progress(0, 1, "reading the intensities", "reading")
     plan = plan_prediction(
         image, loaded, wanted, axes=axes, channels=channels, pixel_size=pixel_size
     )
@@ -157,7 +157,7 @@ def iter_plan(
         for block in run_plan(plan, record.fallbacks):
             put = scores.add if plan.blended else scores.write
             put(block.time, block.region, block.scores)
-            yield Progress(block.done, block.total, "predicting")
+            yield Progress(block.done, block.total, "predicting", "predicting")
         finished = record.finish()
         array = scores.finish(finished)
     except BaseException:

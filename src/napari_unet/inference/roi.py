@@ -120,7 +120,7 @@ def iter_predict_roi(
     part = (roi or Roi()).of(source)
     wide = _widened(part, source, card, wanted.object_diameter)
     ranges: dict[str, Any] = {a.lower(): (s.start, s.stop) for a, s in wide.items()}
-    yield Progress(0, 1, "reading the intensities")
+    yield Progress(0, 1, "reading the intensities", "reading")
     plan = plan_prediction(
         image,
         loaded,

@@ -42,7 +42,7 @@ class RunRecord:
             "model": {"name": model.card.name, "sha256": model.sha256},
             "settings": plan.settings.model_dump(mode="json"),
             "axes": source.axes,
-            "axes_doubt": source.doubt,
+            "axes_doubt": "" if source.doubt is None else str(source.doubt),
             "channels": list(source.channels),
             "shape": [int(n) for n in source.arrays[0].shape],
             "extent": {

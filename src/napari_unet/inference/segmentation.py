@@ -137,7 +137,7 @@ def iter_segmentation(
     card = loaded.card
     refuse_regression(card)
     wanted = resolve(SegmentSettings, settings, overrides)
-    yield Progress(0, 1, "reading the intensities")
+    yield Progress(0, 1, "reading the intensities", "reading")
     plan = plan_prediction(
         image, loaded, wanted, axes=axes, channels=channels, pixel_size=pixel_size
     )
@@ -155,7 +155,7 @@ def iter_segmentation(
                 largest = block.scores.argmax(0)
                 summary.see_classes(largest)
                 labels.write(block.time, block.region, values[largest])
-                yield Progress(block.done, block.total, "segmenting")
+                yield Progress(block.done, block.total, "segmenting", "segmenting")
         else:
             writer = FrameWriter(labels, _shape(plan), card, plan.settings, summary)
             yield from _iter_frames(plan, writer, record.fallbacks, labels.folder)
@@ -186,7 +186,7 @@ def _iter_frames(
                 yield from writer.iter_write(block.time, plane, frame.read)
                 if plan.blended:
                     frame.clear()
-            yield Progress(block.done, plan.total, "segmenting")
+            yield Progress(block.done, plan.total, "segmenting", "segmenting")
 
 
 def _shape(plan: PredictionPlan) -> tuple[int, ...]:

@@ -103,7 +103,7 @@ def iter_decode_blocks(
     ndim = len(shape)
     halos = per_axis(halo, ndim)
     if min(halos) < 1:
-        raise SettingsError(f"The halo of a block must be at least 1 pixel, not {halo}.")
+        raise SettingsError(f"The halo of a block must be at least 1 pixel, not {halo}")
     plan = TilePlan(shape, block, halos, (1,) * ndim)
     tiles = list(plan)
     reach = tuple(h + decoding_reach(decoding) for h in halos)
@@ -111,7 +111,7 @@ def iter_decode_blocks(
     ledger = _Ledger(shape, plan.tile, decoding)
     total = 2 * len(tiles)
     for done, tile in enumerate(tiles):
-        yield Progress(done, total, "finding objects")
+        yield Progress(done, total, "finding objects", "finding")
         around = wide.around(tile.write).read
         maps = prepare_maps(read(around), decoding)
         crop = (
@@ -120,11 +120,11 @@ def iter_decode_blocks(
         )
         write(tile.write, ledger.enter(maps[:, *crop], tile))
     for number, places in ledger.exits():
-        yield Progress(len(tiles), total, "joining objects")
+        yield Progress(len(tiles), total, "joining objects", "joining")
         ledger.resolve(places, reread(tiles[number].write), tiles[number])
     labels, count = ledger.settle(first)
     for done, tile in enumerate(tiles, len(tiles)):
-        yield Progress(done, total, "numbering objects")
+        yield Progress(done, total, "numbering objects", "numbering")
         write(tile.write, labels[reread(tile.write)])
     return count
 
@@ -168,7 +168,8 @@ class _Ledger:
         if self._count > LARGEST:
             raise InputError(
                 f"The blocks hold more than {LARGEST} pieces of objects, which int32 labels "
-                "cannot number; raise threshold or split_depth, or decode the parts one by one."
+                "cannot number",
+                "raise threshold or split_depth, or decode the parts one by one",
             )
         places = self._moved(part.places, tile)
         keys = np.where(part.exits, ~places, places)

@@ -33,8 +33,8 @@ def check_representation(representation: InstanceRepresentation | None) -> None:
     """Raise `ModelError` if this version cannot decode the maps."""
     if representation != REPRESENTATION:
         raise ModelError(
-            f"The model's instance maps are {representation}, which this version cannot decode; "
-            "update napari-unet-torch."
+            f"The model's instance maps are {representation}, which this version cannot decode",
+            "update napari-unet-torch",
         )
 
 
@@ -57,7 +57,7 @@ def encode(labels: NDArray[Any]) -> NDArray[np.float32]:
     [[0.0, 0.5, 1.0, 0.5, 0.0]]
     """
     if labels.dtype.kind not in "ui":
-        raise InputError(f"Instance labels must be integers, not {labels.dtype}.")
+        raise InputError(f"Instance labels must be integers, not {labels.dtype}")
     ids = compact_labels(labels)
     distance = np.asarray(edt.edt(ids, black_border=False), np.float32)
     # an object that fills the whole array has no boundary at all
@@ -195,7 +195,7 @@ def compact_labels(labels: NDArray[Any]) -> NDArray[np.uint32]:
     if labels.size and (labels.min() < 0 or labels.max() >= 1 << 22):
         values, inverse = np.unique(labels, return_inverse=True)
         if values[0] < 0:
-            raise InputError(f"Labels must not be negative, but there is {values[0]}.")
+            raise InputError(f"Labels must not be negative, but there is {values[0]}")
         offset = 0 if values[0] == 0 else 1
         return np.ascontiguousarray(inverse.reshape(labels.shape) + offset, dtype=np.uint32)
     return np.ascontiguousarray(labels, dtype=np.uint32)

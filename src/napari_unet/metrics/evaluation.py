@@ -100,7 +100,7 @@ def evaluate(
     """
     if task not in ("instance", "semantic", "regression"):
         raise SettingsError(
-            f"The task {task!r} is unknown: choose 'instance', 'semantic' or 'regression'."
+            f"The task {task!r} is unknown", "choose 'instance', 'semantic' or 'regression'"
         )
     if isinstance(ignore, int | np.integer) and (isinstance(ignore, bool) or task != "semantic"):
         raise InputError(

@@ -28,18 +28,18 @@ def check_labels(labels: NDArray[Any], what: str, *, mask_allowed: bool) -> None
         if mask_allowed:
             return
         raise InputError(
-            f"The {what} is a boolean mask, which does not say where one object ends: "
-            "number its objects first, for example with skimage.measure.label."
+            f"The {what} is a boolean mask, which does not say where one object ends",
+            "number its objects first, for example with skimage.measure.label",
         )
     if not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
-            f"The {what} has dtype {labels.dtype}, but labels are whole numbers: "
-            "convert it to an integer type, or score values with task='regression'."
+            f"The {what} has dtype {labels.dtype}, but labels are whole numbers",
+            "convert it to an integer type, or score values with task='regression'",
         )
     if np.issubdtype(labels.dtype, np.signedinteger) and labels.size and labels.min() < 0:
         raise InputError(
-            f"The {what} contains the label {labels.min()}, but labels are 0 or above: "
-            "give unlabelled pixels 0, or leave them out with ignore."
+            f"The {what} contains the label {labels.min()}, but labels are 0 or above",
+            "give unlabelled pixels 0, or leave them out with ignore",
         )
 
 

@@ -158,8 +158,8 @@ class ObjectOverlap:
         """Match the objects at an IoU `threshold` in (0, 1], see `match_instances`."""
         if not 0 < threshold <= 1:
             raise SettingsError(
-                f"The IoU threshold is {threshold}, but must be above 0 and at most 1: "
-                "0.5 is the usual choice."
+                f"The IoU threshold is {threshold}, but must be above 0 and at most 1",
+                "0.5 is the usual choice",
             )
         candidate = self.iou >= threshold
         true, predicted, iou = self.true[candidate], self.predicted[candidate], self.iou[candidate]

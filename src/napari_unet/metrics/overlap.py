@@ -173,7 +173,7 @@ def _region_counts(prediction: ArrayLike, truth: ArrayLike, label: int | None) -
             masks.append(array)
         else:
             raise InputError(
-                f"The {what} has dtype {array.dtype} and no label was named: "
-                "pass label= to compare one class, or boolean masks."
+                f"The {what} has dtype {array.dtype} and no label was named",
+                "pass label= to compare one class, or boolean masks",
             )
     return RegionCounts.of(masks[0], masks[1])

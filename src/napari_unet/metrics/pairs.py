@@ -71,19 +71,19 @@ def pair_images(prediction: Images, truth: Images, ignore: Ignore) -> list[Pair]
         if isinstance(truth, list | tuple):
             one, other = other, one
         raise InputError(
-            f"The {one} is a list and the {other} a single array: "
-            "give one array each, or two lists of equal length."
+            f"The {one} is a list and the {other} a single array",
+            "give one array each, or two lists of equal length",
         )
     if not isinstance(prediction, list | tuple) or not isinstance(truth, list | tuple):
         return [pair_image(cast("ArrayLike", prediction), cast("ArrayLike", truth), ignore)]
 
     if len(prediction) != len(truth):
         raise InputError(
-            f"There are {len(prediction)} predictions and {len(truth)} truths: "
-            "give one truth per prediction, in the same order."
+            f"There are {len(prediction)} predictions and {len(truth)} truths",
+            "give one truth per prediction, in the same order",
         )
     if not prediction:
-        raise InputError("The lists hold no image: give at least one prediction and its truth.")
+        raise InputError("The lists hold no image", "give at least one prediction and its truth")
     masks: Sequence[Any]
     if ignore is None or _is_integer(ignore):
         masks = [ignore] * len(truth)
@@ -92,8 +92,8 @@ def pair_images(prediction: Images, truth: Images, ignore: Ignore) -> list[Pair]
     else:
         got = f"{len(ignore)} masks" if isinstance(ignore, list | tuple) else "one mask"
         raise InputError(
-            f"ignore holds {got} for {len(truth)} images: "
-            "give a list with one mask per image (None for an image without one)."
+            f"ignore holds {got} for {len(truth)} images",
+            "give a list with one mask per image (None for an image without one)",
         )
     return [
         pair_image(predicted, true, mask, f"image {number}")
@@ -117,12 +117,12 @@ def pair_image(
     true = _as_array(truth, "truth", name)
     if predicted.shape != true.shape:
         raise InputError(
-            f"The prediction of {name} has shape {predicted.shape} and the truth {true.shape}: "
-            "bring both onto the same pixel grid first."
+            f"The prediction of {name} has shape {predicted.shape} and the truth {true.shape}",
+            "bring both onto the same pixel grid first",
         )
     if true.size == 0:
         raise InputError(
-            f"The arrays of {name} have shape {true.shape} and so no pixel: leave the image out."
+            f"The arrays of {name} have shape {true.shape} and so no pixel", "leave the image out"
         )
     if ignore is None:
         return Pair(predicted, true, None, name)
@@ -131,13 +131,13 @@ def pair_image(
     mask = _as_array(cast("ArrayLike", ignore), "ignore mask", name)
     if mask.dtype != np.bool_:
         raise InputError(
-            f"ignore for {name} has dtype {mask.dtype}: "
-            "give a boolean mask that is True where pixels do not count."
+            f"ignore for {name} has dtype {mask.dtype}",
+            "give a boolean mask that is True where pixels do not count",
         )
     if mask.shape != true.shape:
         raise InputError(
-            f"ignore for {name} has shape {mask.shape} and the image {true.shape}: "
-            "give a mask of the image's shape."
+            f"ignore for {name} has shape {mask.shape} and the image {true.shape}",
+            "give a mask of the image's shape",
         )
     return Pair(predicted, true, mask, name)
 
@@ -151,11 +151,11 @@ def _as_array(value: ArrayLike, what: str, name: str) -> NDArray[Any]:
         array = np.asarray(value)
     except ValueError as error:
         raise InputError(
-            f"The {what} of {name} is no regular array ({error}): give one array per image."
+            f"The {what} of {name} is no regular array ({error})", "give one array per image"
         ) from error
     if array.ndim == 0 or array.dtype == object:
         raise InputError(
-            f"The {what} of {name} is {type(value).__name__!r}, not an array: "
-            "give an array of pixels, or a list of such arrays."
+            f"The {what} of {name} is {type(value).__name__!r}, not an array",
+            "give an array of pixels, or a list of such arrays",
         )
     return array

@@ -170,11 +170,11 @@ def _finite_values(pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float64]
     for array, what in zip(counted, ("prediction", "truth"), strict=True):
         if array.dtype.kind not in "buif":
             raise InputError(
-                f"The {what} of {pair.name} has dtype {array.dtype}: give real numbers."
+                f"The {what} of {pair.name} has dtype {array.dtype}", "give real numbers"
             )
         if array.size == 0:
             raise InputError(
-                f"Every pixel of {pair.name} is ignored: leave the image out, or ignore less."
+                f"Every pixel of {pair.name} is ignored", "leave the image out, or ignore less"
             )
         numbers = array.astype(np.float64)
         finite = np.isfinite(numbers)
@@ -182,8 +182,8 @@ def _finite_values(pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float64]
             first = numbers[np.argmin(finite)]
             raise InputError(
                 f"The {what} of {pair.name} contains {first} in "
-                f"{finite.size - np.count_nonzero(finite)} of {finite.size} pixels: "
-                "replace these values, or leave them out with ignore."
+                f"{finite.size - np.count_nonzero(finite)} of {finite.size} pixels",
+                "replace these values, or leave them out with ignore",
             )
         values.append(numbers)
     return values[0], values[1]

@@ -11,9 +11,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from napari_unet.card import UNetConfig
-from napari_unet.errors import SettingsError
+from napari_unet.errors import describe_validation
 from napari_unet.network.unet import UNet
-from napari_unet.settings import describe
 
 
 def adapt(
@@ -72,7 +71,7 @@ def adapt(
             {**old.model_dump(), "in_channels": in_channels, "out_channels": out_channels}
         )
     except ValidationError as error:
-        raise SettingsError(describe(error)) from None
+        raise describe_validation(error) from None
     adapted = copy.deepcopy(network)
     adapted.config = config
     sentences: list[str] = []

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from napari_unet.card import UNetConfig
-from napari_unet.errors import SettingsError
-from napari_unet.settings import describe
+from napari_unet.errors import SettingsError, describe_validation
 
 Sizes = tuple[int, ...]
 Strides = tuple[Sizes, ...]
@@ -113,7 +112,7 @@ def propose(
     try:
         config = _choose_levels(facts, lengths, features, strides)
     except ValidationError as error:
-        raise SettingsError(describe(error)) from None
+        raise describe_validation(error) from None
     size = _round_up(patch, config.stride) if patch else _choose_patch(facts, config.stride, small)
     diameter = facts.object_diameter
     if diameter is None and facts.extents:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from napari_unet.progress import drain
 from napari_unet.training.calibration import calibrate
 from napari_unet.training.scoring import predict_piece, score_predictions, shorten
 from napari_unet.training.setup import TrainingSetup
-from napari_unet.training.verdict import describe_held_out
+from napari_unet.training.verdict import class_dice, describe_held_out
 
 FEW_FRAMES = 8
 SCORED_PIXELS = 16_000_000
@@ -77,13 +77,20 @@ def decoding_fields(model: Model) -> dict[str, Any]:
 
 
 def _record(judged: _Judged, name: str | None) -> ScoreRecord:
+    instance = isinstance(judged.scores, InstanceScores)
+    unit: Literal["object", "pixel"] = "object" if instance else "pixel"
+    count = judged.pixels
     if isinstance(judged.scores, InstanceScores):
-        objects = judged.scores.tp[0.5] + judged.scores.fn[0.5]
-        data = describe_held_out(objects, "object") + ", on which the decoding was calibrated"
-    else:
-        data = describe_held_out(judged.pixels, "pixel")
-    values = figures(judged.scores)
-    return ScoreRecord(data=data, images=len(judged.predictions), values=values, model=name)
+        count = judged.scores.tp[0.5] + judged.scores.fn[0.5]
+    data = describe_held_out(count, unit)
+    return ScoreRecord(
+        data=f"{data}, on which the decoding was calibrated" if instance else data,
+        images=len(judged.predictions),
+        values=figures(judged.scores),
+        model=name,
+        count=count,
+        unit=unit,
+    )
 
 
 def figures(scores: Scores) -> dict[str, float]:
@@ -97,7 +104,7 @@ def figures(scores: Scores) -> dict[str, float]:
         found["F1 at IoU 0.5"] = scores.f1_mean[0.5]
     elif isinstance(scores, SemanticScores):
         found = {"Dice": scores.macro_dice_mean}
-        found |= {f"Dice of {value}": dice for value, dice in scores.dice.items()}
+        found |= {class_dice(value): dice for value, dice in scores.dice.items()}
     else:
         assert isinstance(scores, RegressionScores)
         found = {"MAE": scores.mae}

@@ -17,7 +17,7 @@ from napari_unet.dataset.assembly import TrainingData
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.update import renew_data
 from napari_unet.dataset.validation_pieces import ValidationPiece
-from napari_unet.errors import TrainingError, TrainingInterruptedError
+from napari_unet.errors import Note, TrainingError, TrainingInterruptedError
 from napari_unet.inference.tiles import out_of_memory
 from napari_unet.metrics import InstanceScores
 from napari_unet.network.devices import DTYPES, resolve_device, training_precision
@@ -118,7 +118,7 @@ class TrainingLoop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self._train_mode()
-        messages = []
+        notes = []
         while True:
             try:
                 value = self._learn()
@@ -126,7 +126,7 @@ class TrainingLoop:
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
-            messages.append(self._shrink())
+            notes.append(Note("memory-short", self._shrink()))
         self.step += 1
         # settled once a step: the clock must not end a run between here and a validation
         self.finished = self.fraction >= 1
@@ -144,7 +144,7 @@ class TrainingLoop:
             metric=metric,
             best=self.best,
             seconds=self.seconds,
-            message=" ".join(messages),
+            notes=tuple(notes),
             metric_name=self.metric_name,
         )
 
@@ -164,8 +164,8 @@ class TrainingLoop:
         self._settle_statistics(PREVIEW_PATCHES if self.validated else EARLY_PATCHES)
         return self._model(_copy_weights(self.network))
 
-    def take_in(self, examples: Sequence[Example]) -> str:
-        """Go on with the labels as they are now; one sentence that says what was taken in.
+    def take_in(self, examples: Sequence[Example]) -> tuple[Note, ...]:
+        """Go on with the labels as they are now; notes that say what was taken in.
 
         The best weights are scored anew, so that later ones are compared with them on the same
         labels. Where the labels do not fit, everything stays as it was.
@@ -182,12 +182,12 @@ class TrainingLoop:
         if self.best_weights is not None and judged:
             best = self._score(self._model(self.best_weights), judged, setup)
         sampler = PatchSampler(data.frames)
-        told = [_describe_data(data, len(examples))]
+        notes = [Note("labels-taken-in", _describe_data(data, len(examples)))]
         if judged and setup.distance_known != self.setup.distance_known:
             metric = "mean AP" if setup.distance_known else "Dice of the foreground"
-            told.append(f"From now on, the score is the {metric}.")
+            notes.append(Note("score-changed", f"From now on, the score is the {metric}"))
         self.setup, self.judged, self.best, self.sampler = setup, judged, best, sampler
-        return " ".join(told)
+        return tuple(notes)
 
     def resolved(self) -> dict[str, Any]:
         """Settings that were left to the run, or that it had to change."""

@@ -15,7 +15,7 @@ from napari_unet.dataset.assembly import TrainingData, prepare_data
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.goal import TargetSpec
 from napari_unet.dataset.properties import check_task
-from napari_unet.errors import SettingsError, TrainingError
+from napari_unet.errors import Note, TrainingError, describe_validation
 from napari_unet.installation import versions
 from napari_unet.instances import maps as instances
 from napari_unet.network.adaptation import adapt
@@ -23,7 +23,7 @@ from napari_unet.network.architecture import DataProperties, Proposal, propose
 from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
-from napari_unet.settings import TrainConfig, describe
+from napari_unet.settings import TrainConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +36,16 @@ class NetworkChoice:
         New, or a copy of the base's.
     patch : tuple of int
         Size of the patches, multiples of the network's stride.
-    notes : tuple of str
-        What was decided, in sentences to be shown.
+    notes : tuple of Note
+        What was decided: "new-network" on the levels and the patch of a new one,
+        "layer-renewed" on a base's.
     renewed : bool
         Whether a layer of the base was renewed, so that its answers are not the base's.
     """
 
     network: UNet
     patch: tuple[int, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     renewed: bool
 
 
@@ -59,9 +60,11 @@ def choose_network(data: TrainingData, base: Model | None, config: TrainConfig) 
     if base is None:
         proposal = _propose(data, config, None)
         network = _make_network(config, proposal, data.goal, data.ndim, data.channels)
-        notes, renewed = proposal.reasons, False
+        notes = [Note("new-network", reason) for reason in proposal.reasons]
+        renewed = False
     else:
-        network, notes = _adapt(base, data.goal, data.channels, config.seed)
+        network, changes = _adapt(base, data.goal, data.channels, config.seed)
+        notes = [Note("layer-renewed", change) for change in changes]
         proposal = _propose(data, config, network.config)
         renewed = bool(notes)
     patch = _fit_patch(config, proposal, network.config)
@@ -114,7 +117,7 @@ def _make_network(
             }
         )
     except ValidationError as error:
-        raise SettingsError(describe(error)) from None
+        raise describe_validation(error) from None
     with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
         torch.manual_seed(config.seed)
         return UNet(architecture)
@@ -166,8 +169,8 @@ class TrainingSetup:
         What training starts from.
     renewed : bool
         Whether a layer of the base was renewed.
-    notes : tuple of str
-        What was decided from the data, in sentences to be shown.
+    notes : tuple of Note
+        What was decided from the data: "held-out" on the validation, and those of the network.
     """
 
     config: TrainConfig
@@ -176,7 +179,7 @@ class TrainingSetup:
     patch: tuple[int, ...]
     base: Model | None
     renewed: bool
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     @property
     def distance_known(self) -> bool:
@@ -275,6 +278,7 @@ def set_up(
         )
     data = prepare_data(examples, validation, base.card if base else None, config)
     chosen = choose_network(data, base, config)
+    held_out = [Note("held-out", data.held_out)] if data.held_out else []
     return TrainingSetup(
         config=config,
         data=data,
@@ -282,7 +286,7 @@ def set_up(
         patch=chosen.patch,
         base=base,
         renewed=chosen.renewed,
-        notes=tuple(filter(None, (data.held_out, *chosen.notes))),
+        notes=(*held_out, *chosen.notes),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_unet.dataset.example import Example
+from napari_unet.errors import Note
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +72,9 @@ class TrainStep:
         The best metric so far; scored again when new labels were taken in.
     seconds : float
         Since training began.
-    message : str
-        Something to be told, such as that the batch became smaller; mostly empty.
+    notes : tuple of Note
+        Something to be told, each with a code, such as that the batch became smaller; mostly
+        empty. ``message`` is all of it in words.
     preview : array or None
         Labels (values for regression) of the image of a `Preview`, by the present weights.
     preview_early : bool
@@ -96,8 +98,13 @@ class TrainStep:
     metric: float | None
     best: float | None
     seconds: float
-    message: str = ""
+    notes: tuple[Note, ...] = ()
     preview: Any = None
     preview_early: bool = False
     taken_in: bool | None = None
     metric_name: str = ""
+
+    @property
+    def message(self) -> str:
+        """The notes in the words of the Python API; mostly empty."""
+        return " ".join(map(str, self.notes))

@@ -13,7 +13,14 @@ import numpy as np
 
 from napari_unet.card import Normalization
 from napari_unet.dataset.example import Example
-from napari_unet.errors import FileError, TrainingInterruptedError, UNetError
+from napari_unet.errors import (
+    FileError,
+    Note,
+    TrainingError,
+    TrainingInterruptedError,
+    UNetError,
+    note_of,
+)
 from napari_unet.inference.prediction import predict
 from napari_unet.inference.segmentation import iter_segmentation
 from napari_unet.network.model import Model
@@ -117,29 +124,29 @@ def iter_train(
     if store is not None and not store.restore(run):
         store.save(run)  # a place that cannot be written to is noticed before the work
     wish: str | Preview | MoreLabels | None = first
-    notes = " ".join(setup.notes)
+    notes = setup.notes
     taken_in: bool | None = None
     if isinstance(wish, MoreLabels):  # at once: of a run that is resumed no step may be left
         taken_in, taken = _take_in(wish, run)
-        notes, wish = f"{notes} {taken}".strip(), None
+        notes, wish = (*notes, *taken), None
     saved = run.seconds
     try:
         while not run.finished:
-            taken = ""
             if isinstance(wish, MoreLabels):
                 taken_in, taken = _take_in(wish, run)
+                notes = (*notes, *taken)
             step = replace(run.advance(), taken_in=taken_in)
-            told = [notes, taken, step.message]
-            notes, taken_in = "", None
+            told = [*notes, *step.notes]
+            notes, taken_in = (), None
             if store is not None and (run.at_milestone or run.seconds - saved > PAUSE):
-                told.append(_save(store, run))
+                told += _save(store, run)
                 saved = run.seconds
             if isinstance(wish, Preview):
                 preview, fault = _show(wish, run)
                 early = preview is not None and not run.validated
                 step = replace(step, preview=preview, preview_early=early)
-                told.append(fault)
-            wish = yield replace(step, message=" ".join(filter(None, told)))
+                told += fault
+            wish = yield replace(step, notes=tuple(told))
             if wish == "stop":
                 if not run.at_milestone:
                     run.validate()
@@ -157,14 +164,14 @@ def iter_train(
 
 def _interrupted(error: Exception, run: TrainingLoop) -> TrainingInterruptedError:
     """What stopped a training, in words, with the best model until then."""
-    message = str(error)
     if not isinstance(error, UNetError):
-        message = f"Training stopped at step {run.step + 1}: {type(error).__name__}: {error}"
+        problem = f"Training stopped at step {run.step + 1}: {type(error).__name__}: {error}"
+        error = TrainingError(problem, code="unexpected")
     model = error.model if isinstance(error, TrainingInterruptedError) else run.rescue()
     if isinstance(model, Model):
         with contextlib.suppress(Exception):  # better without scores than not at all
             model = complete(model, run.setup, run.precision)
-    return TrainingInterruptedError(message, model)
+    return TrainingInterruptedError(error.problem, model, **error.fields)
 
 
 def _complete(model: Model, run: TrainingLoop) -> Model:
@@ -178,26 +185,25 @@ def _complete(model: Model, run: TrainingLoop) -> Model:
         ) from error
 
 
-def _save(store: Checkpoint, run: TrainingLoop) -> str:
+def _save(store: Checkpoint, run: TrainingLoop) -> list[Note]:
     """Write a checkpoint; what is wrong where it cannot be written, and training goes on."""
     try:
         store.save(run)
     except FileError as error:
-        return f"{error} Training goes on; the last checkpoint is kept."
-    return ""
+        kept = "Training goes on; the last checkpoint is kept"
+        return [note_of("checkpoint-not-written", error), Note("training-goes-on", kept)]
+    return []
 
 
-def _take_in(wish: MoreLabels, run: TrainingLoop) -> tuple[bool, str]:
-    """Whether new labels were accepted, in words too; if not, training goes on without them."""
+def _take_in(wish: MoreLabels, run: TrainingLoop) -> tuple[bool, tuple[Note, ...]]:
+    """Whether new labels were accepted, and notes; if not, training goes on without them."""
     try:
         return True, run.take_in(wish.examples)
-    except UNetError as error:
-        return False, f"The new labels were not taken in: {error}"
     except Exception as error:  # noqa: BLE001 - they must not cost what was learned
-        return False, f"The new labels were not taken in: {type(error).__name__}: {error}"
+        return False, (note_of("labels-refused", error, "The new labels were not taken in: "),)
 
 
-def _show(wish: Preview, run: TrainingLoop) -> tuple[Any, str]:
+def _show(wish: Preview, run: TrainingLoop) -> tuple[Any, list[Note]]:
     """Labels, or values, of a view; or what is wrong with it."""
     settings: dict[str, Any] = {"device": run.setup.config.device, "precision": run.precision}
     place: dict[str, Any] = {
@@ -210,7 +216,7 @@ def _show(wish: Preview, run: TrainingLoop) -> tuple[Any, str]:
             settings["normalization"] = Normalization(mode="range", limits=tuple(wish.limits))
         model = run.preview_model()
         if model.card.task == "regression":
-            return np.asarray(predict(wish.image, model, **place, **settings).scores), ""
-        return drain(iter_segmentation(wish.image, model, **place, **settings)).labels, ""
+            return np.asarray(predict(wish.image, model, **place, **settings).scores), []
+        return drain(iter_segmentation(wish.image, model, **place, **settings)).labels, []
     except (UNetError, ValueError) as error:
-        return None, f"There is no preview: {error}"
+        return None, [note_of("no-preview", error, "There is no preview: ")]

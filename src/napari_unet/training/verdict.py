@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -258,10 +257,9 @@ def describe_held_out(count: int, thing: str) -> str:
 
 def _few(record: ScoreRecord) -> str:
     """What the scores were measured on, where that is little and the card says so."""
-    hit = re.match(r"the held-out part of the training data \((\d+) (object|pixel)", record.data)
-    if hit is None or int(hit[1]) >= FEW[hit[2]]:
+    if record.count is None or record.unit is None or record.count >= FEW[record.unit]:
         return ""
-    return f"only {hit[1]} {hit[2]}{'s' * (hit[1] != '1')}"
+    return f"only {record.count} {record.unit}{'s' * (record.count != 1)}"
 
 
 def _scored_on(few: str) -> str:
@@ -277,8 +275,10 @@ def _deciding(keys: Sequence[str], own: ScoreRecord, base: ScoreRecord) -> tuple
 
 def _score_name(name: str, card: ModelCard) -> str:
     """A class's score by the name of the class."""
-    hit = re.fullmatch(r"Dice of (\d+)", name)
-    names = {c.value: c.name for c in card.classes}
-    if hit is None or int(hit[1]) not in names:
-        return name
-    return f"Dice of {names[int(hit[1])]}"
+    names = {class_dice(c.value): class_dice(c.name) for c in card.classes}
+    return names.get(name, name)
+
+
+def class_dice(which: int | str) -> str:
+    """The name of the score of one class, by its label value or its name."""
+    return f"Dice of {which}"

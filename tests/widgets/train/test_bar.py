@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from qtpy.QtGui import QColor
 
+from napari_unet.errors import Note
 from napari_unet.network.architecture import DataProperties, propose
 from napari_unet.settings import TrainConfig
 from napari_unet.training.steps import TrainStep
 from napari_unet.widgets.qt.notice import FRAME, Notice
-from napari_unet.widgets.train.bar import NEW_NETWORK, TrainBar, brief
+from napari_unet.widgets.train.bar import NEW_NETWORK, TrainBar
 
 pytestmark = pytest.mark.windowless
 
@@ -35,9 +36,12 @@ def test_why_a_network_is_as_it_is_stands_in_the_tooltip(
     bar: TrainBar, facts: DataProperties
 ) -> None:
     reasons = propose(facts).reasons
-    notes = " ".join(("The last rows are held out.", *reasons, "The memory is short."))
+    notes = [
+        Note("held-out", "The last rows are held out."),
+        *(Note("new-network", reason) for reason in reasons),
+        Note("memory-short", "The memory is short."),
+    ]
     said = f"The last rows are held out. The memory is short. {NEW_NETWORK}"
-    assert brief(notes) == (said, " ".join(reasons))
     step = TrainStep(3, 9, 0.5, 1e-3, None, None, 1.0)
     bar.show_step(step, TrainConfig(minutes=1), notes)
     assert bar.message.value == f"Step 3, 59 s left. {said}"

@@ -47,7 +47,7 @@ def test_axis_labels_settle_the_axes(
 def test_labels_that_say_nothing_leave_a_doubt(labels: Any) -> None:
     axes, doubt = read(np.zeros((5, 8, 8)), axis_labels=labels).guess_axes(ndim=2, channels=1)
     assert axes == "ZYX"
-    assert "type TYX for time" in doubt
+    assert "give the axes TYX for time" in doubt
     assert "axes=" not in doubt
 
 
@@ -56,7 +56,7 @@ def test_colours_are_channels() -> None:
     assert image.guess_axes(ndim=2, channels=3) == ("YXC", "")
     axes, doubt = read(np.zeros((5, 9, 8, 3), np.uint8), rgb=True).guess_axes(ndim=2, channels=3)
     assert axes == "ZYXC"
-    assert "type TYXC for time" in doubt
+    assert "give the axes TYXC for time" in doubt
     named = read(np.zeros((5, 9, 8, 3), np.uint8), rgb=True, axis_labels=("t", "y", "x"))
     assert named.guess_axes(ndim=2, channels=3) == ("TYXC", "")
 

@@ -22,7 +22,7 @@ from qtpy.QtCore import QThreadPool
 from superqt.utils import GeneratorWorker
 
 from napari_unet.errors import UNetError
-from napari_unet.progress import Progress
+from napari_unet.progress import Phase, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ class Report:
         Units of work.
     message : str
         What is being done, in words.
+    phase : str
+        What is being done, for programs: one of `Phase`.
     seconds_left : float or None
         CostEstimate; None while there is nothing to base it on.
     """
@@ -51,6 +53,7 @@ class Report:
     done: int
     total: int
     message: str
+    phase: Phase
     seconds_left: float | None
 
 
@@ -202,7 +205,7 @@ def _guarded(
     try:
         if cancelled.is_set():
             return Outcome(cancelled=True)
-        last = (-INTERVAL, "")
+        last: tuple[float, Phase | None] = (-INTERVAL, None)
         with closing(make()) as job:
             while True:
                 try:
@@ -213,9 +216,9 @@ def _guarded(
                     return Outcome(cancelled=True)
                 now = time.monotonic()
                 left = forecast.see(step, now)
-                if now - last[0] >= INTERVAL or step.message != last[1]:
-                    last = (now, step.message)
-                    yield Report(step.done, step.total, step.message, left)
+                if now - last[0] >= INTERVAL or step.phase != last[1]:
+                    last = (now, step.phase)
+                    yield Report(step.done, step.total, step.message, step.phase, left)
     except Exception as error:  # noqa: BLE001  # see above
         return Outcome(error=explain(error))
 
@@ -224,12 +227,12 @@ class _Forecast:
     """Time left, from the pace since the present kind of work began."""
 
     def __init__(self) -> None:
-        self._message: str | None = None
+        self._phase: Phase | None = None
         self._start = (0.0, 0)
 
     def see(self, step: Progress, now: float) -> float | None:
-        if step.message != self._message:
-            self._message = step.message
+        if step.phase != self._phase:
+            self._phase = step.phase
             self._start = (now, step.done)
         elapsed, done = now - self._start[0], step.done - self._start[1]
         if elapsed < SETTLED or done <= 0:

@@ -23,6 +23,47 @@ def in_the_form(message: str) -> str:
     return message.replace("channels=", "the channels")
 
 
+def label_of(parameter: str, value: str = "") -> str:
+    """What a form calls a parameter of the Python API, or a value of it.
+
+    Examples
+    --------
+    >>> label_of("axes", "TYX"), label_of("channels", ""), label_of("batch_size", "")
+    ('the axes TYX', 'the channels', '‘Batch size’')
+    >>> label_of("task", "instance")
+    '‘Separate objects’'
+    """
+    if value in VALUES:
+        return f"‘{VALUES[value]}’"
+    name = PARAMETERS.get(parameter, parameter.replace("_", " "))
+    if parameter in LABELS:
+        name = f"‘{LABELS[parameter]}’"
+    return f"{name} {value}" if value else name
+
+
+PARAMETERS = {
+    "axes": "the axes",
+    "channels": "the channels",
+    "background": "the background label",
+    "region": "the region",
+}
+LABELS = {
+    "batch_size": "Batch size",
+    "learning_rate": "Learning rate",
+    "ndim": "Spatial axes",
+    "validation_fraction": "Held out",
+    "border_weight": "Border weight",
+    "object_diameter": "Diameter",
+    "split_depth": "Split depth",
+    "min_size": "Min. size",
+    "smoothing": "Smoothing",
+    "shape_radius": "Shape radius",
+    "volume_mode": "Stacks",
+    "link_overlap": "Link overlap",
+    "flips": "Average flips",
+}
+"""The fields of the settings whose labels are not their names with a capital."""
+
 TASK_NAMES = {
     "instance": "Separate objects",
     "semantic": "Classes of pixels",
@@ -44,7 +85,7 @@ REMEDIES = {
 """What to do, by the code of a finding, where the form has words of its own for it."""
 
 
-_WORDS = {**TASK_NAMES, **TRUSTED_NAMES}
+VALUES = {**TASK_NAMES, **TRUSTED_NAMES}
 
 
 _PHRASES = (
@@ -84,9 +125,9 @@ def in_words(message: str) -> str:
     >>> in_words("There is no model 'mine'; the user's models are: nuclei.")
     "There is no model ‘mine’; the user's models are: nuclei."
     """
-    names = "|".join(_WORDS)
+    names = "|".join(VALUES)
     message = re.sub(
-        rf"(?:\b(?:task|region)=)?'({names})'", lambda hit: f"‘{_WORDS[hit[1]]}’", message
+        rf"(?:\b(?:task|region)=)?'({names})'", lambda hit: f"‘{VALUES[hit[1]]}’", message
     )
     message = in_the_form(message)
     for pattern, words in _PHRASES:

@@ -192,7 +192,7 @@ def _plane_job(
 ) -> Generator[Progress, None, Any]:
     from napari_unet.inference.roi import decode_plane
 
-    yield Progress(0, 1, "finding objects")
+    yield Progress(0, 1, "finding objects", "finding")
     return decode_plane(found, time, plane, settings)
 
 

@@ -14,7 +14,7 @@ from napari_unet.card import ModelCard
 from napari_unet.errors import UNetError
 from napari_unet.widgets.qt.fields import parse_channels
 from napari_unet.widgets.qt.form import Row
-from napari_unet.widgets.qt.wording import in_the_form
+from napari_unet.widgets.qt.wording import label_of
 from napari_unet.widgets.viewer.layer_image import LayerImage
 
 AXES_TIP = (
@@ -70,7 +70,7 @@ class AxesField:
             with self.axes.changed.blocked():
                 self.axes.value = axes
         named = f"Of ‘{image.name}’. " if image is not None and several else ""
-        self.rows["axes"].say(hint=named + in_the_form(doubt))
+        self.rows["axes"].say(hint=named + doubt)
         self.rows["axes"].show(visible=image is not None)
         with_channels = image is not None and "C" in axes
         self.rows["channels"].show(visible=with_channels)
@@ -114,7 +114,8 @@ class AxesField:
         try:
             flat = labels is not None and len(labels) == len(found.shape) - 1
             if flat and not found.rgb:  # there is an axis of channels, which labels have not
-                return guess_axes(found.shape, ndim=self._ndim, channels=None)
+                axes, doubt = guess_axes(found.shape, ndim=self._ndim, channels=None)
+                return axes, "" if doubt is None else doubt.worded(label_of)
             return found.guess_axes(ndim=self._ndim, channels=channels)
         except UNetError:
             return "", ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import Container, ProgressBar, PushButton
 
+from napari_unet.errors import Note
 from napari_unet.widgets.qt.form import FAULT_COLOUR, text_label
 from napari_unet.widgets.qt.job import Report
 from napari_unet.widgets.qt.wording import duration_text
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 READY = "Press Train. What is learned can be kept or discarded."
 READY_ON_BASE = "Press Train. The base model stays as it is, and what is learned can be discarded."
 TRAIN_TIP = "Learn from the examples. What is learned can be kept or discarded."
-NEW_NETWORK = "A new network was made to suit the examples."
-# what `napari_unet.network.architecture` says of a new network
-_REASON = re.compile(r"(?:Levels: \d|Axis [zyx][ ,]|Patches are \d).*?\.(?= |$)")
+NEW_NETWORK = Note("network-made", "A new network was made to suit the examples")
 ADD_TIP = "Take in what was painted since, without a new start."
 STOP_TIP = "End now, and keep the weights that were best on the held-out part."
 CANCEL_TIP = "End now, and keep nothing."
@@ -34,6 +32,8 @@ class TrainBar(Container):  # type: ignore[type-arg]
     ----------
     on_train, on_add, on_stop, on_cancel : callable
         Called when a button is pressed.
+    worded : callable
+        Gives a note in the words of the form.
     """
 
     def __init__(
@@ -42,7 +42,9 @@ class TrainBar(Container):  # type: ignore[type-arg]
         on_add: Callable[[], None],
         on_stop: Callable[[], None],
         on_cancel: Callable[[], None],
+        worded: Callable[[Note], str] = str,
     ) -> None:
+        self._worded = worded
         self.train = PushButton(text="Train", tooltip=TRAIN_TIP)
         self.add = PushButton(text="Add to training", tooltip=ADD_TIP)
         self.stop = PushButton(text="Stop, keep best", tooltip=STOP_TIP)
@@ -98,13 +100,13 @@ class TrainBar(Container):  # type: ignore[type-arg]
             self.progress.max = report.total
             self.progress.value = report.done
 
-    def show_step(self, step: TrainStep, config: TrainConfig, notes: str) -> None:
+    def show_step(self, step: TrainStep, config: TrainConfig, notes: Iterable[Note]) -> None:
         """Say where the training is, and what it had to tell."""
         if config.minutes is None:
             left = step.seconds / step.step * (step.total - step.step)
         else:
             left = config.minutes * 60 - step.seconds
-        shown, reasons = brief(notes)
+        shown, reasons = (" ".join(map(self._worded, each)) for each in brief(notes))
         self.say(
             f"Step {step.step}, {duration_text(max(left, 0))} left. {shown}".strip(),
             more=reasons,
@@ -125,19 +127,12 @@ class TrainBar(Container):  # type: ignore[type-arg]
         self.progress.min, self.progress.max, self.progress.value = 0, 0, 0
 
 
-def brief(notes: str) -> tuple[str, str]:
-    """What a training tells at its beginning, without why its network is as it is; and that.
+def brief(notes: Iterable[Note]) -> tuple[list[Note], list[Note]]:
+    """What is shown of a training's notes, and what stands in the tooltip.
 
-    >>> shown, why = brief("Held out: row 9. Levels: 3; one sees 2.5 pixels. Patches are 8 pixels.")
-    >>> shown
-    'Held out: row 9. A new network was made to suit the examples.'
-    >>> why
-    'Levels: 3; one sees 2.5 pixels. Patches are 8 pixels.'
-    >>> brief("The last rows are held out.")
-    ('The last rows are held out.', '')
+    Why a new network is as it is stands there; instead, the notes say that there is one.
     """
-    reasons = " ".join(_REASON.findall(notes))
-    if not reasons:
-        return notes, ""
-    rest = " ".join(_REASON.sub("", notes).split())
-    return f"{rest} {NEW_NETWORK}".strip(), reasons
+    notes = list(notes)
+    reasons = [note for note in notes if note.code == "new-network"]
+    shown = [note for note in notes if note.code != "new-network"]
+    return [*shown, *([NEW_NETWORK] if reasons else [])], reasons

@@ -10,7 +10,7 @@ from napari.layers import Image
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_unet.errors import UNetError
+from napari_unet.errors import Note, UNetError
 from napari_unet.installation import foreign_distribution
 from napari_unet.network.model import Model
 from napari_unet.recovery.training import TrainingSession, begin_session
@@ -48,7 +48,7 @@ PLUGIN = "napari-unet-torch"
 LOOKING = "Looking at the examples …"
 TOO_LATE = "The labels that were added last came too late; training again takes them in."
 PHASES = {
-    "asking the base model": "Asking the base model …",
+    "asking base": "Asking the base model …",
     "preparing": "Reading the examples …",
     "scoring": "Scoring on the held-out part …",
     "comparing": "Comparing …",
@@ -75,13 +75,13 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._config = TrainConfig()  # of the training that runs
         self._previewed = PreviewedImage(viewer)
         self._beats = 0
-        self._notes = ""  # the last thing that the training had to tell
+        self._notes: tuple[Note, ...] = ()  # the last that the training had to tell
         self._last_word: tuple[str, bool] = ("", False)  # how the last one ended; and a fault
         self._problem_then = ""  # that was in the form when that was said
         self._content_then: object = None  # and what else was in it
         self.warm = False  # torch is there: a training starts at once
 
-        self.bar = TrainBar(self._train, self._add, self._stop, self.cancel)
+        self.bar = TrainBar(self._train, self._add, self._stop, self.cancel, self._worded)
         super().__init__(widgets=[self.bar], labels=False)
         self.margins = (6, 6, 6, 6)
         self.runner = JobRunner(self._reported, self._ended)
@@ -199,7 +199,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     def _start(self, session: Callable[[], TrainingSession]) -> None:
         link = TrainingLink()
         self._link = link
-        self._notes = ""
+        self._notes = ()
         self._last_word, self._problem_then = ("", False), ""
         self.form.hold(held=True)
         self.curves.clear(self._config.task)
@@ -230,16 +230,16 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             return
         self._show_on(request)
         self._link.add(lambda: request.examples(copy=True), request.values())
-        self._notes = ""  # else what was said of an earlier addition would answer this one
+        self._notes = ()  # else what was said of an earlier addition would answer this one
         self.bar.say("The labels are taken in after this step …")
 
     # what it tells
 
     def _reported(self, report: Report) -> None:
         self.bar.show_report(report)
-        told = PHASES.get(report.message)
+        told = PHASES.get(report.phase)
         if told is not None:
-            (self.bar.end if report.message in LAST else self.bar.say)(told)
+            (self.bar.end if report.phase in LAST else self.bar.say)(told)
 
     def _listen(self) -> None:
         """Show what the training has told since, and let it know what is in view."""
@@ -260,11 +260,14 @@ class TrainWidget(Container):  # type: ignore[type-arg]
 
     def _show_step(self, step: TrainStep) -> None:
         self.curves.add(step)
-        if step.message:
-            self._notes = self.form.worded(step.message)
+        if step.notes:
+            self._notes = step.notes
         if self._link is not None and not (self._link.stopping or self._link.cancelled):
             self.bar.learning()
             self.bar.show_step(step, self._config, self._notes)
+
+    def _worded(self, note: Note) -> str:
+        return self.form.worded(str(note))
 
     def _look(self) -> None:
         """Let the training know what is in view."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes, score_axes
 from napari_unet.card import Normalization
-from napari_unet.errors import InputError, TrainingInterruptedError, UNetError
+from napari_unet.errors import Note, TrainingInterruptedError, UNetError, note_of
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets.qt.job import explain
@@ -90,7 +90,7 @@ def training_job(
     UNetError
         If the training cannot begin, or ended before anything was learned.
     """
-    yield Progress(0, 0, "preparing")
+    yield Progress(0, 0, "preparing", "preparing")
     from napari_unet.dataset.properties import find_ndim
     from napari_unet.network.model import Model
     from napari_unet.training.steps import MoreLabels
@@ -106,9 +106,9 @@ def training_job(
         ndim = find_ndim(session.first, card, config)
         views = _Views(link, base, ndim, card.normalization if card else config.normalization)
         if base is not None:
-            yield Progress(0, 0, "asking the base model")
+            yield Progress(0, 0, "asking the base model", "asking base")
             views.show_base()  # at once: it takes seconds until there is anything else to see
-            yield Progress(0, 0, "preparing")
+            yield Progress(0, 0, "preparing", "preparing")
         first = views.wish() if session.added is None else MoreLabels(session.added)
         steps = iter_train(
             session.first,
@@ -126,7 +126,7 @@ def training_job(
                 raise
             model, fault = cast("Model", error.model), str(error)
         session.keep(model)
-        yield Progress(0, 0, "comparing")
+        yield Progress(0, 0, "comparing", "comparing")
         comparison = views.compare(model)
     except BaseException as end:
         # closed without a word: the dock is gone, and another may go on
@@ -151,7 +151,7 @@ def _run(
 ) -> Generator[Progress, None, Model]:
     wish: Any = None
     addition: Addition | None = None  # that the wish is about
-    note = ""
+    notes: tuple[Note, ...] = ()
     while True:
         start = time.perf_counter()
         try:
@@ -162,20 +162,21 @@ def _run(
         if addition is not None:
             link.answer()
             if step.taken_in:  # what was refused must not stand in the way of a resumption
-                note = session.add(wish.examples, addition.values)
-        link.tell(replace(step, message=f"{step.message} {note}".strip()))
+                said = session.add(wish.examples, addition.values)
+                notes = (Note("labels-not-kept", said),) if said else ()
+        link.tell(replace(step, notes=(*step.notes, *notes)))
         views.show_base()
         addition = None if link.stopping else link.take_addition()
-        added, note = (None, "") if addition is None else _copied(addition, link, config)
+        added, notes = (None, ()) if addition is None else _copied(addition, link, config)
         addition = None if added is None else addition
         wish = "stop" if link.stopping else added or views.wish()
         last = wish == "stop" or step.step >= step.total
-        yield _progress(step, config) if not last else Progress(0, 0, "scoring")
+        yield _progress(step, config) if not last else Progress(0, 0, "scoring", "scoring")
 
 
 def _copied(
     addition: Addition, link: TrainingLink, config: TrainConfig
-) -> tuple[MoreLabels | None, str]:
+) -> tuple[MoreLabels | None, tuple[Note, ...]]:
     """Labels that were added meanwhile, as the training takes them; or why they cannot be."""
     from napari_unet.checks import check_examples
     from napari_unet.training.steps import MoreLabels
@@ -184,18 +185,19 @@ def _copied(
         examples = addition.copy()
         for found in check_examples(examples, config=config):
             if (found.severity, found.field) == ("fault", "image"):  # its pixels, since it began
-                raise InputError(f"{found.message} {found.remedy}")
-        return MoreLabels(examples), ""
+                raise found.as_error()
+        return MoreLabels(examples), ()
     except Exception as error:  # noqa: BLE001 - they must not cost what was learned
         link.answer()
-        return None, f"The new labels were not taken in: {explain(error)}"
+        said = note_of("labels-refused", explain(error), "The new labels were not taken in: ")
+        return None, (said,)
 
 
 def _progress(step: TrainStep, config: TrainConfig) -> Progress:
     if config.minutes is None:
-        return Progress(step.step, step.total, "training")
+        return Progress(step.step, step.total, "training", "training")
     total = round(config.minutes * 60 * UNIT)
-    return Progress(min(round(step.seconds * UNIT), total), total, "training")
+    return Progress(min(round(step.seconds * UNIT), total), total, "training", "training")
 
 
 class _Views:

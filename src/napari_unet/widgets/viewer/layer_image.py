@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from napari.utils.transforms import CompositeAffine
 
 from napari_unet.axes import guess_axes
 from napari_unet.io.pixel_size import tidy, unit_in_micrometres
-from napari_unet.widgets.qt.wording import in_the_form
+from napari_unet.widgets.qt.wording import label_of
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -152,10 +151,9 @@ class LayerImage:
         if not self.rgb:
             in_axis = channels if len(self.arrays) == 1 else 1
             axes, doubt = guess_axes(self.shape, ndim=ndim, channels=in_axis)
-            return axes, in_the_form(doubt)
-        axes, doubt = guess_axes(self.shape[:-1], ndim=ndim, channels=1)
-        doubt = re.sub(r"axes='(\w+)'", r"axes='\1C'", doubt)
-        return axes + "C", in_the_form(doubt)
+        else:
+            axes, doubt = guess_axes(self.shape, ndim=ndim, colours=True)
+        return axes, "" if doubt is None else doubt.worded(label_of)
 
     def pixel_size(self, axes: str) -> tuple[float | None, ...]:
         """Micrometres per spatial axis, in the order of ``axes``; None where unknown."""
