@@ -207,7 +207,7 @@ def _add_regions(parser: argparse.ArgumentParser) -> None:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # where argparse would print its usage as well: a fault is one line
-        raise SettingsError(f"{message}; '{self.prog} --help' tells the options.")
+        raise SettingsError(message, f"'{self.prog} --help' tells the options")
 
 
 def _add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:

@@ -75,9 +75,8 @@ def run_training(options: Namespace) -> int:
         if not isinstance(error.model, Model):
             raise
         path = _save(error.model, target)
-        raise TrainingInterruptedError(
-            f"{error} The best model until then was saved as {path}.", error.model
-        ) from None
+        told = f"{error.problem.template}; the best model until then was saved as {path}"
+        raise TrainingInterruptedError(told, error.model, **error.fields) from None
     record = model.card.training
     if record is not None:
         # the record counts what was learned from, without what was held out
@@ -151,18 +150,18 @@ def _new_model(output: str, base: Model | None) -> tuple[Path, str]:
         path = user_models_folder() / f"{name}{SUFFIX}"
     if name.strip(".") == "" or output.endswith(("/", "\\")):
         raise ModelError(
-            f"{output!r} is no name for a model; give one such as my-model, or a path ending in "
-            f"{SUFFIX}."
+            f"{output!r} is no name for a model",
+            f"give one such as my-model, or a path ending in {SUFFIX}",
         )
     if name in bundled_names():
-        raise ModelError(f"{name!r} is the name of a bundled model; choose another.")
+        raise ModelError(f"{name!r} is the name of a bundled model", "choose another")
     if base is not None and (name == base.card.name or _same_file(path, base.path)):
         raise ModelError(
-            f"{output!r} is the base model itself, which is never changed; choose another name "
-            "for the new one."
+            f"{output!r} is the base model itself, which is never changed",
+            "choose another name for the new one",
         )
     if path.exists() or (given.name == output and name in model_files()):
-        raise ModelError(f"There is a model {path} already; choose another name, or remove it.")
+        raise ModelError(f"There is a model {path} already", "choose another name, or remove it")
     check_writable(path.parent)
     return path, name
 
@@ -177,11 +176,11 @@ def _classes(
     """The classes that --class names."""
     if config.task != "semantic":
         raise SettingsError(
-            "--class names the classes of a semantic model, but the task is "
-            f"{config.task!r}; leave it out, or add --task semantic."
+            f"--class names the classes of a semantic model, but the task is {config.task!r}",
+            "leave it out, or add --task semantic",
         )
     if config.classes:
-        raise SettingsError("--class and --classes both name classes; give one of them.")
+        raise SettingsError("--class and --classes both name classes", "give one of them")
     return name_classes(named, examples)
 
 
@@ -228,5 +227,6 @@ def _save(model: Model, target: Path) -> Path:
             kept = model.save(place)
         except FileError:
             continue
-        raise FileError(f"{fault} The model was saved as {kept} instead.") from None
+        told = f"{fault.problem.template}; the model was saved as {kept} instead"
+        raise FileError(told, **fault.fields) from None
     raise fault

@@ -122,8 +122,9 @@ def refuse_predictions(labels: Sequence[Path]) -> None:
         place = "the record in their attributes" if path.is_dir() else f"{beside.name} beside them"
         raise FileError(
             f"The labels {path} are a result of {maker}, as {place} says, and a model cannot "
-            "learn from uncorrected results: correct them and save them again; where that is "
-            "done, remove that record, or give --no-checks."
+            "learn from uncorrected results",
+            "correct them and save them again; where that is done, remove that record, or give "
+            "--no-checks",
         )
 
 
@@ -154,7 +155,7 @@ def name_classes(
     """
     table = dict(named)
     if len(table) < len(named):
-        raise SettingsError("--class names a value twice; name each once.")
+        raise SettingsError("--class names a value twice", "name each once")
     if 0 not in table and _knows_zero(examples, list(table)):
         table[0] = "background"
     return tuple(

@@ -107,7 +107,12 @@ def propose(
     'Axis z, sampled 4 times as coarsely as the finest axis, is pooled in 0 of 2 steps.'
     """
     if patch and (len(patch) != facts.ndim or min(patch) < 1):
-        raise SettingsError(f"patch {patch} does not suit the data; give {facts.ndim} sizes >= 1.")
+        raise SettingsError(
+            f"⟨patch⟩ {patch} does not suit the data",
+            f"give {facts.ndim} sizes >= 1",
+            parameter="patch",
+            value=patch,
+        )
     lengths = tuple(map(min, facts.lengths, patch or facts.lengths))
     try:
         config = _choose_levels(facts, lengths, features, strides)

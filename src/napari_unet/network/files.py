@@ -75,12 +75,16 @@ def find_model(source: str | Path) -> Path:
     if path.is_file():
         return path
     if looks_like_path and path.is_dir():
-        raise ModelError(f"'{text}' is a folder; name the .safetensors file in it.")
+        raise ModelError(
+            f"'{text}' is a folder", "name the .safetensors file in it", parameter="model"
+        )
     if looks_like_path:
-        raise ModelError(f"There is no model file {text}; check the path.")
+        raise ModelError(f"There is no model file {text}", "check the path", parameter="model")
     names = ", ".join(known) or "none"
     raise ModelError(
-        f"There is no model {text!r}; there are: {names}; or give a .safetensors file."
+        f"There is no model {text!r}",
+        f"there are: {names}; or give a .safetensors file",
+        parameter="model",
     )
 
 
@@ -98,7 +102,7 @@ def read_header(path: Path) -> ModelCard:
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:
-        raise ModelError(f"The model file {path} cannot be read ({error.strerror}).") from None
+        raise ModelError(f"The model file {path} cannot be read ({error.strerror})") from None
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -106,16 +110,16 @@ def read_header(path: Path) -> ModelCard:
         # the length that begins a safetensors file can look like either mark, but JSON follows it
         if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:] != b"{":
             raise ModelError(
-                f"{path.name} is a pickled PyTorch file, which can run code when it is opened; "
-                "only .safetensors models are loaded."
+                f"{path.name} is a pickled PyTorch file, which can run code when it is opened",
+                "only .safetensors models are loaded",
             ) from None
         raise ModelError(
-            f"The file {path.name} is damaged or no .safetensors file; get a fresh copy of it."
+            f"The file {path.name} is damaged or no .safetensors file", "get a fresh copy of it"
         ) from None
     if CARD_KEY not in metadata:
         raise ModelError(
-            f"{path.name} is a .safetensors file without a model card of napari-unet; "
-            "models are made by napari_unet.train or Model.save."
+            f"{path.name} is a .safetensors file without a model card of napari-unet",
+            "models are made by napari_unet.train or Model.save",
         )
     return parse_card(metadata[CARD_KEY], path.name)
 

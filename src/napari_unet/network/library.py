@@ -48,27 +48,29 @@ def check_new_name(name: str) -> None:
     napari_unet.errors.ModelError: 'nuclei' is the name of a bundled model; choose another.
     """
     if not name.strip():
-        raise ModelError("The model has no name; give one such as my-model.")
+        raise ModelError("The model has no name", "give one such as my-model")
     wrong = [c for c in name if c in FORBIDDEN or not c.isprintable()]
     if wrong:
-        raise ModelError(f"The name {name!r} has {wrong[0]!r} in it, which no file name can have.")
+        raise ModelError(f"The name {name!r} has {wrong[0]!r} in it, which no file name can have")
     if name != name.strip() or name.startswith(".") or name.endswith("."):
-        raise ModelError(f"The name {name!r} begins or ends with a blank or a dot; take that away.")
+        raise ModelError(
+            f"The name {name!r} begins or ends with a blank or a dot", "take that away"
+        )
     if name.lower().endswith(SUFFIX):
-        raise ModelError(f"{name!r} is the name of a file; give it without {SUFFIX}.")
+        raise ModelError(f"{name!r} is the name of a file", f"give it without {SUFFIX}")
     if name.casefold() in RESERVED:
-        raise ModelError(f"{name!r} is a name that Windows keeps for itself; choose another.")
+        raise ModelError(f"{name!r} is a name that Windows keeps for itself", "choose another")
     if len(name) > LONGEST:
         raise ModelError(
-            f"The name has {len(name)} characters; take {LONGEST} at most, and put the rest into "
-            "the description."
+            f"The name has {len(name)} characters",
+            f"take {LONGEST} at most, and put the rest into the description",
         )
     # where a file system does not tell capitals, one file would replace the other
     taken = {known.casefold(): known for known in model_files()}.get(name.casefold())
     if taken in bundled_names():
-        raise ModelError(f"{name!r} is the name of a bundled model; choose another.")
+        raise ModelError(f"{name!r} is the name of a bundled model", "choose another")
     if taken is not None:
-        raise ModelError(f"There is a model {taken!r} already; choose another name.")
+        raise ModelError(f"There is a model {taken!r} already", "choose another name")
 
 
 def save_user_model(model: Model, name: str, *, description: str | None = None) -> Path:
@@ -139,14 +141,14 @@ def rename_model(name: str, new: str) -> Path:
     card = read_header(source).model_copy(update={"name": new})
     target = _user_file(new)
     if target.exists() and not target.samefile(source):
-        raise ModelError(f"There is a model {new!r} already; choose another name.")
+        raise ModelError(f"There is a model {new!r} already", "choose another name")
     _write_copy(source, source, card)
     try:  # the last step: until then the model is found under its old name
         source.rename(target)
     except OSError as error:
         raise FileError(
-            f"The model {name!r} cannot be renamed ({reason_of(error)}); check the folder "
-            f"{source.parent}."
+            f"The model {name!r} cannot be renamed ({reason_of(error)})",
+            f"check the folder {source.parent}",
         ) from None
     return target
 
@@ -173,8 +175,8 @@ def delete_model(name: str) -> None:
         pass  # somebody else was faster
     except OSError as error:
         raise FileError(
-            f"The model {name!r} cannot be deleted ({reason_of(error)}); check the folder "
-            f"{path.parent}."
+            f"The model {name!r} cannot be deleted ({reason_of(error)})",
+            f"check the folder {path.parent}",
         ) from None
 
 
@@ -209,9 +211,9 @@ def export_model(name: str, path: str | Path, *, overwrite: bool = False) -> Pat
     elif target.suffix != SUFFIX:
         target = target.with_name(target.name + SUFFIX)
     if target.exists() and not overwrite:
-        raise FileError(f"There is a file {target} already; choose another name, or remove it.")
+        raise FileError(f"There is a file {target} already", "choose another name, or remove it")
     if target.exists() and target.samefile(source):
-        raise FileError(f"{target} is the model {name!r} itself; choose another place.")
+        raise FileError(f"{target} is the model {name!r} itself", "choose another place")
     card = read_header(source)
     _write_copy(source, target, card.model_copy(update={"name": name}))
     return target
@@ -221,7 +223,7 @@ def _known_model(name: str) -> Path:
     known = model_files()
     if name not in known:
         names = ", ".join(known) or "none"
-        raise ModelError(f"There is no model {name!r}; there are: {names}.")
+        raise ModelError(f"There is no model {name!r}", f"there are: {names}")
     return known[name]
 
 
@@ -230,7 +232,7 @@ def _own_model(name: str, done: str) -> Path:
     path = _known_model(name)
     if name in bundled_names():
         raise ModelError(
-            f"{name!r} is a bundled model and cannot be {done}; copy it to a file instead."
+            f"{name!r} is a bundled model and cannot be {done}", "copy it to a file instead"
         )
     return path
 

@@ -76,7 +76,7 @@ class Model:
             tensors = load_file(path)
         except (SafetensorError, OSError, ValueError):
             raise ModelError(
-                f"The weights in {path.name} are damaged; get a fresh copy of the file."
+                f"The weights in {path.name} are damaged", "get a fresh copy of the file"
             ) from None
         # copies: the tensors of a file are mapped from it, and would hold it open
         weights = {
@@ -92,8 +92,8 @@ class Model:
             network.float()
         except RuntimeError:
             raise ModelError(
-                f"The weights in {path.name} do not fit the architecture in its card; "
-                "get a fresh copy of the file."
+                f"The weights in {path.name} do not fit the architecture in its card",
+                "get a fresh copy of the file",
             ) from None
         tests: dict[str, Any] = {
             key: value.clone() for key, value in tensors.items() if key.startswith("test.")
@@ -153,7 +153,7 @@ class Model:
         """
         if not self._tested:
             raise ModelError(
-                f"The model {self.card.name!r} has no stored test; save it and load it again."
+                f"The model {self.card.name!r} has no stored test", "save it and load it again"
             )
         try:
             found = _run(self.network, self._tests["test.input"])
@@ -162,8 +162,8 @@ class Model:
             same = False
         if not same:
             raise ModelError(
-                f"The model {self.card.name!r} gives another result than when it was saved; "
-                "get a fresh copy of the file."
+                f"The model {self.card.name!r} gives another result than when it was saved",
+                "get a fresh copy of the file",
             )
 
 

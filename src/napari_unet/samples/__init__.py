@@ -94,7 +94,7 @@ def load_sample(name: str) -> Sample:
         source = "synthetic, made by napari_unet.samples.synthetic.make_time_series (BSD-3-Clause)"
         return Sample(name, None, image, truth, "TYX", source)
     if name not in _STORED:
-        raise InputError(f"There is no sample {name!r}; there are {', '.join(sample_names())}.")
+        raise InputError(f"There is no sample {name!r}", f"there are {', '.join(sample_names())}")
     import tifffile
 
     axes, source = _STORED[name]

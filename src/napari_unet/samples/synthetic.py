@@ -75,8 +75,8 @@ def make_time_series(
     """
     if frames < 1 or min(shape) < 32:
         raise InputError(
-            f"{frames} frames of shape {tuple(shape)} hold no series of nuclei; ask for one frame "
-            "or more, of 32 × 32 pixels or more."
+            f"{frames} frames of shape {tuple(shape)} hold no series of nuclei",
+            "ask for one frame or more, of 32 × 32 pixels or more",
         )
     rng = np.random.default_rng(seed)
     nuclei = _scatter(shape, rng)

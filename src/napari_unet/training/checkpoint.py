@@ -83,8 +83,10 @@ class Checkpoint:
             raise self._damaged() from None
         if not same:
             raise TrainingError(
-                f"The checkpoint {self.path} belongs to a training with other examples or "
-                "settings; remove it, or name another file."
+                f"The checkpoint {self.path} belongs to a training with other examples or settings",
+                "remove it, or name another file",
+                parameter="checkpoint",
+                value=self.path,
             )
         try:
             run.network.load_state_dict(state["network"])
@@ -110,7 +112,12 @@ class Checkpoint:
         return True
 
     def _damaged(self) -> TrainingError:
-        return TrainingError(f"The checkpoint {self.path} is damaged; remove it to start anew.")
+        return TrainingError(
+            f"The checkpoint {self.path} is damaged",
+            "remove it to start anew",
+            parameter="checkpoint",
+            value=self.path,
+        )
 
     def remove(self) -> None:
         """Remove the file."""

@@ -227,9 +227,13 @@ class TrainingLoop:
         loss = self.loss(logits, target, known)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise self._interrupted(
-                f"The loss became {value} at step {self.step + 1}; lower the learning rate "
-                f"(now {self.setup.config.learning_rate:g}), or use precision 'float32'."
+            raise TrainingInterruptedError(
+                f"The loss became {value} at step {self.step + 1}",
+                self.rescue(),
+                remedy="lower the learning rate "
+                f"(now {self.setup.config.learning_rate:g}), or use ⟨precision⟩ 'float32'",
+                parameter="learning_rate",
+                value=self.setup.config.learning_rate,
             )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -288,16 +292,17 @@ class TrainingLoop:
         except TrainingError:
             fits = False
         if not fits:
-            raise self._interrupted(
-                f"There is not enough memory for batch_size {self.batch_size} with patch "
-                f"{self.patch}, and no smaller one would do; take fewer features or levels, "
-                "or close other programs."
+            raise TrainingInterruptedError(
+                f"There is not enough memory for ⟨batch_size⟩ {self.batch_size} with ⟨patch⟩ "
+                f"{self.patch}, and no smaller one would do",
+                self.rescue(),
+                remedy="take fewer ⟨features⟩ or levels, or close other programs",
+                code="memory-short",
             )
         self.batch_size, self.patch = batch, patch
-        return f"The memory is short: training goes on with batch_size {batch} and patch {patch}."
-
-    def _interrupted(self, message: str) -> TrainingInterruptedError:
-        return TrainingInterruptedError(message, self.rescue())
+        return (
+            f"The memory is short: training goes on with ⟨batch_size⟩ {batch} and ⟨patch⟩ {patch}."
+        )
 
     def _due(self) -> bool:
         """Whether it is time to validate, and to write a checkpoint."""

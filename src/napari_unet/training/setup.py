@@ -136,7 +136,9 @@ def _fit_patch(
     wanted = config.patch or proposal.patch
     if len(wanted) != architecture.ndim:
         raise TrainingError(
-            f"patch {wanted} needs {architecture.ndim} sizes, one per spatial axis."
+            f"⟨patch⟩ {wanted} needs {architecture.ndim} sizes, one per spatial axis",
+            parameter="patch",
+            value=wanted,
         )
     return tuple(-(-w // s) * s for w, s in zip(wanted, architecture.stride, strict=True))
 
@@ -146,8 +148,12 @@ def check_statistics(patch: tuple[int, ...], batch_size: int, config: UNetConfig
     deepest = batch_size * math.prod(n // s for n, s in zip(patch, config.stride, strict=True))
     if config.norm == "batch" and deepest < 2:
         raise TrainingError(
-            f"patch {patch} and batch_size {batch_size} leave a single pixel at the deepest "
-            "level; make one of them larger, or take fewer levels (features)."
+            f"⟨patch⟩ {patch} and ⟨batch_size⟩ {batch_size} leave a single pixel at the deepest "
+            "level",
+            "make one of them larger, or take fewer levels (⟨features⟩)",
+            parameter="batch_size",
+            value=batch_size,
+            code="one-pixel-left",
         )
 
 
@@ -263,18 +269,29 @@ def set_up(
     """
     for each in (examples, validation or ()):
         if isinstance(each, Example) or not all(isinstance(e, Example) for e in each):
-            raise TrainingError("examples must be a list of napari_unet.Example(image, labels).")
+            raise TrainingError(
+                "⟨examples⟩ must be a list of napari_unet.Example(image, labels)",
+                parameter="examples",
+            )
     if not examples:
-        raise TrainingError("There are no examples; give at least one image with labels.")
+        raise TrainingError(
+            "There are no examples", "give at least one image with labels", parameter="examples"
+        )
     if config.patch is not None and config.ndim != "auto" and len(config.patch) != config.ndim:
-        raise TrainingError(f"patch {config.patch} does not have {config.ndim} sizes.")
+        raise TrainingError(
+            f"⟨patch⟩ {config.patch} does not have {config.ndim} sizes",
+            parameter="patch",
+            value=config.patch,
+        )
     if base is not None:
         check_task(base.card, config)
         config = config.model_copy(update={"normalization": base.card.normalization})
     if base is None and config.statistics == "frozen":
         raise TrainingError(
-            "statistics 'frozen' keeps the batch norm of a base model, but there is none; "
-            "choose a base, or 'auto'."
+            "⟨statistics⟩ 'frozen' keeps the batch norm of a base model, but there is none",
+            "choose a base, or 'auto'",
+            parameter="statistics",
+            value="frozen",
         )
     data = prepare_data(examples, validation, base.card if base else None, config)
     chosen = choose_network(data, base, config)

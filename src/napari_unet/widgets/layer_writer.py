@@ -129,8 +129,8 @@ def _write(
     axes = _axes(layer.axis_labels, record) + "C" * rgb
     if axes.count("C") > 1:
         raise InputError(
-            "The layer has colours and an axis named channel too, but a file has one axis C; split "
-            "the channels into layers, or rename that axis."
+            "The layer has colours and an axis named channel too, but a file has one axis C",
+            "split the channels into layers, or rename that axis",
         )
     file = write(
         _complete(Path(path)),
@@ -167,7 +167,8 @@ def _axes(axis_labels: tuple[str, ...], record: Mapping[str, Any] | None) -> str
     if ndim not in _AXES:
         raise InputError(
             f"A layer with {ndim} axes cannot be written, because a file has at most T, C, Z, Y "
-            "and X; slice the layer first."
+            "and X",
+            "slice the layer first",
         )
     return _AXES[ndim]
 
@@ -179,7 +180,7 @@ def _complete(path: Path) -> Path:
     complete = path.with_name(path.name + WRITE_SUFFIXES[0])
     if complete.exists():
         raise FileError(
-            f"{complete} exists already; give the name with its ending to replace the file, or "
-            "another name."
+            f"{complete} exists already",
+            "give the name with its ending to replace the file, or another name",
         )
     return complete

@@ -198,8 +198,8 @@ def marks_for(layer: Labels, image: Image | None = None, axes: str = "") -> Mark
         own = letters_of(layer.axis_labels) or "TZYX"[-layer.ndim :]
     if not set(own) <= set("TZYX") or len(own) != layer.ndim:
         raise InputError(
-            f"The layer ‘{layer.name}’ has {layer.ndim} axes, which do not go with an image; "
-            "make new labels for the image."
+            f"The layer ‘{layer.name}’ has {layer.ndim} axes, which do not go with an image",
+            "make new labels for the image",
         )
     return Marks("" if image is None else image.name, own)
 
@@ -254,8 +254,8 @@ def toggle_done(viewer: Viewer, layer: Labels) -> bool:
     plane = plane_shown(viewer, layer, marks.axes)
     if plane is None:
         raise InputError(
-            f"No plane of ‘{layer.name}’ is shown; show rows and columns in 2D, at a plane of "
-            "the labels, and mark it then."
+            f"No plane of ‘{layer.name}’ is shown",
+            "show rows and columns in 2D, at a plane of the labels, and mark it then",
         )
     now = plane not in marks.done
     done = {*marks.done, plane} if now else {p for p in marks.done if p != plane}

@@ -118,8 +118,8 @@ def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
     values: NDArray[Any] = np.asarray(labels)
     if not np.can_cast(values.dtype, np.int32) and values.size and int(values.max()) > LARGEST:
         raise InputError(
-            f"The labels of ‘{result.name}’ reach {int(values.max())}, more than can be painted; "
-            "number them anew first."
+            f"The labels of ‘{result.name}’ reach {int(values.max())}, more than can be painted",
+            "number them anew first",
         )
     copy = blank(shape)
     part = tuple(slice(*pair) for pair in ends)
@@ -194,12 +194,16 @@ def _grid(image: Image, axes: str) -> tuple[tuple[int, ...], dict[str, Any]]:
     found = LayerImage.of(image)
     if len(axes) != len(found.shape) or not {"Y", "X"} <= set(axes):
         raise InputError(
-            f"The axes {axes!r} do not fit ‘{image.name}’ of shape {found.shape}; correct them."
+            f"The axes {axes!r} do not fit ‘{image.name}’ of shape {found.shape}",
+            "correct them",
+            parameter="axes",
+            value=axes,
         )
     if "C" in axes[1:] and not image.rgb:
         raise InputError(
             f"The channels of ‘{image.name}’ ({axes}) come after other axes, so that labels cannot "
-            "lie on it; split them first: right-click the layer, ‘Split Stack’."
+            "lie on it",
+            "split them first: right-click the layer, ‘Split Stack’",
         )
     shape = tuple(n for n, axis in zip(found.shape, axes, strict=True) if axis != "C")
     return shape, found.placement(axes)
@@ -213,8 +217,8 @@ def _place(
     sizes = [int(n) for n in level_of(result).shape]
     if result.ndim != len(own):
         raise InputError(
-            f"‘{result.name}’ has {result.ndim} axes, labels of ‘{image.name}’ have {len(own)}; "
-            "choose the image that it was made of."
+            f"‘{result.name}’ has {result.ndim} axes, labels of ‘{image.name}’ have {len(own)}",
+            "choose the image that it was made of",
         )
     kept = [i for i, axis in enumerate(axes) if axis != "C"]
     grid = LayerImage.of(image).place.set_slice(kept)
@@ -232,8 +236,8 @@ def _place(
         slant = np.abs(np.delete(along, i)).max() * sizes[i]
         if ratios[i] <= 0 or slant > STEP * max(sizes):
             raise InputError(
-                f"‘{result.name}’ does not lie along the pixels of ‘{image.name}’; choose the "
-                "image that it was made of."
+                f"‘{result.name}’ does not lie along the pixels of ‘{image.name}’",
+                "choose the image that it was made of",
             )
     ends, steps = [], []
     for first, ratio, size, n in zip(origin, ratios, sizes, shape, strict=True):
@@ -242,8 +246,8 @@ def _place(
         stop = min(n, int(np.ceil(round(first + ratio * (size - 0.5), 3))))
         if start >= stop:
             raise InputError(
-                f"‘{result.name}’ lies outside of ‘{image.name}’; choose the image that it was "
-                "made of."
+                f"‘{result.name}’ lies outside of ‘{image.name}’",
+                "choose the image that it was made of",
             )
         at = np.floor(np.round((np.arange(start, stop) - first) / ratio + 0.5, 3))
         ends.append((start, stop))

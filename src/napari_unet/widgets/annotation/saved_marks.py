@@ -24,8 +24,8 @@ def check_room(path: Path) -> None:
     values = read_index(beside)
     if beside.exists() and not {MARKS_KEY, RUN_KEY} & set(values):
         raise FileError(
-            f"The marks of these labels go into {beside}, which is another file already; save the "
-            "labels under another name."
+            f"The marks of these labels go into {beside}, which is another file already",
+            "save the labels under another name",
         )
 
 

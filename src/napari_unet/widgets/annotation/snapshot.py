@@ -72,7 +72,7 @@ def mask_of_shapes(shapes: Shapes, layer: Labels, axes: str) -> NDArray[np.bool_
     """
     if not has_area(shapes):
         raise InputError(
-            f"The layer ‘{shapes.name}’ has no area; draw a rectangle, an ellipse or a polygon."
+            f"The layer ‘{shapes.name}’ has no area", "draw a rectangle, an ellipse or a polygon"
         )
     sizes = dict(zip(axes, (int(n) for n in level_of(layer).shape), strict=True))
     shared = min(shapes.ndim, layer.ndim)  # layers are aligned at the last axes
@@ -92,8 +92,8 @@ def mask_of_shapes(shapes: Shapes, layer: Labels, axes: str) -> NDArray[np.bool_
         mask[index] |= inside.T if flipped else inside
     if not mask.any():
         raise InputError(
-            f"The areas of the layer ‘{shapes.name}’ cover no pixel of ‘{layer.name}’; draw on "
-            "the labels, or choose another region."
+            f"The areas of the layer ‘{shapes.name}’ cover no pixel of ‘{layer.name}’",
+            "draw on the labels, or choose another region",
         )
     return mask
 
@@ -107,8 +107,8 @@ def _plane(
         along = pixels[:, axes.index(axis)]
         if np.ptp(along) > TILT:
             raise InputError(
-                f"An area of the layer ‘{shapes.name}’ lies across the planes of "
-                f"‘{layer.name}’; draw areas while rows and columns are shown."
+                f"An area of the layer ‘{shapes.name}’ lies across the planes of ‘{layer.name}’",
+                "draw areas while rows and columns are shown",
             )
         found[axis] = round(float(along.mean()))
     return found
@@ -147,8 +147,8 @@ def blank(shape: Sequence[int], dtype: DTypeLike = np.int32) -> NDArray[Any]:
         except (OSError, ValueError, OverflowError):
             pass
     raise InputError(
-        f"Labels of shape {tuple(shape)} need {size / 1e9:.0f} GB, more than the system gives; "
-        "crop the image first."
+        f"Labels of shape {tuple(shape)} need {size / 1e9:.0f} GB, more than the system gives",
+        "crop the image first",
     )
 
 
@@ -270,8 +270,8 @@ def trusted(layer: Labels, way: str | Shapes) -> Trusted:
         return Trusted(labels, marks, "mask", mask=mask_of_shapes(way, layer, marks.axes))
     if way not in ("all", "planes", "painted"):
         raise InputError(
-            f"{way!r} does not say where labels can be trusted; choose everywhere, the planes "
-            "that are done, what was painted, or a Shapes layer."
+            f"{way!r} does not say where labels can be trusted",
+            "choose everywhere, the planes that are done, what was painted, or a Shapes layer",
         )
     if way != "planes":
         return Trusted(labels, marks, way)

@@ -257,14 +257,14 @@ def explain(error: Exception) -> UNetError:
         return error
     if _out_of_memory(error):
         return UNetError(
-            "There is not enough memory for this; take smaller tiles or patches, close other "
-            "programs, or run on the CPU."
+            "There is not enough memory for this",
+            "take smaller tiles or patches, close other programs, or run on the CPU",
         )
     logger.error("A job failed unexpectedly.", exc_info=error)
     reason = " ".join(str(error).split())[:300]
     return UNetError(
-        f"Something unexpected failed ({type(error).__name__}{': ' * bool(reason)}{reason}); "
-        "the details are in the terminal: please report them."
+        f"Something unexpected failed ({type(error).__name__}{': ' * bool(reason)}{reason})",
+        "the details are in the terminal: please report them",
     )
 
 

@@ -227,6 +227,7 @@ def _scratch_folder() -> TemporaryDirectory[str]:
     except OSError as error:
         raise FileError(
             "The scores do not fit in memory, and there is no folder for temporary files to put "
-            f"them in ({error}); make room on the disk, set the environment variable TMPDIR to a "
-            "folder that can be written, or segment a part of the image."
+            f"them in ({error})",
+            "make room on the disk, set the environment variable TMPDIR to a "
+            "folder that can be written, or segment a part of the image",
         ) from error

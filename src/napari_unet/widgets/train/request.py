@@ -65,13 +65,13 @@ def labelled_layers(
         raise InputError(_missing(image, task))
     if task != "regression" and RECORD_KEY in labels.metadata and not is_truth:
         raise UncorrectedError(
-            f"‘{labels.name}’ is a prediction that nobody has corrected; correct it and train on "
-            "that, or take it as truth."
+            f"‘{labels.name}’ is a prediction that nobody has corrected",
+            "correct it and train on that, or take it as truth",
         )
     if task != "regression" and not is_truth and _is_half_corrected(labels, line.where):
         raise UncorrectedError(
-            f"‘{labels.name}’ began as a prediction, and not all of it is marked as done; choose "
-            "done planes, or take all of it as truth."
+            f"‘{labels.name}’ began as a prediction, and not all of it is marked as done",
+            "choose done planes, or take all of it as truth",
         )
     known = _target(labels, line.where, axes) if task == "regression" else None
     return LabelledLayers(
@@ -103,9 +103,9 @@ def _known(line: ExampleLine) -> Trusted:
         several = len(found.marks.axes) > 2
         what = "No plane of" if several else "Nothing of"
         raise InputError(
-            f"{what} ‘{line.labels.name}’ is marked as done; label "
-            f"{'one' if several else 'it'} completely and press ‘This plane is done’, or choose "
-            "where else its labels can be trusted."
+            f"{what} ‘{line.labels.name}’ is marked as done",
+            f"label {'one' if several else 'it'} completely and press ‘This plane is done’, or "
+            "choose where else its labels can be trusted",
         )
     return found
 
@@ -118,8 +118,8 @@ def _target(layer: Image, where: Any, axes: str) -> Trusted:
         return Trusted(array, marks, "all")
     if layer.ndim != len(marks.axes):
         raise InputError(
-            f"‘{layer.name}’ has channels, so that no shapes can say where it counts; choose "
-            "everywhere."
+            f"‘{layer.name}’ has channels, so that no shapes can say where it counts",
+            "choose everywhere",
         )
     mask = mask_of_shapes(where, layer, marks.axes)
     return Trusted(array, marks, "mask", mask=np.asarray(mask))

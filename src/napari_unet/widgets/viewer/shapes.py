@@ -69,7 +69,7 @@ def outline(shapes: Shapes, layer: Image, axes: str, point: Sequence[float] = ()
     """
     if not has_area(shapes):
         raise InputError(
-            f"The layer ‘{shapes.name}’ has no area; draw a rectangle, an ellipse or a polygon."
+            f"The layer ‘{shapes.name}’ has no area", "draw a rectangle, an ellipse or a polygon"
         )
     areas = [
         _in_pixels(corners(vertices, kind), shapes, layer, axes, point)
@@ -182,7 +182,8 @@ def in_pixels(
     if min(y, x) < layer.ndim - shared:
         raise InputError(
             f"The layer ‘{shapes.name}’ has {shapes.ndim} axes, too few to say Y and X of "
-            f"‘{layer.name}’; draw in a new Shapes layer."
+            f"‘{layer.name}’",
+            "draw in a new Shapes layer",
         )
     ratios = [
         unit_ratio(a, b) for a, b in zip(shapes.units[-shared:], layer.units[-shared:], strict=True)
@@ -210,8 +211,8 @@ def _is_upright(area: Vertices) -> bool:
 
 def _outside(shapes: Shapes, layer: Image) -> InputError:
     return InputError(
-        f"The areas of the layer ‘{shapes.name}’ cover no pixel of ‘{layer.name}’; "
-        "draw on the image, or choose another region."
+        f"The areas of the layer ‘{shapes.name}’ cover no pixel of ‘{layer.name}’",
+        "draw on the image, or choose another region",
     )
 
 
