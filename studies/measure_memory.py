@@ -29,7 +29,7 @@ def measure(ndim: int, features: tuple[int, ...], shape: tuple[int, ...]) -> flo
     import torch
 
     from napari_unet.card import UNetConfig
-    from napari_unet.network.devices import prepare_network
+    from napari_unet.inference.prepared_network import prepare_network
     from napari_unet.network.unet import UNet
 
     config = UNetConfig(ndim=ndim, out_channels=2, features=features)

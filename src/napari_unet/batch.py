@@ -149,9 +149,6 @@ def iter_segment_files(
                 yield Progress(done, total, f"{source.name}: {step.message}", step.phase)
         except StopIteration as end:
             record = end.value
-            # one race between number formats for all files, not one a file
-            decided = {name: record["settings"][name] for name in ("device", "precision")}
-            wanted = wanted.model_copy(update=decided)
         except UNetError as problem:
             error = str(problem)
         finally:

@@ -52,7 +52,7 @@ class SegmentSettings(_Settings):
     )
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
     precision: Precision = Field(
-        "auto", description="Number format of the network; auto: the fastest on this device."
+        "auto", description="Number format of the network; auto: by device and network."
     )
     normalization: Normalization | None = Field(
         None, description="How intensities are normalised; empty: as the model was trained."

@@ -15,9 +15,9 @@ from napari_unet.inference.blending import blend_weights, split_blended
 from napari_unet.inference.decoding import decode
 from napari_unet.inference.plan import PredictionPlan, plan_prediction
 from napari_unet.inference.prediction import predict
+from napari_unet.inference.prepared_network import PreparedNetwork
 from napari_unet.inference.segmentation import segment
 from napari_unet.inference.tiles import run_plan
-from napari_unet.network.devices import PreparedNetwork
 from napari_unet.network.model import Model
 from napari_unet.settings import SegmentSettings
 

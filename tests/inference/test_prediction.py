@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from napari_unet.axes import score_axes
 from napari_unet.errors import FileError, InputError, SettingsError, UNetError
 from napari_unet.inference.prediction import iter_predict, predict
-from napari_unet.network.devices import PreparedNetwork
+from napari_unet.inference.prepared_network import PreparedNetwork
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
 

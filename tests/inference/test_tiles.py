@@ -17,7 +17,7 @@ from napari_unet.errors import InputError
 from napari_unet.image.normalization import find_limits, normalize
 from napari_unet.image.source import open_image
 from napari_unet.inference.prediction import iter_predict, predict
-from napari_unet.network.devices import PreparedNetwork
+from napari_unet.inference.prepared_network import PreparedNetwork
 from napari_unet.network.model import Model
 
 MakeModel = Callable[..., Model]

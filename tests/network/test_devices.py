@@ -1,44 +1,23 @@
-"""Devices and number formats, and the networks prepared for them."""
+"""The devices of a machine, what they can do, and the number format that follows from it."""
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from napari_unet.card import UNetConfig
 from napari_unet.errors import SettingsError
-from napari_unet.network import devices
 from napari_unet.network.devices import (
-    on_cpu,
-    prepare_network,
+    DeviceCapability,
+    choose_precision,
+    device_capability,
     resolve_device,
     training_precision,
 )
-from napari_unet.network.unet import UNet
 
 CPU = torch.device("cpu")
-
-
-def network_of(**fields: Any) -> UNet:
-    """A network in training mode, as one comes from training."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = UNet(UNetConfig(**{"features": (8, 16), **fields}))
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
-                module.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
-                module.running_var.uniform_(0.05, 0.5)  # type: ignore[union-attr]
-    return network
-
-
-def block_of(network: UNet, size: int = 12) -> np.ndarray:
-    shape = (network.config.in_channels, *((size,) * network.config.ndim))
-    return np.random.default_rng(0).random(shape, dtype=np.float32)
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, cuda: int = 0, mps: bool = False) -> None:
@@ -88,124 +67,62 @@ def test_devices_can_be_named_without_touching_them(monkeypatch: pytest.MonkeyPa
         resolve_device("cuda")
 
 
-# Prepared networks
-
-
-@pytest.mark.parametrize("norm", ["batch", "instance", "group", "none"])
-@pytest.mark.parametrize("ndim", [2, 3])
-def test_a_prepared_network_gives_the_networks_output(ndim: Any, norm: Any) -> None:
-    network = network_of(ndim=ndim, norm=norm, in_channels=2, out_channels=3)
-    block = block_of(network)
-    prepared = prepare_network(network, CPU, "float32")
-    found = prepared(block)
-    with torch.inference_mode():
-        expected = copy.deepcopy(network).eval()(torch.from_numpy(block)[None])[0]
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-
-
-def test_preparing_leaves_the_network_as_it_was() -> None:
-    network = network_of()
-    before = copy.deepcopy(network.state_dict())
-    prepare_network(network, CPU, "bfloat16")
-    assert network.training
-    assert all(p.requires_grad and p.dtype == torch.float32 for p in network.parameters())
-    after = network.state_dict()
-    assert after.keys() == before.keys()
-    assert all(torch.equal(after[key], before[key]) for key in before)
-
-
-def test_a_prepared_network_is_folded_and_frozen() -> None:
-    prepared = prepare_network(network_of(), CPU, "float32").network
-    assert not prepared.training
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in prepared.modules())
-    assert not any(p.requires_grad for p in prepared.parameters())
-
-
-def test_inference_mode_ends_with_the_tile() -> None:
-    network = network_of()
-    prepare_network(network, CPU, "float32")(block_of(network))
-    assert not torch.is_inference_mode_enabled()
-    assert torch.is_grad_enabled()
-
-
-def test_any_array_is_a_block() -> None:
-    network = network_of(in_channels=2)
-    prepared = prepare_network(network, CPU, "float32")
-    block = block_of(network)
-    expected = prepared(block)
-    strided = np.asfortranarray(block)
-    read_only = block.astype(np.float64)
-    read_only.flags.writeable = False
-    assert torch.equal(prepared(strided), expected)
-    assert torch.equal(prepared(read_only), expected)
-
-
-def test_half_precision_is_close_and_comes_back_in_single() -> None:
-    network = network_of(out_channels=2)
-    block = block_of(network)
-    single = prepare_network(network, CPU, "float32")(block)
-    half = prepare_network(network, CPU, "bfloat16")
-    assert half.precision == "bfloat16"
-    assert {p.dtype for p in half.network.parameters()} == {torch.bfloat16}
-    found = half(block)
-    assert found.dtype == torch.float32
-    assert not torch.equal(found, single)
-    torch.testing.assert_close(found, single, atol=0.05, rtol=0.05)
-
-
-def test_falling_back_to_the_cpu_is_in_single_precision() -> None:
-    network = network_of()
-    half = prepare_network(network, CPU, "bfloat16")
-    fallback = on_cpu(half)
-    assert (fallback.device, fallback.precision) == (CPU, "float32")
-    assert {p.dtype for p in fallback.network.parameters()} == {torch.float32}
-    assert {p.dtype for p in half.network.parameters()} == {torch.bfloat16}
-    assert torch.isfinite(fallback(block_of(network))).all()
-
-
 # Choice of the number format
 
 
-def test_auto_settles_on_a_format_that_runs() -> None:
-    network = network_of()
-    prepared = prepare_network(network, CPU, "auto")
-    assert prepared.precision in ("float32", "bfloat16")
-    assert torch.isfinite(prepared(block_of(network))).all()
-
-
-@pytest.mark.parametrize(("slow", "winner"), [("float32", "bfloat16"), ("bfloat16", "float32")])
-def test_the_faster_format_wins_the_race(
-    monkeypatch: pytest.MonkeyPatch, slow: str, winner: str
+@pytest.mark.parametrize(
+    ("features", "units", "expected"),
+    [
+        ((16, 32), True, "bfloat16"),
+        ((64, 128), True, "bfloat16"),
+        ((8, 256), True, "float32"),  # too narrow to gain
+        ((16, 32), False, "float32"),
+    ],
+)
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_rule(
+    device: str, ndim: Any, features: tuple[int, ...], units: bool, expected: str
 ) -> None:
-    clock = [0.0]
-    run = devices.PreparedNetwork.__call__
+    config = UNetConfig(ndim=ndim, in_channels=1, out_channels=2, features=features)
+    assert choose_precision(DeviceCapability(device, units), config) == expected
 
-    def timed(self: Any, block: Any) -> torch.Tensor:
-        clock[0] += 2.0 if self.precision == slow else 1.0
-        return run(self, block)
 
-    monkeypatch.setattr(devices.PreparedNetwork, "__call__", timed)
-    monkeypatch.setattr(devices.time, "perf_counter", lambda: clock[0])
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        (None, True),
+        ("DEFAULT", True),
+        ("AVX512_CORE_AMX", True),
+        ("avx10_1_512_amx_fp16", True),
+        ("AVX512_CORE_BF16", False),
+        ("AVX2", False),
+    ],
+)
+def test_amx_can_be_forbidden(
+    monkeypatch: pytest.MonkeyPatch, setting: str | None, expected: bool
+) -> None:
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True, raising=False)
-    assert prepare_network(network_of(features=(2, 2)), CPU, "auto").precision == winner
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", setting)
+    assert device_capability(CPU) == DeviceCapability("cpu", expected)
 
 
-def test_no_race_where_the_processor_only_emulates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False, raising=False)
-    monkeypatch.setattr(devices.PreparedNetwork, "__call__", None)
-    assert prepare_network(network_of(), CPU, "auto").precision == "float32"
-    assert training_precision("auto", CPU) == "float32"
-
-
-def test_a_format_that_does_not_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Any, block: Any) -> torch.Tensor:
-        raise RuntimeError("not implemented for 'Half'")
-
-    monkeypatch.setattr(devices.PreparedNetwork, "__call__", fail)
-    with pytest.raises(SettingsError, match="'float16' does not run on cpu") as caught:
-        prepare_network(network_of(), CPU, "float16")
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("missing", ["oneDNN", "processor", "torch"])
+def test_a_processor_without_amx(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.setattr(
+        torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: missing != "oneDNN", raising=False
+    )
+    monkeypatch.setattr(
+        torch.cpu, "_is_amx_tile_supported", lambda: missing != "processor", raising=False
+    )
+    if missing == "torch":  # an older one
+        monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    assert not device_capability(CPU).bfloat16_matrix_units
 
 
 def test_training_takes_native_bfloat16_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,15 +136,3 @@ def test_training_takes_native_bfloat16_by_itself(monkeypatch: pytest.MonkeyPatc
 def test_training_refuses_float16() -> None:
     with pytest.raises(SettingsError, match="'float16' loses small gradients"):
         training_precision("float16", CPU)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_a_cuda_device_gives_the_cpus_output(precision: str) -> None:
-    network = network_of(out_channels=2)
-    block = block_of(network, 64)
-    expected = prepare_network(network, CPU, "float32")(block)
-    found = prepare_network(network, resolve_device("cuda"), precision)(block)
-    assert found.device.type == "cuda"
-    close = 1e-2 if precision == "float32" else 0.05  # TF32 convolutions are the default
-    torch.testing.assert_close(found.cpu(), expected, atol=close, rtol=close)

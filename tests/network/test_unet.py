@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from napari_unet.card import UNetConfig
-from napari_unet.network.unet import UNet, fold_batch_norm, pad_to_stride
+from napari_unet.inference.prepared_network import fold_batch_norm
+from napari_unet.network.unet import UNet, pad_to_stride
 
 NORMS = ("batch", "instance", "group", "none")
 UPSAMPLINGS = ("nearest", "linear", "transposed")

@@ -14,8 +14,9 @@ import numpy as np
 from napari_unet.image.normalization import IntensityLimits
 from napari_unet.image.roi import Roi
 from napari_unet.inference.plan import memory_bytes, plan_prediction
+from napari_unet.inference.prepared_network import PreparedNetwork
 from napari_unet.inference.score_buffer import score_bytes
-from napari_unet.network.devices import PreparedNetwork, synchronize
+from napari_unet.network.devices import synchronize
 from napari_unet.network.model import Model
 from napari_unet.settings import SegmentSettings, resolve
 

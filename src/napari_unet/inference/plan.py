@@ -15,13 +15,15 @@ from napari_unet.errors import SettingsError
 from napari_unet.image.normalization import IntensityLimits, find_limits
 from napari_unet.image.roi import Roi
 from napari_unet.image.source import ImageSource, open_image
+from napari_unet.inference.prepared_network import PreparedNetwork, prepare_network
 from napari_unet.inference.resampling import resampled_shape
-from napari_unet.network.devices import PreparedNetwork, prepare_network, resolve_device
+from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
 from napari_unet.settings import SegmentSettings, fill_decoding
 from napari_unet.tiling import Region, TilePlan, per_axis
 
 CPU_TILE_BYTES = 1 << 30
+MIN_TILE_BYTES = 1 << 24
 LIVE_FEATURE_MAPS = 9  # at full resolution: studies/measure_memory.py
 SAME_SCALE = 0.02  # a zoom this close to 1 is within the scale variation of the training
 
@@ -213,12 +215,27 @@ def memory_bytes(shape: Sequence[int], config: UNetConfig, precision: str = "flo
     return math.prod(shape) * config.features[0] * size * LIVE_FEATURE_MAPS
 
 
+def tile_budget(device: torch.device) -> int:
+    """Bytes that a tile may take: by the size of the machine, not by what is free just now.
+
+    Other tiles give scores that differ in the last bits, and equal calls must give equal
+    labels. Only where the budget is not free at all is it halved.
+    """
+    if device.type == "cuda":
+        available, total = torch.cuda.mem_get_info(device)
+        budget = total // 2
+    else:
+        memory = psutil.virtual_memory()
+        available = memory.available
+        budget = min(CPU_TILE_BYTES, memory.total // 4)
+    while budget > max(available, MIN_TILE_BYTES):
+        budget //= 2
+    return budget
+
+
 def _automatic_tiles(plan: TilePlan, config: UNetConfig, device: torch.device) -> TilePlan:
     """The largest tiles that fit: the fewer cuts, the less halo is computed twice."""
-    if device.type == "cuda":
-        budget = torch.cuda.mem_get_info(device)[0] // 2
-    else:
-        budget = min(CPU_TILE_BYTES, psutil.virtual_memory().available // 3)
+    budget = tile_budget(device)
     cuts = [1] * len(plan.shape)
     sizes = [bound.stop - bound.start for bound in plan.bounds]
     while True:

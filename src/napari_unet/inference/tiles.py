@@ -16,18 +16,12 @@ from napari_unet.errors import InputError
 from napari_unet.image.normalization import check_finite, normalize
 from napari_unet.inference.blending import blend_weights, extended_core, split_blended
 from napari_unet.inference.plan import PredictionPlan
+from napari_unet.inference.prepared_network import PreparedNetwork, on_cpu
 from napari_unet.inference.resampling import axis_weights, resample
-from napari_unet.network.devices import PreparedNetwork, on_cpu
+from napari_unet.network.devices import out_of_memory
 from napari_unet.tiling import Region, Tile
 
 AxisWeights = tuple[int, int, NDArray[np.float32] | None]
-NO_MEMORY = (
-    "out of memory",
-    "can't allocate memory",  # the CPU, on Linux and macOS
-    "not enough memory: you tried",  # the CPU, on Windows
-    "_status_alloc_failed",  # cuBLAS, and cuDNN until version 8
-    "_allocation_failed",  # cuDNN since version 9
-)
 
 
 @dataclass(frozen=True)
@@ -107,14 +101,6 @@ def _range(part: slice) -> range:
 def _note(fallbacks: list[str], text: str) -> None:
     if text not in fallbacks:
         fallbacks.append(text)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return any(phrase in text for phrase in NO_MEMORY)
 
 
 def _predict_tile(

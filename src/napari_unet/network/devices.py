@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import copy
-import time
-from contextlib import AbstractContextManager
+import os
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from napari_unet.card import UNetConfig
 from napari_unet.errors import SettingsError
-from napari_unet.network.unet import UNet, fold_batch_norm
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+MIN_BFLOAT16_FEATURES = 16  # channels of the first level: docs/decisions/precision.md
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",  # the CPU, on Linux and macOS
+    "not enough memory: you tried",  # the CPU, on Windows
+    "_status_alloc_failed",  # cuBLAS, and cuDNN until version 8
+    "_allocation_failed",  # cuDNN since version 9
+)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -41,69 +43,71 @@ def resolve_device(name: str) -> torch.device:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
             raise SettingsError(
-                f"device {name!r} is not here: this machine has {count} CUDA device(s); "
-                "choose 'auto' or 'cpu'."
+                f"⟨device⟩ {name!r} is not here: this machine has {count} CUDA device(s)",
+                "choose 'auto' or 'cpu'",
+                parameter="device",
+                value=name,
             )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise SettingsError("device 'mps' needs an Apple GPU; choose 'auto' or 'cpu'.")
+        raise SettingsError(
+            "⟨device⟩ 'mps' needs an Apple GPU",
+            "choose 'auto' or 'cpu'",
+            parameter="device",
+            value=name,
+        )
     return device
 
 
 @dataclass(frozen=True)
-class PreparedNetwork:
-    """A copy of a network made fast for prediction on one device.
+class DeviceCapability:
+    """What a device can do, as far as the choice of the number format depends on it.
 
-    Evaluation mode, batch norm folded into the convolutions, channels last, weights in
-    the number format of ``precision``.
+    Attributes
+    ----------
+    device : str
+        "cpu", "cuda" or "mps".
+    bfloat16_matrix_units : bool
+        Whether it multiplies bfloat16 matrices in hardware and adds up in float32: AMX on a
+        CPU, tensor cores on a GPU. Vector instructions alone (AVX512_BF16) do not count: they
+        were no faster than float32.
     """
 
-    network: UNet
-    device: torch.device
-    precision: str
-
-    def __call__(self, block: NDArray[Any]) -> Tensor:
-        """Logits (C_out, *spatial) in float32, on the device, of a block (C_in, *spatial)."""
-        config = self.network.config
-        # an own scope for each tile: around a yield the mode would leak into the caller
-        with torch.inference_mode(), _exact_convolutions():
-            x = torch.from_numpy(np.ascontiguousarray(block, np.float32))[None]
-            x = x.to(self.device, DTYPES[self.precision], memory_format=_format(config.ndim))
-            logits: Tensor = self.network(x)
-            return logits[0].float()
+    device: str
+    bfloat16_matrix_units: bool
 
 
-def _exact_convolutions() -> AbstractContextManager[None]:
-    """Keep cuDNN from rounding float32 convolutions to TF32, which has ten bits of mantissa."""
-    cudnn = torch.backends.cudnn
-    return cudnn.flags(
-        enabled=cudnn.enabled,
-        benchmark=cudnn.benchmark,
-        deterministic=cudnn.deterministic,
-        allow_tf32=False,
+def device_capability(device: torch.device) -> DeviceCapability:
+    """What a device of this machine can do; nothing is timed."""
+    units = (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)) or (
+        device.type == "cpu" and _has_amx()
     )
+    return DeviceCapability(device.type, units)
 
 
-def prepare_network(
-    network: UNet, device: torch.device, precision: str = "auto"
-) -> PreparedNetwork:
-    """Prepare a network for prediction; ``precision`` "auto" is settled by a race.
+def choose_precision(capability: DeviceCapability, config: UNetConfig) -> str:
+    """The number format of the forward pass where the setting is "auto".
 
-    Raises
-    ------
-    SettingsError
-        If the number format does not run on the device.
+    bfloat16 where the device has matrix units for it and the network is wide enough to gain
+    from them, else float32. A rule and no measurement: equal calls give equal labels.
+
+    Examples
+    --------
+    >>> wide = UNetConfig(ndim=2, in_channels=1, out_channels=2, features=(32, 64))
+    >>> choose_precision(DeviceCapability("cpu", bfloat16_matrix_units=True), wide)
+    'bfloat16'
+    >>> choose_precision(DeviceCapability("cpu", bfloat16_matrix_units=False), wide)
+    'float32'
     """
-    if precision == "auto":
-        precision = _race(network, device)
-    prepared = _prepare(network, device, precision)
-    if precision != "float32":
-        try:
-            prepared(_probe(network, 1))
-        except RuntimeError:
-            raise SettingsError(
-                f"precision {precision!r} does not run on {device}; choose 'auto' or 'float32'."
-            ) from None
-    return prepared
+    wide = config.features[0] >= MIN_BFLOAT16_FEATURES
+    return "bfloat16" if capability.bfloat16_matrix_units and wide else "float32"
+
+
+def _has_amx() -> bool:
+    """Whether oneDNN multiplies bfloat16 with AMX, which its environment variable may forbid."""
+    highest = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", ""))
+    forbidden = highest.upper() not in ("", "DEFAULT", "ALL") and "AMX" not in highest.upper()
+    has_tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # since torch 2.6
+    return not forbidden and torch.ops.mkldnn._is_mkldnn_bf16_supported() and has_tiles()
 
 
 def training_precision(precision: str, device: torch.device) -> str:
@@ -115,15 +119,12 @@ def training_precision(precision: str, device: torch.device) -> str:
         return "bfloat16" if native else "float32"
     if precision == "float16":
         raise SettingsError(
-            "precision 'float16' loses small gradients in training; use 'auto' or 'bfloat16'."
+            "⟨precision⟩ 'float16' loses small gradients in training",
+            "use 'auto' or 'bfloat16'",
+            parameter="precision",
+            value=precision,
         )
     return precision
-
-
-def on_cpu(prepared: PreparedNetwork) -> PreparedNetwork:
-    """The same network on the CPU, in float32."""
-    network = copy.deepcopy(prepared.network).to("cpu", torch.float32)
-    return PreparedNetwork(network, torch.device("cpu"), "float32")
 
 
 def synchronize(device: torch.device) -> None:
@@ -134,40 +135,9 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _prepare(network: UNet, device: torch.device, precision: str) -> PreparedNetwork:
-    fast = fold_batch_norm(copy.deepcopy(network).eval().requires_grad_(requires_grad=False))
-    fast = fast.to(device, DTYPES[precision])
-    fast = fast.to(memory_format=_format(network.config.ndim))  # type: ignore[call-overload]
-    return PreparedNetwork(fast, device, precision)
-
-
-def _format(ndim: int) -> torch.memory_format:
-    return torch.channels_last if ndim == 2 else torch.channels_last_3d
-
-
-def _race(network: UNet, device: torch.device) -> str:
-    """The faster of bfloat16 and float32 on one small tile of this device."""
-    if device.type == "mps":
-        return "float32"
-    # without hardware support bfloat16 convolutions are up to 25 times slower: no race then
-    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return "float32"
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return "float32"
-    block = _probe(network, 256 if network.config.ndim == 2 else 48)
-    times = {}
-    for precision in ("float32", "bfloat16"):
-        runner = _prepare(network, device, precision)
-        runner(block)
-        synchronize(device)
-        start = time.perf_counter()
-        runner(block)
-        synchronize(device)
-        times[precision] = time.perf_counter() - start
-    return min(times, key=times.__getitem__)
-
-
-def _probe(network: UNet, size: int) -> NDArray[np.float32]:
-    config = network.config
-    shape = tuple(-(-size // s) * s for s in config.stride)
-    return np.zeros((config.in_channels, *shape), np.float32)
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return any(phrase in text for phrase in NO_MEMORY)

@@ -82,23 +82,6 @@ def pad_to_stride(x: Tensor, stride: tuple[int, ...]) -> Tensor:
     return F.pad(x, pads, mode="replicate")
 
 
-def fold_batch_norm(network: UNet) -> UNet:
-    """Fold each batch normalisation into the convolution before it, in place.
-
-    The network must be in evaluation mode; its outputs stay equal but for rounding.
-    """
-    for module in network.modules():
-        if isinstance(module, nn.Sequential):
-            for i in range(len(module) - 1):
-                first, second = module[i], module[i + 1]
-                if isinstance(first, nn.Conv2d | nn.Conv3d) and isinstance(
-                    second, nn.BatchNorm2d | nn.BatchNorm3d
-                ):
-                    module[i] = nn.utils.fusion.fuse_conv_bn_eval(first, second)
-                    module[i + 1] = nn.Identity()
-    return network
-
-
 class _GroupNorm(nn.GroupNorm):
     """Group normalisation that also takes a single pixel, which torch's modules refuse.
 

@@ -18,9 +18,13 @@ from napari_unet.dataset.example import Example
 from napari_unet.dataset.update import renew_data
 from napari_unet.dataset.validation_pieces import ValidationPiece
 from napari_unet.errors import Note, TrainingError, TrainingInterruptedError
-from napari_unet.inference.tiles import out_of_memory
 from napari_unet.metrics import InstanceScores
-from napari_unet.network.devices import DTYPES, resolve_device, training_precision
+from napari_unet.network.devices import (
+    DTYPES,
+    out_of_memory,
+    resolve_device,
+    training_precision,
+)
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
 from napari_unet.training.augmentation import PRESETS, augment

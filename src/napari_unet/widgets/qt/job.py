@@ -271,6 +271,6 @@ def explain(error: Exception) -> UNetError:
 def _out_of_memory(error: Exception) -> bool:
     if not isinstance(error, MemoryError | RuntimeError):
         return False
-    from napari_unet.inference.tiles import out_of_memory  # a job of torch has imported it
+    from napari_unet.network.devices import out_of_memory  # a job of torch has imported it
 
     return out_of_memory(error)
