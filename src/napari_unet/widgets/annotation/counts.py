@@ -17,13 +17,13 @@ from napari_unet.progress import Progress
 from napari_unet.recovery.sparse_file import sparse_bytes
 from napari_unet.widgets.annotation.marks import (
     Plane,
-    level_of,
     marks_for,
     plane_count,
     plane_index,
 )
 from napari_unet.widgets.annotation.touched import TouchWatch
 from napari_unet.widgets.qt.job import JobRunner, Outcome
+from napari_unet.widgets.viewer.layer_image import level_of
 
 if TYPE_CHECKING:
     from napari.layers import Labels

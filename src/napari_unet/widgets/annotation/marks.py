@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 from napari_unet.errors import InputError
 from napari_unet.recovery.labels import Plane, plane_index
 from napari_unet.widgets.viewer.coordinates import position
-from napari_unet.widgets.viewer.layer_image import letters_of
+from napari_unet.widgets.viewer.layer_image import letters_of, shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -74,7 +74,6 @@ __all__ = [
     "adopt",
     "describe_done",
     "done_at",
-    "level_of",
     "marks_for",
     "marks_of",
     "plane_count",
@@ -206,14 +205,9 @@ def marks_for(layer: Labels, image: Image | None = None, axes: str = "") -> Mark
 
 def plane_count(layer: Any, axes: str) -> tuple[int, int]:
     """How many time points and planes labels have."""
-    shape = level_of(layer).shape
+    shape = shape_of(layer)
     times, depth = (int(shape[axes.index(a)]) if a in axes else 1 for a in "TZ")
     return times, depth
-
-
-def level_of(layer: Any) -> Any:
-    """The labels of a layer; of a multiscale one the finest."""
-    return layer.data[0] if layer.multiscale else layer.data
 
 
 def plane_shown(viewer: Viewer, layer: Labels, axes: str) -> Plane | None:

@@ -15,7 +15,6 @@ from napari_unet.widgets.annotation.marks import (
     Marks,
     adopt,
     done_at,
-    level_of,
     marks_for,
     marks_of,
     plane_shown,
@@ -23,7 +22,7 @@ from napari_unet.widgets.annotation.marks import (
     toggle_done,
 )
 from napari_unet.widgets.annotation.snapshot import Trusted, blank, snapshot, trusted
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,8 @@ from napari_unet.errors import FileError
 from napari_unet.io import record_path, write_record
 from napari_unet.recovery.ownership import read_index
 from napari_unet.widgets.annotation.layer_state import put_at
-from napari_unet.widgets.annotation.marks import MARKS_KEY, Marks, level_of, marks_of, set_marks
+from napari_unet.widgets.annotation.marks import MARKS_KEY, Marks, marks_of, set_marks
+from napari_unet.widgets.viewer.layer_image import level_of
 
 if TYPE_CHECKING:
     from napari.layers import Labels

@@ -18,11 +18,11 @@ from napari_unet.image.roi import unpack_mask
 from napari_unet.widgets.annotation.marks import (
     Marks,
     Plane,
-    level_of,
     marks_for,
     plane_count,
     plane_index,
 )
+from napari_unet.widgets.viewer.layer_image import level_of
 from napari_unet.widgets.viewer.shapes import AREAS, corners, fill, has_area, in_pixels
 
 if TYPE_CHECKING:

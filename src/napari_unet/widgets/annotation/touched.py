@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.widgets.annotation.marks import Plane, level_of
+from napari_unet.widgets.annotation.marks import Plane
+from napari_unet.widgets.viewer.layer_image import level_of
 
 if TYPE_CHECKING:
     from napari.layers import Labels

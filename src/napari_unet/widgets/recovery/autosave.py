@@ -24,7 +24,6 @@ from napari_unet.widgets.annotation.marks import (
     ImageNames,
     Marks,
     Plane,
-    level_of,
     marks_of,
     plane_index,
 )
@@ -33,7 +32,7 @@ from napari_unet.widgets.annotation.touched import TouchWatch
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.recovery.restoring import restore
 from napari_unet.widgets.recovery.stores import keep_in, store_of
-from napari_unet.widgets.viewer.layer_image import plain
+from napari_unet.widgets.viewer.layer_image import level_of, plain
 
 if TYPE_CHECKING:
     from napari import Viewer

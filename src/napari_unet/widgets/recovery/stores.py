@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.recovery.labels import PaintedStore
-from napari_unet.widgets.annotation.marks import level_of
-from napari_unet.widgets.viewer.layer_image import plain
+from napari_unet.widgets.viewer.layer_image import level_of, plain
 
 if TYPE_CHECKING:
     from napari.layers import Labels

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import CheckBox, LineEdit, PushButton
+from magicgui.widgets import CheckBox, PushButton
 from napari.layers import Image
 
 from napari_unet.card import ModelCard
@@ -14,6 +14,7 @@ from napari_unet.errors import InputError, UNetError
 from napari_unet.image.roi import Roi
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.models.picker import ModelPicker
+from napari_unet.widgets.qt.axes_field import AxesField
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.fields import FieldError
@@ -24,7 +25,7 @@ from napari_unet.widgets.segment.diameter_tool import DiameterTool
 from napari_unet.widgets.segment.image_picker import ImagePicker
 from napari_unet.widgets.segment.request import Request
 from napari_unet.widgets.segment.roi_picker import WHOLE, RoiPicker, describe
-from napari_unet.widgets.viewer.layer_image import LayerImage, describe_pixel_size
+from napari_unet.widgets.viewer.layer_image import LayerImage, describe_pixel_size, plain
 from napari_unet.widgets.viewer.view import view_of
 
 if TYPE_CHECKING:
@@ -44,9 +45,6 @@ LABELS = {
     "flips": "Average flips",
     "tile": "Tile (px)",
 }
-AXES_TIP = (
-    "What each axis of the image means, in order: T time, C channel, Z plane, Y row, X column."
-)
 CHANNELS_TIP = "Which channels of the image the model gets, counted from 0, in its order."
 PIXEL_SIZE_TIP = (
     "From the scale and the units of the layer. Where it is unknown, the object diameter "
@@ -79,8 +77,6 @@ class SegmentForm:
         self._viewer = viewer
         self._on_change = on_change
         self._watched: list[Image] = []
-        self._guess = ("", "")
-        self._all_channels = ""  # as many as the model takes, as they were filled in last
         self._opened = False
         self._blocker = Blocker()
         self.image: LayerImage | None = None
@@ -89,8 +85,10 @@ class SegmentForm:
 
         self.images = ImagePicker(viewer, self.refresh)
         self.level = ChoiceList(self._levels)
-        self.axes = LineEdit()
-        self.channels = LineEdit(value="0")
+        self.fields = AxesField(
+            self._guess_axes, self._default_channels, self.refresh, channels_tip=CHANNELS_TIP
+        )
+        self.axes, self.channels = self.fields.axes, self.fields.channels
         self.pixel_size = text_label()
         self.models = ModelPicker(self._model_changed)
         self.roi_picker = RoiPicker(viewer, self.changed)
@@ -115,8 +113,7 @@ class SegmentForm:
             "image": self.images.row,
             "layers": self.images.layers_row,
             "level": Row(self.level, "Level", LEVEL_TIP),
-            "axes": Row(self.axes, "Axes", AXES_TIP),
-            "channels": Row(self.channels, "Channels", CHANNELS_TIP),
+            **self.fields.rows,
             "pixel_size": Row(self.pixel_size, "Pixel size", PIXEL_SIZE_TIP),
             "region": self.roi_picker.row,
             "times": self.roi_picker.times_row,
@@ -147,8 +144,6 @@ class SegmentForm:
             ]
         )
         self.level.changed.connect(lambda _: self.refresh())
-        self.axes.changed.connect(lambda _: self.changed())
-        self.channels.changed.connect(lambda _: self.changed())
         self.more.changed.connect(lambda _: self._fold(opened=not self._opened))
         self.defaults.changed.connect(lambda _: self.set_values({}))
         self._fold(opened=False)
@@ -157,6 +152,16 @@ class SegmentForm:
     def layers(self) -> list[Image]:
         """The chosen layers: one, or one per channel."""
         return self.images.layers
+
+    @property
+    def axes_text(self) -> str:
+        """Axes of the image as they stand in the form, not checked; empty: there is no image."""
+        return "" if self._shown is None else self.fields.axes_of(self._shown)
+
+    @property
+    def _shown(self) -> Image | None:
+        """The layer that axes and channels are typed for."""
+        return plain(self.layers[0]) if self.image is not None else None
 
     @property
     def card(self) -> ModelCard | None:
@@ -192,8 +197,10 @@ class SegmentForm:
             return
         layers = self.layers
         if layers != self._watched:
+            if layers and max(len(layers), len(self._watched)) > 1:
+                # axes of an image with channels are not those of one channel
+                self.fields.forget(plain(layers[0]))
             self._watch(layers)
-            self._guess = ("", "")
             with self._blocker:
                 self.level.reset_choices()
         several = any(layer.multiscale for layer in layers)
@@ -202,7 +209,7 @@ class SegmentForm:
         self.image = LayerImage.of(*layers, level=self._level()) if usable else None
         if layers and not usable:
             self.image = LayerImage.of(layers[0])  # its faults are told beside the layers
-        self._guess_axes()
+        self.fields.show(self._shown)
         self.changed()
 
     def values(self) -> dict[str, Any]:
@@ -231,14 +238,13 @@ class SegmentForm:
 
     def say(self, *, live: bool = False) -> None:
         """Write the hints and the fault beside the fields."""
-        image, axes = self.image, self.axes.value.strip().upper()
+        image, axes = self.image, self.axes_text
         fits = image is not None and len(axes) == len(image.shape)
         hints = {
-            "axes": self._guess[1] if axes == self._guess[0] else "",
+            "axes": "" if self._shown is None else self.fields.doubt_about(self._shown),
             "layers": self.images.hint,
             "threshold": LIVE if live else "",
         }
-        self.rows["channels"].show(visible="C" in axes)
         diameter = self.rows["object_diameter"]
         known = self.card is None or self.card.object_diameter is not None
         for row in (diameter, self.diameter.row):  # of no use to a model that knows no size
@@ -288,8 +294,8 @@ class SegmentForm:
         request = Request.check(
             image,
             card,
-            self.axes.value,
-            self.channels.value,
+            self.axes_text,
+            self.fields.channels_text(self._shown),
             self.values(),
             source=self.models.source,
         )
@@ -345,30 +351,25 @@ class SegmentForm:
             row.show(visible=card is None or card.task == "instance")
         self.refresh()
 
-    def _guess_axes(self) -> None:
-        """Guess the axes anew, unless others were typed for this layer."""
-        card = self.card
+    def _guess_axes(self, _: Image) -> tuple[str, str]:
+        """Axes of the chosen layers for the model, and the doubt about them."""
         if self.image is None:
-            with self._blocker:
-                self.axes.value = ""
-        typed = bool(self._guess[0]) and self.axes.value.strip().upper() != self._guess[0]
-        if self.image is None or card is None or typed:
-            return
-        config, before = card.architecture, self._guess
+            return "", ""
+        card = self.card
+        ndim, channels = (2, 1) if card is None else (card.architecture.ndim, len(card.channels))
         try:
-            self._guess = self.image.guess_axes(ndim=config.ndim, channels=config.in_channels)
+            return self.image.guess_axes(ndim=ndim, channels=channels)
         except UNetError:
-            self._guess = ("", "")  # the check says what is wrong
-        channels = ", ".join(map(str, range(config.in_channels)))
-        if self._guess[0] == before[0] != "" and self.channels.value != self._all_channels:
-            return  # channels that were typed stay
-        with self._blocker:
-            self.axes.value = self._guess[0]
-            self.channels.value = self._all_channels = channels
+            return "", ""  # the check says what is wrong
+
+    def _default_channels(self, _: Image, axes: str) -> tuple[int, ...]:
+        """As many channels as the model takes."""
+        del axes
+        return tuple(range(1 if self.card is None else len(self.card.channels)))
 
     def _measured(self, diameter: float) -> None:
         """Take over a diameter in pixels of the finest level."""
-        layer, axes = self.layers[0], self.axes.value.strip().upper()
+        layer, axes = self.layers[0], self.axes_text
         factor = 1.0
         if layer.multiscale and "X" in axes:
             factor = float(layer.downsample_factors[self._level()][axes.index("X")])

@@ -16,7 +16,7 @@ from napari_unet.card import ModelCard
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import FAULT_COLOUR, Row
-from napari_unet.widgets.viewer.layer_image import LayerImage
+from napari_unet.widgets.viewer.layer_image import LayerImage, shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -193,9 +193,9 @@ def assign(
     """
     if not candidates:
         return []
-    shapes = [_shape(layer) for layer in candidates]
-    best = _shape(like) if like in candidates else max(shapes, key=shapes.count)
-    order = sorted(candidates, key=lambda layer: (_shape(layer) != best, not layer.visible))
+    shapes = [shape_of(layer) for layer in candidates]
+    best = shape_of(like) if like in candidates else max(shapes, key=shapes.count)
+    order = sorted(candidates, key=lambda layer: (shape_of(layer) != best, not layer.visible))
     found = list(known)
     for i, name in enumerate(channels):
         if found[i] is None:
@@ -224,12 +224,6 @@ def mismatch(layers: Sequence[Image]) -> str:
         if not np.allclose(first.affine.affine_matrix, other.affine.affine_matrix):
             return f"{pair} differ in their affine; lay them over each other, or choose others."
     return ""
-
-
-def _shape(layer: Image | None) -> tuple[int, ...]:
-    if layer is None:
-        return ()
-    return tuple((layer.data[0] if layer.multiscale else layer.data).shape)
 
 
 class _Name(QLabel):

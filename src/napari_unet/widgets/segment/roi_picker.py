@@ -12,6 +12,7 @@ from napari_unet.image.roi import Range, Roi
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.viewer.coordinates import position
+from napari_unet.widgets.viewer.layer_image import shape_of
 from napari_unet.widgets.viewer.shapes import TOOL_KEY, has_area, outline
 from napari_unet.widgets.viewer.view import whole_view_of
 
@@ -80,7 +81,7 @@ class RoiPicker:
         ndim_model : int
             Spatial axes of the model: a 3D one takes no single plane.
         """
-        shape = _shape(layer)
+        shape = () if layer is None else shape_of(layer)
         known = axes if len(axes) == len(shape) else ""
         another = layer is not self._image
         self._image, self._axes, self._flat = layer, known, ndim_model == 2
@@ -264,9 +265,3 @@ def describe(roi: Roi, shape: tuple[int, ...], axes: str) -> str:
 def _is_region(layer: Any) -> bool:
     """Whether a layer may hold regions; the lines of the diameter do not."""
     return isinstance(layer, Shapes) and TOOL_KEY not in layer.metadata
-
-
-def _shape(layer: Image | None) -> tuple[int, ...]:
-    if layer is None:
-        return ()
-    return tuple(int(n) for n in (layer.data[0] if layer.multiscale else layer.data).shape)

@@ -12,11 +12,12 @@ from napari.layers import Image, Labels, Shapes
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from napari_unet.checks.completeness import SPARSE, in_few_planes
-from napari_unet.widgets.annotation.marks import level_of, marks_of
+from napari_unet.widgets.annotation.marks import marks_of
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.wording import TRUSTED_NAMES
 from napari_unet.widgets.train.finding_lines import FindingLines
+from napari_unet.widgets.viewer.layer_image import level_of
 
 Way = Literal["all", "planes", "painted", "mask"]
 

@@ -16,7 +16,7 @@ from napari_unet.widgets.annotation.touched import TouchWatch
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.train.example_line import ExampleLine
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -369,8 +369,3 @@ class ExampleTable:
         if not self._blocker.active:
             self._strokes += 1
             self._on_paint()
-
-
-def shape_of(layer: Any) -> tuple[int, ...]:
-    """Shape of a layer's array, of the finest level; colours included."""
-    return tuple(int(n) for n in (layer.data[0] if layer.multiscale else layer.data).shape)

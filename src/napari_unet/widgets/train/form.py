@@ -21,11 +21,11 @@ from napari_unet.widgets.qt.events import Follower
 from napari_unet.widgets.qt.fields import FieldError, field_of
 from napari_unet.widgets.qt.form import Form, Row, order_tabs
 from napari_unet.widgets.qt.wording import TASK_NAMES, in_words
-from napari_unet.widgets.train.axes_field import AxesField
 from napari_unet.widgets.train.class_table import ClassTable, look_of
+from napari_unet.widgets.train.example_axes import ExampleAxes
 from napari_unet.widgets.train.example_faults import ExampleFaults
 from napari_unet.widgets.train.example_line import ExampleLine
-from napari_unet.widgets.train.example_table import ExampleTable, shape_of
+from napari_unet.widgets.train.example_table import ExampleTable
 from napari_unet.widgets.train.finding_board import FindingBoard
 from napari_unet.widgets.train.findings import Checked, FindingsRunner
 from napari_unet.widgets.train.request import (
@@ -35,7 +35,7 @@ from napari_unet.widgets.train.request import (
     labelled_layers,
 )
 from napari_unet.widgets.train.settings import HELD, TrainSettings, hold_row, with_labels
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -78,9 +78,8 @@ class TrainForm:
         self.checked = False  # whether the findings are of the present request
 
         self.task = ChoiceList(lambda: [(text, task) for task, text in TASK_NAMES.items()])
-        self.fields = AxesField(self.changed)
+        self.fields = ExampleAxes(self.changed, self._label_shape)
         self.table = ExampleTable(viewer, self._table_changed, self._painted, self.fields.axes_of)
-        self.fields.follow_labels(self._label_shape)
         self._faults = ExampleFaults(
             viewer, self.table, self.fields.axes_of, self.worded, self.take
         )

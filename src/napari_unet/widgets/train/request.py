@@ -16,7 +16,7 @@ from napari_unet.errors import InputError
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets.annotation.marks import Marks, marks_of, plane_count, plane_index
 from napari_unet.widgets.annotation.snapshot import Trusted, mask_of_shapes, trusted
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level_of
 
 if TYPE_CHECKING:
     from napari_unet.widgets.train.example_line import ExampleLine
@@ -112,7 +112,7 @@ def _known(line: ExampleLine) -> Trusted:
 
 def _target(layer: Image, where: Any, axes: str) -> Trusted:
     """The image that is to come out, and where it counts."""
-    array = layer.data[0] if layer.multiscale else layer.data
+    array = level_of(layer)
     marks = Marks("", axes.replace("C", ""))
     if not isinstance(where, Shapes):
         return Trusted(array, marks, "all")

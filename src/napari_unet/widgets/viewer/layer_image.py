@@ -99,7 +99,7 @@ class LayerImage:
         units = [unit_in_micrometres(unit) for unit in layer.units]
         return cls(
             name=layer.name,
-            arrays=tuple(x.data[level] if x.multiscale else x.data for x in (layer, *channels)),
+            arrays=tuple(level_of(each, level) for each in (layer, *channels)),
             rgb=bool(layer.rgb),
             axis_labels=tuple(layer.axis_labels),
             spacing=tuple(
@@ -228,6 +228,16 @@ def describe_pixel_size(sizes: Sequence[float | None], axes: str) -> str:
         for axis, size in zip(letters, sizes, strict=True)
     ]
     return " × ".join(parts) + " µm"
+
+
+def level_of(layer: Any, level: int = 0) -> Any:
+    """The array of a layer; of a multiscale one that of a level, 0 the finest."""
+    return layer.data[level] if layer.multiscale else layer.data
+
+
+def shape_of(layer: Any) -> tuple[int, ...]:
+    """Shape of a layer's array at full resolution, colours included."""
+    return tuple(int(n) for n in level_of(layer).shape)
 
 
 def plain(proxy: Any) -> Any:

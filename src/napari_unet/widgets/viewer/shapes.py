@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_unet.errors import InputError
 from napari_unet.image.roi import Roi
 from napari_unet.widgets.viewer.coordinates import unit_ratio
+from napari_unet.widgets.viewer.layer_image import shape_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Shapes
@@ -76,7 +77,7 @@ def outline(shapes: Shapes, layer: Image, axes: str, point: Sequence[float] = ()
         for vertices, kind in zip(shapes.data, shapes.shape_type, strict=True)
         if kind in AREAS
     ]
-    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    shape = shape_of(layer)
     size = (int(shape[axes.index("Y")]), int(shape[axes.index("X")]))
     every = np.concatenate(areas)
     low = [max(0, math.ceil(v)) for v in every.min(axis=0)]

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_unet.image.roi import Roi
 from napari_unet.widgets.viewer.coordinates import corners_in_view, position, unit_ratios
+from napari_unet.widgets.viewer.layer_image import shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -77,7 +78,7 @@ def whole_view_of(viewer: Viewer, layer: Image, axes: str) -> View:
     displayed = [axes[i] for i in _displayed(viewer, layer)]
     point = layer.world_to_data(position(viewer, layer))
     corners = _corners(viewer, layer) if sorted(displayed) == ["X", "Y"] else None
-    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    shape = shape_of(layer)
     place: dict[str, int] = {}
     parts = {axis: slice(0, int(shape[axes.index(axis)])) for axis in "YX"}
     for i, axis in enumerate(axes[: layer.ndim]):

@@ -1,0 +1,112 @@
+"""The axes and channels of the images that are learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari.layers import Image
+
+from napari_unet.axes import check_axes, guess_axes
+from napari_unet.card import ModelCard
+from napari_unet.errors import UNetError
+from napari_unet.widgets.qt.axes_field import AxesField
+from napari_unet.widgets.qt.wording import label_of
+from napari_unet.widgets.viewer.layer_image import LayerImage, plain, shape_of
+
+CHANNELS_TIP = "Which channels the model gets, counted from 0; of all images that have channels."
+
+
+class ExampleAxes:
+    """Guesses the axes of images, and offers them in a field.
+
+    What was typed for an image holds for others with as many axes, until something was typed
+    for them; the channels are those of all images.
+
+    Parameters
+    ----------
+    on_change : callable
+        Called when something was typed.
+    label_shape : callable
+        Gives the shape of an image's labels, which have no channels; None: there are none.
+    """
+
+    def __init__(
+        self,
+        on_change: Callable[[], None],
+        label_shape: Callable[[Image], tuple[int, ...] | None],
+    ) -> None:
+        self._label_shape = label_shape
+        self._card: ModelCard | None = None
+        self._ndim = 2
+        self._field = AxesField(
+            self._guess,
+            self._default_channels,
+            on_change,
+            channels_tip=CHANNELS_TIP,
+            holds_for=_holds_for,
+        )
+        self.rows = self._field.rows
+
+    @property
+    def typed(self) -> tuple[object, ...]:
+        """All that was typed."""
+        return self._field.typed
+
+    def set_model(self, card: ModelCard | None, ndim: int) -> None:
+        """Guess for a model to start from; None: for a new network of ``ndim`` axes."""
+        self._card = card
+        self._ndim = ndim if card is None else card.architecture.ndim
+
+    def show(self, image: Image | None, *, several: bool) -> None:
+        """Show what is taken for an image; ``several``: name it."""
+        self.rows["axes"].show(visible=image is not None)
+        self._field.show(None if image is None else plain(image))
+        hint = ""
+        if image is not None:
+            doubt = self._field.doubt_about(plain(image))
+            hint = f"Of ‘{image.name}’. {doubt}" if several else doubt
+        self.rows["axes"].say(hint=hint)
+
+    def axes_of(self, image: Image) -> str:
+        """Axes of an image's array, not checked; empty: they cannot be guessed."""
+        return self._field.axes_of(plain(image))
+
+    def checked(self, image: Image) -> tuple[str, tuple[int, ...] | None]:
+        """Axes and channels of an image.
+
+        Raises
+        ------
+        InputError
+            If the axes do not fit the image.
+        FieldError
+            If the channels are no numbers.
+        """
+        shape, axes = shape_of(image), self.axes_of(image)
+        if not axes:
+            guess_axes(shape)  # raises an error that says why there is no guess
+        axes = check_axes(axes, shape)
+        return axes, self._field.channels_of(plain(image)) if "C" in axes else None
+
+    def _guess(self, image: Image) -> tuple[str, str]:
+        found, labels = LayerImage.of(image), self._label_shape(image)
+        channels = 1 if self._card is None else self._card.architecture.in_channels
+        try:
+            flat = labels is not None and len(labels) == len(found.shape) - 1
+            if flat and not found.rgb:  # there is an axis of channels, which labels have not
+                axes, doubt = guess_axes(found.shape, ndim=self._ndim, channels=None)
+                return axes, "" if doubt is None else doubt.worded(label_of)
+            return found.guess_axes(ndim=self._ndim, channels=channels)
+        except UNetError:
+            return "", ""
+
+    def _default_channels(self, image: Image, axes: str) -> tuple[int, ...]:
+        """As many channels as the model takes; all of them for a new network."""
+        shape = shape_of(image)
+        count = shape[axes.index("C")] if len(axes) == len(shape) else 1
+        wanted = count if self._card is None else self._card.architecture.in_channels
+        return tuple(range(min(count, wanted)))
+
+
+def _holds_for(image: Image, axes: str) -> bool:
+    """Whether axes that were typed for another image hold for this one."""
+    return not image.rgb and len(axes) == len(shape_of(image))
