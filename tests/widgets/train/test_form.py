@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_unet.samples import load_sample
 from napari_unet.widgets.annotation.marks import Marks, marks_of, set_marks
@@ -547,6 +549,24 @@ def test_a_doubt_about_axes_and_what_was_typed(opened: Opened, bare_viewer: Any)
     form = opened.settle()
     assert form.request is None
     assert "one letter per axis" in form.rows["axes"].fault
+
+
+def test_axes_that_were_typed_stay_when_layers_are_listed_anew(
+    bare_viewer: Any, listen: Any, qtbot: Any
+) -> None:
+    form = TrainForm(PublicOnlyProxy(bare_viewer), lambda: None)  # as a plugin gets the viewer
+    qtbot.addWidget(form.native)
+    listen(bare_viewer, form)
+    bare_viewer.add_image(np.zeros((5, 32, 32)), name="movie")
+    form.start({})
+    form.say()
+    form.rows["axes"].editor.value = "TYX"
+    bare_viewer.add_labels(np.zeros((5, 32, 32), int), name="labels")
+    gc.collect()
+    form.say()
+    assert form.rows["axes"].editor.value == "TYX"
+    assert form.fields.axes_of(bare_viewer.layers["movie"]) == "TYX"
+    form.close()
 
 
 def test_channels_that_labels_have_not(opened: Opened, bare_viewer: Any) -> None:

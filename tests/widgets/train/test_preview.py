@@ -56,7 +56,7 @@ def tell(previews: TrainingPreview, image: Any) -> Any:
         view = TrainingView(
             LayerImage.of(image), axes, None, View(slice(y, y + height), slice(x, x + width), 0, z)
         )
-        previews.show(Previewed(view, result, 2, **more), view.placement(2))
+        previews.show(Previewed(view, result, 2, **more), image, view.placement(2))
 
     return tell
 
@@ -147,6 +147,18 @@ def test_it_lies_over_all_channels_and_under_what_is_painted(
     assert names[:2] == ["cells", "second channel"]
     assert sorted(names[2:4]) == sorted(NAMES)
     assert names[4:] == ["mine", "above"]
+
+
+def test_it_lies_on_its_image_whatever_that_is_called(
+    viewer: Any, image: Any, previews: TrainingPreview, tell: Any
+) -> None:
+    image.name = "renamed"
+    viewer.add_labels(np.zeros((5, 60, 80), int), name="other")
+    viewer.add_image(np.zeros((5, 60, 80)), name="cells")
+    viewer.layers.selection.clear()
+    tell(np.ones((6, 8), int))
+    names = [layer.name for layer in viewer.layers]
+    assert names == ["renamed", "renamed training preview", "other", "cells"]
 
 
 def test_it_lies_under_painted_labels_even_below_the_image(

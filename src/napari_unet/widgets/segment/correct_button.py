@@ -15,6 +15,7 @@ from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Layer
 
 PLUGIN, DOCK = "napari-unet-torch", "Train"
 TEXT = "Correct and train on this"
@@ -33,10 +34,19 @@ class CorrectButton:
         Whose layers it is about.
     open_train : callable, optional
         Opens the dock "Train", and gives it.
+    image_of : callable
+        Gives the image that a result is of, where that is known; else it is found by its name
+        and axes, as for a result that was read from a file.
     """
 
-    def __init__(self, viewer: Viewer, open_train: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        open_train: Callable[[], Any] | None = None,
+        image_of: Callable[[Layer], Image | None] = lambda _: None,
+    ) -> None:
         self._viewer = viewer
+        self._known_image = image_of
         self._open_train = open_train or self._open_dock
         self.button = PushButton(text=TEXT)
         self.row = Row(self.button, "", TIP)
@@ -64,7 +74,10 @@ class CorrectButton:
         self._viewer.layers.selection.events.active.disconnect(self.refresh)
 
     def _image_of(self, layer: Labels) -> Image | None:
-        """The image that a result is named after, of those that have its axes."""
+        """The image that a result is of: the one it was made from, else that of its name."""
+        known = self._known_image(layer)
+        if known is not None:
+            return known if _axes(layer, known) else None
         fitting = [
             each
             for each in self._viewer.layers

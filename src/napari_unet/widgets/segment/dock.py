@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container
@@ -22,15 +22,26 @@ from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
 from napari_unet.widgets.segment.request import Outputs, Request
 from napari_unet.widgets.segment.results import ResultLayers
 from napari_unet.widgets.segment.run_bar import RunBar, describe_cost
+from napari_unet.widgets.viewer.layer_image import plain
 from napari_unet.widgets.viewer.result_layers import lazily
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
 if TYPE_CHECKING:
     import napari.viewer
+    from napari.layers import Image
 
 READY = "Press Run, or Preview for what is in view."
 DOCK = "segment"
 PAUSE = 300  # milliseconds without a change before the cost is estimated
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run that was started: what was asked for, and the layer that its result is of."""
+
+    request: Request
+    layer: Image
+    preview: bool
 
 
 class SegmentWidget(Container):  # type: ignore[type-arg]
@@ -45,7 +56,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         guard_removals(viewer)
         self._viewer = viewer
-        self._started: tuple[Request, bool] | None = None  # and whether it is a preview
+        self._started: Run | None = None
         self._broken = foreign_distribution()  # said until it is repaired
         self._rates: dict[Any, float] = {}
         self._is_closed = False
@@ -64,7 +75,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         self._pause.setInterval(PAUSE)
         self._pause.timeout.connect(self._estimate)
 
-        self.form = SegmentForm(viewer, self._changed)
+        self.form = SegmentForm(viewer, self._changed, self.results.image_of)
         self.rows = self.form.rows
         # the form scrolls, the buttons under it stay in sight
         self.native.layout().insertWidget(0, self.form.native, 1)
@@ -129,15 +140,14 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     def _start(self, request: Request, title: str, *, preview: bool) -> None:
         self._pause.stop()
         self._cost_runner.drop()
-        self._started = request, preview
+        self._started = Run(request, plain(self.form.layers[0]), preview)
         self.runner.start(request.job, f"{title} {request.image.name}")
         self.bar.begin("Starting …")
 
     def _ended(self, outcome: Outcome) -> None:
-        assert self._started is not None
-        request, preview = self._started
-        if outcome.result is not None:
-            self._show(request, outcome.result, preview=preview)
+        run, self._started = self._started, None
+        if run is not None and outcome.result is not None:
+            self._show(run, outcome.result)
             return
         self._changed()
         if outcome.cancelled:
@@ -155,26 +165,26 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
 
     # results
 
-    def _show(self, request: Request, outputs: Outputs, *, preview: bool) -> None:
+    def _show(self, run: Run, outputs: Outputs) -> None:
         found, labels = outputs.found, outputs.labels
-        image, name = request.image, f"{request.image.name} labels"
+        request, image = run.request, run.request.image
+        name = run.layer.name  # which may have been changed meanwhile
         placement = image.placement(request.axes, found.corner)
         record = found.prediction.record if labels is None else labels.record
-        if not preview:
+        if not run.preview:
             self._forget()
         if labels is None:
             values = lazily(found, outputs.scratch)  # on disk for as long as they are shown
-            self.results.show_values(values, f"{image.name} {request.card.name}", placement)
+            self.results.show_values(values, f"{name} {request.card.name}", placement)
             text = f"Values predicted in {record['seconds']:.1f} s."
-        elif preview:
-            name = f"{image.name} preview"
-            self.results.show_preview(labels, name, placement)
+        elif run.preview:
+            self.results.show_preview(labels, f"{name} preview", placement)
             size = " × ".join(map(str, labels.labels.shape[-2:]))
             text = f"Preview of {size} pixels: {record['message']} in {record['seconds']:.1f} s."
             outputs.discard()
         else:
-            self.results.show(labels, name, placement)
-            self.live.keep(Kept(outputs, request, name, placement), request.settings)
+            self.results.show(labels, run.layer, placement)
+            self.live.keep(Kept(outputs, request, run.layer, placement), request.settings)
             self._show_scores()
             text = f"{record['message']} in {record['seconds']:.1f} s."
         self._changed()
@@ -187,7 +197,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         if kept is None:
             return
         record = result.record
-        self.results.show(result, kept.name, kept.placement)
+        self.results.show(result, kept.image, kept.placement)
         if self.runner.running or self.form.fault is not None:
             return  # what stands there matters more
         empty = bool(record.get("empty"))
@@ -203,12 +213,12 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         if kept is None or not self.form.scores.value:
             self.results.drop_scores()
         else:
-            self.results.show_scores(kept.shown, kept.request.image.name, kept.placement)
+            self.results.show_scores(kept.shown, kept.image.name, kept.placement)
 
     def _layer_removed(self, event: Any) -> None:
         """Scores whose labels were removed are needed no more."""
         kept = self.live.kept
-        if kept is None or self.results.layer(kept.name) not in (None, event.value):
+        if kept is None or self.results.layer(kept.image) not in (None, event.value):
             return
         self.live.release()
         scores = self.results.let_go_of_scores()

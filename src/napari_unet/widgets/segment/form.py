@@ -30,6 +30,7 @@ from napari_unet.widgets.viewer.view import view_of
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Layer
 
 SCALE = ("object_diameter",)
 DECODING = ("threshold", "split_depth", "min_size", "smoothing", "shape_radius")
@@ -71,9 +72,16 @@ class SegmentForm:
         Whose layers are segmented.
     on_change : callable
         Called when anything in the form, or of the chosen layers, has changed.
+    image_of : callable
+        Gives the image that a result is of, where it was made here.
     """
 
-    def __init__(self, viewer: Viewer, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        on_change: Callable[[], None],
+        image_of: Callable[[Layer], Image | None] = lambda _: None,
+    ) -> None:
         self._viewer = viewer
         self._on_change = on_change
         self._watched: list[Image] = []
@@ -93,7 +101,7 @@ class SegmentForm:
         self.models = ModelPicker(self._model_changed)
         self.roi_picker = RoiPicker(viewer, self.changed)
         self.diameter = DiameterTool(viewer, self._measured)
-        self.correct = CorrectButton(viewer)
+        self.correct = CorrectButton(viewer, image_of=image_of)
         changed = self.changed
         self.scale = SettingsForm(SegmentSettings, SCALE, labels=LABELS, on_change=changed)
         self.decoding = SettingsForm(SegmentSettings, DECODING, labels=LABELS, on_change=changed)

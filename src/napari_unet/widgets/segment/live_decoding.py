@@ -17,6 +17,7 @@ from napari_unet.widgets.viewer.result_layers import lazily
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Image
 
     from napari_unet.inference.roi import RoiPrediction
     from napari_unet.settings import SegmentSettings
@@ -34,15 +35,15 @@ class Kept:
         The scores.
     request : Request
         What was run.
-    name : str
-        Of the layer with the labels.
+    image : Image
+        The layer that was segmented.
     placement : dict
-        Where that lies.
+        Where the labels lie.
     """
 
     outputs: Outputs
     request: Request
-    name: str
+    image: Image
     placement: dict[str, Any]
 
     @property
@@ -144,7 +145,7 @@ class LiveDecoding:
     def _in_view(self, kept: Kept) -> tuple[int, int, tuple[Any, ...]]:
         """Time point and plane that are in view, and the part of the labels that holds them."""
         axes = kept.found.axes
-        layer = self._results.layer(kept.name)
+        layer = self._results.layer(kept.image)
         sizes = _sizes(kept)
         point = np.zeros(len(axes))
         if layer is not None:
@@ -162,14 +163,14 @@ class LiveDecoding:
         if kept is None or outcome.cancelled:
             return
         if outcome.error is None:  # else the whole says it, if that fails too
-            self._results.show_plane(kept.name, kept.placement, self._index, outcome.result)
+            self._results.show_plane(kept.image, kept.placement, self._index, outcome.result)
         found = kept.found
         self._whole_runner.start(lambda: _whole_job(found, settings), "")
 
     def _whole_ended(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             if self.kept is not None:
-                self._results.put_back(self.kept.name, self.kept.placement)
+                self._results.put_back(self.kept.image, self.kept.placement)
             self._on_error(str(outcome.error))
         elif not outcome.cancelled:
             self._on_result(outcome.result)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import weakref
 import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.widgets.qt.blocker import Blocker
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, plain
 from napari_unet.widgets.viewer.result_layers import add_labels, add_values
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Layer
+    from napari.layers import Image, Layer
 
     from napari_unet.card import ModelCard
     from napari_unet.inference.decoding import Segmentation
@@ -40,7 +42,8 @@ class ResultLayers:
     """Shows results; one that nobody touched gives way to the next of the same image.
 
     A layer that was painted on, changed, renamed or moved stays, and the next result becomes
-    another layer.
+    another layer. Results are found by the image layer itself: its name may change meanwhile,
+    and another image may get the name that it had.
 
     Parameters
     ----------
@@ -50,49 +53,55 @@ class ResultLayers:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self._made: dict[str, _Made] = {}
+        self._made: WeakKeyDictionary[Image, _Made] = WeakKeyDictionary()
+        self._images: WeakKeyDictionary[Layer, weakref.ref[Image]] = WeakKeyDictionary()
         self._preview: Any = None
         self._scores: list[Any] = []
         self._own_change = Blocker()  # data of a layer that is set here
         viewer.layers.events.removed.connect(self._removed)
 
-    def show(self, found: Segmentation, name: str, placement: dict[str, Any]) -> Layer:
-        """Show labels under a name, in place of an untouched result of that name."""
+    def show(self, found: Segmentation, image: Image, placement: dict[str, Any]) -> Layer:
+        """Show labels of an image, in place of an untouched result of that image."""
         self.drop_preview()
         labels, record = found.labels, found.record
-        before = self._made.get(name)
+        before = self._made.get(image)
         if before is not None and _same_look(before, record) and self._untouched(before, placement):
             layer = before.layer
             with self._own_change:
                 layer.data = labels
             layer.metadata = {**layer.metadata, RECORD_KEY: record}
-            self._made[name] = replace(before, digest=_digest(labels), replaced=())
+            self._made[image] = replace(before, digest=_digest(labels), replaced=())
             return layer
-        layer = add_labels(self._viewer, found, name, placement)
+        layer = add_labels(self._viewer, found, f"{image.name} labels", placement)
+        self._images[plain(layer)] = weakref.ref(image)
         changes: list[object] = []
         layer.events.paint.connect(lambda _: changes.append(None))
         layer.events.data.connect(
             lambda _: None if self._own_change.active else changes.append(None)
         )
         digest = _digest(layer.data)
-        self._made[name] = _Made(layer, layer.name, digest, placement, _lies(layer), changes)
+        self._made[image] = _Made(layer, layer.name, digest, placement, _lies(layer), changes)
         return layer
 
     def show_plane(
-        self, name: str, placement: dict[str, Any], index: tuple[Any, ...], labels: NDArray[Any]
+        self,
+        image: Image,
+        placement: dict[str, Any],
+        index: tuple[Any, ...],
+        labels: NDArray[Any],
     ) -> bool:
         """Renew a part of an untouched result, until the whole follows; False where there is none.
 
         Parameters
         ----------
-        name, placement
+        image, placement
             Of the result, as in `show`.
         index : tuple of int or slice
             Which part of its data.
         labels : array
             The new labels there.
         """
-        made = self._made.get(name)
+        made = self._made.get(image)
         if made is None or not self._untouched(made, placement):
             return False
         replaced = made.replaced
@@ -100,23 +109,29 @@ class ResultLayers:
             replaced = (*replaced, (index, made.layer.data[index].copy()))
         made.layer.data[index] = labels
         made.layer.refresh()
-        self._made[name] = replace(made, digest=_digest(made.layer.data), replaced=replaced)
+        self._made[image] = replace(made, digest=_digest(made.layer.data), replaced=replaced)
         return True
 
-    def put_back(self, name: str, placement: dict[str, Any]) -> None:
+    def put_back(self, image: Image, placement: dict[str, Any]) -> None:
         """Undo `show_plane` where the whole does not follow, unless somebody worked on it."""
-        made = self._made.get(name)
+        made = self._made.get(image)
         if made is None or not made.replaced or not self._untouched(made, placement):
             return
         for index, labels in reversed(made.replaced):
             made.layer.data[index] = labels
         made.layer.refresh()
-        self._made[name] = replace(made, digest=_digest(made.layer.data), replaced=())
+        self._made[image] = replace(made, digest=_digest(made.layer.data), replaced=())
 
-    def layer(self, name: str) -> Layer | None:
-        """The layer that was last shown under a name, where it still is."""
-        made = self._made.get(name)
+    def layer(self, image: Image) -> Layer | None:
+        """The layer with the last labels of an image, where it still is."""
+        made = self._made.get(image)
         return made.layer if made is not None and made.layer in self._viewer.layers else None
+
+    def image_of(self, layer: Layer) -> Image | None:
+        """The image that a result is of, where both are still there."""
+        known = self._images.get(plain(layer))
+        image = None if known is None else known()
+        return image if image is not None and image in self._viewer.layers else None
 
     def show_values(
         self, found: RoiPrediction, name: str, placement: dict[str, Any]
@@ -192,7 +207,8 @@ class ResultLayers:
     def _removed(self, event: Any) -> None:
         """Hold no layer that is gone."""
         gone = event.value  # equal, not identical: the viewer gives plugins proxies
-        self._made = {name: made for name, made in self._made.items() if made.layer != gone}
+        for image in [image for image, made in self._made.items() if made.layer == gone]:
+            del self._made[image]
         self._scores = [layer for layer in self._scores if layer != gone]
         if self._preview == gone:
             self._preview = None

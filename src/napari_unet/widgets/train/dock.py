@@ -248,10 +248,10 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             return
         for news in link.take():
             if isinstance(news, Previewed):
-                if not self._previewed.there:
+                image = self._previewed.layer
+                if image is None:
                     continue  # of an image that is gone
-                placement = news.view.placement(news.ndim)
-                self.previews.show(news, placement)
+                self.previews.show(news, image, news.view.placement(news.ndim))
             else:
                 self._show_step(news)
         self._beats += 1
@@ -273,7 +273,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         """Let the training know what is in view."""
         if self._link is None:
             return
-        view = self._previewed.look()
+        view = self._previewed.find_view()
         self._link.look(view)
         if view is None:
             self.previews.drop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from magicgui.widgets import PushButton
 from napari.layers import Image, Labels, Shapes
@@ -16,7 +17,7 @@ from napari_unet.widgets.annotation.touched import TouchWatch
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.train.example_line import ExampleLine
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY, shape_of
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, plain, shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -64,7 +65,8 @@ class ExampleTable:
         self._strokes = 0  # so often somebody has painted, drawn or marked something
         self._known: list[Any] = []  # layers that were seen before
         self._watched: dict[Any, Callable[[], None]] = {}  # what ends listening
-        self._truths: list[tuple[Any, Any]] = []  # predictions taken as truth, with their records
+        # predictions taken as truth, with their records
+        self._truths: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self.task: Task = "instance"
         self.lines: list[ExampleLine] = []
         self.native = QWidget()
@@ -96,12 +98,13 @@ class ExampleTable:
 
     def taken(self, layer: Any) -> bool:
         """Whether a prediction was declared to be the truth."""
-        record = layer.metadata.get(RECORD_KEY)
-        return any(layer == known and record == said for known, said in self._truths)
+        layer = plain(layer)
+        known = layer in self._truths
+        return known and bool(self._truths[layer] == layer.metadata.get(RECORD_KEY))
 
     def take_as_truth(self, layer: Any) -> None:
         """Learn from a prediction that nobody has corrected."""
-        self._truths.append((layer, layer.metadata.get(RECORD_KEY)))
+        self._truths[plain(layer)] = layer.metadata.get(RECORD_KEY)
         self._tell()
 
     # what changes it

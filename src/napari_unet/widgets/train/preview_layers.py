@@ -81,13 +81,15 @@ class TrainingPreview:
         self._closed.clear()
         self._task, self._classes = task, tuple(classes)
 
-    def show(self, news: Previewed, placement: dict[str, Any]) -> None:
+    def show(self, news: Previewed, image: Image, placement: dict[str, Any]) -> None:
         """Show a preview, in place of the one before.
 
         Parameters
         ----------
         news : Previewed
             From the training.
+        image : Image
+            The layer that it is of.
         placement : dict
             scale, translate, rotate, shear, affine, units and axis_labels of its layer.
         """
@@ -97,12 +99,11 @@ class TrainingPreview:
         parts = self._parts(np.asarray(news.result), news.view.axes)
         for key in [key for key in self._shown if key[0] == kind and key[1] >= len(parts)]:
             self._take_away(key)  # of an image with more channels
-        name = f"{news.view.image.name} {kind}"
+        name = f"{image.name} {kind}"
         for i, part in enumerate(parts):
             number = f" {i}" if len(parts) > 1 else ""
-            self._show(
-                (kind, i), part, f"{EARLY if news.early else ''}{name}{number}", placement, news
-            )
+            text = f"{EARLY if news.early else ''}{name}{number}"
+            self._show((kind, i), part, text, placement, image, news.view.axes)
 
     def drop(self) -> None:
         """Take the layers away, where they still are."""
@@ -121,19 +122,25 @@ class TrainingPreview:
         return list(np.moveaxis(result, score_axes(axes).index("C"), 0))
 
     def _show(
-        self, key: _Key, values: NDArray[Any], name: str, placement: dict[str, Any], news: Previewed
+        self,
+        key: _Key,
+        values: NDArray[Any],
+        name: str,
+        placement: dict[str, Any],
+        image: Image,
+        axes: str,
     ) -> None:
         shown = self._shown.get(key)
         if shown is not None and not _can_follow(shown, values, placement):
             self._take_away(key)
             shown = None
         if shown is None:
-            layer = self._make(key[0], values, name, placement, news.view.axes)
+            layer = self._make(key[0], values, name, placement, axes)
             limits = _span(values) if isinstance(layer, Image) else None
             if limits is not None:
                 layer.contrast_limits = limits
             shown = _Shown(layer, name, placement, limits)
-            self._insert(layer, news.view.image.name)
+            self._insert(layer, image)
             shown.name = layer.name  # the viewer numbers a name that is taken
             self._shown[key] = shown
             return
@@ -162,7 +169,7 @@ class TrainingPreview:
         layer.editable = False
         return layer
 
-    def _insert(self, layer: Layer, image: str) -> None:
+    def _insert(self, layer: Layer, image: Image) -> None:
         """Put a layer right above the image and its channels; what is selected stays so."""
         layers = self._viewer.layers
         before = list(layers.selection)
@@ -174,9 +181,9 @@ class TrainingPreview:
             layers.selection.clear()
             layers.selection.update(before)
 
-    def _place(self, image: str, active: Layer | None) -> int:
+    def _place(self, image: Image, active: Layer | None) -> int:
         layers = list(self._viewer.layers)
-        place = next((i for i, each in enumerate(layers) if each.name == image), -1) + 1
+        place = next((i for i, each in enumerate(layers) if each == image), -1) + 1
         ours = self.layers
         # images above it: its other channels; and the outlines of the base over the preview
         while place < len(layers) and (

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from napari_unet.widgets.train.view import TrainingView
-from napari_unet.widgets.viewer.layer_image import LayerImage
+from napari_unet.widgets.viewer.layer_image import LayerImage, plain
 from napari_unet.widgets.viewer.view import view_of
 
 if TYPE_CHECKING:
+    from napari.layers import Image
     from napari.viewer import Viewer
 
     from napari_unet.widgets.recovery.offers import Shown
@@ -25,32 +27,45 @@ class PreviewedImage:
 
     Attributes
     ----------
-    there : bool
-        Whether there was such an image at the last `look`.
+    layer : Image or None
+        The image that was in view when `find_view` was called last; None: it was gone.
     """
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self._images: list[Shown] = []
-        self.there = False
+        self._images: list[tuple[weakref.ref[Image], str, tuple[int, ...] | None]] = []
+        self._name = ""
+        self.layer: Image | None = None
 
     @property
     def name(self) -> str:
         """Of the first image that is learned from, whether it is still there or not; or empty."""
-        return self._images[0][0].name if self._images else ""
+        first = self._images[0][0]() if self._images else None
+        if first is not None:
+            self._name = first.name
+        return self._name
 
     def choose_from(self, images: Iterable[Shown]) -> None:
         """Set the images that are learned from, each with its axes and channels."""
-        self._images = list(images)
+        self._images = [
+            (weakref.ref(plain(layer)), axes, channels) for layer, axes, channels in images
+        ]
+        self._name = ""
+        self._name = self.name
 
-    def look(self) -> TrainingView | None:
+    def find_view(self) -> TrainingView | None:
         """What is in view; None where the image was removed, or has other axes now."""
-        present = [each for each in self._images if each[0] in self._viewer.layers]
+        images = [(layer(), axes, channels) for layer, axes, channels in self._images]
+        present = [
+            (layer, axes, channels)
+            for layer, axes, channels in images
+            if layer is not None and layer in self._viewer.layers
+        ]
         visible = [each for each in present if each[0].visible] or present
-        self.there = False
+        self.layer = None
         for layer, axes, channels in visible[:1]:
             image = LayerImage.of(layer)
-            self.there = len(image.shape) == len(axes)
-            if self.there:
+            if len(image.shape) == len(axes):
+                self.layer = layer
                 return TrainingView(image, axes, channels, view_of(self._viewer, layer, axes))
         return None
