@@ -156,7 +156,7 @@ def test_it_lies_on_its_image_whatever_that_is_called(
     viewer.add_labels(np.zeros((5, 60, 80), int), name="other")
     viewer.add_image(np.zeros((5, 60, 80)), name="cells")
     viewer.layers.selection.clear()
-    tell(np.ones((6, 8), int))
+    tell(np.ones((1, 6, 8), int))
     names = [layer.name for layer in viewer.layers]
     assert names == ["renamed", "renamed training preview", "other", "cells"]
 

@@ -319,6 +319,13 @@ class SettingsForm:
                 value = self._kind.model_fields[name].default
             row.editor.value = value
 
+    def set_choices(self, name: str, choices: list[str]) -> None:
+        """Offer other choices in a text field; what is chosen stays, and is among them."""
+        editor = self.rows[name].editor
+        chosen = editor.value
+        editor.choices = [*choices, *({chosen} - set(choices))]
+        editor.value = chosen
+
     def suggest(self, values: Mapping[str, float | None]) -> None:
         """Show what "auto" stands for, by field."""
         for name, value in values.items():

@@ -20,10 +20,8 @@ from napari_unet.widgets.qt.warm_up import import_torch
 from napari_unet.widgets.segment.form import SegmentForm
 from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
 from napari_unet.widgets.segment.request import Outputs, Request
-from napari_unet.widgets.segment.results import ResultLayers
 from napari_unet.widgets.segment.run_bar import RunBar, describe_cost
-from napari_unet.widgets.viewer.layer_image import plain
-from napari_unet.widgets.viewer.result_layers import lazily
+from napari_unet.widgets.viewer.result_layers import ResultLayers, lazily
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
 if TYPE_CHECKING:
@@ -37,11 +35,24 @@ PAUSE = 300  # milliseconds without a change before the cost is estimated
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run that was started: what was asked for, and the layer that its result is of."""
+    """A run that was started.
+
+    Attributes
+    ----------
+    request : Request
+        What was asked for.
+    layer : Image
+        The layer that the result is of.
+    preview : bool
+        Whether it is of the current view only.
+    values : dict
+        The settings to be remembered for the next session.
+    """
 
     request: Request
     layer: Image
     preview: bool
+    values: dict[str, Any]
 
 
 class SegmentWidget(Container):  # type: ignore[type-arg]
@@ -122,14 +133,9 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     # runs
 
     def _run(self) -> None:
-        self.form.refresh()  # what the layers are now
-        request = self.form.request
-        if request is None:
-            return
-        settings = request.settings.model_dump(exclude_defaults=True)
-        scores = self.form.scores.value
-        remember(DOCK, {"model": str(request.source), "settings": settings, "scores": scores})
-        self._start(request, "Segmenting", preview=False)
+        request = self.form.current_request()
+        if request is not None:
+            self._start(request, "Segmenting", preview=False)
 
     def _preview(self) -> None:
         self.form.refresh()
@@ -140,20 +146,32 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     def _start(self, request: Request, title: str, *, preview: bool) -> None:
         self._pause.stop()
         self._cost_runner.drop()
-        self._started = Run(request, plain(self.form.layers[0]), preview)
+        values = {
+            "model": str(request.source),
+            "settings": request.settings.model_dump(exclude_defaults=True),
+            "scores": self.form.scores.value,
+        }
+        assert self.form.layer is not None  # there is a request
+        self._started = Run(request, self.form.layer, preview, values)
         self.runner.start(request.job, f"{title} {request.image.name}")
         self.bar.begin("Starting …")
 
     def _ended(self, outcome: Outcome) -> None:
         run, self._started = self._started, None
-        if run is not None and outcome.result is not None:
-            self._show(run, outcome.result)
+        if run is None:
             return
+        text, empty = "", False
+        if outcome.result is not None:
+            text, empty = self._show(run, outcome.result)
+        if not run.preview:
+            remember(DOCK, run.values)
         self._changed()
         if outcome.cancelled:
             self.bar.say("Cancelled: nothing was added.")
         elif outcome.error is not None:
             self._tell(outcome.error)
+        else:
+            self.bar.say(text, warning=empty)
 
     def _tell(self, error: UNetError) -> None:
         """Say what is wrong, beside the setting too that it names."""
@@ -165,31 +183,32 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
 
     # results
 
-    def _show(self, run: Run, outputs: Outputs) -> None:
+    def _show(self, run: Run, outputs: Outputs) -> tuple[str, bool]:
+        """Show a result; gives what is to be said of it, and whether nothing was found."""
         found, labels = outputs.found, outputs.labels
-        request, image = run.request, run.request.image
         name = run.layer.name  # which may have been changed meanwhile
-        placement = image.placement(request.axes, found.corner)
+        placement = run.request.image.placement(run.request.axes, found.corner)
         record = found.prediction.record if labels is None else labels.record
-        if not run.preview:
-            self._forget()
+        seconds = f"in {record['seconds']:.1f} s."
         if labels is None:
             values = lazily(found, outputs.scratch)  # on disk for as long as they are shown
-            self.results.show_values(values, f"{name} {request.card.name}", placement)
-            text = f"Values predicted in {record['seconds']:.1f} s."
-        elif run.preview:
+            self.results.show_values(values, f"{name} {run.request.card.name}", placement)
+            if not run.preview:
+                self._forget()
+            return f"Values predicted {seconds}", False
+        if run.preview:
             self.results.show_preview(labels, f"{name} preview", placement)
             size = " × ".join(map(str, labels.labels.shape[-2:]))
-            text = f"Preview of {size} pixels: {record['message']} in {record['seconds']:.1f} s."
+            text = f"Preview of {size} pixels: {record['message']} {seconds}"
             outputs.discard()
         else:
             self.results.show(labels, run.layer, placement)
-            self.live.keep(Kept(outputs, request, run.layer, placement), request.settings)
+            kept = Kept(outputs, run.request, run.layer, placement)
+            self.live.keep(kept, run.request.settings)
             self._show_scores()
-            text = f"{record['message']} in {record['seconds']:.1f} s."
-        self._changed()
+            text = f"{record['message']} {seconds}"
         empty = bool(record.get("empty"))
-        self.bar.say(self.form.worded(record["message"]) if empty else text, warning=empty)
+        return (self.form.worded(record["message"]), True) if empty else (text, False)
 
     def _decoded(self, result: Any) -> None:
         """Show labels that were decoded anew."""
@@ -263,6 +282,8 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         for runner in (self.runner, self._warm_up, self._cost_runner):
             runner.drop()
         self._is_closed = True
+        if self._started is not None and not self._started.preview:
+            remember(DOCK, self._started.values)
         if self.results.has_scores:
             self.live.release()  # what is on disk goes with the layers that show it
         else:

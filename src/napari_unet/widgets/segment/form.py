@@ -60,7 +60,8 @@ NO_IMAGE = "There is no image; open one, or take a sample: File > Open Sample > 
 NO_MODEL = "There is no model; train one, or reinstall."
 DEVICES = ["auto", "cpu", "cuda", "mps"]
 LIVE = "Changes show at once."
-WATCHED = ("data", "scale", "units", "axis_labels", "affine")  # of the chosen layers
+# events of the chosen layers: all that a request takes from them
+WATCHED = ("data", "scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
 class SegmentForm:
@@ -164,12 +165,12 @@ class SegmentForm:
     @property
     def axes_text(self) -> str:
         """Axes of the image as they stand in the form, not checked; empty: there is no image."""
-        return "" if self._shown is None else self.fields.axes_of(self._shown)
+        return "" if self.layer is None else self.fields.axes_of(self.layer)
 
     @property
-    def _shown(self) -> Image | None:
-        """The layer that axes and channels are typed for."""
-        return plain(self.layers[0]) if self.image is not None else None
+    def layer(self) -> Image | None:
+        """The first of the chosen layers, which axes, channels and results are of."""
+        return plain(self._watched[0]) if self._watched else None
 
     @property
     def card(self) -> ModelCard | None:
@@ -211,14 +212,19 @@ class SegmentForm:
             self._watch(layers)
             with self._blocker:
                 self.level.reset_choices()
-        several = any(layer.multiscale for layer in layers)
-        self.rows["level"].show(visible=several)
+        self.rows["level"].show(visible=any(layer.multiscale for layer in layers))
         usable = bool(layers) and not self.images.fault
         self.image = LayerImage.of(*layers, level=self._level()) if usable else None
         if layers and not usable:
             self.image = LayerImage.of(layers[0])  # its faults are told beside the layers
-        self.fields.show(self._shown)
+        self.fields.show(self.layer)
         self.changed()
+
+    def current_request(self) -> Request | None:
+        """The request for what is in view now; None while it cannot be run."""
+        if self.roi_picker.region.value != WHOLE:
+            self.refresh()  # the view has no part in the request otherwise
+        return self.request
 
     def values(self) -> dict[str, Any]:
         """The settings that differ from their defaults."""
@@ -232,10 +238,7 @@ class SegmentForm:
 
     def set_devices(self, devices: list[str]) -> None:
         """Offer the devices that there are."""
-        editor = self.rows["device"].editor
-        chosen = editor.value
-        editor.choices = [*devices, *({chosen} - set(devices))]
-        editor.value = chosen
+        self.advanced.set_choices("device", devices)
 
     def preview_extent(self) -> Roi:
         """The part that is in view, on the chosen level."""
@@ -249,7 +252,7 @@ class SegmentForm:
         image, axes = self.image, self.axes_text
         fits = image is not None and len(axes) == len(image.shape)
         hints = {
-            "axes": "" if self._shown is None else self.fields.doubt_about(self._shown),
+            "axes": "" if self.layer is None else self.fields.doubt_about(self.layer),
             "layers": self.images.hint,
             "threshold": LIVE if live else "",
         }
@@ -303,7 +306,7 @@ class SegmentForm:
             image,
             card,
             self.axes_text,
-            self.fields.channels_text(self._shown),
+            self.fields.channels_text(self.layer),
             self.values(),
             source=self.models.source,
         )

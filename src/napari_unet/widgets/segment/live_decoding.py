@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_unet.inference.roi import RoiPrediction
     from napari_unet.settings import SegmentSettings
     from napari_unet.widgets.segment.request import Outputs, Request
-    from napari_unet.widgets.segment.results import ResultLayers
+    from napari_unet.widgets.viewer.result_layers import ResultLayers
 
 
 @dataclass(frozen=True, eq=False)

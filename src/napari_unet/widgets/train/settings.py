@@ -193,10 +193,7 @@ class TrainSettings:
 
     def set_devices(self, devices: list[str]) -> None:
         """Offer the devices that there are."""
-        editor = self.rows["device"].editor
-        chosen = editor.value
-        editor.choices = [*devices, *({chosen} - set(devices))]
-        editor.value = chosen
+        self.advanced.set_choices("device", devices)
 
     def hold(self, *, held: bool) -> None:
         """Whether nothing can be set, as while a training runs with these settings."""
