@@ -224,18 +224,18 @@ def crashed(stage: Stage) -> None:
 @contextmanager
 def _spoiled(after: int) -> Iterator[None]:
     """Weights become no numbers after so many steps, as by far too high a learning rate."""
-    learn = TrainingLoop._learn
+    train_on = TrainingLoop._train_on
 
-    def spoil_and_learn(run: Any) -> float:
-        if run.step >= after:
-            next(run.network.parameters()).data.fill_(np.nan)
-        return learn(run)
+    def spoil_and_train(loop: Any, batch: Any) -> float:
+        if loop.state.step >= after:
+            next(loop.state.network.parameters()).data.fill_(np.nan)
+        return train_on(loop, batch)
 
-    TrainingLoop._learn = spoil_and_learn  # type: ignore[method-assign]
+    TrainingLoop._train_on = spoil_and_train  # type: ignore[method-assign]
     try:
         yield
     finally:
-        TrainingLoop._learn = learn  # type: ignore[method-assign]
+        TrainingLoop._train_on = train_on  # type: ignore[method-assign]
 
 
 SCENES = {

@@ -18,7 +18,9 @@ import torch
 from napari_unet.network.devices import synchronize
 from napari_unet.settings import TrainConfig
 from napari_unet.training.loop import TrainingLoop
+from napari_unet.training.patch_sampling import Batch
 from napari_unet.training.setup import set_up
+from napari_unet.training.state import LoopState
 from training_study import data
 from training_study.planes import SETTINGS as VOLUME_SETTINGS
 from training_study.records import Outcome, Plan, Run
@@ -59,18 +61,20 @@ class _Package:
             device=plan.device,
             **settings,
         )
-        self.run = TrainingLoop(set_up(examples, base=None, config=config, validation=None))
-        self.draw = self.run._batch
+        self.loop = TrainingLoop(set_up(examples, base=None, config=config, validation=None))
+        self.state = self.loop.state
+        self.draw = self.loop.batches.draw
         self.drawing: list[float] = []
-        self.run._batch = self._clocked  # type: ignore[method-assign]
+        self.loop.batches.draw = self._clocked  # type: ignore[method-assign]
+        self.steps = self.loop.run()
 
     def step(self) -> None:
-        self.run.advance()
+        next(self.steps)
 
-    def _clocked(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        start = _now(self.run.device)
-        batch = self.draw()
-        self.drawing.append(_now(self.run.device) - start)
+    def _clocked(self, state: LoopState) -> Batch:
+        start = _now(state.device)
+        batch = self.draw(state)
+        self.drawing.append(_now(state.device) - start)
         return batch
 
 
@@ -78,16 +82,16 @@ class _Bare:
     """The loop that one would write by hand: fp32, NCHW, ready-made patches."""
 
     def __init__(self, package: _Package) -> None:
-        run = package.run
+        state = package.state
         plain = torch.contiguous_format
         self.batches = [
-            tuple(part.contiguous(memory_format=plain).clone() for part in package.draw())
+            tuple(part.contiguous(memory_format=plain).clone() for part in package.draw(state))
             for _ in range(READY)
         ]
-        network = copy.deepcopy(run.network)
+        network = copy.deepcopy(state.network)
         self.network = network.to(memory_format=plain).train()  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3)
-        self.loss = run.loss
+        self.loss = package.loop.loss
         self.taken = 0
 
     def step(self) -> None:
@@ -104,7 +108,7 @@ def _measure(plan: Plan, network: str, precision: str) -> Callable[[], Outcome]:
     def measure() -> Outcome:
         package = _Package(plan, network, precision)
         bare = _Bare(package)
-        device = package.run.device
+        device = package.state.device
         for _ in range(1 if plan.quick else WARM_UP):
             package.step()
             bare.step()
@@ -119,11 +123,11 @@ def _measure(plan: Plan, network: str, precision: str) -> Callable[[], Outcome]:
             "step seconds": step,
             "bare seconds": float(np.median(theirs)),
             "drawing share": float(np.median(package.drawing)) / step,
-            "precision": package.run.precision,
+            "precision": package.state.precision,
             "where": _name(device),
-            "batch": package.run.batch_size,
-            "patch": package.run.patch,
-            "features": package.run.network.config.features,
+            "batch": package.state.batch_size,
+            "patch": package.state.patch,
+            "features": package.state.network.config.features,
         }
         return Outcome(float(np.median(np.divide(ours, theirs))), details=details)
 

@@ -114,7 +114,7 @@ def test_a_stop_is_kept_while_the_model_is_scored(
         next(job)
     with pytest.raises(KeyboardInterrupt):
         job.send("stop")
-    assert torch.load(path, weights_only=True)["step"] == 5
+    assert torch.load(path, weights_only=True)["state"]["step"] == 5
 
 
 def test_the_caller_may_remove_the_checkpoint(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def stop(job: Generator[TrainStep, Any, Model]) -> Model:
 def test_checkpoints_are_written_between_validations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_unet.training.train.PAUSE", 0.0)
+    monkeypatch.setattr("napari_unet.training.loop.CHECKPOINT_INTERVAL_S", 0.0)
     path = tmp_path / "run.ckpt"
     interrupt(path, 4)  # a step after the validation
     rest, resumed = finish(
@@ -224,11 +224,11 @@ def test_the_best_weights_survive_an_interruption(
     seen: list[dict[str, torch.Tensor]] = []
     metrics = iter([0.9, 0.2, 0.1])
 
-    def scripted(run: TrainingLoop) -> float:
-        seen.append({k: v.clone() for k, v in run.network.state_dict().items()})
+    def scripted(loop: TrainingLoop) -> float:
+        seen.append({k: v.clone() for k, v in loop.state.network.state_dict().items()})
         return next(metrics)
 
-    monkeypatch.setattr(TrainingLoop, "judge", scripted)
+    monkeypatch.setattr(TrainingLoop, "score_network", scripted)
     interrupt(path, 4)
     model = train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
     found = model.network.state_dict()
@@ -330,12 +330,13 @@ class Harmful:
 def test_a_damaged_file_is_refused(interrupted: Path, kind: str) -> None:
     content = interrupted.read_bytes()
     if kind in ("keys", "shapes"):
-        state = torch.load(interrupted, weights_only=True)
+        stored = torch.load(interrupted, weights_only=True)
+        state = stored["state"]
         if kind == "keys":
             del state["optimizer"]
         else:
             state["network"] = {k: torch.zeros(7) for k in state["network"]}
-        torch.save(state, interrupted)
+        torch.save(stored, interrupted)
     else:
         interrupted.write_bytes(
             {

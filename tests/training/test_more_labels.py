@@ -18,7 +18,7 @@ from napari_unet.dataset.example import Example
 from napari_unet.network.model import Model
 from napari_unet.training.batch_norm import update_statistics
 from napari_unet.training.loop import (
-    EARLY_PATCHES,
+    EARLY_PREVIEW_PATCHES,
     PREVIEW_PATCHES,
     STATISTICS_PATCHES,
     TrainingLoop,
@@ -128,7 +128,7 @@ def test_the_best_weights_are_scored_again(monkeypatch: pytest.MonkeyPatch) -> N
     score = TrainingLoop._score
 
     def noting(run: TrainingLoop, *arguments: Any) -> float:
-        calls.append(arguments[1])
+        calls.append(arguments[2])
         return score(run, *arguments)
 
     monkeypatch.setattr(TrainingLoop, "_score", noting)
@@ -295,7 +295,7 @@ def test_previews_are_early_until_the_first_validation(
     steps = [job.send(view), job.send(view), job.send(view), job.send(None)]
     assert [s.preview_early for s in steps] == [True, False, False, False]
     full = [STATISTICS_PATCHES] if validated else []
-    assert drawn == [EARLY_PATCHES, *full, PREVIEW_PATCHES, PREVIEW_PATCHES]
+    assert drawn == [EARLY_PREVIEW_PATCHES, *full, PREVIEW_PATCHES, PREVIEW_PATCHES]
     job.close()
     resumed = iter_train([FIRST], checkpoint=path, **values)
     next(resumed)

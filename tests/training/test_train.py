@@ -194,13 +194,13 @@ def test_the_seed_decides_every_bit() -> None:
 def test_validating_changes_nothing_of_what_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     rising = itertools.count()
 
-    judge = TrainingLoop.judge
+    score_network = TrainingLoop.score_network
 
-    def judge_and_rise(run: TrainingLoop) -> float:
-        judge(run)
+    def score_and_rise(loop: TrainingLoop) -> float:
+        score_network(loop)
         return float(next(rising))  # so that the best weights are the last ones
 
-    monkeypatch.setattr(TrainingLoop, "judge", judge_and_rise)
+    monkeypatch.setattr(TrainingLoop, "score_network", score_and_rise)
     often, never = (
         finish(iter_train([corner()], validation=held_out, **(TINY | {"validation_every": 1})))
         for held_out in ([corner(100, 300)], [])
@@ -278,11 +278,11 @@ def script(monkeypatch: pytest.MonkeyPatch, metrics: list[float]) -> list[dict[s
     seen: list[dict[str, Tensor]] = []
     queue: Iterator[float] = iter(metrics)
 
-    def scripted(run: TrainingLoop) -> float:
-        seen.append({k: v.clone() for k, v in run.network.state_dict().items()})
+    def scripted(loop: TrainingLoop) -> float:
+        seen.append({k: v.clone() for k, v in loop.state.network.state_dict().items()})
         return next(queue)
 
-    monkeypatch.setattr(TrainingLoop, "judge", scripted)
+    monkeypatch.setattr(TrainingLoop, "score_network", scripted)
     return seen
 
 

@@ -1,21 +1,18 @@
-"""The state of a training on disk, so that it goes on after an interruption."""
+"""The state of a training on disk, to resume it after an interruption."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 
 from napari_unet.errors import TrainingError
 from napari_unet.io import atomic_path
+from napari_unet.training.setup import TrainingSetup
+from napari_unet.training.state import LoopState
 
-if TYPE_CHECKING:
-    from napari_unet.training.setup import TrainingSetup
-
-
-FREE = {"device", "precision", "name", "description"}  # may differ when a training goes on
+FREE_SETTINGS = {"device", "precision", "name", "description"}  # may differ on resuming
 
 
 class Checkpoint:
@@ -27,7 +24,7 @@ class Checkpoint:
         The file. It is read with ``weights_only``: nothing in it executes.
     setup : TrainingSetup
         What is trained, as it was when training began; a file of another training is refused.
-        Labels that came later are no part of it: they are to be taken in again.
+        Labels that came later are no part of it: send them again after resuming.
     """
 
     def __init__(self, path: str | Path, setup: TrainingSetup) -> None:
@@ -36,38 +33,25 @@ class Checkpoint:
             "data": setup.data.sha256,
             "validation": setup.data.validation_sha256,
             "base": setup.base.sha256 if setup.base else "",
-            "config": setup.config.model_dump_json(exclude=FREE),
+            "config": setup.config.model_dump_json(exclude=FREE_SETTINGS),
             "architecture": setup.network.config.model_dump_json(),
         }
 
-    def save(self, run: Any) -> None:
-        """Write the state of a run, atomically."""
-        state = {
-            "identity": self._identity,
-            "step": run.step,
-            "seconds": run.seconds,
-            "validation_seconds": run.validation_seconds,
-            "last_milestone": run.last_milestone,
-            "finished": run.finished,
-            "precision": run.precision,
-            "batch_size": run.batch_size,
-            "patch": list(run.patch),
-            "network": run.network.state_dict(),
-            "optimizer": run.optimizer.state_dict(),
-            "rng": run.rng.bit_generator.state,
-            "generator": run.generator.get_state(),
-            "best": run.best,
-            "best_weights": run.best_weights,
-            "validated": run.validated,
-            "judged": run.setup.data.validation_sha256,
-        }
+    def save(self, state: LoopState) -> None:
+        """Write a state, atomically.
+
+        Raises
+        ------
+        FileError
+            If the file cannot be written.
+        """
         buffer = io.BytesIO()
-        torch.save(state, buffer)
+        torch.save({"identity": self._identity, "state": state.state_dict()}, buffer)
         with atomic_path(self.path) as temporary:
             temporary.write_bytes(buffer.getvalue())
 
-    def restore(self, run: Any) -> bool:
-        """Put a run into the saved state, where the file exists; say whether it does.
+    def restore(self, state: LoopState) -> bool:
+        """Load the saved state into ``state``; False where there is no file yet.
 
         Raises
         ------
@@ -77,8 +61,8 @@ class Checkpoint:
         if not self.path.is_file():
             return False
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            same = state["identity"] == self._identity
+            stored = torch.load(self.path, map_location="cpu", weights_only=True)
+            same = stored["identity"] == self._identity
         except Exception:  # noqa: BLE001 - torch names no error of its own for a damaged file
             raise self._damaged() from None
         if not same:
@@ -89,26 +73,9 @@ class Checkpoint:
                 value=self.path,
             )
         try:
-            run.network.load_state_dict(state["network"])
-            run.optimizer.load_state_dict(state["optimizer"])
-            run.rng.bit_generator.state = state["rng"]
-            run.generator.set_state(state["generator"])
-            run.step = state["step"]
-            run.before = state["seconds"]
-            run.validation_seconds = state["validation_seconds"]
-            run.last_milestone = state["last_milestone"]
-            run.finished = state["finished"]
-            run.precision = state["precision"]  # another one would give other weights
-            run.batch_size = state["batch_size"]
-            run.patch = tuple(state["patch"])
-            run.best = state["best"]
-            run.best_weights = state["best_weights"]
-            run.validated = state.get("validated", run.best is not None)
-            judged = state.get("judged", run.setup.data.validation_sha256)
+            state.load_state_dict(stored["state"])
         except (KeyError, RuntimeError, TypeError, ValueError):
             raise self._damaged() from None
-        if judged != run.setup.data.validation_sha256:
-            run.judge_best()  # the score was that on labels that came later
         return True
 
     def _damaged(self) -> TrainingError:

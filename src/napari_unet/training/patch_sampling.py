@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_unet.dataset.frames import Frame
 from napari_unet.dataset.label_statistics import ANYWHERE, Places
+from napari_unet.training.augmentation import PRESETS, augment
+from napari_unet.training.setup import TrainingSetup
+from napari_unet.training.state import LoopState, memory_layout
 
 JITTER = 1 / 6  # of the patch: how far the labelled pixel may lie from its centre
+MAX_REDRAWS = 8  # of patches from which augmentation has moved all known pixels
 
 
 class PatchSampler:
@@ -80,6 +88,80 @@ class PatchSampler:
             np.stack(images).astype(np.float32, copy=False),
             np.stack(targets).astype(np.float32),
             np.stack(known),
+        )
+
+
+class Batch(NamedTuple):
+    """Augmented patches on the training device.
+
+    Attributes
+    ----------
+    image : (B, C, *patch) tensor
+        Normalised pixels, float32.
+    target : (B, M, *patch) tensor
+        What `napari_unet.dataset.targets.encode_target` makes of the labels, float32.
+    known : (B, 1, *patch) tensor
+        1 where the target can be trusted, else 0.
+    """
+
+    image: Tensor
+    target: Tensor
+    known: Tensor
+
+
+class BatchSampler:
+    """Draws batches of augmented patches.
+
+    Parameters
+    ----------
+    setup : TrainingSetup
+        Frames, settings and network of a training.
+    device : torch.device
+        Where the batches are augmented and used.
+    """
+
+    def __init__(self, setup: TrainingSetup, device: torch.device) -> None:
+        self._patches = PatchSampler(setup.data.frames)
+        self._task = setup.data.goal.task
+        self._anisotropy = setup.anisotropy
+        self._layout = memory_layout(setup.network)
+        self._device = device
+        self._augmentation = PRESETS[setup.config.augmentation]
+        if self._task == "regression":  # interpolation would smooth the noise of the input
+            self._augmentation = replace(self._augmentation, rotate=False, scale=0.0, elastic=0.0)
+
+    def draw(self, state: LoopState) -> Batch:
+        """A batch in each patch of which something is known.
+
+        Its size and the random numbers are those of ``state``.
+        """
+        batch = self._draw(state, state.batch_size)
+        for _ in range(MAX_REDRAWS):
+            empty = (batch.known.flatten(1).amax(1) == 0).nonzero().flatten()
+            if not len(empty):
+                break
+            for old, new in zip(batch, self._draw(state, len(empty)), strict=True):
+                old[empty] = new
+        return batch._replace(image=batch.image.contiguous(memory_format=self._layout))
+
+    def _draw(self, state: LoopState, count: int) -> Batch:
+        how, patch = self._augmentation, state.patch
+        window = tuple(math.ceil(p * how.margin) if p > 1 else 1 for p in patch[-2:])
+        window = (*patch[:-2], *window)
+        arrays = self._patches.draw(patch, window, count, state.patch_rng)
+        image, target, known = (torch.from_numpy(a).to(self._device) for a in arrays)
+        return Batch(
+            *augment(
+                image,
+                target,
+                known,
+                patch,
+                how,
+                state.augmentation_rng,
+                nearest_targets=self._task == "semantic",
+                change_intensity=self._task != "regression",
+                anisotropy=self._anisotropy,
+            )
         )
 
 

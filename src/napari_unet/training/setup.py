@@ -157,6 +157,26 @@ def check_statistics(patch: tuple[int, ...], batch_size: int, config: UNetConfig
         )
 
 
+def reduce_batch(
+    batch_size: int, patch: tuple[int, ...], config: UNetConfig
+) -> tuple[int, tuple[int, ...]] | None:
+    """Half the batch, or half the longest side of the patch; None where neither can train."""
+    if batch_size > 1:
+        smaller = batch_size // 2, patch
+    else:
+        axis = patch.index(max(patch))
+        stride = config.stride[axis]
+        side = max(stride, patch[axis] // 2 // stride * stride)
+        smaller = 1, (*patch[:axis], side, *patch[axis + 1 :])
+    if smaller == (batch_size, patch):
+        return None
+    try:
+        check_statistics(smaller[1], smaller[0], config)
+    except TrainingError:
+        return None
+    return smaller
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingSetup:
     """All that the training loop needs, checked.
@@ -191,6 +211,18 @@ class TrainingSetup:
     def distance_known(self) -> bool:
         """Instances: whether the distances were, or are, learned from any whole object."""
         return self.base is not None or self.data.distance_known
+
+    @property
+    def statistics(self) -> str:
+        """Batch-norm statistics; for "auto" see docs/decisions/batch-norm.md."""
+        return "settled" if self.config.statistics == "auto" else self.config.statistics
+
+    @property
+    def metric_name(self) -> str:
+        """Name of the score by which the best weights are chosen, for a legend."""
+        if self.data.goal.task == "regression":
+            return "PSNR"
+        return "mean AP" if self.data.goal.task == "instance" and self.distance_known else "Dice"
 
     @property
     def anisotropy(self) -> float:

@@ -54,6 +54,9 @@ class MoreLabels:
     examples: Sequence[Example]
 
 
+Request = str | Preview | MoreLabels | None  # the only string is "stop"
+
+
 @dataclass(frozen=True, eq=False)
 class TrainStep:
     """What training says after a step.

@@ -566,16 +566,16 @@ def test_a_loss_that_is_not_finite(
 ) -> None:
     from napari_unet.training.loop import TrainingLoop
 
-    learn = TrainingLoop._learn
+    train_on = TrainingLoop._train_on
     breaks_at = 0
 
-    def diverge(run: Any) -> float:
-        if run.step == breaks_at:
-            for weights in run.network.parameters():
+    def diverge(loop: Any, batch: Any) -> float:
+        if loop.state.step == breaks_at:
+            for weights in loop.state.network.parameters():
                 weights.data.fill_(np.nan)
-        return learn(run)
+        return train_on(loop, batch)
 
-    monkeypatch.setattr(TrainingLoop, "_learn", diverge)
+    monkeypatch.setattr(TrainingLoop, "_train_on", diverge)
     press(dock.bar.train)
     finish(dock)
     assert "loss became nan at step 1; lower the learning rate" in dock.bar.message.value
