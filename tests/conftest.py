@@ -119,3 +119,34 @@ def _bright_model(ndim: int = 2, **card_fields: Any) -> Model:
         model.network.head.weight.fill_(20)
         model.network.head.bias.fill_(-10)
     return model
+
+
+@pytest.fixture
+def reword(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """``reword()``: all that errors, findings, notes and jobs say is other words from here on.
+
+    What a program does must not depend on how something is worded.
+    """
+    from napari_unet.errors import Text
+    from napari_unet.progress import Progress
+
+    make, begin = Text.__new__, Progress.__init__
+
+    def scramble(text: str) -> str:
+        return " ".join("hum" for _ in text.split())
+
+    def make_text(cls: type[Text], template: str = "", plain: str | None = None) -> Text:
+        if isinstance(template, Text):
+            return template
+        return make(cls, scramble(template), None if plain is None else scramble(plain))
+
+    def begin_progress(
+        self: Progress, done: int, total: int, message: str = "", *phase: Any, **more: Any
+    ) -> None:
+        begin(self, done, total, scramble(message), *phase, **more)
+
+    def reword() -> None:
+        monkeypatch.setattr(Text, "__new__", make_text)
+        monkeypatch.setattr(Progress, "__init__", begin_progress)
+
+    return reword

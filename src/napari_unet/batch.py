@@ -41,6 +41,8 @@ class FileResult:
         Why it failed, in one sentence.
     seconds : float
         How long it took.
+    fault : UNetError or None
+        The error itself, with its fields.
     """
 
     source: Path
@@ -48,6 +50,7 @@ class FileResult:
     record: dict[str, Any] | None
     error: str | None
     seconds: float
+    fault: UNetError | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +127,10 @@ def iter_segment_files(
     refuse_client(client)
     if file_format not in FORMATS:
         raise InputError(
-            f"file_format {file_format!r} is unknown; choose one of {', '.join(FORMATS)}."
+            f"file_format {file_format!r} is unknown",
+            f"choose one of {', '.join(FORMATS)}",
+            parameter="file_format",
+            value=file_format,
         )
     wanted = resolve(SegmentSettings, settings, overrides)
     files = find_images(paths)
@@ -132,15 +138,16 @@ def iter_segment_files(
     loaded = Model.load(model)
     if loaded.card.task == "regression" and not scores:
         raise ModelError(
-            f"The model {loaded.card.name!r} predicts values, not labels; have its scores "
-            "written instead, with scores=True or the command predict."
+            f"The model {loaded.card.name!r} predicts values, not labels",
+            "have its scores written instead, with scores=True or the command predict",
         )
     check_writable(Path(output_dir))
     results: list[FileResult] = []
     total = PARTS * len(files)
     for number, (source, output) in enumerate(zip(files, outputs, strict=True)):
         began = time.perf_counter()
-        record, error = None, None
+        record: dict[str, Any] | None = None
+        fault: UNetError | None = None
         job = _run_file(source, output, loaded, wanted, axes, channels, pixel_size, scores)
         try:
             while True:
@@ -149,15 +156,15 @@ def iter_segment_files(
                 yield Progress(done, total, f"{source.name}: {step.message}", step.phase)
         except StopIteration as end:
             record = end.value
-        except UNetError as problem:
-            error = str(problem)
+        except UNetError as error:
+            fault = error
         finally:
             job.close()
         seconds = time.perf_counter() - began
-        written = output if error is None else None
-        result = FileResult(source, written, record, error, seconds)
+        written, said = (output, None) if fault is None else (None, str(fault))
+        result = FileResult(source, written, record, said, seconds, fault)
         results.append(result)
-        said = f"{source.name}: {error or 'done'}"
+        said = f"{source.name}: {said or 'done'}"
         yield FileDone((number + 1) * PARTS, total, said, result=result)
     return results
 
@@ -169,13 +176,13 @@ def _outputs(files: Sequence[Path], folder: Path, ending: str, file_format: str)
     for path, output in zip(files, outputs, strict=True):
         if counts[output] > 1:
             raise InputError(
-                f"Two images would both be written to {output.name}; rename one of them "
-                f"(such as {path}), or run them into different folders."
+                f"Two images would both be written to {output.name}",
+                f"rename one of them (such as {path}), or run them into different folders",
             )
         if output.resolve() in inputs:
             raise InputError(
-                f"The result of {path} would replace {output}, which is an input too; leave "
-                "that out, or choose another output folder."
+                f"The result of {path} would replace {output}, which is an input too",
+                "leave that out, or choose another output folder",
             )
     return outputs
 

@@ -4,24 +4,29 @@ No code reads a sentence. What a program may need of an error stands in its fiel
 front end (Python, the docks, the command line) words its own sentence from them.
 
 Texts name parameters of the Python API in the brackets ⟨ and ⟩, with or without a value:
-"give ⟨axes='TYX'⟩ for time", "⟨min_size⟩ -1 is too small". Python's wording leaves the brackets
-out; another front end puts its own name of the parameter there, such as ``--axes TYX`` or the
-label of a field. See `Text`.
+"give ⟨axes='TYX'⟩ for time", "⟨min_size⟩ -1 is too small"; ⟨task:'semantic'⟩ is a value whose
+parameter the sentence names already. Python's wording leaves the brackets out; another front
+end puts its own name of the parameter there, such as ``--axes TYX`` or the label of a field.
+See `Text`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-OPEN, CLOSE = "⟨⟩"
+REFERENCE = re.compile(r"⟨(\w+)(?:([=:])([^⟩]*))?⟩")
 STOPS = (".", "!", "?")
 
 NameOf = Callable[[str, str], str]
-"""A front end's name of a parameter, for (parameter, value); the value is often empty."""
+"""A front end's name of a parameter, for (parameter, value).
+
+The value is often empty; the parameter is, where only the value is to be named.
+"""
 
 
 class Text(str):
@@ -51,7 +56,7 @@ class Text(str):
         if isinstance(template, Text):
             return template
         if plain is None:
-            plain = template.replace(OPEN, "").replace(CLOSE, "")
+            plain = _fill(template, _name_in_python)
         text = super().__new__(cls, plain)
         text.template = template
         return text
@@ -61,13 +66,7 @@ class Text(str):
 
     def worded(self, name_of: NameOf) -> str:
         """The text with each parameter named by the front end."""
-        first, *rest = self.template.split(OPEN)
-        parts = [first]
-        for each in rest:
-            reference, _, after = each.partition(CLOSE)
-            parameter, _, value = reference.partition("=")
-            parts += [name_of(parameter, value.strip("'")), after]
-        return "".join(parts)
+        return _fill(self.template, lambda name, _, value: name_of(name, value.strip("'")))
 
     def as_sentence(self) -> Text:
         """The text with a full stop and, unless a name such as min_size is first, a capital.
@@ -258,10 +257,24 @@ def describe_validation(error: ValidationError) -> SettingsError:
     faults = []
     for field, known in messages.items():
         given = f" (given: {values[field]!r})" if field in values else ""
-        name = f"{OPEN}{field}{CLOSE}: " if field else ""
+        name = f"⟨{field}⟩: " if field else ""
         faults.append(f"{name}{', or '.join(known)}{given if field else ''}")
     first = next((field for field in messages if field), None)
     return SettingsError("; ".join(faults), parameter=first, value=values.get(first or ""))
+
+
+def _fill(template: str, words: Callable[[str, str, str], str]) -> str:
+    """A template with the words for (parameter, sign, value) in place of each reference."""
+
+    def fill(hit: re.Match[str]) -> str:
+        name, sign, value = hit.groups(default="")
+        return words("" if sign == ":" else name, sign, value)
+
+    return REFERENCE.sub(fill, template)
+
+
+def _name_in_python(parameter: str, sign: str, value: str) -> str:
+    return f"{parameter}{sign}{value}" if parameter else value
 
 
 def _with_stop(text: str) -> str:

@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 import napari_unet as nu
 from napari_unet.cli import main
 from napari_unet.cli.bars import run_with_bar
-from napari_unet.cli.wording import as_options, one_line
+from napari_unet.cli.wording import one_line, option_of
+from napari_unet.errors import UNetError
 from napari_unet.io import read_image, write_image
 
 
@@ -100,7 +101,8 @@ def test_axes_and_pixel_size_as_given(bright: str, capsys: pytest.CaptureFixture
     printed = capsys.readouterr()
     (note,) = printed.err.splitlines()
     assert note.startswith("napari-unet: note: a.npy: ")
-    assert "--axes TYX" in note
+    assert "taken as ZYX" in note
+    assert "give --axes" in note
     assert read_image("out/a_labels.tif").axes == "ZYX"
     assert main([*words, "--axes", "tyx", "--pixel-size", "0.5"]) == 0
     assert capsys.readouterr().err == ""
@@ -319,26 +321,21 @@ def test_a_name_of_two_lines_is_told_in_one(
 
 
 @pytest.mark.parametrize(
-    ("message", "expected"),
+    ("template", "expected"),
     [
-        ("give axes= for another order.", "give --axes for another order."),
-        ("give axes='CZYX' otherwise.", "give --axes CZYX otherwise."),
-        ("pixel_size has 3 values.", "--pixel-size has 3 values."),
-        ("check object_diameter and pixel_size.", "check --object-diameter and --pixel-size."),
-        ("use task='instance' or 'regression'.", "use --task instance or 'regression'."),
-        (
-            "tile: too small (given: 0); link_overlap: too large.",
-            "--tile: too small (given: 0); --link-overlap: too large.",
-        ),
-        ("patch (32,) and batch_size 1 do.", "patch (32,) and --batch-size 1 do."),
+        ("give ⟨axes=⟩ for another order", "give --axes for another order."),
+        ("give ⟨axes='CZYX'⟩ otherwise", "give --axes CZYX otherwise."),
+        ("⟨pixel_size⟩ has 3 values", "--pixel-size has 3 values."),
+        ("use ⟨task='instance'⟩", "use --task instance."),
+        ("the task ⟨task:'instance'⟩ is odd", "the task 'instance' is odd."),
+        ("⟨examples⟩ must be a list", "examples must be a list."),
         # words and paths stay as they are
-        ("The channels have different shapes; lower threshold.",) * 2,
-        ("runs/pixel_size/a.tif and b/min_size and min_size.tif do not exist.",) * 2,
-        ("argument --pixel-size: 'a' is no number.",) * 2,
+        ("The channels have different shapes",) * 2,
+        ("runs/pixel_size/a.tif and axes= do not exist",) * 2,
     ],
 )
-def test_hints_name_options(message: str, expected: str) -> None:
-    assert as_options(message) == expected
+def test_hints_name_options(template: str, expected: str) -> None:
+    assert UNetError(template).worded(option_of) == f"{expected.rstrip('.')}."
 
 
 def test_one_line() -> None:

@@ -11,7 +11,7 @@ from napari_unet.dataset.labelled_image import LabelledImage
 
 SPARSE = 0.01  # share of labelled pixels below which not everything seems to be labelled
 SPAN = 0.75  # share of the planes, from the first with labels to the last, of a whole stack
-REMEDY = "Choose the region 'painted' or 'planes' if not everything was labelled."
+REMEDY = "Choose the region ⟨region:'painted'⟩ or ⟨region:'planes'⟩ if not everything was labelled."
 
 
 def in_few_planes(stacks: Mapping[int, Sequence[bool]]) -> bool:

@@ -15,7 +15,8 @@ Field = Literal["image", "labels", "region", "background", "base", "classes", "c
 REMEDIES: dict[Field, str] = {
     "image": "Check the image and its axes.",
     "labels": "Check that these labels belong to this image.",
-    "region": "Choose 'all', 'planes', 'painted' or a mask of the labels' shape.",
+    "region": "Choose ⟨region:'all'⟩, ⟨region:'planes'⟩, ⟨region:'painted'⟩ or a mask of the "
+    "labels' shape.",
     "background": "Name the label that means background, a whole number above 0.",
     "base": "Choose another base model, or train a new network.",
     "classes": "Correct the classes, or the labels.",

@@ -91,18 +91,18 @@ def _check_region(report: Report, index: int, labelled: LabelledImage) -> None:
             "region-without-effect",
             index,
             "region",
-            "The region 'all' holds everywhere, so that the other regions beside it have no "
-            "effect.",
-            "Leave out 'all' if the labels are known in part only, else the others.",
+            "The region ⟨region:'all'⟩ holds everywhere, so that the other regions beside it have "
+            "no effect.",
+            "Leave out ⟨region:'all'⟩ if the labels are known in part only, else the others.",
         )
     elif {"planes", "painted"} <= regions:
         report.doubt(
             "region-without-effect",
             index,
             "region",
-            "The region 'planes' makes every plane with a stroke in it a complete one, so that "
-            "'painted' beside it has no effect.",
-            "Leave out 'planes', and name the complete planes by a mask.",
+            "The region ⟨region:'planes'⟩ makes every plane with a stroke in it a complete one, so "
+            "that ⟨region:'painted'⟩ beside it has no effect.",
+            "Leave out ⟨region:'planes'⟩, and name the complete planes by a mask.",
         )
 
 
@@ -182,7 +182,7 @@ def _check_meaning(
             "labels",
             f"The labels look like classes, not objects: they have {what} in "
             f"{most} separate regions of a plane.",
-            "Give each object a number of its own, or choose the task 'semantic'.",
+            "Give each object a number of its own, or choose the task ⟨task:'semantic'⟩.",
         )
     elif (
         task == "semantic"
@@ -196,7 +196,7 @@ def _check_meaning(
             "labels",
             f"The labels look like objects, not classes: {len(values)} values, nearly each of "
             "them in a single region.",
-            "Choose the task 'instance', or name the classes if these are some.",
+            "Choose the task ⟨task:'instance'⟩, or name the classes if these are some.",
         )
 
 

@@ -92,7 +92,7 @@ def check_diameter(
             f"The objects are about {across[axis]:.3g} pixels across, but the network judges a "
             f"pixel by what lies within {field[axis]} pixels of it.",
             f"Scale the images by {1 / max(shares):.2g} or less, or train a new network with more "
-            "levels (features).",
+            "levels (⟨features⟩).",
         )
 
 

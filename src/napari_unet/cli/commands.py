@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.cli.bars import run_with_bar
 from napari_unet.cli.parser import chosen_settings
-from napari_unet.cli.wording import as_options, one_line
-from napari_unet.errors import ModelError
+from napari_unet.cli.wording import one_line, option_of
+from napari_unet.errors import FileError, ModelError
 from napari_unet.network.files import bundled_names, model_files
 
 if TYPE_CHECKING:
@@ -51,17 +51,19 @@ def _files(options: Namespace, *, scores: bool) -> int:
 
 def _report(result: FileResult) -> None:
     """One line on a file; a fault, or a doubt about its axes, on standard error."""
-    if result.error is not None:
-        # most faults of files name the file themselves
-        place = "" if str(result.source) in result.error else f"{result.source}: "
-        print(f"napari-unet: error: {one_line(place + as_options(result.error))}", file=sys.stderr)
+    fault = result.fault
+    if fault is not None:
+        # faults of files name the file themselves
+        place = "" if isinstance(fault, FileError) else f"{result.source}: "
+        said = one_line(place + fault.worded(option_of))
+        print(f"napari-unet: error: {said}", file=sys.stderr)
         return
     record = result.record or {}
-    said = one_line(as_options(record.get("message", "scores")))
+    said = one_line(record.get("message", "scores"))
     print(f"{result.output}: {said.removesuffix('.')} ({result.seconds:.1f} s)", flush=True)
     if record.get("axes_doubt"):
-        doubt = one_line(f"{result.source}: {as_options(record['axes_doubt'])}")
-        print(f"napari-unet: note: {doubt}", file=sys.stderr)
+        note = f"{result.source}: the axes were taken as {record['axes']}, but may be others"
+        print(f"napari-unet: note: {one_line(note)}; give --axes if they are.", file=sys.stderr)
 
 
 def train(options: Namespace) -> int:

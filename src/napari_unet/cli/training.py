@@ -18,7 +18,7 @@ from napari_unet.cli.training_files import (
     read_examples,
     refuse_predictions,
 )
-from napari_unet.cli.wording import as_options, one_line
+from napari_unet.cli.wording import one_line, option_of
 from napari_unet.errors import FileError, ModelError, SettingsError, TrainingInterruptedError
 from napari_unet.io.folders import check_writable
 from napari_unet.network.files import SUFFIX, bundled_names, model_files, user_models_folder
@@ -98,8 +98,9 @@ class _Report:
         if not self.wish.armed and step.step > 1:
             print(f"{self.checkpoint}: goes on after step {step.step - 1}", flush=True)
         self.wish.armed = True
-        if step.message:
-            print(one_line(as_options(step.message)), flush=True)
+        if step.notes:
+            told = " ".join(note.worded(option_of) for note in step.notes)
+            print(one_line(told), flush=True)
         if step.metric is not None:
             print(self._describe(step), flush=True)
         return "stop" if self.wish.wanted else None
@@ -201,7 +202,7 @@ def _pass_checks(
     for finding in findings:
         kind = "error" if finding.severity == "fault" else "warning"
         place = "" if finding.example is None else f"{images[finding.example]}: "
-        said = one_line(place + as_options(f"{finding.message} {finding.remedy}"))
+        said = one_line(place + finding.worded(option_of))
         print(f"napari-unet: {kind}: {said}", file=sys.stderr)
     return all(finding.severity != "fault" for finding in findings)
 

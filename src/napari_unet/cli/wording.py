@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import re
-
 IMAGE_OPTIONS = ("axes", "channels", "pixel_size")
 TRAINING_OPTIONS = ("base", "checkpoint", "region", "background", "validation")
 
 
-def as_options(message: str) -> str:
-    """A message of the Python API with its parameters named as the options are.
+def option_of(parameter: str, value: str = "") -> str:
+    """The option of a parameter of the Python API, for `UNetError.worded`.
 
     Examples
     --------
-    >>> as_options("name 1 of them with channels=, or correct axes=.")
-    'name 1 of them with --channels, or correct --axes.'
-    >>> as_options("taken as Z; give axes='TYX' for time.")
-    'taken as Z; give --axes TYX for time.'
-    >>> as_options("min_size: Input should be a valid integer.")
-    '--min-size: Input should be a valid integer.'
+    >>> option_of("min_size"), option_of("axes", "TYX")
+    ('--min-size', '--axes TYX')
+    >>> option_of("examples"), option_of("", "semantic")
+    ('examples', "'semantic'")
     """
-    known = "|".join(sorted(_names(), key=len, reverse=True))
-    # not inside a path such as runs/min_size/a.tif
-    alone = rf"(?<![\w/\\.-])({known})"
-    message = re.sub(
-        rf"{alone}=(?:(['\"])([\w.]*)\2|(\w+))?",
-        lambda hit: " ".join(filter(None, (_option(hit[1]), hit[3], hit[4]))),
-        message,
-    )
-    message = re.sub(rf"(^|; ){alone}(?=: )", lambda hit: hit[1] + _option(hit[2]), message)
-    return re.sub(
-        rf"{alone}(?![\w/\\-]|\.\w)",
-        lambda hit: _option(hit[1]) if "_" in hit[1] else hit[1],
-        message,
-    )
+    if not parameter:
+        return f"'{value}'"
+    if parameter not in _names():
+        return f"{parameter}={value}" if value else parameter
+    option = "--" + parameter.replace("_", "-")
+    return f"{option} {value}" if value else option
 
 
 def one_line(message: str) -> str:
@@ -43,10 +31,6 @@ def one_line(message: str) -> str:
     'a b does not exist.'
     """
     return " ".join(message.splitlines())
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def _names() -> set[str]:

@@ -187,7 +187,7 @@ def open_example(
     regions, masks = _split_region(example.region)
     if task == "regression" and "painted" in regions:
         raise TrainingError(
-            "⟨region='painted'⟩ is for painted labels, but the task is 'regression'",
+            "⟨region='painted'⟩ is for painted labels, but the task is ⟨task:'regression'⟩",
             "mark where the target is known by a mask",
             parameter="region",
             value="painted",
@@ -291,8 +291,8 @@ def _check_labels(source: ImageSource, labels: Any, task: Task) -> str:
     kinds = {"instance": "ui", "semantic": "uib", "regression": "uibf"}[task]
     if np.dtype(labels.dtype).kind not in kinds:
         raise InputError(
-            f"labels for the task {task!r} must be {'real' if 'f' in kinds else 'integers'}, "
-            f"not {labels.dtype}",
+            f"labels for the task ⟨task:{task!r}⟩ must be "
+            f"{'real' if 'f' in kinds else 'integers'}, not {labels.dtype}",
             "convert them, or choose another task",
             parameter="labels",
         )
@@ -308,7 +308,7 @@ def _split_region(region: Any) -> tuple[tuple[str, ...], tuple[Any, ...]]:
             if part not in REGIONS:
                 raise TrainingError(
                     f"⟨region⟩ {part!r} is unknown",
-                    "choose 'all', 'planes', 'painted' or a mask",
+                    "choose ⟨region:'all'⟩, ⟨region:'planes'⟩, ⟨region:'painted'⟩ or a mask",
                     parameter="region",
                     value=part,
                 )
@@ -318,13 +318,15 @@ def _split_region(region: Any) -> tuple[tuple[str, ...], tuple[Any, ...]]:
         else:
             raise TrainingError(
                 f"⟨region⟩ holds a {type(part).__name__}",
-                "choose 'all', 'planes', 'painted' "
+                "choose ⟨region:'all'⟩, ⟨region:'planes'⟩, ⟨region:'painted'⟩ "
                 "or a mask, an array that is not 0 where the labels can be trusted",
                 parameter="region",
             )
     if not parts:
         raise TrainingError(
-            "⟨region⟩ is empty", "choose 'all', 'planes', 'painted' or a mask", parameter="region"
+            "⟨region⟩ is empty",
+            "choose ⟨region:'all'⟩, ⟨region:'planes'⟩, ⟨region:'painted'⟩ or a mask",
+            parameter="region",
         )
     return tuple(names), tuple(masks)
 

@@ -60,7 +60,8 @@ def check_task(base: ModelCard, config: TrainConfig) -> None:
     """Raise `TrainingError` if a base model is for another task."""
     if base.task != config.task:
         raise TrainingError(
-            f"The base model {base.name!r} is for the task {base.task!r}, not {config.task!r}",
+            f"The base model {base.name!r} is for the task ⟨task:{base.task!r}⟩, "
+            f"not ⟨task:{config.task!r}⟩",
             "choose another base, or train a new network",
             parameter="base",
             value=base.name,

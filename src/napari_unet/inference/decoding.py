@@ -353,5 +353,5 @@ def refuse_regression(card: ModelCard) -> None:
     """Raise `ModelError` for a model whose scores are the result."""
     if card.task == "regression":
         raise ModelError(
-            f"The model {card.name!r} predicts values, not labels; use predict instead of segment."
+            f"The model {card.name!r} predicts values, not labels", "use predict instead of segment"
         )

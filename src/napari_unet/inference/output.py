@@ -127,8 +127,8 @@ class OutputArray:
         except OSError as error:
             name = self._target or self._remote
             raise FileError(
-                f"The output {name} cannot be written ({error.strerror or error}); "
-                "make room, or choose another folder."
+                f"The output {name} cannot be written ({error.strerror or error})",
+                "make room, or choose another folder",
             ) from error
 
     def _index(self, time: int, region: Region) -> tuple[Any, ...]:
@@ -158,7 +158,7 @@ class OutputArray:
         if local is not None:
             self._target = local
             if self._target.exists():
-                raise FileError(f"The output {output} exists; give another name or remove it.")
+                raise FileError(f"The output {output} exists", "give another name or remove it")
             self._partial = self._target.with_name(
                 f".{self._target.name}.{uuid.uuid4().hex}.partial"
             )
@@ -177,7 +177,7 @@ class OutputArray:
         except (OSError, ValueError, ImportError) as error:
             self.discard()
             raise FileError(
-                f"The output {output} cannot be written ({error}); choose another folder."
+                f"The output {output} cannot be written ({error})", "choose another folder"
             ) from None
         if self._partial is None:
             self._remote = str(output)

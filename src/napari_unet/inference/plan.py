@@ -194,8 +194,11 @@ def find_zoom(
     if object_diameter is not None:
         if card.object_diameter is None:
             raise SettingsError(
-                f"object_diameter {object_diameter:g} cannot be used: the model {card.name!r} "
-                "does not record the diameter of its objects; leave it empty."
+                f"⟨object_diameter⟩ {object_diameter:g} cannot be used: the model {card.name!r} "
+                "does not record the diameter of its objects",
+                "leave it empty",
+                parameter="object_diameter",
+                value=object_diameter,
             )
         factor = card.object_diameter / object_diameter
         zoom = tuple(factor * z / by_size[-1] for z in by_size) if by_size else (factor,) * ndim
@@ -204,7 +207,10 @@ def find_zoom(
     if max(zoom) > 32 or min(zoom) < 1 / 32:
         factors = ", ".join(f"{z:.3g}" for z in zoom)
         raise SettingsError(
-            f"The image would be resampled by ({factors}); check object_diameter and pixel_size."
+            f"The image would be resampled by ({factors})",
+            "check ⟨object_diameter⟩ and ⟨pixel_size⟩",
+            parameter="object_diameter",
+            value=object_diameter,
         )
     return tuple(1.0 if abs(z - 1) < SAME_SCALE else z for z in zoom)
 

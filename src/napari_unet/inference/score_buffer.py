@@ -110,7 +110,7 @@ def check_scores(scores: NDArray[Any]) -> NDArray[Any]:
     """
     if np.isnan(scores).any():
         raise FileError(
-            "The scores that were put on disk are not there any more; run the prediction again."
+            "The scores that were put on disk are not there any more", "run the prediction again"
         )
     return scores
 
@@ -122,6 +122,6 @@ def _named_faults() -> Iterator[None]:
         yield
     except OSError as error:
         raise FileError(
-            f"The scores do not fit in memory and cannot be put on disk ({error}); make room, or "
-            "segment a part of the image."
+            f"The scores do not fit in memory and cannot be put on disk ({error})",
+            "make room, or segment a part of the image",
         ) from error

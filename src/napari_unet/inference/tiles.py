@@ -85,8 +85,9 @@ def run_plan(
                         waiting.insert(0, tile)
                     else:
                         raise InputError(
-                            "There is not enough memory even for the smallest tile; close "
-                            "other programs, or use a smaller model."
+                            "There is not enough memory even for the smallest tile",
+                            "close other programs, or use a smaller model",
+                            code="out-of-memory",
                         ) from None
                     continue
                 done += not waiting

@@ -169,7 +169,7 @@ class _Ledger:
             raise InputError(
                 f"The blocks hold more than {LARGEST} pieces of objects, which int32 labels "
                 "cannot number",
-                "raise threshold or split_depth, or decode the parts one by one",
+                "raise ⟨threshold⟩ or ⟨split_depth⟩, or decode the parts one by one",
             )
         places = self._moved(part.places, tile)
         keys = np.where(part.exits, ~places, places)

@@ -50,7 +50,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     part = target.parent / f".{uuid.uuid4().hex[:12]}.partial"
     try:
         if target.is_dir():
-            raise FileError(f"{target} is a folder, not a file; give a file name to write to.")
+            raise FileError(f"{target} is a folder, not a file", "give a file name to write to")
         target.parent.mkdir(parents=True, exist_ok=True)
         # Unlike tempfile.mkstemp this respects the umask: the result may be shared.
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -87,19 +87,19 @@ def _flush_folder(folder: Path) -> None:
 def _write_error(target: Path, error: OSError) -> FileError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return FileError(
-            f"{target} was not written because the disk is full; free some space or choose "
-            "another folder."
+            f"{target} was not written because the disk is full",
+            "free some space or choose another folder",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return FileError(
-            f"{target} cannot be written because its folder is read-only for you; choose "
-            "another folder or change its permissions."
+            f"{target} cannot be written because its folder is read-only for you",
+            "choose another folder or change its permissions",
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return FileError(
-            f"{target} cannot be written because part of its path is a file, not a folder; "
-            "choose another folder."
+            f"{target} cannot be written because part of its path is a file, not a folder",
+            "choose another folder",
         )
     return FileError(
-        f"{target} cannot be written ({reason_of(error)}); choose another name or folder."
+        f"{target} cannot be written ({reason_of(error)})", "choose another name or folder"
     )

@@ -36,8 +36,8 @@ def open_bitmap(path: Path) -> tuple[NDArray[Any], str]:
 
     if _is_deep_colour(path):
         raise FileError(
-            f"{path} holds colours of 16 bits, which would be read as 8 bits; "
-            "save it as a TIFF file."
+            f"{path} holds colours of 16 bits, which would be read as 8 bits",
+            "save it as a TIFF file",
         )
     try:
         with warnings.catch_warnings():
@@ -55,13 +55,13 @@ def open_bitmap(path: Path) -> tuple[NDArray[Any], str]:
                     array = np.array(picture)
     except Image.DecompressionBombError as error:
         raise FileError(
-            f"{path} is too large to be read as a picture; save it as a tiled TIFF file."
+            f"{path} is too large to be read as a picture", "save it as a tiled TIFF file"
         ) from error
     except Exception as error:
         # Pillow raises OSError, SyntaxError, ValueError and struct.error on damaged files.
         raise FileError(
-            f"{path} is no PNG or JPEG file, or a damaged one ({reason_of(error)}); open it in "
-            "another program, or copy or export it anew."
+            f"{path} is no PNG or JPEG file, or a damaged one ({reason_of(error)})",
+            "open it in another program, or copy or export it anew",
         ) from error
     if array.dtype.kind == "i":  # some versions of Pillow widen 16-bit grey to 32 bits
         array = array.astype(np.uint16)

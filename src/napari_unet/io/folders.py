@@ -26,14 +26,14 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
             inside = [p for p in _images_in(path) if not plain_stem(p).endswith(RESULT_ENDINGS)]
             if not inside:
                 raise FileError(
-                    f"The folder {path} has no images; these are read: "
-                    f"{', '.join(sorted(READ_SUFFIXES))}."
+                    f"The folder {path} has no images",
+                    f"these are read: {', '.join(sorted(READ_SUFFIXES))}",
                 )
             found += inside
         else:
             found.append(path)
     if not found:
-        raise FileError("No image files were named; give files or folders.")
+        raise FileError("No image files were named", "give files or folders")
     return list(dict.fromkeys(found))
 
 
@@ -50,11 +50,11 @@ def example_files(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     """
     for path in (images, labels):
         if not path.exists():
-            raise FileError(f"{path} does not exist; check the name and the folder.")
+            raise FileError(f"{path} does not exist", "check the name and the folder")
     if _is_folder(images) != _is_folder(labels):
         raise FileError(
-            f"Of {images} and {labels} one is a folder and the other a file; give two folders, "
-            "or two files."
+            f"Of {images} and {labels} one is a folder and the other a file",
+            "give two folders, or two files",
         )
     if not _is_folder(images):
         return [(images, labels)]
@@ -67,8 +67,8 @@ def example_files(images: Path, labels: Path) -> list[tuple[Path, Path]]:
             partner = table.get(f"{stem}_labels")
         if partner is None:
             raise FileError(
-                f"{path} has no labels in {labels}; give a file of the same name there, "
-                "or move the image away."
+                f"{path} has no labels in {labels}",
+                "give a file of the same name there, or move the image away",
             )
         pairs.append((path, partner))
     return pairs
@@ -85,12 +85,12 @@ def mask_files(images: Sequence[Path], masks: Path) -> list[Path]:
         If an image has none, or two images would share one.
     """
     if not masks.exists():
-        raise FileError(f"{masks} does not exist; check the name and the folder.")
+        raise FileError(f"{masks} does not exist", "check the name and the folder")
     if not _is_folder(masks):
         if len(images) > 1:
             raise FileError(
-                f"{masks} is one mask for {len(images)} images; give a folder with a mask for "
-                "each, by the names of the images."
+                f"{masks} is one mask for {len(images)} images",
+                "give a folder with a mask for each, by the names of the images",
             )
         return [masks]
     table = {plain_stem(path): path for path in _images_in(masks)}
@@ -100,13 +100,13 @@ def mask_files(images: Sequence[Path], masks: Path) -> list[Path]:
         mask = table.get(stem) or table.get(f"{stem}_mask")
         if mask is None:
             raise FileError(
-                f"{image} has no mask in {masks}; give a file of the same name there, all 0 "
-                "where nothing is to be added."
+                f"{image} has no mask in {masks}",
+                "give a file of the same name there, all 0 where nothing is to be added",
             )
         if mask in found:
             raise FileError(
-                f"The mask {mask} would serve two images of the same name; rename one of them, "
-                f"such as {image}."
+                f"The mask {mask} would serve two images of the same name",
+                f"rename one of them, such as {image}",
             )
         found.append(mask)
     return found
@@ -128,15 +128,15 @@ def check_writable(folder: Path) -> None:
             place = place.parent
         if not place.is_dir():
             raise FileError(
-                f"The output folder {folder} cannot be made because {place} is a file; choose "
-                "another folder."
+                f"The output folder {folder} cannot be made because {place} is a file",
+                "choose another folder",
             )
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
         raise FileError(
-            f"The output folder {folder} cannot be written to ({error.strerror}); choose "
-            "another folder, or change its permissions."
+            f"The output folder {folder} cannot be written to ({error.strerror})",
+            "choose another folder, or change its permissions",
         ) from None
 
 
@@ -160,8 +160,8 @@ def _images_in(folder: Path) -> list[Path]:
         names = sorted(folder.iterdir())
     except OSError as error:
         raise FileError(
-            f"The folder {folder} cannot be looked into ({error.strerror}); change its "
-            "permissions, or name the files."
+            f"The folder {folder} cannot be looked into ({error.strerror})",
+            "change its permissions, or name the files",
         ) from None
     return [
         path

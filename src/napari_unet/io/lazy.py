@@ -107,7 +107,7 @@ class LazyArray:
     def __getitem__(self, index: Any) -> Any:
         asked = _basic_index(index, self.shape)
         if self._source is None:
-            raise FileError(f"{self.path} has been closed; open it again to read from it.")
+            raise FileError(f"{self.path} has been closed", "open it again to read from it")
         request: list[int | slice] = [0] * len(self._source.shape)
         flips = []
         for axis, part, size in zip(self._order, asked, self.shape, strict=True):
@@ -124,8 +124,8 @@ class LazyArray:
         except Exception as error:
             # Codecs, stores and memory maps raise anything on damaged data.
             raise FileError(
-                f"{self.path} is damaged or can no longer be read ({reason_of(error)}); check "
-                "the disk, or copy or export the file anew."
+                f"{self.path} is damaged or can no longer be read ({reason_of(error)})",
+                "check the disk, or copy or export the file anew",
             ) from error
         ranks = sorted(kept)
         block = block.transpose([ranks.index(axis) for axis in kept])[tuple(flips)]

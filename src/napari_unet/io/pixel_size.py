@@ -129,8 +129,11 @@ def check_pixel_size(pixel_size: PixelSize, axes: str) -> dict[str, float]:
     spatial = [axis for axis in axes if axis in "ZYX"]
     if len(pixel_size) != len(spatial):
         raise InputError(
-            f"pixel_size {tuple(pixel_size)} has {len(pixel_size)} values but axes {axes!r} have "
-            f"{len(spatial)} spatial ones; give one size in micrometres for each, None if unknown."
+            f"⟨pixel_size⟩ {tuple(pixel_size)} has {len(pixel_size)} values but axes {axes!r} have "
+            f"{len(spatial)} spatial ones",
+            "give one size in micrometres for each, None if unknown",
+            parameter="pixel_size",
+            value=pixel_size,
         )
     known = {}
     for axis, size in zip(spatial, pixel_size, strict=True):
@@ -138,8 +141,10 @@ def check_pixel_size(pixel_size: PixelSize, axes: str) -> dict[str, float]:
             continue
         if not _RANGE[0] <= size <= _RANGE[1]:  # also false for NaN
             raise InputError(
-                f"pixel_size {size} along {axis} is no size of a pixel; give micrometres between "
-                f"{_RANGE[0]:g} and {_RANGE[1]:g}, or None if unknown."
+                f"⟨pixel_size⟩ {size} along {axis} is no size of a pixel",
+                f"give micrometres between {_RANGE[0]:g} and {_RANGE[1]:g}, or None if unknown",
+                parameter="pixel_size",
+                value=size,
             )
         known[axis] = float(size)
     return known

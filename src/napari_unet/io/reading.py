@@ -121,13 +121,13 @@ def read_image(path: str | os.PathLike[str], *, eager_bytes: int = _EAGER_BYTES)
         array, axes = _open_npy(path, eager_bytes)
     if array.dtype.kind not in "buifc":
         raise FileError(
-            f"{path} holds values of type {array.dtype}, which are no pixels; save integers or "
-            "floats."
+            f"{path} holds values of type {array.dtype}, which are no pixels",
+            "save integers or floats",
         )
     if array.ndim < 2 or 0 in array.shape:
         raise FileError(
-            f"{path} holds an array of shape {array.shape}, which is no image; an image has at "
-            "least two axes, none of length 0."
+            f"{path} holds an array of shape {array.shape}, which is no image",
+            "an image has at least two axes, none of length 0",
         )
     return ImageFile(path, array, axes, pixel_size)
 
@@ -139,27 +139,27 @@ def _check_path(path: Path, suffix: str) -> None:
         if path.is_dir():
             if not is_zarr(path):
                 raise FileError(
-                    f"{path} is a folder, not an image; give the path of one image ({kinds})."
+                    f"{path} is a folder, not an image", f"give the path of one image ({kinds})"
                 )
             return
         if not path.exists():
-            raise FileError(f"{path} does not exist; check the name and the folder.")
+            raise FileError(f"{path} does not exist", "check the name and the folder")
         if suffix not in READ_SUFFIXES or suffix == ".zarr":
             raise FileError(
-                f"{path} is of a kind that cannot be read; export it as OME-TIFF, or give one of "
-                f"{kinds}."
+                f"{path} is of a kind that cannot be read",
+                f"export it as OME-TIFF, or give one of {kinds}",
             )
         if path.stat().st_size == 0:
-            raise FileError(f"{path} is empty (0 bytes); copy or export the file anew.")
+            raise FileError(f"{path} is empty (0 bytes)", "copy or export the file anew")
         with path.open("rb"):
             pass
     except PermissionError as error:
         raise FileError(
-            f"{path} may not be read by you; change its permissions or copy it elsewhere."
+            f"{path} may not be read by you", "change its permissions or copy it elsewhere"
         ) from error
     except OSError as error:
         raise FileError(
-            f"{path} cannot be read ({reason_of(error)}); check the name and the disk."
+            f"{path} cannot be read ({reason_of(error)})", "check the name and the disk"
         ) from error
 
 
@@ -169,8 +169,8 @@ def _open_npy(path: Path, eager_bytes: int) -> tuple[NDArray[Any] | LazyArray, s
     except Exception as error:
         # NumPy lets a Python tokenizer loose on the header.
         raise FileError(
-            f"{path} is no .npy array of numbers, or a damaged one ({reason_of(error)}); save "
-            "it anew with numpy.save."
+            f"{path} is no .npy array of numbers, or a damaged one ({reason_of(error)})",
+            "save it anew with numpy.save",
         ) from error
     axes = "YX" if mapped.ndim == 2 else None
     lazy = LazyArray(path, mapped)

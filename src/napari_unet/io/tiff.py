@@ -55,7 +55,7 @@ def open_tiff(
         raise
     except OSError as error:
         raise FileError(
-            f"{path} cannot be read ({reason_of(error)}); check the disk and retry."
+            f"{path} cannot be read ({reason_of(error)})", "check the disk and retry"
         ) from error
     except Exception as error:
         # On damaged files tifffile raises errors of any kind, not only its own.
@@ -68,7 +68,7 @@ def open_tiff(
 
 def _refuse(path: Path, damage: str | None) -> None:
     if damage is not None:
-        raise FileError(f"{path} is truncated or damaged: {damage}; copy or export the file anew.")
+        raise FileError(f"{path} is truncated or damaged: {damage}", "copy or export the file anew")
 
 
 def _read_whole(series: Any, order: tuple[int, ...]) -> NDArray[Any]:
@@ -105,12 +105,12 @@ def _open_error(path: Path, error: Exception) -> FileError:
     if "imagecodecs" in str(error):
         return FileError(
             f"{path} is compressed in a way that needs the package imagecodecs "
-            f"({reason_of(error)}); run "
-            "'pip install imagecodecs', or save the file with ZIP compression or none."
+            f"({reason_of(error)})",
+            "run 'pip install imagecodecs', or save the file with ZIP compression or none",
         )
     return FileError(
-        f"{path} is no TIFF file, or a damaged one ({reason_of(error)}); open it in another "
-        "program, or copy or export it anew."
+        f"{path} is no TIFF file, or a damaged one ({reason_of(error)})",
+        "open it in another program, or copy or export it anew",
     )
 
 

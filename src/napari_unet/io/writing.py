@@ -69,11 +69,11 @@ def write_labels(
     labels = _as_array(labels)
     dtype = np.dtype(labels.dtype)
     if dtype.kind not in "bui":
-        raise InputError(f"Labels must be integers, but these are {dtype}; convert them first.")
+        raise InputError(f"Labels must be integers, but these are {dtype}", "convert them first")
     axes = check_axes(axes, labels.shape)
     low, high = _value_range(labels)
     if low < 0:
-        raise InputError(f"Labels must not be negative, but {low} is; relabel them first.")
+        raise InputError(f"Labels must not be negative, but {low} is", "relabel them first")
     size = np.dtype(least).itemsize
     types = [t for t in (np.uint8, np.uint16, np.int32, np.uint32) if np.dtype(t).itemsize >= size]
     fits = (t for t in types if high <= np.iinfo(t).max)
@@ -128,7 +128,7 @@ def write_image(
     dtype = np.dtype(image.dtype).newbyteorder("=")
     if dtype.kind not in "buif":
         raise InputError(
-            f"An image of {dtype} cannot be written; convert it to integers or floats first."
+            f"An image of {dtype} cannot be written", "convert it to integers or floats first"
         )
     axes = check_axes(axes, image.shape)
     return _write(
@@ -179,8 +179,8 @@ def _kind(path: Path) -> str:
     kinds = {".tif": "tiff", ".tiff": "tiff", ".png": "png", ".npy": "npy"}
     if path.suffix.lower() not in kinds:
         raise FileError(
-            f"{path} ends in {path.suffix or 'nothing'!r}, which cannot be written; choose one of "
-            f"{', '.join(WRITE_SUFFIXES)}."
+            f"{path} ends in {path.suffix or 'nothing'!r}, which cannot be written",
+            f"choose one of {', '.join(WRITE_SUFFIXES)}",
         )
     return kinds[path.suffix.lower()]
 
@@ -190,8 +190,8 @@ def _check_fit(
 ) -> None:
     if kind == "ome" and dtype.name not in OME_DTYPES:
         raise FileError(
-            f"{path} cannot hold {dtype} values, which OME-TIFF does not know; end the name in "
-            ".tif or convert the array."
+            f"{path} cannot hold {dtype} values, which OME-TIFF does not know",
+            "end the name in .tif or convert the array",
         )
     if kind == "png":
         grey = axes == "YX" and dtype.name in ("uint8", "uint16")
@@ -199,7 +199,8 @@ def _check_fit(
         if not (grey or colour):
             raise FileError(
                 f"{path} cannot hold {dtype} values with axes {axes!r} of shape {tuple(shape)}, "
-                "only 2D uint8 or uint16 or 8-bit RGB; end the name in .tif."
+                "only 2D uint8 or uint16 or 8-bit RGB",
+                "end the name in .tif",
             )
 
 

@@ -49,8 +49,8 @@ def open_zarr(path: Path) -> tuple[LazyArray, str | None, PixelSize]:
     except Exception as error:
         # Stores, codecs and metadata of other programs raise errors of any kind.
         raise FileError(
-            f"{path} is no Zarr image, or a damaged one ({reason_of(error)}); copy or export it "
-            "anew."
+            f"{path} is no Zarr image, or a damaged one ({reason_of(error)})",
+            "copy or export it anew",
         ) from error
 
 
@@ -69,8 +69,8 @@ def _multiscale(path: Path, node: Any, attributes: Mapping[str, Any]) -> Mapping
         return {"datasets": [{"path": members[0]}]}
     inside = ", ".join(members[:5]) + (", ..." if len(members) > 5 else "")
     raise FileError(
-        f"{path} is a Zarr group without an image of its own (it holds: {inside or 'nothing'}); "
-        "give the path of one image inside it."
+        f"{path} is a Zarr group without an image of its own (it holds: {inside or 'nothing'})",
+        "give the path of one image inside it",
     )
 
 

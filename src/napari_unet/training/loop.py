@@ -347,7 +347,7 @@ class TrainingLoop:
                 f"{state.patch}, and no smaller one would do",
                 self.rescue_model(),
                 remedy="take fewer ⟨features⟩ or levels, or close other programs",
-                code="memory-short",
+                code="no-memory-left",
             )
         state.batch_size, state.patch = smaller
         return (

@@ -238,7 +238,7 @@ def test_errors_in_the_worker_are_told_in_words(
         (RuntimeError("the kernel broke"), "the kernel broke"),
         (MemoryError(), "not enough memory"),
         (ValueError("a strange value"), "a strange value"),
-        (InputError("min_size is out of this world."), "Min. size is out"),
+        (InputError("⟨min_size⟩ is out", parameter="min_size"), "‘Min. size’ is out"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr("napari_unet.inference.roi.iter_predict_roi", breaking(error))

@@ -51,7 +51,7 @@ def test_why_a_network_is_as_it_is_stands_in_the_tooltip(
 
 
 def test_a_notice_has_a_frame_and_tells_why_it_stays(qapp: Any, qtbot: Any) -> None:
-    notice = Notice("Something was left.", {"Resume": lambda: "There is no model 'mine'."})
+    notice = Notice("Something was left.", {"Resume": lambda: "There is no model ‘mine’."})
     qtbot.addWidget(notice)
     notice.resize(300, 100)
     picture = notice.grab().toImage()

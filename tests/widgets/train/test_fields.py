@@ -161,9 +161,9 @@ def test_lines_say_and_ask(qtbot: Any) -> None:
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        ("Choose the task 'semantic'.", "Choose the task ‘Classes of pixels’."),
-        ("background=9 says that.", "The background label 9 says that."),
-        ("region 'painted' is odd.", "Region ‘painted pixels’ is odd."),
+        ("Choose the task ⟨task:'semantic'⟩.", "Choose the task ‘Classes of pixels’."),
+        ("⟨background=9⟩ says that.", "The background label 9 says that."),
+        ("Region ⟨region:'painted'⟩ is odd.", "Region ‘painted pixels’ is odd."),
     ],
 )
 def test_findings_in_the_words_of_the_form(message: str, words: str) -> None:

@@ -136,7 +136,7 @@ def test_wrong_input_of_each_kind(
         dock.rows["axes"].editor.value = axes
         settle(dock)
         assert not dock.bar.train.enabled
-        assert f"‘{axes}’" in dock.rows["axes"].fault
+        assert f"'{axes}'" in dock.rows["axes"].fault
     dock.rows["axes"].editor.value = "YX"
     settle(dock)
     assert dock.bar.train.enabled
@@ -632,7 +632,7 @@ def test_models_that_come_and_go(
     delete_model("mine-2")
     press(dock.bar.train)  # before anybody has noticed
     finish(dock)
-    assert "There is no model ‘mine-2’" in dock.bar.message.value
+    assert "There is no model 'mine-2'" in dock.bar.message.value
     assert not list(sessions_folder().iterdir())
 
 

@@ -22,6 +22,7 @@ from napari_unet.widgets.annotation.marks import (
     toggle_done,
 )
 from napari_unet.widgets.annotation.snapshot import Trusted, blank, snapshot, trusted
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level_of
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def bind_done_key(
         try:
             done = toggle_done(viewer, layer)
         except InputError as error:
-            show_info(str(error))
+            show_info(worded(error))
             return
         viewer.status = "This plane is done." if done else "This plane is not done any more."
         on_done()

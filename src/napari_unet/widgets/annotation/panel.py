@@ -27,7 +27,7 @@ from napari_unet.widgets.annotation.painting import DONE_KEY, bind_done_key, new
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, text_label
-from napari_unet.widgets.qt.wording import in_words
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class PaintingPanel:
         try:
             new_labels(self._viewer, self._image, self._axes)
         except InputError as error:
-            self.rows["new_labels"].say(fault=in_words(str(error)))
+            self.rows["new_labels"].say(fault=worded(error))
         else:
             self.rows["new_labels"].say()
             self._on_change()
@@ -172,7 +172,7 @@ class PaintingPanel:
             toggle_done(self._viewer, layer)  # the change of its metadata is heard
         except InputError as error:
             self._show()
-            self.rows["done"].say(fault=in_words(str(error)))
+            self.rows["done"].say(fault=worded(error))
 
     def _choose(self, value: int | str) -> None:
         layer = self._layer

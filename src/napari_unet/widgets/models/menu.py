@@ -20,6 +20,7 @@ from napari_unet.errors import UNetError
 from napari_unet.network.files import SUFFIX, bundled_names, find_model
 from napari_unet.network.library import delete_model, export_model, rename_model
 from napari_unet.training.verdict import describe_training
+from napari_unet.widgets.qt.wording import worded
 
 if TYPE_CHECKING:
     from napari_unet.card import ModelCard
@@ -150,7 +151,7 @@ class ModelMenu:
         try:
             action()
         except UNetError as error:
-            self._picker.row.say(fault=str(error))
+            self._picker.row.say(fault=worded(error))
 
     def _tell(self) -> None:
         card = self._picker.card

@@ -22,6 +22,7 @@ from napari_unet.network.files import (
 from napari_unet.widgets.models.menu import Dialogs, ModelMenu
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, text_label
+from napari_unet.widgets.qt.wording import worded
 
 PAUSE = 150  # milliseconds: a file is written under another name, then renamed
 
@@ -250,14 +251,14 @@ class ModelPicker:
             if self._suits(card):
                 self._cards[path] = card
         except ModelError as error:
-            self._faults[path] = str(error)
+            self._faults[path] = worded(error)
 
     def _open(self, path: Path) -> str:
         """Take a file into the list; what is wrong with it, or nothing."""
         try:
             card = read_header(path)
         except ModelError as error:
-            return str(error)
+            return worded(error)
         if self._task is not None and not self._suits(card):
             kinds = TASKS[card.task], TASKS[self._task]
             return f"{path.name} is a model of {kinds[0]}, not of {kinds[1]}; open another."

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from napari_unet.errors import InputError, UNetError
-
-if TYPE_CHECKING:
-    pass
 
 
 class FieldError(Exception):
@@ -44,17 +39,6 @@ def parse_channels(text: str) -> tuple[int, ...]:
     """
     parts = [part for part in re.split(r"[,;\s]+", text.strip()) if part]
     if not parts or not all(part.isascii() and part.isdigit() for part in parts):
-        problem = f"Channels {text!r} must be numbers from 0, such as 0 or 2, 0."
-        raise FieldError("channels", InputError(problem))
+        problem = f"Channels {text!r} must be numbers from 0, such as 0 or 2, 0"
+        raise FieldError("channels", InputError(problem, parameter="channels", value=text))
     return tuple(int(part) for part in parts)
-
-
-def field_of(message: str, names: Mapping[str, Any]) -> str | None:
-    """The field that a message is about: the first of ``names`` that it mentions.
-
-    >>> field_of("object_diameter 5 cannot be used.", {"tile": 0, "object_diameter": 5})
-    'object_diameter'
-    """
-    found = {name: re.search(rf"\b{name}\b", message) for name in names}
-    hits = {name: hit.start() for name, hit in found.items() if hit}
-    return min(hits, key=hits.__getitem__) if hits else None

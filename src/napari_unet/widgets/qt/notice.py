@@ -8,7 +8,6 @@ from magicgui.widgets import Container, PushButton
 from qtpy.QtWidgets import QFrame, QVBoxLayout
 
 from napari_unet.widgets.qt.form import FAULT_COLOUR, text_label
-from napari_unet.widgets.qt.wording import in_words
 
 FRAME = "#c08a30"  # seen on the dark and on the light theme
 
@@ -47,7 +46,7 @@ class Notice(QFrame):
             self.buttons[name].changed.connect(lambda _, action=action: self._decide(action))
 
     def _decide(self, action: Callable[[], str]) -> None:
-        fault = in_words(action())
+        fault = action()
         self.fault.value = fault
         self.fault.native.setVisible(bool(fault))
         if not fault:

@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from napari_unet.checks import Finding
-
-
-def in_the_form(message: str) -> str:
-    """A message of the Python API in words that suit a form.
-
-    Examples
-    --------
-    >>> in_the_form("The first axis was taken as Z; give axes='TYX' for time.")
-    'The first axis was taken as Z; type TYX for time.'
-    """
-    message = re.sub(r"give axes='(\w+)'", r"type \1", message)
-    message = message.replace("give axes= for", "type").replace("axes=", "the axes")
-    return message.replace("channels=", "the channels")
+from napari_unet.checks.finding import Finding
+from napari_unet.errors import Note, Text, UNetError
 
 
 def label_of(parameter: str, value: str = "") -> str:
@@ -35,6 +20,8 @@ def label_of(parameter: str, value: str = "") -> str:
     """
     if value in VALUES:
         return f"‘{VALUES[value]}’"
+    if not parameter:
+        return f"‘{value}’"
     name = PARAMETERS.get(parameter, parameter.replace("_", " "))
     if parameter in LABELS:
         name = f"‘{LABELS[parameter]}’"
@@ -54,6 +41,7 @@ LABELS = {
     "validation_fraction": "Held out",
     "border_weight": "Border weight",
     "object_diameter": "Diameter",
+    "threshold": "Threshold",
     "split_depth": "Split depth",
     "min_size": "Min. size",
     "smoothing": "Smoothing",
@@ -61,6 +49,7 @@ LABELS = {
     "volume_mode": "Stacks",
     "link_overlap": "Link overlap",
     "flips": "Average flips",
+    "tile": "Tile",
 }
 """The fields of the settings whose labels are not their names with a capital."""
 
@@ -75,76 +64,44 @@ TRUSTED_NAMES = {"all": "everywhere", "planes": "done planes", "painted": "paint
 
 
 REMEDIES = {
-    "no-background": "Paint some background with a label of its own and choose it at ‘Background "
-    "is’; or label a plane completely and mark it as done.",
-    "nothing-known": "Paint something, or choose where else the labels can be trusted.",
-    "background-not-painted": "Paint some background with it, or choose another label at "
-    "‘Background is’.",
-    "nothing-held-out": "Label more; else nothing tells how good the new model is.",
+    "no-background": "paint some background with a label of its own and choose it at ‘Background "
+    "is’; or label a plane completely and mark it as done",
+    "nothing-known": "paint something, or choose where else the labels can be trusted",
+    "background-not-painted": "paint some background with it, or choose another label at "
+    "‘Background is’",
+    "nothing-held-out": "label more; else nothing tells how good the new model is",
+    "not-finite": "replace them first",
+    "zero-is-background": "choose ‘painted pixels’, or shapes around what is labelled",
+    "mask-unlike-labels": "draw shapes around what is labelled",
+    # the form has no field for the levels of a network
+    "one-pixel-left": "make the batches larger",
+    "objects-exceed-view": "scale the images down, or train a new network",
+    "no-memory-left": "close other programs",
 }
-"""What to do, by the code of a finding, where the form has words of its own for it."""
-
+"""What to do, by the code of an error or a finding, where a form has other means."""
 
 VALUES = {**TASK_NAMES, **TRUSTED_NAMES}
+"""What a form calls a value of a setting."""
 
 
-_PHRASES = (
-    (r",? for example with np\.\w+", ""),
-    (r"\bbackground=(\d+)", r"the background label \1"),
-    (
-        r"name it with background=, or add a complete plane or a mask to the region",
-        "choose it at ‘Background is’; or label a plane completely and mark it as done",
-    ),
-    (r"a mask of what is labelled|a mask of the labels' shape", "shapes around what is labelled"),
-    # the form has no field for these
-    (r"[;,][^;,.]* fewer levels \(features\)", ""),
-    (r", or [^;,.]* more levels \(features\)", ""),
-    (r"take fewer features or levels, or ", ""),
-    # what is left of Python's quotation marks; those in words such as "model's" stay
-    (r"(?<!\w)'([^'\n]+)'(?!\w)", r"‘\1’"),
-)
-"""What stands in the form for what the Python API says."""
-
-
-def worded(finding: Finding) -> str:
-    """A finding in the words of the form.
+def worded(told: UNetError | Finding | Note, *, brief: bool = False) -> str:
+    """An error, a finding or a note in the words of a form; ``brief``: without what to do.
 
     >>> from napari_unet.checks import Finding
-    >>> remedy = "Choose task='instance', or region='painted'."
+    >>> remedy = "Choose ⟨task='instance'⟩, or ⟨region='painted'⟩."
     >>> worded(Finding("doubt", "a", 0, "labels", "They look like objects.", remedy))
     'They look like objects. Choose ‘Separate objects’, or ‘painted pixels’.'
+    >>> from napari_unet.errors import InputError
+    >>> error = InputError("⟨min_size⟩ -1 is negative", "give 0 or more")
+    >>> worded(error), worded(error, brief=True)
+    ('‘Min. size’ -1 is negative; give 0 or more.', '‘Min. size’ -1 is negative.')
     """
-    return in_words(f"{finding.message} {REMEDIES.get(finding.code, finding.remedy)}")
-
-
-def in_words(message: str) -> str:
-    """A message of the Python API in the words of the form.
-
-    >>> in_words("the image has NaN pixels; replace them first, for example with np.nan_to_num.")
-    'The image has NaN pixels; replace them first.'
-    >>> in_words("There is no model 'mine'; the user's models are: nuclei.")
-    "There is no model ‘mine’; the user's models are: nuclei."
-    """
-    names = "|".join(VALUES)
-    message = re.sub(
-        rf"(?:\b(?:task|region)=)?'({names})'", lambda hit: f"‘{VALUES[hit[1]]}’", message
-    )
-    message = in_the_form(message)
-    for pattern, words in _PHRASES:
-        message = re.sub(pattern, words, message)
-    return message[:1].upper() + message[1:]
-
-
-def gist(message: str) -> str:
-    """What a message says before its advice, for where it stands a second time.
-
-    >>> gist("There are no labels of ‘cells’; press ‘New labels for cells’ and paint.")
-    'There are no labels of ‘cells’.'
-    >>> gist("The image is too small.")
-    'The image is too small.'
-    """
-    first = re.split(r"; |(?<=\.) (?=[A-Z‘])", message, maxsplit=1)[0]
-    return first if first.endswith((".", "!", "?")) or not first else f"{first}."
+    remedy = "" if brief else REMEDIES.get(told.code)
+    if isinstance(told, Finding):
+        remedy = remedy if remedy is not None else REMEDIES.get(told.cause)
+        remedy = None if remedy is None else Text(remedy).as_sentence()
+    text = told.worded(label_of, remedy)
+    return text[:1].upper() + text[1:]
 
 
 def duration_text(seconds: float) -> str:

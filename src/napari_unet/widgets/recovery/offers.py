@@ -17,6 +17,7 @@ from napari_unet.recovery.labels import PaintedWork, lost_work
 from napari_unet.recovery.ownership import is_abandoned, read_index
 from napari_unet.recovery.training import InterruptedSession, interrupted_sessions
 from napari_unet.widgets.qt.notice import Notice
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.viewer.layer_image import LayerImage
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class TrainingOffers:
         try:
             self._autosave.restore(work)
         except UNetError as error:
-            return str(error)
+            return worded(error)
         return ""
 
     def _resume(self, session: InterruptedSession) -> str:

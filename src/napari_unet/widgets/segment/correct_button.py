@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 from napari_unet.errors import UNetError
 from napari_unet.widgets.annotation.painting import correct
 from napari_unet.widgets.qt.form import Row
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class CorrectButton:
         try:
             corrected = correct(self._viewer, layer, image, _axes(layer, image))
         except UNetError as error:
-            self.row.say(fault=str(error))
+            self.row.say(fault=worded(error))
             return
         self.row.say()
         self._open_train().take(image, corrected)

@@ -10,13 +10,12 @@ from qtpy.QtCore import QTimer
 
 from napari_unet.errors import UNetError
 from napari_unet.installation import foreign_distribution
-from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.qt.events import ClosingWatch
-from napari_unet.widgets.qt.fields import field_of
 from napari_unet.widgets.qt.form import order_tabs
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.warm_up import import_torch
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.segment.form import SegmentForm
 from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
 from napari_unet.widgets.segment.request import Outputs, Request
@@ -118,7 +117,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         if self.runner.running:
             return
         self.bar.settle(ready=request is not None)
-        problem = self.form.worded(str(fault)) if fault else self._broken
+        problem = worded(fault.error) if fault else self._broken
         if problem or not live:
             self.bar.say(problem or READY, fault=bool(problem))
         self._cost_runner.drop()  # what it would say is of no use now
@@ -175,10 +174,9 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
 
     def _tell(self, error: UNetError) -> None:
         """Say what is wrong, beside the setting too that it names."""
-        message = self.form.worded(str(error))
-        field = field_of(str(error), SegmentSettings.model_fields)
-        if field in self.rows:
-            self.rows[field].say(fault=message)
+        message = worded(error)
+        if error.parameter in self.rows:
+            self.rows[error.parameter].say(fault=message)
         self.bar.say(message, fault=True)
 
     # results
@@ -208,7 +206,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
             self._show_scores()
             text = f"{record['message']} {seconds}"
         empty = bool(record.get("empty"))
-        return (self.form.worded(record["message"]), True) if empty else (text, False)
+        return (record["message"], True) if empty else (text, False)
 
     def _decoded(self, result: Any) -> None:
         """Show labels that were decoded anew."""
@@ -220,12 +218,12 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         if self.runner.running or self.form.fault is not None:
             return  # what stands there matters more
         empty = bool(record.get("empty"))
-        text = self.form.worded(record["message"])
+        text = record["message"]
         self.bar.say(text if empty else f"{text} with these settings.", warning=empty)
 
-    def _said_wrong(self, message: str) -> None:
+    def _said_wrong(self, error: UNetError) -> None:
         if not self.runner.running:
-            self.bar.say(self.form.worded(message), fault=True)
+            self.bar.say(worded(error), fault=True)
 
     def _show_scores(self) -> None:
         kept = self.live.kept
@@ -272,7 +270,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     def _warmed_up(self, outcome: Outcome) -> None:
         self.warm = True
         if outcome.error is not None:
-            self._said_wrong(str(outcome.error))
+            self._said_wrong(outcome.error)
             return
         if outcome.result:
             self.form.set_devices(outcome.result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,13 @@ from napari_unet.errors import InputError, UNetError
 from napari_unet.image.roi import Roi
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.models.picker import ModelPicker
+from napari_unet.widgets.qt import wording
 from napari_unet.widgets.qt.axes_field import AxesField
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import Form, Row, SettingsForm, order_tabs, text_label
-from napari_unet.widgets.qt.wording import in_the_form
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.segment.correct_button import CorrectButton
 from napari_unet.widgets.segment.diameter_tool import DiameterTool
 from napari_unet.widgets.segment.image_picker import ImagePicker
@@ -35,17 +35,8 @@ if TYPE_CHECKING:
 SCALE = ("object_diameter",)
 DECODING = ("threshold", "split_depth", "min_size", "smoothing", "shape_radius")
 ADVANCED = ("volume_mode", "link_overlap", "flips", "tile", "device", "precision")
-LABELS = {
-    "object_diameter": "Diameter (px)",
-    "split_depth": "Split depth",
-    "min_size": "Min. size (px)",
-    "smoothing": "Smoothing (px)",
-    "shape_radius": "Shape radius (px)",
-    "volume_mode": "Stacks",
-    "link_overlap": "Link overlap",
-    "flips": "Average flips",
-    "tile": "Tile (px)",
-}
+IN_PIXELS = ("object_diameter", "min_size", "smoothing", "shape_radius", "tile")
+LABELS = {**wording.LABELS, **{name: f"{wording.LABELS[name]} (px)" for name in IN_PIXELS}}
 CHANNELS_TIP = "Which channels of the image the model gets, counted from 0, in its order."
 PIXEL_SIZE_TIP = (
     "From the scale and the units of the layer. Where it is unknown, the object diameter "
@@ -56,8 +47,8 @@ SCORES_TIP = (
     "Show the scores of the network too, as image layers at the bottom of the list, hidden at "
     "first."
 )
-NO_IMAGE = "There is no image; open one, or take a sample: File > Open Sample > U-Net."
-NO_MODEL = "There is no model; train one, or reinstall."
+NO_IMAGE = "There is no image", "open one, or take a sample: File > Open Sample > U-Net"
+NO_MODEL = "There is no model", "train one, or reinstall"
 DEVICES = ["auto", "cpu", "cuda", "mps"]
 LIVE = "Changes show at once."
 # events of the chosen layers: all that a request takes from them
@@ -267,19 +258,11 @@ class SegmentForm:
             hints["region"] = "" if self.roi_picker.region.value == WHOLE else part
         sizes = image.pixel_size(axes) if image is not None and fits else ()
         self.pixel_size.value = describe_pixel_size(sizes, axes)
+        fault = self.fault
         for name, row in self.rows.items():
-            wrong = self.fault is not None and self.fault.field == name
-            row.say(hints.get(name, ""), self.worded(str(self.fault)) if wrong else "")
+            wrong = fault is not None and fault.field == name
+            row.say(hints.get(name, ""), worded(fault.error) if fault and wrong else "")
         self._fold(opened=self._opened)
-
-    def worded(self, message: str) -> str:
-        """A message with the fields named as in the form."""
-        for name, label in LABELS.items():
-            if "_" in name:
-                words = label.removesuffix(" (px)")
-                message = re.sub(rf"\b{name}\b", words, message)
-        message = in_the_form(message)
-        return message[:1].upper() + message[1:]
 
     def changed(self) -> None:
         """Check the form and tell of it."""
@@ -297,11 +280,12 @@ class SegmentForm:
         if image is None:
             self.roi_picker.set_image(None, "", 2)
             self.diameter.set_image(None, "")
-            raise FieldError("image", UNetError(NO_IMAGE))
+            raise FieldError("image", UNetError(*NO_IMAGE))
         if self.images.fault:
             raise FieldError("layers", InputError(self.images.fault))
         if card is None:
-            raise FieldError("model", UNetError(self.models.fault or NO_MODEL))
+            fault = self.models.fault
+            raise FieldError("model", UNetError(fault) if fault else UNetError(*NO_MODEL))
         request = Request.check(
             image,
             card,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.errors import UNetError
 from napari_unet.inference.score_buffer import is_large
 from napari_unet.progress import Progress
 from napari_unet.widgets.qt.job import JobRunner, Outcome
@@ -72,7 +73,7 @@ class LiveDecoding:
     on_result : callable
         Called with the `Segmentation` of the whole.
     on_error : callable
-        Called with a message.
+        Called with what went wrong.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class LiveDecoding:
         viewer: Viewer,
         results: ResultLayers,
         on_result: Callable[[Any], None],
-        on_error: Callable[[str], None],
+        on_error: Callable[[UNetError], None],
     ) -> None:
         self.kept: Kept | None = None
         self._viewer = viewer
@@ -171,7 +172,7 @@ class LiveDecoding:
         if outcome.error is not None:
             if self.kept is not None:
                 self._results.put_back(self.kept.image, self.kept.placement)
-            self._on_error(str(outcome.error))
+            self._on_error(outcome.error)
         elif not outcome.cancelled:
             self._on_result(outcome.result)
 

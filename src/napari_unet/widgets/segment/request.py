@@ -18,7 +18,7 @@ from napari_unet.image.source import ImageSource, open_image
 from napari_unet.inference.score_buffer import score_bytes
 from napari_unet.progress import Progress
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
-from napari_unet.widgets.qt.fields import FieldError, field_of, parse_channels
+from napari_unet.widgets.qt.fields import FieldError, parse_channels
 from napari_unet.widgets.segment.image_picker import PER_CHANNEL
 from napari_unet.widgets.viewer.result_layers import compile_colours
 
@@ -110,18 +110,16 @@ class Request:
             raise FieldError("axes", error) from None
         config = card.architecture
         if config.ndim == 3 and "Z" not in axes:
-            problem = f"The model is 3D, but the axes {axes} have no Z; choose a 2D model."
-            raise FieldError("axes", InputError(problem))
+            problem = f"The model is 3D, but the axes {axes} have no Z"
+            raise FieldError("axes", InputError(problem, "choose a 2D model"))
         if len(image.arrays) > 1 and "C" in axes:
-            problem = f"Each layer is a channel, so the axes {axes} must not name a C."
+            problem = f"Each layer is a channel, so the axes {axes} must not name a C"
             raise FieldError("axes", InputError(problem))
         if len(image.arrays) == 1 < config.in_channels and "C" not in axes:
             names = ", ".join(card.channels)
-            problem = (
-                f"The model takes {config.in_channels} channels ({names}), one image has none; "
-                f"choose ‘{PER_CHANNEL}’ here, or name the axis C of the image."
-            )
-            raise FieldError("image", InputError(problem))
+            problem = f"The model takes {config.in_channels} channels ({names}), one image has none"
+            remedy = f"choose ‘{PER_CHANNEL}’ here, or name the axis C of the image"
+            raise FieldError("image", InputError(problem, remedy))
         chosen = None
         if "C" in axes:
             chosen = parse_channels(channels)
@@ -135,15 +133,16 @@ class Request:
                 in_channels=config.in_channels,
             )
         except InputError as error:
-            by_channel = "channel" in str(error) and "C" in axes
+            by_channel = error.parameter == "channels" and "C" in axes
             raise FieldError("channels" if by_channel else "image", error) from None
         if values.get("object_diameter") is not None and card.object_diameter is None:
-            problem = "The model does not record the diameter of its objects; tick auto."
-            raise FieldError("object_diameter", SettingsError(problem))
+            problem = "The model does not record the diameter of its objects"
+            raise FieldError("object_diameter", SettingsError(problem, "tick auto"))
         try:
             settings = resolve(SegmentSettings, None, dict(values))
         except SettingsError as error:
-            raise FieldError(field_of(str(error), values) or "image", error) from None
+            field = error.parameter if error.parameter in values else None
+            raise FieldError(field or "image", error) from None
         return cls(image, opened, axes, chosen, card, source or card.name, settings)
 
     def within(self, roi: Roi) -> Request:

@@ -10,7 +10,7 @@ from magicgui.widgets import Container, ProgressBar, PushButton
 from napari_unet.errors import Note
 from napari_unet.widgets.qt.form import FAULT_COLOUR, text_label
 from napari_unet.widgets.qt.job import Report
-from napari_unet.widgets.qt.wording import duration_text
+from napari_unet.widgets.qt.wording import duration_text, worded
 
 if TYPE_CHECKING:
     from napari_unet.settings import TrainConfig
@@ -32,8 +32,6 @@ class TrainBar(Container):  # type: ignore[type-arg]
     ----------
     on_train, on_add, on_stop, on_cancel : callable
         Called when a button is pressed.
-    worded : callable
-        Gives a note in the words of the form.
     """
 
     def __init__(
@@ -42,9 +40,7 @@ class TrainBar(Container):  # type: ignore[type-arg]
         on_add: Callable[[], None],
         on_stop: Callable[[], None],
         on_cancel: Callable[[], None],
-        worded: Callable[[Note], str] = str,
     ) -> None:
-        self._worded = worded
         self.train = PushButton(text="Train", tooltip=TRAIN_TIP)
         self.add = PushButton(text="Add to training", tooltip=ADD_TIP)
         self.stop = PushButton(text="Stop, keep best", tooltip=STOP_TIP)
@@ -106,7 +102,7 @@ class TrainBar(Container):  # type: ignore[type-arg]
             left = step.seconds / step.step * (step.total - step.step)
         else:
             left = config.minutes * 60 - step.seconds
-        shown, reasons = (" ".join(map(self._worded, each)) for each in brief(notes))
+        shown, reasons = (" ".join(map(worded, each)) for each in brief(notes))
         self.say(
             f"Step {step.step}, {duration_text(max(left, 0))} left. {shown}".strip(),
             more=reasons,

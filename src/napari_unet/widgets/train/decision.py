@@ -20,7 +20,7 @@ class Decision:
     Parameters
     ----------
     on_fault : callable
-        Called with words where the model cannot be kept; it is not decided then.
+        Called with the error where the model cannot be kept; it is not decided then.
     on_kept : callable
         Called with the model's name when it was kept.
     on_discarded : callable
@@ -36,7 +36,7 @@ class Decision:
 
     def __init__(
         self,
-        on_fault: Callable[[str], None],
+        on_fault: Callable[[UNetError], None],
         on_kept: Callable[[str], None],
         on_discarded: Callable[[], None],
     ) -> None:
@@ -66,7 +66,7 @@ class Decision:
         try:
             path = save_user_model(self.trained.model, name, description=description)
         except UNetError as error:
-            self._on_fault(str(error))
+            self._on_fault(error)
             return
         self._settle()
         self._on_kept(path.stem)

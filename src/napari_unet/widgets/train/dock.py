@@ -21,7 +21,7 @@ from napari_unet.widgets.qt.job import JobRunner, Outcome, Report
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.notice import Notice
 from napari_unet.widgets.qt.warm_up import import_training
-from napari_unet.widgets.qt.wording import gist
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.recovery.autosave import Autosave
 from napari_unet.widgets.recovery.offers import TrainingOffers, open_images, repeat
 from napari_unet.widgets.train.bar import READY, READY_ON_BASE, TrainBar
@@ -81,7 +81,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._content_then: object = None  # and what else was in it
         self.warm = False  # torch is there: a training starts at once
 
-        self.bar = TrainBar(self._train, self._add, self._stop, self.cancel, self._worded)
+        self.bar = TrainBar(self._train, self._add, self._stop, self.cancel)
         super().__init__(widgets=[self.bar], labels=False)
         self.margins = (6, 6, 6, 6)
         self.runner = JobRunner(self._reported, self._ended)
@@ -159,7 +159,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         if undecided:
             new = ""
         # the whole of it stands beside the field
-        short = self._broken or gist(new) if new else ""
+        short = self._broken or form.first_problem if new else ""
         said = " ".join(filter(None, (last, short)))
         if said:
             self.bar.say(said, fault=failed or said == short, more=new)
@@ -224,7 +224,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         request = self.form.request
         if request is None:
             fault = self.form.first_fault
-            self.bar.say(f"Not taken in: {gist(fault)}", fault=True, more=fault)
+            self.bar.say(f"Not taken in: {self.form.first_problem}", fault=True, more=fault)
             return
         if self._link is None:
             return
@@ -266,9 +266,6 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             self.bar.learning()
             self.bar.show_step(step, self._config, self._notes)
 
-    def _worded(self, note: Note) -> str:
-        return self.form.worded(str(note))
-
     def _look(self) -> None:
         """Let the training know what is in view."""
         if self._link is None:
@@ -298,19 +295,21 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         elif outcome.error is not None:
             if self.curves.curve.latest is None:
                 self.curves.hide()  # it failed before there was anything to draw
-            self._say_last(self.form.worded(str(outcome.error)), fault=True)
+            self._say_last(worded(outcome.error), fault=True)
             self._offer()  # one that was resumed can be so again
 
     def _judge(self, trained: Trained, more: str = "") -> None:
         """Let the user keep or discard a model; ``more`` is to be told of it."""
         self.form.native.hide()  # nothing can be trained now, and windows of 768 pixels are full
         self._decision.ask(trained, image=self._previewed.name)
-        text = trained.fault or "Trained. Keep the new model under a name, or discard it."
-        text = " ".join(filter(None, (self.form.worded(text), more)))
-        self._say_last(text, fault=bool(trained.fault))
+        text = "Trained. Keep the new model under a name, or discard it."
+        if trained.fault is not None:
+            text = worded(trained.fault)
+        text = " ".join(filter(None, (text, more)))
+        self._say_last(text, fault=trained.fault is not None)
 
-    def _not_kept(self, text: str) -> None:
-        self._say_last(self.form.worded(text), fault=True)
+    def _not_kept(self, error: UNetError) -> None:
+        self._say_last(worded(error), fault=True)
 
     def _kept(self, name: str) -> None:
         self.form.models.reset_choices()
@@ -363,9 +362,9 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             try:
                 model = Model.load(session.model)
             except UNetError as error:
-                return str(error)
+                return worded(error)
             self.curves.hide()  # that of another training
-            self._judge(Trained(model, "", None, session))
+            self._judge(Trained(model, None, None, session))
             return ""
         self._config = session.config
         self._previewed.choose_from(open_images(self._viewer, session.values))
@@ -381,7 +380,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     def _warmed_up(self, outcome: Outcome) -> None:
         self.warm = True
         if outcome.error is not None:
-            self._say_last(self.form.worded(str(outcome.error)), fault=True)
+            self._say_last(worded(outcome.error), fault=True)
         elif outcome.result:
             self.form.set_devices(outcome.result)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_unet.errors import UNetError
 from napari_unet.widgets.annotation.painting import correct
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.train.finding_lines import Line
 from napari_unet.widgets.train.request import UncorrectedError
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
@@ -30,8 +31,6 @@ class ExampleFaults:
         Of the examples.
     axes_of : callable
         Gives the axes of an image layer.
-    worded : callable
-        Puts a message into the words of the form.
     take : callable
         Called with an image and labels that can be painted on, to learn from these.
     """
@@ -41,13 +40,11 @@ class ExampleFaults:
         viewer: Viewer,
         table: ExampleTable,
         axes_of: Callable[[Image], str],
-        worded: Callable[[str], str],
         take: Callable[[Image, Labels], None],
     ) -> None:
         self._viewer = viewer
         self._table = table
         self._axes_of = axes_of
-        self._worded = worded
         self._take = take
         self._faults: dict[ExampleLine, UNetError] = {}
 
@@ -75,7 +72,7 @@ class ExampleFaults:
             if RECORD_KEY not in line.labels.metadata:  # that has begun
                 first = "Done planes", lambda: line.trust("planes")
             actions = (first, ("Take as truth", lambda: self._table.take_as_truth(line.labels)))
-        return [Line(self._worded(str(error)), fault=True, actions=actions)]
+        return [Line(worded(error), fault=True, actions=actions)]
 
     def _correct(self, line: ExampleLine) -> None:
         """Make a copy that can be painted on; it takes the place of the prediction."""
@@ -85,6 +82,6 @@ class ExampleFaults:
         try:
             layer = correct(self._viewer, labels, image, self._axes_of(image))
         except UNetError as error:
-            line.findings.show([Line(self._worded(str(error)), fault=True)])
+            line.findings.show([Line(worded(error), fault=True)])
             return
         self._take(image, layer)

@@ -47,14 +47,14 @@ class FindingBoard:
             self.rows[name].show(visible=False)
 
     @property
-    def faults(self) -> list[str]:
-        """What keeps the training from starting, in the words of the form."""
-        return [worded(each) for each in self.findings if each.severity == "fault"]
+    def faults(self) -> list[Finding]:
+        """What keeps the training from starting."""
+        return [each for each in self.findings if each.severity == "fault"]
 
     @property
-    def faults_of_settings(self) -> list[str]:
+    def faults_of_settings(self) -> list[Finding]:
         """Those that are about a setting."""
-        return [worded(f) for f in self.findings if f.severity == "fault" and f.field == "config"]
+        return [each for each in self.faults if each.field == "config"]
 
     def texts(self, name: str) -> list[str]:
         """What a row says."""

@@ -18,9 +18,9 @@ from napari_unet.widgets.models.picker import ModelPicker
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.events import Follower
-from napari_unet.widgets.qt.fields import FieldError, field_of
+from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import Form, Row, order_tabs
-from napari_unet.widgets.qt.wording import TASK_NAMES, in_words
+from napari_unet.widgets.qt.wording import TASK_NAMES, worded
 from napari_unet.widgets.train.class_table import ClassTable, look_of
 from napari_unet.widgets.train.example_axes import ExampleAxes
 from napari_unet.widgets.train.example_faults import ExampleFaults
@@ -34,7 +34,7 @@ from napari_unet.widgets.train.request import (
     TrainingRequest,
     labelled_layers,
 )
-from napari_unet.widgets.train.settings import HELD, TrainSettings, hold_row, with_labels
+from napari_unet.widgets.train.settings import HELD, TrainSettings, hold_row
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, shape_of
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ class TrainForm:
         self.task = ChoiceList(lambda: [(text, task) for task, text in TASK_NAMES.items()])
         self.fields = ExampleAxes(self.changed, self._label_shape)
         self.table = ExampleTable(viewer, self._table_changed, self._painted, self.fields.axes_of)
-        self._faults = ExampleFaults(
-            viewer, self.table, self.fields.axes_of, self.worded, self.take
-        )
+        self._faults = ExampleFaults(viewer, self.table, self.fields.axes_of, self.take)
         self.painting = PaintingPanel(viewer, self._painted)
         self.classes = ClassTable(self.changed)
         self.models = ModelPicker(
@@ -136,9 +134,18 @@ class TrainForm:
     @property
     def first_fault(self) -> str:
         """What keeps the training from starting, in the words of the form; or empty."""
+        return "" if self._first is None else worded(self._first)
+
+    @property
+    def first_problem(self) -> str:
+        """The same without what to do about it."""
+        return "" if self._first is None else worded(self._first, brief=True)
+
+    @property
+    def _first(self) -> UNetError | Finding | None:
         if self.fault is not None:
-            return self.worded(str(self.fault))
-        return next(iter(self.board.faults), "")
+            return self.fault.error
+        return next(iter(self.board.faults), None)
 
     @property
     def content(self) -> object:
@@ -229,22 +236,17 @@ class TrainForm:
 
     def say(self) -> None:
         """Write hints, faults and doubts beside what they are about."""
+        wrong = {} if self.fault is None else {self.fault.field: worded(self.fault.error)}
         for name in ("base", *self.settings.rows):
-            wrong = self.fault is not None and self.fault.field == name
-            self.rows[name].say(fault=self.worded(str(self.fault)) if wrong else "")
+            self.rows[name].say(fault=wrong.get(name, ""))
         image = self.table.image
         several = len({id(line.image) for line in self.table.lines}) > 1
         self.fields.show(image, several=several)
-        if self.fault is not None and self.fault.field in ("axes", "channels"):
-            self.rows[self.fault.field].say(fault=self.worded(str(self.fault)))
+        for name in wrong.keys() & {"axes", "channels"}:
+            self.rows[name].say(fault=wrong[name])
         self.board.show((self.task.value, self.models.source), self._faults.lines)
-        faults = self.board.faults_of_settings
-        if faults:
-            self.rows["minutes"].say(fault=faults[0])
-
-    def worded(self, message: str) -> str:
-        """A message with the fields named as in the form."""
-        return in_words(with_labels(message))
+        for fault in self.board.faults_of_settings[:1]:
+            self.rows["minutes"].say(fault=worded(fault))
 
     # what changes
 
@@ -293,12 +295,13 @@ class TrainForm:
         try:
             config = resolve(TrainConfig, None, {"task": task, **values})
         except SettingsError as error:
-            raise FieldError(field_of(str(error), values) or "examples", error) from None
+            field = error.parameter if error.parameter in values else None
+            raise FieldError(field or "examples", error) from None
         return TrainingRequest(tuple(layers), self.models.source, config)
 
     def _layers(self, line: ExampleLine, task: Task) -> LabelledLayers:
         if line.image is None:
-            raise InputError(NO_IMAGE)
+            raise InputError(*NO_IMAGE)
         try:
             axes, channels = self.fields.checked(line.image)
         except InputError as error:

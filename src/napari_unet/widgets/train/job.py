@@ -58,8 +58,8 @@ class Trained:
     ----------
     model : Model
         The best one.
-    fault : str
-        Why it ended early, in words; mostly empty.
+    fault : UNetError or None
+        Why it ended early; mostly None.
     comparison : Comparison or None
         Of the last view.
     session : StoredTraining
@@ -67,7 +67,7 @@ class Trained:
     """
 
     model: Model
-    fault: str
+    fault: UNetError | None
     comparison: Comparison | None
     session: StoredTraining
 
@@ -99,7 +99,7 @@ def training_job(
     session = begin()
     resumed = session.checkpoint.is_file()
     config = session.config
-    fault = ""
+    fault: UNetError | None = None
     try:
         base = None if session.base is None else Model.load(session.base)
         card = None if base is None else base.card
@@ -124,7 +124,7 @@ def training_job(
         except TrainingInterruptedError as error:
             if error.model is None:
                 raise
-            model, fault = cast("Model", error.model), str(error)
+            model, fault = cast("Model", error.model), error
         session.keep(model)
         yield Progress(0, 0, "comparing", "comparing")
         comparison = views.compare(model)

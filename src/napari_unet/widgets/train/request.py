@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_unet.widgets.train.example_line import ExampleLine
 
 
-NO_IMAGE = "There is no image; open one, or take a sample: File > Open Sample > U-Net."
+NO_IMAGE = "There is no image", "open one, or take a sample: File > Open Sample > U-Net"
 
 
 class UncorrectedError(InputError):
@@ -60,9 +60,9 @@ def labelled_layers(
     """
     image, labels = line.image, line.labels
     if image is None:
-        raise InputError(NO_IMAGE)
+        raise InputError(*NO_IMAGE)
     if labels is None:
-        raise InputError(_missing(image, task))
+        raise InputError(*_missing(image, task))
     if task != "regression" and RECORD_KEY in labels.metadata and not is_truth:
         raise UncorrectedError(
             f"‘{labels.name}’ is a prediction that nobody has corrected",
@@ -125,15 +125,16 @@ def _target(layer: Image, where: Any, axes: str) -> Trusted:
     return Trusted(array, marks, "mask", mask=np.asarray(mask))
 
 
-def _missing(image: Image, task: Task) -> str:
+def _missing(image: Image, task: Task) -> tuple[str, str]:
+    """What is missing, and what to do."""
     if task == "regression":
         return (
-            f"There is no target for ‘{image.name}’; open the image that is to come out, of the "
-            "same shape."
+            f"There is no target for ‘{image.name}’",
+            "open the image that is to come out, of the same shape",
         )
     return (
-        f"There are no labels of ‘{image.name}’; press ‘New labels for {image.name}’ and paint, or "
-        "open some."
+        f"There are no labels of ‘{image.name}’",
+        f"press ‘New labels for {image.name}’ and paint, or open some",
     )
 
 

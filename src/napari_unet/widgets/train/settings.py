@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from napari_unet.settings import TrainConfig
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, SettingsForm
+from napari_unet.widgets.qt.wording import LABELS
 
 OWN = "Own"
 TIP = "How long to train. A preset sets the minutes, and how much the patches are varied."
@@ -35,13 +35,6 @@ ADVANCED = (
     "device",
     "precision",
 )
-LABELS = {
-    "batch_size": "Batch size",
-    "learning_rate": "Learning rate",
-    "ndim": "Spatial axes",
-    "validation_fraction": "Held out",
-    "border_weight": "Border weight",
-}
 DEVICES = ["auto", "cpu", "cuda", "mps"]
 MINUTES = 10.0
 HELD = "Fixed while it trains."
@@ -245,17 +238,6 @@ def hold_row(row: Row, *, held: bool) -> None:
     tip = row.native.toolTip()
     row.editor.tooltip = f"{HELD} {tip}" if held else tip
     row.editor.native.setEnabled(not held)
-
-
-def with_labels(message: str) -> str:
-    """A message with settings named as they stand in the form.
-
-    >>> with_labels("batch_size: must be 1 or more")
-    '‘Batch size’: must be 1 or more'
-    """
-    for name, label in LABELS.items():
-        message = re.sub(rf"\b{name}\b", f"‘{label}’", message)
-    return message
 
 
 def _to_clipboard(text: str) -> None:

@@ -16,7 +16,7 @@ from napari_unet.network.files import model_files
 from napari_unet.network.library import FORBIDDEN, LONGEST, check_new_name
 from napari_unet.training.verdict import LOWER_IS_BETTER
 from napari_unet.widgets.qt.form import Row, text_label
-from napari_unet.widgets.qt.wording import in_words
+from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.train.comparison import (
     TIP,
     TIP_ALONE,
@@ -106,7 +106,7 @@ class VerdictPanel:
         try:
             check_new_name(self.name)
         except ModelError as error:
-            return in_words(str(error))
+            return worded(error)
         return ""
 
     def show(
