@@ -1,6 +1,6 @@
 # make demo   segment the bundled images, write demo/, open napari where there is a display
 # make test   all tests but the slow ones      make slow   the slow ones
-# make lint   ruff and mypy
+# make lint   ruff and mypy     make check  lint, the map in CONTRIBUTING.md and the quick tests
 # Each builds .venv on first use (minutes), and again when pyproject.toml or constraints.txt
 # change. Another interpreter: make PYTHON=python3.12 ...
 
@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test slow lint install
+.PHONY: demo test slow lint check install
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -29,6 +29,13 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Without windows, without processes of their own, without whole command runs and studies.
+check: lint
+	$(BIN)/python scripts/draw_house.py --check
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal \
+		-m 'not slow and not process' tests --ignore=tests/widgets --ignore=tests/cli \
+		--ignore=tests/studies --ignore=tests/test_readme.py
 
 install: $(STAMP)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
+import runpy
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,48 +37,11 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 LIMIT_LINES = 400
 
 
-def modules(package: Path) -> dict[str, Path]:
-    """Files by module name, without the package's own name in front.
-
-    The package itself has the name "". A stub says what a module imports where there is one:
-    `napari_unet/__init__.pyi` lists the public names.
-    """
-    found = {}
-    for path in sorted(package.rglob("*.py*")):  # a .pyi comes after the .py
-        if path.suffix in (".py", ".pyi"):
-            parts = path.relative_to(package).with_suffix("").parts
-            found[".".join(part for part in parts if part != "__init__")] = path
-    return found
-
-
-def imports(path: Path, known: dict[str, Path]) -> Iterator[str]:
-    """Modules that a file names in any import: at the top, in a function, for types alone."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            # only the package's own stub imports by relative names
-            source = f"napari_unet.{node.module}" if node.level else str(node.module)
-            names = [f"{source}.{alias.name}" for alias in node.names]
-            names = [n if shorten(n) in known else source for n in names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        yield from (shorten(name) for name in names if f"{name}.".startswith("napari_unet."))
-
-
-def shorten(module: str) -> str:
-    return module.removeprefix("napari_unet").removeprefix(".")
-
-
-def graph(package: Path = PACKAGE) -> dict[str, set[str]]:
-    known = modules(package)
-    return {name: {m for m in imports(path, known) if m in known} for name, path in known.items()}
-
-
-def room(module: str) -> str:
-    """Where a module stands: a top-level name, one floor deeper below ``widgets``."""
-    first, _, rest = module.partition(".")
-    return f"widgets.{rest.split('.')[0]}" if first == "widgets" and rest else first
+# how the graph is read is told where the map of CONTRIBUTING.md is drawn from it
+house = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "draw_house.py"))
+modules: Callable[[Path], dict[str, Path]] = house["modules"]
+graph: Callable[..., dict[str, set[str]]] = house["graph"]
+room: Callable[[str], str] = house["room"]
 
 
 def backward(arrows: dict[str, set[str]]) -> list[tuple[str, str]]:

@@ -52,6 +52,8 @@ import numpy as np
 before = dict(os.environ)
 import napari_unet
 
+pytestmark = pytest.mark.process
+
 found = pkgutil.walk_packages(napari_unet.__path__, "napari_unet.", onerror=print)
 modules = [m.name for m in found if m.name.split(".")[1] not in ("widgets", "__main__")]
 for name in modules:

@@ -13,9 +13,10 @@ import pytest
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "system_packages.sh"
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or shutil.which("bash") is None, reason="for Linux"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform != "linux" or shutil.which("bash") is None, reason="for Linux"),
+]
 
 
 @dataclass(frozen=True)

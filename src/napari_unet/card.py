@@ -220,7 +220,39 @@ class ScoreRecord(_Frozen):
 
 
 class ModelCard(_Frozen):
-    """Everything that is known of a model besides its weights."""
+    """Everything that is known of a model besides its weights.
+
+    It stands as JSON in the header of the model's file. Frozen: `model_copy` gives a changed
+    one. What does not fit raises pydantic's ValidationError.
+
+    Attributes
+    ----------
+    task : {"instance", "semantic", "regression"}
+        Whether the output stands for objects, classes or values.
+    axes, channels
+        Axes of the network's input, "CYX" or "CZYX", and the names of its channels.
+    classes : tuple of ClassInfo
+        Value, name and colour, in the order of the outputs (semantic).
+    pixel_size, object_diameter
+        Micrometres per spatial axis (ZYX or YX), and pixels; None: unknown.
+    architecture, normalization, decoding
+        The network, the intensities before it, the default settings behind it.
+    training, scores
+        Where the weights came from, and what was measured on which data.
+
+    Examples
+    --------
+    >>> card = ModelCard(
+    ...     name="cells",
+    ...     task="semantic",
+    ...     axes="CYX",
+    ...     channels=("membrane",),
+    ...     classes=(ClassInfo(value=0, name="background"), ClassInfo(value=1, name="cell")),
+    ...     architecture=UNetConfig(out_channels=2, features=(8, 16)),
+    ... )
+    >>> card.exact_tiling, card.architecture.halo, card.pixel_size
+    (True, (10, 10), None)
+    """
 
     format_version: int = FORMAT_VERSION
     name: str = Field(min_length=1, pattern=r"^[^/\\]+$")

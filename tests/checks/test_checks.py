@@ -642,6 +642,7 @@ def test_dask_and_zarr_are_checked_as_numpy_is(tmp_path: Path) -> None:
     only("labels-look-like-classes", [mask])
 
 
+@pytest.mark.process
 def test_checking_takes_no_torch() -> None:
     code = (
         "import sys, napari_unet as nu\n"

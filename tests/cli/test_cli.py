@@ -342,6 +342,7 @@ def test_one_line() -> None:
     assert one_line("a  b\r\nc\n") == "a  b c"
 
 
+@pytest.mark.process
 def test_a_broken_pipe_is_no_traceback(bright: str) -> None:
     code = "import sys; from napari_unet.cli import main; sys.exit(main(['models', 'list']))"
     read, write = os.pipe()

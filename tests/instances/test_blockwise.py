@@ -299,6 +299,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_array(tmp_path: Path) -> None:
     peaks = [

@@ -164,6 +164,7 @@ def test_small_objects_go_and_the_rest_keeps_the_order() -> None:
     assert not flood(height, 0.1, min_size=4).any()
 
 
+@pytest.mark.process
 def test_numba_waits_for_the_first_decoding() -> None:
     modules = "napari_unet.instances.maps, napari_unet.instances.blockwise"
     run = f"import sys, {modules}; assert 'numba' not in sys.modules"
@@ -178,6 +179,7 @@ print(_kernels.find_root(np.array([0, 0, 1]), 2))
 """
 
 
+@pytest.mark.process
 def test_it_runs_where_no_folder_can_keep_the_machine_code(tmp_path: Path) -> None:
     package = Path(napari_unet.__file__).parent
     copy = tmp_path / "napari_unet"

@@ -976,6 +976,7 @@ def test_the_record_lies_beside_the_labels(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.ome.json").read_text()) == {"model": "m"}
 
 
+@pytest.mark.process
 def test_importing_io_is_light() -> None:
     code = (
         "import sys, napari_unet.io; "

@@ -195,6 +195,7 @@ def test_given_values_that_do_not_fit_are_named(given: Any, named: str) -> None:
         propose(DataProperties(2, ((64, 64),)), **given)
 
 
+@pytest.mark.process
 def test_a_proposal_needs_no_torch() -> None:
     code = "import sys, napari_unet.network.architecture; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

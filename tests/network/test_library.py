@@ -243,6 +243,7 @@ def test_what_cannot_be_shared(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "copy.safetensors").exists()
 
 
+@pytest.mark.process
 def test_torch_is_not_needed(model: Model, tmp_path: Path) -> None:
     save_user_model(model, "mine")
     code = (

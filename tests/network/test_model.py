@@ -129,6 +129,7 @@ def test_equal_saves_give_equal_bytes(tmp_path: Path, saved: Path) -> None:
     assert tiny(seed=1).save(tmp_path / "other").read_bytes() != saved.read_bytes()
 
 
+@pytest.mark.process
 def test_another_process_saves_the_same_bytes(tmp_path: Path, saved: Path) -> None:
     code = "import sys; from napari_unet import Model; Model.load(sys.argv[1]).save(sys.argv[2])"
     target = tmp_path / "copy.safetensors"
@@ -424,6 +425,7 @@ def test_the_user_folder_is_the_platforms_unless_named(monkeypatch: pytest.Monke
     assert user_models_folder().parts[-2:] == ("napari-unet", "models")
 
 
+@pytest.mark.process
 def test_listing_does_not_import_torch(tmp_path: Path) -> None:
     tiny("mine").save(tmp_path / "mine")
     code = (

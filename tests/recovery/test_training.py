@@ -262,6 +262,7 @@ def test_a_place_that_cannot_be_written_to_leaves_nothing(
     assert session.added == [example]
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_a_killed_training_goes_on() -> None:
     from napari_unet.training.steps import MoreLabels

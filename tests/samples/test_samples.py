@@ -88,6 +88,7 @@ def test_all_together_are_small() -> None:
     assert sum(sizes) < 1_000_000
 
 
+@pytest.mark.process
 def test_loading_needs_no_torch() -> None:
     code = (
         "import sys; from napari_unet.samples import load_sample, sample_names; "

@@ -147,6 +147,7 @@ for step in job:
 """
 
 
+@pytest.mark.process
 def test_a_killed_process_is_resumed_as_if_nothing_had_happened(tmp_path: Path) -> None:
     path = tmp_path / "run.ckpt"
     settings = SETTINGS | {"steps": 300}  # long enough to be killed in the middle of it

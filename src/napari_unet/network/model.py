@@ -29,14 +29,25 @@ TOLERANCE = 1e-4
 class Model:
     """A network with its card.
 
+    `Model.load` opens one, `napari_unet.train` makes one.
+
     Attributes
     ----------
     card : ModelCard
         What the model is, needs and gives.
     network : torch.nn.Module
-        Maps (N, C, [Z,] Y, X) to logits of the same size. Treat it as read-only.
+        Maps float32 images (N, C, [Z,] Y, X), normalised as the card says, to logits
+        (N, K, [Z,] Y, X). Y and X, and Z, must be multiples of ``card.architecture.stride``.
+        Treat it as read-only.
     path : Path or None
         The file it came from; None for a model that was made in memory.
+
+    Examples
+    --------
+    >>> model = Model.load("nuclei")
+    >>> model.card.task, model.card.axes, model.path.name
+    ('instance', 'CYX', 'nuclei.safetensors')
+    >>> model.verify()
     """
 
     card: ModelCard
@@ -51,15 +62,26 @@ class Model:
 
         Parameters
         ----------
-        source : str or Path
-            Name of a bundled model or of one of the user's, or a ``.safetensors`` file.
+        source : Model, str or Path
+            Name of a bundled model or of one of the user's, or a ``.safetensors`` file. A
+            model is given back as it is.
         trust_code : bool
             Reserved for foreign packages that carry code; our files never do.
+
+        Returns
+        -------
+        Model
+            On the CPU, in float32, in evaluation mode.
 
         Raises
         ------
         ModelError
             If there is no such model, or the file is damaged, newer, or of another kind.
+
+        Examples
+        --------
+        >>> Model.load("nuclei").card.architecture.ndim
+        2
         """
         del trust_code
         if isinstance(source, Model):
@@ -101,14 +123,28 @@ class Model:
         return cls(card, network.eval(), path, file_sha256(path), tests)
 
     def save(self, path: str | Path) -> Path:
-        """Write the model to ``path`` (``.safetensors`` is added), atomically.
+        """Write the model to a file, atomically. Equal models give equal bytes.
 
-        Equal models give equal bytes.
+        Parameters
+        ----------
+        path : str or Path
+            ``.safetensors`` is added where it is missing. An existing file is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
 
         Raises
         ------
         FileError
             If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> Model.load("nuclei").save(Path(tempfile.mkdtemp()) / "copy").name
+        'copy.safetensors'
         """
         target = Path(path)
         if target.suffix != ".safetensors":

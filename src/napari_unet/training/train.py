@@ -36,15 +36,18 @@ def train(
     examples : sequence of Example
         Images with labels.
     base : Model, str or Path, optional
-        A model to start from; it is not changed. None: a new network.
+        A model to start from (object, name or file); it is not changed. None: a new network.
     config : TrainConfig, optional
-        Settings; ``overrides`` are single fields of it. Without a budget: 10 minutes.
+        Settings.
     validation : sequence of Example, optional
         Examples that are never trained on; None: a share of ``examples`` is held out, whole
         images where there are three or more, else a block of each.
     checkpoint : str or Path, optional
         A file that is written now and then; where it exists, training goes on from it. It is
         removed at the end.
+    **overrides
+        Single fields of `TrainConfig`, which win over ``config``: ``task``, ``minutes`` or
+        ``steps`` (neither: 10 minutes), ``patch`` (pixels per spatial axis), ``seed``, ...
 
     Returns
     -------
@@ -59,6 +62,23 @@ def train(
         If examples, base and settings do not fit one another.
     TrainingInterruptedError
         If training cannot go on; its ``model`` is the best until then.
+
+    See Also
+    --------
+    iter_train : the same, step by step.
+    napari_unet.check_examples : finds mistakes in the examples first.
+
+    Examples
+    --------
+    Three steps teach nothing; they show what comes back.
+
+    >>> import numpy as np
+    >>> labels = np.zeros((64, 64), np.uint8)
+    >>> labels[8:24, 8:24], labels[40:56, 30:50] = 1, 2
+    >>> example = Example(labels > 0, labels, axes="YX")
+    >>> model = train([example], steps=3, patch=(32, 32), batch_size=1, name="squares")
+    >>> model.card.name, model.card.task, model.card.training.steps
+    ('squares', 'instance', 3)
     """
     return drain(
         iter_train(
@@ -83,16 +103,63 @@ def iter_train(
     leave_checkpoint: bool = False,
     **overrides: Any,
 ) -> Generator[TrainStep, Request, Model]:
-    """`train` as a generator: yields a `TrainStep` per step, returns the `Model`.
+    """`train` as a generator, which shows each step and can be asked between two.
 
-    ``send("stop")`` ends it with the best model so far; ``send(Preview(image))`` puts a
-    preview into the next step; ``send(MoreLabels(examples))`` takes in new labels before the
-    next step, unless the one that was yielded is the last; closing it discards the training.
-    ``first`` is what would be sent before the first step.
+    Closing it discards the training.
 
-    A checkpoint belongs to the examples that training began with: to resume, begin with those,
-    and with the additions as ``first``. With ``leave_checkpoint`` it is not removed at the end,
-    but by the caller, who has put the model into a safe place by then.
+    Parameters
+    ----------
+    examples, base, config, validation, checkpoint, **overrides
+        As in `train`. A checkpoint belongs to the examples that training began with: to
+        resume, begin with those, and give the additions as ``first``.
+    first : Preview or MoreLabels, optional
+        What would be sent before the first step.
+    leave_checkpoint : bool
+        The checkpoint is not removed at the end, but by the caller, who has put the model
+        into a safe place by then.
+
+    Yields
+    ------
+    TrainStep
+        One per step: loss, score where it was just measured, time, what there is to be told.
+
+    Receives
+    --------
+    "stop"
+        Ends with the best model so far.
+    Preview
+        Puts the labels of a view into the next step.
+    MoreLabels
+        Takes in new labels before the next step, unless the one yielded is the last.
+
+    Returns
+    -------
+    Model
+        As `train`.
+
+    Raises
+    ------
+    UNetError
+        If examples, base and settings do not fit one another.
+    TrainingInterruptedError
+        If training cannot go on; its ``model`` is the best until then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.zeros((64, 64), np.uint8)
+    >>> labels[8:24, 8:24], labels[40:56, 30:50] = 1, 2
+    >>> example = Example(labels > 0, labels, axes="YX")
+    >>> job = iter_train([example], steps=1000, patch=(32, 32), batch_size=1)
+    >>> step = next(job)
+    >>> step.step, step.total
+    (1, 1000)
+    >>> try:
+    ...     _ = job.send("stop")
+    ... except StopIteration as end:
+    ...     model = end.value
+    >>> model.card.training.steps
+    1
     """
     started_s = time.perf_counter()
     wanted = resolve(TrainConfig, config, overrides)
