@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
 
@@ -11,9 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import napari_unet as nu
 from napari_unet.card import ClassInfo, Decoding, ModelCard, Normalization, UNetConfig
 from napari_unet.errors import SettingsError
-from napari_unet.settings import SegmentSettings, TrainConfig, fill_decoding, resolve
+from napari_unet.settings import (
+    SegmentOverrides,
+    SegmentSettings,
+    TrainConfig,
+    TrainOverrides,
+    fill_decoding,
+    resolve,
+)
 
 
 def refusal(kind: Any, settings: Any = None, **overrides: Any) -> str:
@@ -285,3 +294,31 @@ def test_settings_come_back_equal_from_json(made: Any) -> None:
     again = resolve(type(made), None, json.loads(json.dumps(made.model_dump(mode="json"))))
     assert again == made
     assert hash(again) == hash(made)  # lists have become tuples again
+
+
+@pytest.mark.parametrize(
+    ("overrides", "settings"),
+    [(SegmentOverrides, SegmentSettings), (TrainOverrides, TrainConfig)],
+)
+def test_the_typed_keywords_are_the_fields(overrides: Any, settings: Any) -> None:
+    assert list(overrides.__annotations__) == list(settings.model_fields)
+    assert not overrides.__required_keys__
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (nu.segment, "axes channels pixel_size settings output client"),
+        (nu.iter_segment, "axes channels pixel_size settings output client"),
+        (nu.predict, "axes channels pixel_size settings output client"),
+        (nu.iter_predict, "axes channels pixel_size settings output client"),
+        (nu.decode, "settings output"),
+        (nu.segment_files, "settings client axes channels pixel_size file_format scores"),
+        (nu.iter_segment_files, "settings client axes channels pixel_size file_format scores"),
+        (nu.train, "base config validation checkpoint"),
+    ],
+)
+def test_help_names_the_keywords(function: Any, names: str) -> None:
+    parameters = inspect.signature(function).parameters.values()
+    assert [p.name for p in parameters if p.kind is p.KEYWORD_ONLY] == names.split()
+    assert [p.name for p in parameters if p.kind is p.VAR_KEYWORD] == ["overrides"]

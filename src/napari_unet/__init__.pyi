@@ -7,7 +7,8 @@ from .checks import Finding, check_examples
 from .dataset.example import Example
 from .errors import UNetError
 from .inference.decoding import decode
-from .inference.prediction import Prediction, iter_predict, predict
+from .inference.prediction import iter_predict, predict
+from .inference.results import Prediction
 from .inference.segmentation import iter_segment, segment
 from .installation import __version__
 from .io import read_image, write_labels

@@ -8,18 +8,19 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from napari_unet.axes import in_order
 from napari_unet.errors import InputError, ModelError, UNetError
-from napari_unet.inference.decoding import Segmentation
-from napari_unet.inference.prediction import Prediction, iter_predict, refuse_client
-from napari_unet.inference.segmentation import iter_segmentation
+from napari_unet.inference.options import FileOptions, RunOptions, show_keywords
+from napari_unet.inference.prediction import iter_predict
+from napari_unet.inference.results import Prediction, Segmentation
+from napari_unet.inference.segmentation import iter_segmentation, refuse_client
 from napari_unet.io import read_image, write_image, write_labels
 from napari_unet.io.folders import check_writable, find_images, plain_stem
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
-from napari_unet.settings import SegmentSettings, resolve
+from napari_unet.settings import SegmentOverrides, SegmentSettings, resolve
 
 PARTS = 1000  # units of progress in a file
 FORMATS = ("tif", "ome.tif")
@@ -60,51 +61,6 @@ class FileDone(Progress):
     result: FileResult
 
 
-def segment_files(
-    paths: Sequence[str | Path],
-    model: Model | str | Path,
-    output_dir: str | Path,
-    *,
-    settings: SegmentSettings | None = None,
-    client: Any = None,
-    **overrides: Any,
-) -> list[FileResult]:
-    """Segment image files; one that fails does not end the run.
-
-    Labels of ``cells.tif`` go to ``cells_labels.tif`` in ``output_dir``, with pixel size and
-    axes, the run record to ``cells_labels.json``. Earlier results are replaced.
-
-    Parameters
-    ----------
-    paths : sequence of path
-        Files, and folders of which all images are taken.
-    model : Model, str or Path
-        As in `napari_unet.segment`.
-    output_dir : path
-        Made where it is missing.
-    settings : SegmentSettings, optional
-        Settings; ``overrides`` are single fields of it, and also ``axes``, ``channels``,
-        ``pixel_size`` (for all files), ``file_format`` ("tif" or "ome.tif") and ``scores`` (write
-        the scores instead of labels, as `napari_unet.predict` gives them).
-    client : optional
-        Not available yet: must be None.
-
-    Returns
-    -------
-    list of FileResult
-        In the order of the files.
-
-    Raises
-    ------
-    UNetError
-        If the model, a setting, the list of files or the output folder cannot be used at
-        all: nothing is written then.
-    """
-    return drain(
-        iter_segment_files(paths, model, output_dir, settings=settings, client=client, **overrides)
-    )
-
-
 def iter_segment_files(
     paths: Sequence[str | Path],
     model: Model | str | Path,
@@ -117,12 +73,34 @@ def iter_segment_files(
     pixel_size: float | Sequence[float | None] | None = None,
     file_format: str = "tif",
     scores: bool = False,
-    **overrides: Any,
+    **overrides: Unpack[SegmentOverrides],
 ) -> Generator[Progress, None, list[FileResult]]:
-    """`segment_files` as a generator.
+    """`segment_files` as a generator, with the same parameters.
 
-    Yields `Progress` in thousandths of a file, and a `FileDone` at the end of each file. It can
-    be closed at any time: what is complete stays, nothing is half-written.
+    Yields
+    ------
+    Progress
+        In thousandths of a file, and a `FileDone` at the end of each file. The generator can be
+        closed at any time: what is complete stays, nothing is half-written.
+
+    Returns
+    -------
+    list of FileResult
+        As of `segment_files`.
+
+    Raises
+    ------
+    UNetError
+        Before the first file, where `segment_files` raises.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from napari_unet.samples import load_sample
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     steps = list(iter_segment_files([load_sample("nuclei_2d").path], "nuclei", folder))
+    >>> steps[-1].done, steps[-1].total, steps[-1].result.error
+    (1000, 1000, None)
     """
     refuse_client(client)
     if file_format not in FORMATS:
@@ -148,7 +126,16 @@ def iter_segment_files(
         began = time.perf_counter()
         record: dict[str, Any] | None = None
         fault: UNetError | None = None
-        job = _run_file(source, output, loaded, wanted, axes, channels, pixel_size, scores)
+        job = _run_file(
+            source,
+            output,
+            loaded,
+            scores=scores,
+            settings=wanted,
+            axes=axes,
+            channels=channels,
+            pixel_size=pixel_size,
+        )
         try:
             while True:
                 step = next(job)
@@ -167,6 +154,66 @@ def iter_segment_files(
         said = f"{source.name}: {said or 'done'}"
         yield FileDone((number + 1) * PARTS, total, said, result=result)
     return results
+
+
+@show_keywords(iter_segment_files, FileOptions)
+def segment_files(
+    paths: Sequence[str | Path],
+    model: Model | str | Path,
+    output_dir: str | Path,
+    **overrides: Unpack[FileOptions],
+) -> list[FileResult]:
+    """Segment image files; one that fails does not end the run.
+
+    Labels of ``cells.tif`` go to ``cells_labels.tif`` in ``output_dir``, with pixel size and
+    axes, the run record to ``cells_labels.json``. Earlier results are replaced.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Files, and folders of which all images are taken.
+    model : Model, str or Path
+        As in `napari_unet.segment`.
+    output_dir : path
+        Made where it is missing.
+    settings : SegmentSettings, optional
+        Settings; ``overrides`` are single fields of it.
+    client : optional
+        Not available yet: must be None.
+    axes : str, optional
+        Axes of all images over TCZYX; None: as each file says, else guessed.
+    channels : sequence of int, optional
+        Which channels to use, in the model's order.
+    pixel_size : float or sequence of float, optional
+        Micrometres per spatial axis, for all files; None: as each file says.
+    file_format : {"tif", "ome.tif"}
+        Of what is written.
+    scores : bool
+        Write the scores instead of labels, as `napari_unet.predict` gives them.
+    **overrides
+        Single fields of `SegmentSettings`.
+
+    Returns
+    -------
+    list of FileResult
+        In the order of the files.
+
+    Raises
+    ------
+    UNetError
+        If the model, a setting, the list of files or the output folder cannot be used at
+        all: nothing is written then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from napari_unet.samples import load_sample
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (result,) = segment_files([load_sample("nuclei_2d").path], "nuclei", folder)
+    >>> result.output.name, result.record["objects"] > 100
+    ('nuclei_2d_labels.tif', True)
+    """
+    return drain(iter_segment_files(paths, model, output_dir, **overrides))
 
 
 def _outputs(files: Sequence[Path], folder: Path, ending: str, file_format: str) -> list[Path]:
@@ -188,36 +235,28 @@ def _outputs(files: Sequence[Path], folder: Path, ending: str, file_format: str)
 
 
 def _run_file(
-    source: Path,
-    output: Path,
-    model: Model,
-    settings: SegmentSettings,
-    axes: str | None,
-    channels: Sequence[int] | None,
-    pixel_size: float | Sequence[float | None] | None,
-    scores: bool,
+    source: Path, target: Path, model: Model, *, scores: bool, **options: Unpack[RunOptions]
 ) -> Generator[Progress, None, dict[str, Any]]:
+    """Run one file and write the result; the run record."""
     file = read_image(source)
-    place: dict[str, Any] = {
-        "axes": axes or file.axes,
-        "channels": channels,
-        "pixel_size": file.pixel_size_along(axes) if pixel_size is None else pixel_size,
-        "settings": settings,
-    }
-    names = {"source": _in_unicode(source), "output": _in_unicode(output)}
+    axes = options.get("axes")
+    options["axes"] = axes or file.axes
+    if options.get("pixel_size") is None:
+        options["pixel_size"] = file.pixel_size_along(axes)
+    names = {"source": _in_unicode(source), "output": _in_unicode(target)}
     result: Prediction | Segmentation
     if scores:
-        result = predicted = yield from iter_predict(file.array, model, **place)
+        result = predicted = yield from iter_predict(file.array, model, **options)
         array = predicted.scores
     else:
-        result = segmented = yield from iter_segmentation(file.array, model, **place)
+        result = segmented = yield from iter_segmentation(file.array, model, **options)
         array = segmented.labels
     record = {**result.record, **names}
     size = in_order(result.pixel_size, result.axes)
     if scores:
-        write_image(output, array, axes=result.axes, pixel_size=size, record=record)
+        write_image(target, array, axes=result.axes, pixel_size=size, record=record)
     else:
-        write_labels(output, array, axes=result.axes, pixel_size=size, record=record)
+        write_labels(target, array, axes=result.axes, pixel_size=size, record=record)
     return record
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, TypedDict, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -212,13 +213,61 @@ class TrainConfig(_Settings):
         return self
 
 
+class SegmentOverrides(TypedDict, total=False):
+    """Single fields of `SegmentSettings` as keywords, for type checkers and editors."""
+
+    tile: Literal["auto"] | int | Sequence[int]
+    device: str
+    precision: Precision
+    normalization: Normalization | Mapping[str, Any] | None
+    threshold: float | None
+    split_depth: float | None
+    min_size: int | None
+    smoothing: float | None
+    shape_radius: float | None
+    object_diameter: float | None
+    volume_mode: Literal["auto", "slices", "linked"]
+    link_overlap: float
+    flips: bool
+
+
+class TrainOverrides(TypedDict, total=False):
+    """Single fields of `TrainConfig` as keywords, for type checkers and editors."""
+
+    task: Task
+    classes: Sequence[ClassInfo]
+    name: str
+    description: str
+    ndim: Literal["auto"] | int
+    minutes: float | None
+    steps: int | None
+    patch: Sequence[int] | None
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    augmentation: Literal["none", "light", "standard", "strong"]
+    validation_fraction: float
+    validation_every: int | None
+    normalization: Normalization | Mapping[str, Any]
+    features: Sequence[int]
+    strides: Sequence[Sequence[int]]
+    norm: Literal["auto", "batch", "instance", "group", "none"]
+    upsampling: Literal["nearest", "linear", "transposed"]
+    statistics: Literal["auto", "settled", "frozen", "running"]
+    border_weight: float
+    loss: Literal["auto", "mse", "mae"]
+    seed: int
+    device: str
+    precision: Precision
+
+
 DECODING_FIELDS = {*Decoding.model_fields, "volume_mode", "link_overlap"}
 """Settings that do not change the scores, only what becomes of them."""
 
 S = TypeVar("S", SegmentSettings, TrainConfig)
 
 
-def resolve(kind: type[S], settings: S | None, overrides: dict[str, Any]) -> S:
+def resolve(kind: type[S], settings: S | None, overrides: Mapping[str, Any]) -> S:
     """Settings with overrides applied.
 
     Raises

@@ -185,3 +185,14 @@ def test_unusable_images_are_refused_in_one_sentence(
         open_image(image, **arguments)
     assert re.fullmatch(r"[^\n]+\.", str(caught.value))
     assert not re.search(r"\. [A-Z]", str(caught.value))
+
+
+def test_an_opened_image_is_returned_as_it_is() -> None:
+    source = open_image(arranged("CZYX"), axes="CZYX", channels=[2, 0], in_channels=2)
+    assert open_image(source, ndim=3, in_channels=2) is source
+    with pytest.raises(InputError, match="open already"):
+        open_image(source, axes="ZCYX", in_channels=2)
+    with pytest.raises(InputError, match="names 2, but the model takes 1"):
+        open_image(source)
+    with pytest.raises(InputError, match="needs a Z axis"):
+        open_image(open_image(np.zeros((5, 6))), ndim=3)

@@ -11,6 +11,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from napari_unet.image.source import open_image
 from napari_unet.inference.blending import blend_weights, split_blended
 from napari_unet.inference.decoding import decode
 from napari_unet.inference.plan import PredictionPlan, plan_prediction
@@ -34,7 +35,8 @@ def blended_plan(
 ) -> PredictionPlan:
     own = make_model(norm="group", pixel_size=(1.0, 1.0), **model)
     settings = SegmentSettings(tile=tile, **FIXED)
-    return plan_prediction(random_image(*shape), own, settings, axes="YX", pixel_size=pixel_size)
+    source = open_image(random_image(*shape), axes="YX", pixel_size=pixel_size)
+    return plan_prediction(source, own, settings)
 
 
 @settings(max_examples=40)

@@ -137,6 +137,6 @@ def unpack_mask(packed: Mapping[str, Any]) -> NDArray[np.bool_]:
         mask = np.unpackbits(bits, count=math.prod(shape)).reshape(shape)
     except (KeyError, TypeError, ValueError, zlib.error):
         raise InputError(
-            "The outline in the run record cannot be read; predict the region again."
+            "The outline in the run record cannot be read", "predict the region again"
         ) from None
     return mask.astype(bool)

@@ -105,8 +105,9 @@ def open_image(
 
     Parameters
     ----------
-    image : array-like, or list of array-like
-        Anything with ``shape``, ``dtype`` and slicing; a list has one array per channel.
+    image : array-like, list of array-like, or ImageSource
+        Anything with ``shape``, ``dtype`` and slicing; a list has one array per channel. An
+        image that is open already is returned as it is; it must suit the model too.
     axes : str, optional
         Axes over TCZYX of the array (of each array in a list); None: guessed.
     channels : sequence of int, optional
@@ -121,6 +122,17 @@ def open_image(
     InputError
         If the image cannot be used; the message says why.
     """
+    if isinstance(image, ImageSource):
+        if any(each is not None for each in (axes, channels, pixel_size)):
+            raise InputError(
+                "the image is open already",
+                "give ⟨axes⟩, ⟨channels⟩ and ⟨pixel_size⟩ when it is opened",
+                parameter="axes",
+                value=axes,
+            )
+        _check_ndim(image.axes, ndim)
+        _choose_channels(image.channels, max(image.channels) + 1, in_channels, image.axes)
+        return image
     arrays = tuple(image) if isinstance(image, list | tuple) else (image,)
     if not arrays:
         raise InputError(
@@ -150,6 +162,14 @@ def open_image(
             parameter="axes",
             value=axes,
         )
+    _check_ndim(axes, ndim)
+    available = shape[axes.index("C")] if "C" in axes else len(arrays)
+    chosen = _choose_channels(channels, available, in_channels, axes)
+    sizes = _pixel_size(pixel_size, axes)
+    return ImageSource(arrays, axes, doubt, chosen, sizes)
+
+
+def _check_ndim(axes: str, ndim: int) -> None:
     if ndim == 3 and "Z" not in axes:
         raise InputError(
             f"The model is 3D and needs a Z axis, but the axes are {axes!r}",
@@ -157,10 +177,6 @@ def open_image(
             parameter="axes",
             value=axes,
         )
-    available = shape[axes.index("C")] if "C" in axes else len(arrays)
-    chosen = _choose_channels(channels, available, in_channels, axes)
-    sizes = _pixel_size(pixel_size, axes)
-    return ImageSource(arrays, axes, doubt, chosen, sizes)
 
 
 def _as_array(array: Any) -> Any:

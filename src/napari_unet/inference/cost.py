@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_unet.image.normalization import IntensityLimits
 from napari_unet.image.roi import Roi
+from napari_unet.image.source import ImageSource
+from napari_unet.inference.frames import score_bytes
 from napari_unet.inference.plan import memory_bytes, plan_prediction
 from napari_unet.inference.prepared_network import PreparedNetwork
-from napari_unet.inference.score_buffer import score_bytes
 from napari_unet.network.devices import synchronize
 from napari_unet.network.model import Model
-from napari_unet.settings import SegmentSettings, resolve
+from napari_unet.settings import SegmentSettings
 
 PROBE = {2: 256, 3: 48}  # pixels a side of the tile that is timed
 LABEL_BYTES = 4
@@ -53,23 +53,23 @@ class CostEstimate:
 
 
 def estimate_cost(
-    image: Any,
+    source: ImageSource,
     model: Model | str | Path,
-    roi: Roi | None = None,
+    settings: SegmentSettings,
     *,
-    axes: str | None = None,
-    channels: Sequence[int] | None = None,
-    pixel_size: float | Sequence[float | None] | None = None,
-    settings: SegmentSettings | None = None,
+    roi: Roi | None = None,
     rates: Rates | None = None,
-    **overrides: Any,
 ) -> CostEstimate:
     """Time and memory of a prediction; nothing of the image is read.
 
     Parameters
     ----------
-    image, model, axes, channels, pixel_size, settings
-        As for `napari_unet.predict`.
+    source : ImageSource
+        The opened image.
+    model : Model, str or Path
+        What predicts.
+    settings : SegmentSettings
+        How.
     roi : Roi, optional
         The part of the image; None: all of it.
     rates : dict, optional
@@ -83,20 +83,18 @@ def estimate_cost(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> found = estimate_cost(np.zeros((100, 200), np.uint8), "nuclei", device="cpu", tile=100)
+    >>> from napari_unet.image.source import open_image
+    >>> source = open_image(np.zeros((100, 200), np.uint8))
+    >>> found = estimate_cost(source, "nuclei", SegmentSettings(device="cpu", tile=100))
     >>> found.tiles, found.device, found.seconds > 0
     (2, 'cpu', True)
     """
     loaded = Model.load(model)
     plan = plan_prediction(
-        image,
+        source,
         loaded,
-        resolve(SegmentSettings, settings, overrides),
-        axes=axes,
-        channels=channels,
-        pixel_size=pixel_size,
-        roi=roi,
+        settings,
+        part=None if roi is None else roi.of(source),
         limits=IntensityLimits("image", {}),  # the cost does not depend on them
     )
     rates = {} if rates is None else rates

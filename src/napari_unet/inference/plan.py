@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import psutil
 import torch
@@ -13,8 +12,7 @@ import torch
 from napari_unet.card import ModelCard, UNetConfig
 from napari_unet.errors import SettingsError
 from napari_unet.image.normalization import IntensityLimits, find_limits
-from napari_unet.image.roi import Roi
-from napari_unet.image.source import ImageSource, open_image
+from napari_unet.image.source import ImageSource
 from napari_unet.inference.prepared_network import PreparedNetwork, prepare_network
 from napari_unet.inference.resampling import resampled_shape
 from napari_unet.network.devices import resolve_device
@@ -82,6 +80,11 @@ class PredictionPlan:
         return {axis: part.stop - part.start for axis, part in self.roi.items()}
 
     @property
+    def spatial_sizes(self) -> tuple[int, ...]:
+        """Length of each spatial axis that is predicted, in the order ZYX."""
+        return tuple(self.sizes[axis] for axis in self.source.spatial)
+
+    @property
     def total(self) -> int:
         """Number of tiles in all."""
         planes = self.sizes["Z"] if self.planewise else 1
@@ -94,21 +97,28 @@ class PredictionPlan:
 
 
 def plan_prediction(
-    image: Any,
+    source: ImageSource,
     model: Model,
     settings: SegmentSettings,
     *,
-    axes: str | None = None,
-    channels: Sequence[int] | None = None,
-    pixel_size: float | Sequence[float | None] | None = None,
-    roi: Roi | None = None,
+    part: Mapping[str, slice] | None = None,
     limits: IntensityLimits | None = None,
 ) -> PredictionPlan:
     """Settle every detail of a prediction.
 
-    The parameters are those of `napari_unet.predict`. With an ``roi`` only that part of
-    the image is predicted, with the same scores as in the whole. With ``limits`` nothing is
-    read to find them.
+    Parameters
+    ----------
+    source : ImageSource
+        The opened image.
+    model : Model
+        What predicts.
+    settings : SegmentSettings
+        How.
+    part : mapping of str to slice, optional
+        What of the image is predicted, by axis of TZYX, with the same scores as in the whole;
+        None: all of it.
+    limits : IntensityLimits, optional
+        For the normalisation; None: they are found, for which a sample of the image is read.
 
     Raises
     ------
@@ -117,22 +127,15 @@ def plan_prediction(
     """
     card = model.card
     config = card.architecture
-    source = open_image(
-        image,
-        axes=axes,
-        channels=channels,
-        pixel_size=pixel_size,
-        ndim=config.ndim,
-        in_channels=config.in_channels,
-    )
     wanted = settings.normalization or card.normalization
     limits = limits or find_limits(source, wanted)
-    part = (roi or Roi()).of(source)
+    part = part or {axis: slice(0, source.size(axis)) for axis in "TZYX"}
     zoom = find_zoom(card, source, settings.object_diameter)
     device = resolve_device(settings.device)
     prepared = prepare_network(model.network, device, settings.precision)
-    old_shape = source.spatial_shape[-config.ndim :]
-    shape = resampled_shape(old_shape, zoom)
+    old_shape = shape = source.spatial_shape[-config.ndim :]
+    if any(factor != 1 for factor in zoom):
+        shape = resampled_shape(old_shape, zoom)
     halo = config.halo
     if shape != old_shape:
         # interpolating back to the image's grid reaches beyond the core

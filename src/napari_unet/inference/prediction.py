@@ -1,66 +1,20 @@
-"""From an image to scores, in tiles."""
+"""From an image of any size to its scores."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-import numpy as np
-
-from napari_unet.axes import score_axes
-from napari_unet.card import ModelCard
-from napari_unet.errors import SettingsError
-from napari_unet.image.source import PixelSize
-from napari_unet.inference.output import OutputArray
-from napari_unet.inference.plan import PredictionPlan, plan_prediction
-from napari_unet.inference.run_record import RunRecord
-from napari_unet.inference.tiles import run_plan
+from napari_unet.inference.options import RunOptions, show_keywords
+from napari_unet.inference.results import Prediction
+from napari_unet.inference.segmentation import iter_run
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
-from napari_unet.settings import SegmentSettings, resolve
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Scores of an image.
-
-    Attributes
-    ----------
-    scores : array
-        float32; axes of the image with C (the model's output channels) before the spatial
-        ones: class probabilities (semantic), the maps that `napari_unet.instances.maps` defines
-        (instance), values (regression). NumPy, or zarr where ``output`` was given.
-    axes : str
-        Axes of ``scores``.
-    pixel_size : tuple of float or None
-        Micrometres per spatial axis (ZYX order); None where unknown.
-    card : ModelCard
-        Of the model.
-    record : dict
-        The run record: resolved settings, model and its SHA-256, versions, time.
-    """
-
-    scores: Any
-    axes: str
-    pixel_size: PixelSize
-    card: ModelCard
-    record: dict[str, Any]
-
-
-def predict(
-    image: Any,
-    model: Model | str | Path,
-    *,
-    axes: str | None = None,
-    channels: Sequence[int] | None = None,
-    pixel_size: float | Sequence[float | None] | None = None,
-    settings: SegmentSettings | None = None,
-    output: str | Path | None = None,
-    client: Any = None,
-    **overrides: Any,
-) -> Prediction:
+@show_keywords(iter_run, RunOptions)
+def predict(image: Any, model: Model | str | Path, **overrides: Unpack[RunOptions]) -> Prediction:
     """Run a model over an image of any size and return its scores.
 
     Parameters
@@ -82,10 +36,14 @@ def predict(
         Path or URL of a zarr array that is written block by block instead of memory.
     client : optional
         Not available yet: must be None.
+    **overrides
+        Single fields of `SegmentSettings`.
 
     Returns
     -------
     Prediction
+        float32 scores with the axes of the image, C (the model's output channels) before the
+        spatial ones.
 
     Raises
     ------
@@ -99,79 +57,40 @@ def predict(
     >>> prediction.scores.shape, prediction.axes
     ((2, 40, 50), 'CYX')
     """
-    return drain(
-        iter_predict(
-            image,
-            model,
-            axes=axes,
-            channels=channels,
-            pixel_size=pixel_size,
-            settings=settings,
-            output=output,
-            client=client,
-            **overrides,
-        )
-    )
+    return drain(iter_predict(image, model, **overrides))
 
 
+@show_keywords(iter_run, RunOptions)
 def iter_predict(
-    image: Any,
-    model: Model | str | Path,
-    *,
-    axes: str | None = None,
-    channels: Sequence[int] | None = None,
-    pixel_size: float | Sequence[float | None] | None = None,
-    settings: SegmentSettings | None = None,
-    output: str | Path | None = None,
-    client: Any = None,
-    **overrides: Any,
+    image: Any, model: Model | str | Path, **overrides: Unpack[RunOptions]
 ) -> Generator[Progress, None, Prediction]:
-    """`predict` as a generator: yields `Progress` per tile, returns the `Prediction`.
+    """`predict` as a generator, with the same parameters.
 
-    Closing it cancels the run within one tile and leaves no output behind.
+    Yields
+    ------
+    Progress
+        Per tile. Closing the generator cancels the run within one tile and leaves no output
+        behind.
+
+    Returns
+    -------
+    Prediction
+        As of `predict`.
+
+    Raises
+    ------
+    UNetError
+        If the image, the model, a setting or the output cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> job = iter_predict(np.zeros((40, 100), np.uint8), "nuclei", tile=50)
+    >>> [(step.done, step.total) for step in job]
+    [(0, 1), (1, 2), (2, 2)]
     """
-    refuse_client(client)
-    loaded = Model.load(model)
-    wanted = resolve(SegmentSettings, settings, overrides)
-    yield Progress(0, 1, "reading the intensities", "reading")
-    plan = plan_prediction(
-        image, loaded, wanted, axes=axes, channels=channels, pixel_size=pixel_size
-    )
-    return (yield from iter_plan(plan, loaded, output))
-
-
-def iter_plan(
-    plan: PredictionPlan, model: Model, output: str | Path | None = None
-) -> Generator[Progress, None, Prediction]:
-    """Carry out a plan: what it says of the image, be it the whole or a part."""
-    record = RunRecord.start("predict", plan, model)
-    scores = OutputArray(
-        plan.source.axes,
-        plan.sizes,
-        plan.card.architecture.out_channels,
-        np.float32,
-        output,
-        planewise=plan.planewise,
-    )
-    try:
-        for block in run_plan(plan, record.fallbacks):
-            put = scores.add if plan.blended else scores.write
-            put(block.time, block.region, block.scores)
-            yield Progress(block.done, block.total, "predicting", "predicting")
-        finished = record.finish()
-        array = scores.finish(finished)
-    except BaseException:
-        scores.discard()
-        raise
-    source = plan.source
-    return Prediction(array, score_axes(source.axes), source.pixel_size, plan.card, finished)
-
-
-def refuse_client(client: Any) -> None:
-    """Raise `SettingsError` where a Dask client is given."""
-    if client is not None:
-        raise SettingsError(
-            "client= (running on a Dask cluster) is not available in this version",
-            "leave it out to run here",
-            parameter="client",
-        )
+    output = overrides.pop("output", None)
+    kept = True if output is None else output
+    result = yield from iter_run(image, model, labels=False, scores=kept, **overrides)
+    assert result.scores is not None
+    return result.scores.prediction

@@ -1,4 +1,4 @@
-"""The record of a run: what made a result, complete enough to make it again."""
+"""The record of a run: what made a result, complete enough to make it again, and what it holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_unet.axes import in_order
+from napari_unet.card import ModelCard
 from napari_unet.installation import versions
 
 if TYPE_CHECKING:
@@ -67,3 +71,74 @@ class RunRecord:
         """The complete record, with the seconds that the run took."""
         seconds = round(time.perf_counter() - self.clock, 3)
         return {**self.content, "fallbacks": self.fallbacks, **more, "seconds": seconds}
+
+
+class ResultSummary:
+    """What a result holds, gathered while it is made."""
+
+    def __init__(self, card: ModelCard, *, constant: bool = False) -> None:
+        self.card = card
+        self.constant = constant
+        self.objects: int | None = None
+        self.pixels = np.zeros(len(card.classes), np.int64)  # by class
+        self.low = [np.inf] * card.architecture.out_channels
+        self.high = [-np.inf] * card.architecture.out_channels
+
+    def see(self, scores: NDArray[Any]) -> None:
+        """Take in some scores (C, *spatial)."""
+        axes = tuple(range(1, scores.ndim))
+        self.low = np.minimum(self.low, scores.min(axes)).tolist()
+        self.high = np.maximum(self.high, scores.max(axes)).tolist()
+
+    def see_classes(self, channels: NDArray[Any]) -> None:
+        """Take in which channel of the scores is the largest at some pixels."""
+        self.pixels += np.bincount(channels.ravel(), minlength=self.pixels.size)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Score range per channel, whether the result is empty, and a message."""
+        ranges = [[round(a, 4), round(b, 4)] for a, b in zip(self.low, self.high, strict=True)]
+        out: dict[str, Any] = {"score_range": ranges, "empty": False}
+        if self.card.task == "instance":
+            low, high = ranges[0]
+            out["objects"] = self.objects or 0
+            out["empty"] = not self.objects
+            out["message"] = (
+                count_in_words(self.objects)
+                if self.objects
+                else "No objects were found: the image is constant, so there is nothing to see; "
+                "check the channel and the normalisation."
+                if self.constant
+                else "No objects were found: the foreground probability lies between "
+                f"{low:.3g} and {high:.3g}; lower threshold, or check the channel, the axes "
+                "and the object diameter."
+            )
+        else:
+            out["pixels"] = {
+                c.name: int(n) for c, n in zip(self.card.classes, self.pixels, strict=True)
+            }
+            out["empty"] = self.pixels.size > 1 and not self.pixels[1:].any()
+            out["message"] = self._classes_in_words(ranges)
+        return out
+
+    def _classes_in_words(self, ranges: list[list[float]]) -> str:
+        first, *others = self.card.classes
+        if others and not self.pixels[1:].any():
+            best, name = max(
+                (high, c.name) for (_, high), c in zip(ranges[1:], others, strict=True)
+            )
+            return (
+                f"Only {first.name} was found: the highest probability of another class is "
+                f"{best:.3g} ({name}); check the channel, the axes and the object diameter."
+            )
+        total = max(int(self.pixels.sum()), 1)
+        shares = zip(self.card.classes, self.pixels, strict=True)
+        return ", ".join(f"{c.name} {n / total:.1%}" for c, n in shares)
+
+
+def count_in_words(objects: int) -> str:
+    """How many objects there are.
+
+    >>> count_in_words(1), count_in_words(12)
+    ('1 object', '12 objects')
+    """
+    return f"{objects} object" + ("" if objects == 1 else "s")

@@ -1,55 +1,249 @@
-"""From an image to labels."""
+"""The one way from an image to scores and labels, and `segment`, which goes it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from napari_unet.axes import label_axes
-from napari_unet.inference.decoding import (
+import numpy as np
+
+from napari_unet.axes import label_axes, score_axes
+from napari_unet.errors import InputError, SettingsError
+from napari_unet.image.roi import Roi
+from napari_unet.image.source import open_image
+from napari_unet.inference.frames import (
     FrameWriter,
-    Segmentation,
-    class_values,
+    ScoreBuffer,
+    frame_reader,
     label_dtype,
     refuse_regression,
 )
+from napari_unet.inference.options import RunOptions, show_keywords
 from napari_unet.inference.output import OutputArray
 from napari_unet.inference.plan import PredictionPlan, plan_prediction
-from napari_unet.inference.prediction import refuse_client
+from napari_unet.inference.results import Prediction, Segmentation
+from napari_unet.inference.roi import RoiPlace, RoiPrediction, cut_segmentation
 from napari_unet.inference.run_record import RunRecord
-from napari_unet.inference.score_buffer import ScoreBuffer
-from napari_unet.inference.summary import ResultSummary
 from napari_unet.inference.tiles import run_plan
 from napari_unet.network.model import Model
-from napari_unet.progress import Progress, drain
-from napari_unet.settings import SegmentSettings, resolve
+from napari_unet.progress import Phase, Progress, drain
+from napari_unet.settings import SegmentOverrides, SegmentSettings, resolve
 
 logger = logging.getLogger(__name__)
 
 
-def segment(
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a run gives.
+
+    Attributes
+    ----------
+    labels : Segmentation or None
+        None where no labels were asked for.
+    scores : RoiPrediction or None
+        None where the scores were not kept.
+    """
+
+    labels: Segmentation | None
+    scores: RoiPrediction | None
+
+
+def iter_run(
     image: Any,
     model: Model | str | Path,
     *,
+    roi: Roi | None = None,
+    labels: bool = True,
+    scores: bool | str | Path = False,
     axes: str | None = None,
     channels: Sequence[int] | None = None,
     pixel_size: float | Sequence[float | None] | None = None,
     settings: SegmentSettings | None = None,
     output: str | Path | None = None,
     client: Any = None,
-    **overrides: Any,
-) -> Any:
+    **overrides: Unpack[SegmentOverrides],
+) -> Generator[Progress, None, RunResult]:
+    """Run a model over an image: plan, tiles, scores, labels.
+
+    The Python API, the command line and the docks all come through here.
+
+    Parameters
+    ----------
+    image : array-like, list of array-like, or ImageSource
+        As for `segment`; an opened image is used as it is.
+    model : Model, str or Path
+        A model, the name of one, or its file.
+    roi : Roi, optional
+        The part of the image; None: all of it. A part is predicted with a margin, from the
+        intensities of the whole image and on its grid of tiles, so that its scores are those of
+        the whole and objects at its edge are decoded whole.
+    labels : bool
+        Whether the scores are decoded.
+    scores : bool, str or Path
+        Whether the scores are kept, in memory or as a zarr array at a path or URL.
+    axes, channels, pixel_size
+        How the image is to be read; see `segment`.
+    settings : SegmentSettings, optional
+        Settings; ``overrides`` are single fields of it.
+    output : str or Path, optional
+        Path or URL of a zarr array for the labels of a whole image.
+    client : optional
+        Not available yet: must be None.
+
+    Yields
+    ------
+    Progress
+        Per tile. Closing the generator cancels the run and leaves no output behind.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    UNetError
+        If the image, the model, the part, a setting or the output cannot be used.
+    """
+    refuse_client(client)
+    loaded = Model.load(model)
+    config = loaded.card.architecture
+    if labels:
+        refuse_regression(loaded.card)
+    wanted = resolve(SegmentSettings, settings, overrides)
+    source = open_image(
+        image,
+        axes=axes,
+        channels=channels,
+        pixel_size=pixel_size,
+        ndim=config.ndim,
+        in_channels=config.in_channels,
+    )
+    place = None
+    if roi is not None or scores is not False:
+        place = RoiPlace.of(roi or Roi(), source, loaded.card, wanted.object_diameter)
+    if output is not None and roi is not None:
+        raise InputError(
+            "Labels of a part of an image are not written to ⟨output⟩",
+            "leave it out",
+            parameter="output",
+            value=output,
+        )
+    yield Progress(0, 1, "reading the intensities", "reading")
+    plan = plan_prediction(source, loaded, wanted, part=None if place is None else place.wide)
+    record = RunRecord.start("segment" if labels else "predict", plan, loaded)
+    record.content.update({} if place is None else place.as_record())
+    with ExitStack() as stack:  # removes what is incomplete where the run does not end well
+        kept = target = writer = None
+        if scores is not False:
+            channels_out = plan.card.architecture.out_channels
+            path = None if scores is True else scores
+            kept = _open_output(plan, channels_out, np.float32, path)
+            stack.callback(kept.discard)
+        if labels:
+            target = _open_output(plan, None, label_dtype(plan.card), output)
+            stack.callback(target.discard)
+            sizes = plan.spatial_sizes
+            writer = FrameWriter(target, sizes, plan.card, plan.settings, constant=plan.constant)
+        yield from _iter_tiles(plan, record.fallbacks, kept, writer)
+        prediction = segmentation = None
+        if kept is not None and place is not None:
+            finished = {**record.finish(), "operation": "predict"}
+            axes = score_axes(source.axes)
+            found = Prediction(kept.finish(finished), axes, source.pixel_size, plan.card, finished)
+            prediction = RoiPrediction(found, place)
+        if target is not None and writer is not None:
+            finished = record.finish(**writer.describe_result())
+            array, axes = target.finish(finished), label_axes(source.axes)
+            segmentation = Segmentation(array, axes, source.pixel_size, plan.card, finished)
+            if place is not None:
+                segmentation = cut_segmentation(segmentation, place)
+    return RunResult(segmentation, prediction)
+
+
+def _iter_tiles(
+    plan: PredictionPlan,
+    fallbacks: list[str],
+    kept: OutputArray | None,
+    writer: FrameWriter | None,
+) -> Generator[Progress, None, None]:
+    """Predict the tiles of a plan, keep their scores, decode each frame when it is complete."""
+    phase: Phase = "predicting" if writer is None else "segmenting"
+    # a class is known from the scores of its pixel alone, once no tile adds to them any more
+    tilewise = plan.card.task == "semantic" and not plan.blended
+    store: OutputArray | ScoreBuffer | None = kept
+    with ExitStack() as stack:
+        if store is None and writer is not None and not tilewise:
+            store = stack.enter_context(closing(writer.make_buffer()))
+        for block in run_plan(plan, fallbacks):
+            if store is not None:
+                put = store.add if plan.blended else store.write
+                put(block.time, block.region, block.scores)
+            if writer is not None and tilewise:
+                writer.write_classes(block.time, block.region, block.scores)
+            elif writer is not None and store is not None and block.last_of_frame:
+                plane = block.region[0].start if plan.planewise else None
+                yield from writer.iter_write(
+                    block.time, plane, frame_reader(store, block.time, plane)
+                )
+                if isinstance(store, ScoreBuffer) and plan.blended:
+                    store.clear()
+            yield Progress(block.done, block.total, phase, phase)
+
+
+def _open_output(
+    plan: PredictionPlan, channels: int | None, dtype: Any, output: str | Path | None
+) -> OutputArray:
+    axes, sizes = plan.source.axes, plan.sizes
+    return OutputArray(axes, sizes, channels, dtype, output, planewise=plan.planewise)
+
+
+def refuse_client(client: Any) -> None:
+    """Raise `SettingsError` where a Dask client is given."""
+    if client is not None:
+        raise SettingsError(
+            "⟨client⟩ (running on a Dask cluster) is not available in this version",
+            "leave it out to run here",
+            parameter="client",
+            value=client,
+        )
+
+
+@show_keywords(iter_run, RunOptions)
+def segment(image: Any, model: Model | str | Path, **overrides: Unpack[RunOptions]) -> Any:
     """Segment an image of any size.
 
-    The parameters are those of `napari_unet.predict`. The result is the same whether it is
-    written to ``output`` or kept in memory, and whether the scores of a plane (2D model) or of a
-    time point (3D model) fit in memory or not: those that do not are put on disk meanwhile, and
-    decoded block by block; only where a map is level over more than 16 pixels can borders then
-    differ, and the record says ``in_blocks``. An empty result is said to be empty through the
-    logger ``napari_unet.inference.segmentation``, at level WARNING.
+    The result is the same whether it is written to ``output`` or kept in memory, and whether
+    the scores of a plane (2D model) or of a time point (3D model) fit in memory or not: those
+    that do not are put on disk meanwhile, and decoded block by block; only where a map is level
+    over more than 16 pixels can borders then differ, and the record says ``in_blocks``. An empty
+    result is said to be empty through the logger ``napari_unet.inference.segmentation``, at level
+    WARNING.
+
+    Parameters
+    ----------
+    image : array-like, or list of array-like
+        Anything with shape, dtype and slicing (NumPy, zarr, Dask, memory map), or a list
+        with one array per channel.
+    model : Model, str or Path
+        A model, the name of one, or its file.
+    axes : str, optional
+        Axes of the image over TCZYX; None: guessed, and written in the record.
+    channels : sequence of int, optional
+        Which channels to use, in the model's order.
+    pixel_size : float or sequence of float, optional
+        Micrometres per spatial axis in the image's order; one number for all; None: unknown.
+    settings : SegmentSettings, optional
+        Settings; ``overrides`` are single fields of it.
+    output : str or Path, optional
+        Path or URL of a zarr array that is written block by block instead of memory.
+    client : optional
+        Not available yet: must be None.
+    **overrides
+        Single fields of `SegmentSettings`, such as ``threshold=0.6``.
 
     Returns
     -------
@@ -65,129 +259,53 @@ def segment(
 
     Examples
     --------
-    >>> import numpy as np
     >>> y, x = np.mgrid[:64, :64]
     >>> disk = ((y - 32) ** 2 + (x - 30) ** 2 < 12**2).astype(np.float32)
     >>> int(segment(disk, "nuclei").max())
     1
     """
-    result = drain(
-        iter_segmentation(
-            image,
-            model,
-            axes=axes,
-            channels=channels,
-            pixel_size=pixel_size,
-            settings=settings,
-            output=output,
-            client=client,
-            **overrides,
-        )
-    )
+    result = drain(iter_segmentation(image, model, **overrides))
     if result.record["empty"]:
         logger.warning("%s", result.record["message"])
     return result.labels
 
 
+@show_keywords(iter_run, RunOptions)
 def iter_segment(
-    image: Any,
-    model: Model | str | Path,
-    *,
-    axes: str | None = None,
-    channels: Sequence[int] | None = None,
-    pixel_size: float | Sequence[float | None] | None = None,
-    settings: SegmentSettings | None = None,
-    output: str | Path | None = None,
-    client: Any = None,
-    **overrides: Any,
+    image: Any, model: Model | str | Path, **overrides: Unpack[RunOptions]
 ) -> Generator[Progress, None, Any]:
-    """`segment` as a generator: yields `Progress` per tile, returns the labels.
+    """`segment` as a generator, with the same parameters.
 
-    Closing it cancels the run within one tile and leaves no output behind.
+    Yields
+    ------
+    Progress
+        Per tile. Closing the generator cancels the run within one tile and leaves no output
+        behind.
+
+    Returns
+    -------
+    array
+        The labels, as of `segment`.
+
+    Raises
+    ------
+    UNetError
+        If the image, the model, a setting or the output cannot be used.
+
+    Examples
+    --------
+    >>> job = iter_segment(np.zeros((40, 100), np.uint8), "nuclei", tile=50)
+    >>> [(step.done, step.total) for step in job]
+    [(0, 1), (1, 2), (2, 2)]
     """
-    result = yield from iter_segmentation(
-        image,
-        model,
-        axes=axes,
-        channels=channels,
-        pixel_size=pixel_size,
-        settings=settings,
-        output=output,
-        client=client,
-        **overrides,
-    )
+    result = yield from iter_segmentation(image, model, **overrides)
     return result.labels
 
 
 def iter_segmentation(
-    image: Any,
-    model: Model | str | Path,
-    *,
-    axes: str | None = None,
-    channels: Sequence[int] | None = None,
-    pixel_size: float | Sequence[float | None] | None = None,
-    settings: SegmentSettings | None = None,
-    output: str | Path | None = None,
-    client: Any = None,
-    **overrides: Any,
+    image: Any, model: Model | str | Path, **overrides: Unpack[RunOptions]
 ) -> Generator[Progress, None, Segmentation]:
     """Like `iter_segment`, but returns a `Segmentation`: labels, axes, card and record."""
-    refuse_client(client)
-    loaded = Model.load(model)
-    card = loaded.card
-    refuse_regression(card)
-    wanted = resolve(SegmentSettings, settings, overrides)
-    yield Progress(0, 1, "reading the intensities", "reading")
-    plan = plan_prediction(
-        image, loaded, wanted, axes=axes, channels=channels, pixel_size=pixel_size
-    )
-    record = RunRecord.start("segment", plan, loaded)
-    labels = OutputArray(
-        plan.source.axes, plan.sizes, None, label_dtype(card), output, planewise=plan.planewise
-    )
-    summary = ResultSummary(card, constant=plan.constant)
-    in_blocks = False
-    try:
-        if card.task == "semantic" and not plan.blended:
-            values = class_values(card)
-            for block in run_plan(plan, record.fallbacks):
-                summary.see(block.scores)
-                largest = block.scores.argmax(0)
-                summary.see_classes(largest)
-                labels.write(block.time, block.region, values[largest])
-                yield Progress(block.done, block.total, "segmenting", "segmenting")
-        else:
-            writer = FrameWriter(labels, _shape(plan), card, plan.settings, summary)
-            yield from _iter_frames(plan, writer, record.fallbacks, labels.folder)
-            summary.objects = writer.objects
-            in_blocks = writer.in_blocks
-        finished = record.finish(**summary.as_dict(), in_blocks=in_blocks)
-        array = labels.finish(finished)
-    except BaseException:
-        labels.discard()
-        raise
-    source = plan.source
-    return Segmentation(array, label_axes(source.axes), source.pixel_size, card, finished)
-
-
-def _iter_frames(
-    plan: PredictionPlan, writer: FrameWriter, fallbacks: list[str], folder: Path | None
-) -> Generator[Progress, None, None]:
-    """Gather the tiles of each plane or time point, and decode it when it is complete."""
-    shape = _shape(plan)
-    shape = shape[1:] if plan.planewise else shape
-    with closing(ScoreBuffer(plan.card.architecture.out_channels, shape, folder)) as frame:
-        for block in run_plan(plan, fallbacks):
-            plane = block.region[0].start if plan.planewise else None
-            scores = block.scores if plane is None else block.scores[:, 0]
-            put = frame.add if plan.blended else frame.write
-            put(block.region[-len(shape) :], scores)
-            if block.last_of_frame:
-                yield from writer.iter_write(block.time, plane, frame.read)
-                if plan.blended:
-                    frame.clear()
-            yield Progress(block.done, plan.total, "segmenting", "segmenting")
-
-
-def _shape(plan: PredictionPlan) -> tuple[int, ...]:
-    return tuple(plan.sizes[axis] for axis in plan.source.spatial)
+    result = yield from iter_run(image, model, **overrides)
+    assert result.labels is not None
+    return result.labels

@@ -10,7 +10,7 @@ from scipy import ndimage
 from napari_unet.card import Decoding
 from napari_unet.dataset.validation_pieces import ValidationPiece
 from napari_unet.inference.decoding import iter_frames
-from napari_unet.inference.prediction import Prediction
+from napari_unet.inference.results import Prediction
 from napari_unet.instances.maps import outline_distance, prepare_maps
 from napari_unet.metrics import InstanceScores
 from napari_unet.training.scoring import score_predictions

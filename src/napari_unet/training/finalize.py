@@ -12,7 +12,7 @@ from napari_unet.card import ScoreRecord
 from napari_unet.dataset.validation_pieces import ValidationPiece, validation_pieces
 from napari_unet.image.overlay import encode_thumbnail
 from napari_unet.inference.decoding import iter_decode
-from napari_unet.inference.prediction import Prediction
+from napari_unet.inference.results import Prediction
 from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores
 from napari_unet.network.model import Model
 from napari_unet.progress import drain

@@ -17,7 +17,8 @@ from napari_unet.dataset.labelled_image import open_example
 from napari_unet.dataset.validation_pieces import ValidationPiece, validation_pieces
 from napari_unet.image.normalization import find_limits
 from napari_unet.inference.decoding import iter_decode
-from napari_unet.inference.prediction import Prediction, predict
+from napari_unet.inference.prediction import predict
+from napari_unet.inference.results import Prediction
 from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores, evaluate
 from napari_unet.network.model import Model
 from napari_unet.progress import drain

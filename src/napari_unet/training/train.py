@@ -6,13 +6,13 @@ import contextlib
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from napari_unet.dataset.example import Example
 from napari_unet.errors import TrainingError, TrainingInterruptedError, UNetError
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
-from napari_unet.settings import TrainConfig, resolve
+from napari_unet.settings import TrainConfig, TrainOverrides, resolve
 from napari_unet.training.checkpoint import Checkpoint
 from napari_unet.training.finalize import complete
 from napari_unet.training.loop import DEFAULT_MINUTES, TrainingLoop
@@ -27,7 +27,7 @@ def train(
     config: TrainConfig | None = None,
     validation: Sequence[Example] | None = None,
     checkpoint: str | Path | None = None,
-    **overrides: Any,
+    **overrides: Unpack[TrainOverrides],
 ) -> Model:
     """Train a model on labelled images.
 
@@ -101,7 +101,7 @@ def iter_train(
     checkpoint: str | Path | None = None,
     first: Preview | MoreLabels | None = None,
     leave_checkpoint: bool = False,
-    **overrides: Any,
+    **overrides: Unpack[TrainOverrides],
 ) -> Generator[TrainStep, Request, Model]:
     """`train` as a generator, which shows each step and can be asked between two.
 

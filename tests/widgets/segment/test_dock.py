@@ -241,7 +241,7 @@ def test_errors_in_the_worker_are_told_in_words(
         (InputError("⟨min_size⟩ is out", parameter="min_size"), "‘Min. size’ is out"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr("napari_unet.inference.roi.iter_predict_roi", breaking(error))
+            patch.setattr("napari_unet.inference.segmentation.iter_run", breaking(error))
             run(small)
         assert words in small.bar.message.value
         assert (words in small.rows["min_size"].fault) == isinstance(error, InputError)

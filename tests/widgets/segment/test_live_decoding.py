@@ -134,12 +134,15 @@ def test_fast_changes_end_with_the_last(
 
 def test_a_plane_of_a_megapixel_is_decoded_in_a_tenth_of_a_second() -> None:
     """CPU time, which other programs do not stretch; the best of several."""
-    from napari_unet.inference.roi import decode_plane, iter_predict_roi
+    from napari_unet.inference.roi import decode_plane
+    from napari_unet.inference.segmentation import iter_run
     from napari_unet.progress import drain
 
     sample = load_sample("nuclei_2d").image
     image = np.tile(sample, (-(-1024 // sample.shape[0]), -(-1024 // sample.shape[1])))
-    found = drain(iter_predict_roi(image[:1024, :1024], "nuclei", device="cpu"))
+    run = iter_run(image[:1024, :1024], "nuclei", labels=False, scores=True, device="cpu")
+    found = drain(run).scores
+    assert found is not None
     decode_plane(found)  # compiles
     times = []
     for _ in range(7):

@@ -17,7 +17,7 @@ from napari.layers import Image, Labels
 
 from napari_unet.card import ClassInfo
 from napari_unet.errors import InputError
-from napari_unet.inference.decoding import Segmentation
+from napari_unet.inference.results import Segmentation
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
 from napari_unet.widgets.viewer.result_layers import add_labels, add_values
 from napari_unet.widgets.viewer.view import View, view_of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.errors import UNetError
-from napari_unet.inference.score_buffer import is_large
+from napari_unet.inference.frames import is_large
 from napari_unet.progress import Progress
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.viewer.coordinates import position

@@ -15,7 +15,7 @@ from napari_unet.card import ModelCard
 from napari_unet.errors import FileError, InputError, SettingsError
 from napari_unet.image.roi import Roi
 from napari_unet.image.source import ImageSource, open_image
-from napari_unet.inference.score_buffer import score_bytes
+from napari_unet.inference.frames import score_bytes
 from napari_unet.progress import Progress
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
 from napari_unet.widgets.qt.fields import FieldError, parse_channels
@@ -24,7 +24,7 @@ from napari_unet.widgets.viewer.result_layers import compile_colours
 
 if TYPE_CHECKING:
     from napari_unet.inference.cost import CostEstimate
-    from napari_unet.inference.decoding import Segmentation
+    from napari_unet.inference.results import Segmentation
     from napari_unet.inference.roi import RoiPrediction
     from napari_unet.widgets.viewer.layer_image import LayerImage
 
@@ -162,17 +162,21 @@ class Request:
     def job(self) -> Generator[Progress, None, Outputs]:
         """Predict, and find the objects or classes; scores that are too large go to disk."""
         # torch is imported here, in the worker thread
-        from napari_unet.inference.roi import iter_decode_roi, iter_predict_roi
+        from napari_unet.inference.segmentation import iter_run
 
         scratch = _scratch_folder() if self._is_large() else None
         output = None if scratch is None else Path(scratch.name) / "scores.zarr"
         try:
-            found = yield from iter_predict_roi(
-                self.image.image, self.source, self.roi, output=output, **self._arguments()
+            result = yield from iter_run(
+                self.opened,
+                self.source,
+                roi=self.roi,
+                labels=self.card.task != "regression",
+                scores=output or True,
+                settings=self.settings,
             )
-            labels = None
-            if self.card.task != "regression":
-                labels = yield from iter_decode_roi(found, self.settings)
+            found, labels = result.scores, result.labels
+            assert found is not None
             if labels is not None and self.card.task == "semantic":
                 compile_colours(labels.labels.dtype)
         except BaseException:
@@ -186,8 +190,7 @@ class Request:
         from napari_unet.inference.cost import estimate_cost
 
         yield Progress(0, 1, "estimating")
-        arguments = self._arguments()
-        return estimate_cost(self.image.image, self.source, self.roi, rates=rates, **arguments)
+        return estimate_cost(self.opened, self.source, self.settings, roi=self.roi, rates=rates)
 
     def same_scores(self, other: Request) -> bool:
         """Whether another request of an image gives the same scores there."""
@@ -209,14 +212,6 @@ class Request:
         shape = [part.stop - part.start for part in self.roi.of(self.opened).values()]
         size = score_bytes(self.card.architecture.out_channels, shape)
         return bool(size > psutil.virtual_memory().available // 4)
-
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "axes": self.axes,
-            "channels": self.channels,
-            "pixel_size": self.image.pixel_size(self.axes),
-            "settings": self.settings,
-        }
 
 
 def _scratch_folder() -> TemporaryDirectory[str]:

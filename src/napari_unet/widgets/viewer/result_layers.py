@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
     from napari_unet.card import ModelCard
-    from napari_unet.inference.decoding import Segmentation
+    from napari_unet.inference.results import Segmentation
     from napari_unet.inference.roi import RoiPrediction
 
 PLACE = ("scale", "translate", "rotate", "shear")  # and affine
