@@ -42,9 +42,10 @@ class Recorder:
         path = Path(code.co_filename)
         if event != "call" or not path.is_relative_to(PACKAGE):
             return
-        if not code.co_consts and not code.co_name.startswith("<"):
-            return  # a kernel of numba, which shows itself to profilers by an empty code object
         name = path.relative_to(PACKAGE).with_suffix("").as_posix()
+        module = sys.modules.get(f"{nu.__name__}.{name.replace('/', '.')}")
+        if hasattr(getattr(module, code.co_name, None), "py_func"):
+            return  # a kernel of numba, which shows itself to profilers
         if not self.visits or self.visits[-1] != name:
             self.visits.append(name)
 

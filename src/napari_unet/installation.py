@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from importlib.metadata import PackageNotFoundError, distribution, version
 
@@ -37,6 +38,7 @@ def package_version(distribution: str = DISTRIBUTION) -> str:
 __version__ = package_version()
 
 
+@functools.cache  # they stay the same while a process runs; reading them takes milliseconds
 def versions() -> dict[str, str]:
     """Versions of what the numbers of a result depend on."""
     names = (DISTRIBUTION, "torch", "numpy", "scipy", "numba", "edt")

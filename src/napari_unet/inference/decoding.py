@@ -47,16 +47,30 @@ def decode(
     output : str or Path, optional
         Path or URL of a zarr array for the labels, instead of memory. Scores that are too
         large for memory, as zarr, are read block by block; the labels are the same.
+    **overrides
+        Single fields of `SegmentSettings`, such as ``threshold=0.6``.
 
     Returns
     -------
     array
-        As of `segment`.
+        Labels with the axes of the image less C, as of `segment`. NumPy, or zarr where
+        ``output`` is given.
 
     Raises
     ------
     ModelError
         If the prediction is of a regression model: its scores are the result.
+    SettingsError, FileError
+        If a setting or the output cannot be used.
+
+    Examples
+    --------
+    >>> from napari_unet.inference.prediction import predict
+    >>> y, x = np.mgrid[:64, :64]
+    >>> disk = ((y - 32) ** 2 + (x - 30) ** 2 < 12**2).astype(np.float32)
+    >>> prediction = predict(disk, "nuclei")
+    >>> [int(decode(prediction, min_size=size).max()) for size in (10, 1000)]
+    [1, 0]
     """
     found = drain(iter_decode(prediction, settings=settings, output=output, **overrides))
     if found.record["empty"]:
@@ -71,7 +85,24 @@ def iter_decode(
     output: str | Path | None = None,
     **overrides: Unpack[SegmentOverrides],
 ) -> Generator[Progress, None, Segmentation]:
-    """`decode` as a generator: yields `Progress` per frame, returns a `Segmentation`."""
+    """`decode` as a generator, with the same parameters.
+
+    Yields
+    ------
+    Progress
+        Per plane (2D model) or time point (3D model). Closing the generator cancels, and leaves
+        no output behind.
+
+    Returns
+    -------
+    Segmentation
+        Labels, axes, card and record.
+
+    Raises
+    ------
+    ModelError, SettingsError, FileError
+        As `decode`.
+    """
     start = time.perf_counter()
     card = prediction.card
     wanted = decoding_settings(prediction, settings, **overrides)

@@ -30,8 +30,8 @@ class ImageOptions(TypedDict, total=False):
     pixel_size: float | Sequence[float | None] | None
 
 
-class DecodeOptions(SegmentOverrides, total=False):
-    """Keywords of `napari_unet.decode`, and single fields of the settings.
+class RunOptions(ImageOptions, SegmentOverrides, total=False):
+    """Keywords of `napari_unet.segment` and `predict`, and single fields of the settings.
 
     Attributes
     ----------
@@ -39,21 +39,12 @@ class DecodeOptions(SegmentOverrides, total=False):
         Settings; single fields of it can be given as keywords too.
     output : str or Path, optional
         Path or URL of a zarr array that is written block by block; None: memory.
-    """
-
-    settings: SegmentSettings | None
-    output: str | Path | None
-
-
-class RunOptions(ImageOptions, DecodeOptions, total=False):
-    """Keywords of `napari_unet.segment` and `predict`, and single fields of the settings.
-
-    Attributes
-    ----------
     client : optional
         Not available yet: must be None.
     """
 
+    settings: SegmentSettings | None
+    output: str | Path | None
     client: Any
 
 

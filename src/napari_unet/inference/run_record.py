@@ -62,7 +62,7 @@ class RunRecord:
             "tiles": len(plan.tiles),
             "halo": list(plan.tiles.halo),
             "threads": torch.get_num_threads(),
-            "versions": versions(),
+            "versions": dict(versions()),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         return cls(content, time.perf_counter())

@@ -205,7 +205,7 @@ def refuse_client(client: Any) -> None:
     """Raise `SettingsError` where a Dask client is given."""
     if client is not None:
         raise SettingsError(
-            "⟨client⟩ (running on a Dask cluster) is not available in this version",
+            "⟨client=⟩ (running on a Dask cluster) is not available in this version",
             "leave it out to run here",
             parameter="client",
             value=client,
