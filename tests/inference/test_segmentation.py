@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from napari_unet.card import InstanceRepresentation
 from napari_unet.errors import FileError, ModelError, SettingsError
 from napari_unet.inference.decoding import decode, iter_decode
-from napari_unet.inference.frames import ScoreBuffer
+from napari_unet.inference.frames import ScoreBuffer, frame_reader
 from napari_unet.inference.prediction import predict
 from napari_unet.inference.segmentation import iter_segment, iter_segmentation, segment
 from napari_unet.metrics import evaluate
@@ -383,10 +383,11 @@ def test_scores_that_vanished_from_disk_are_not_taken_for_an_empty_result(
         decode(prediction)
     monkeypatch.setattr("napari_unet.inference.frames.LARGEST", 100)
     frame = ScoreBuffer(2, (8, 8), tmp_path)
-    frame.write((slice(0, 8), slice(0, 8)), np.ones((2, 8, 8), np.float32))
+    region = slice(0, 8), slice(0, 8)
+    frame.write(0, region, np.ones((2, 8, 8), np.float32))
     shutil.rmtree(next(tmp_path.glob(".napari-unet-*")) / "c")
     with pytest.raises(FileError, match="run the prediction again"):
-        frame.read((slice(0, 8), slice(0, 8)))
+        frame_reader(frame, 0, None)(region)
     frame.close()
 
 

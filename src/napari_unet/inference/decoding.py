@@ -65,6 +65,7 @@ def decode(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from napari_unet.inference.prediction import predict
     >>> y, x = np.mgrid[:64, :64]
     >>> disk = ((y - 32) ** 2 + (x - 30) ** 2 < 12**2).astype(np.float32)
