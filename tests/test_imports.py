@@ -7,7 +7,6 @@ import os
 import pkgutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +129,7 @@ def test_importing_and_listing_take_no_torch_and_no_viewer(tmp_path: Path) -> No
         "napari_unet.__version__, dir(napari_unet)\n"
         "print(json.dumps([first, 'torch' in sys.modules, 'napari' in sys.modules]))\n"
     )
-    started = time.perf_counter()
     assert python(code, NAPARI_UNET_MODELS=str(tmp_path)) == [[], False, False]
-    # seconds on a slow machine under load; torch alone takes longer than this allows for
-    assert time.perf_counter() - started < 30
 
 
 def test_no_submodule_hides_a_public_name() -> None:

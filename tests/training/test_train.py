@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
-import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -345,12 +344,11 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
 
 @pytest.mark.parametrize("held_out", [[], [corner(100, 300)]])
 def test_minutes_are_kept_to(held_out: list[Example]) -> None:
-    start = time.perf_counter()
     settings = TINY | {"steps": None, "validation_every": None, "minutes": 0.05}
     steps, model = finish(iter_train([corner()], validation=held_out, **settings))
-    taken = time.perf_counter() - start
-    assert 1.5 < steps[-1].seconds < 4.5  # 3 seconds, less what the last validation may take
-    assert taken < 10
+    slowest = max(np.diff([0.0, *(step.seconds for step in steps)]))  # seconds under load
+    # 3 seconds, less what the last validation may take
+    assert 1.5 - 2 * slowest < steps[-1].seconds < 4.5 + 2 * slowest
     assert 0.5 * len(steps) < np.median([s.total for s in steps[len(steps) // 2 :]])
     assert steps[-1].learning_rate < 0.1 * max(s.learning_rate for s in steps)
     assert (steps[-1].metric is None) == (not held_out)

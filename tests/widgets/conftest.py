@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from pytestqt.qtbot import QtBot
 
 from napari_unet.progress import drain
 from napari_unet.samples import load_sample
@@ -18,6 +19,26 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
 PLUGIN = "napari-unet-torch"
+PATIENCE_MS = 90_000  # at least, for any event: a busy machine is slow, and then a test must wait
+
+
+class PatientBot(QtBot):
+    """Waits for an event much longer than a busy machine needs for it.
+
+    Only a test that fails takes that long. A shorter time limit that a test names is raised.
+    """
+
+    def waitUntil(self, callback: Any, *, timeout: int = 0) -> None:  # Qt's name
+        super().waitUntil(callback, timeout=max(timeout, PATIENCE_MS))
+
+    def waitExposed(self, widget: Any, *, timeout: int = 0) -> Any:
+        return super().waitExposed(widget, timeout=max(timeout, PATIENCE_MS))
+
+
+@pytest.fixture
+def qtbot(qapp: Any, request: pytest.FixtureRequest) -> QtBot:
+    """pytest-qt's, with more patience."""
+    return PatientBot(request)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,7 +91,7 @@ def window_viewer(_loaded: None, make_napari_viewer: Callable[..., Any]) -> Iter
     from qtpy.QtCore import QThreadPool
 
     yield make_napari_viewer()
-    assert QThreadPool.globalInstance().waitForDone(10_000), "a thread was left behind"
+    assert QThreadPool.globalInstance().waitForDone(PATIENCE_MS), "a thread was left behind"
 
 
 @pytest.fixture
@@ -155,7 +176,7 @@ def open_dock(
     for dock in docks:
         dock.native.setParent(None)  # this is how the viewer closes one
         dock.native.deleteLater()
-    assert QThreadPool.globalInstance().waitForDone(10_000), "a thread was left behind"
+    assert QThreadPool.globalInstance().waitForDone(PATIENCE_MS), "a thread was left behind"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -219,10 +218,8 @@ def test_cancel_in_mid_run(
     press(small.bar.run)
     assert not small.bar.run.enabled
     qtbot.waitUntil(lambda: tiles_are_done(small), timeout=30_000)
-    start = time.monotonic()
     press(small.bar.cancel)
     finish(small)
-    assert time.monotonic() - start < 5
     assert labels_of(viewer) == []
     assert "Cancelled" in small.bar.message.value
     assert not small.bar.cancel.enabled

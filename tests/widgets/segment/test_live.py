@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from qtpy.QtCore import QThreadPool
 
 import napari_unet as nu
+from napari_unet.inference import cost
 from napari_unet.network.model import Model
 from napari_unet.samples import load_sample
 
@@ -122,19 +124,32 @@ def test_closing_the_dock_while_labels_are_renewed(
     viewer.layers.clear()  # nobody listens who is gone
 
 
-def test_an_estimate_of_what_is_gone_is_not_shown(dock: Any, viewer: Any, qtbot: Any) -> None:
+def test_an_estimate_of_what_is_gone_is_not_shown(
+    dock: Any, viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate, begun, go_on = cost.estimate_cost, threading.Event(), threading.Event()
+
+    def wait(*arguments: Any, **options: Any) -> cost.CostEstimate:
+        begun.set()
+        assert go_on.wait(90)
+        return estimate(*arguments, **options)
+
     layer = viewer.add_image(load_sample("nuclei_2d").image[:64, :64])
     qtbot.waitUntil(lambda: dock.bar.cost.value != "", timeout=60_000)
+    monkeypatch.setattr(cost, "estimate_cost", wait)
     layer.scale = (2, 2)
-    qtbot.waitUntil(lambda: dock._cost_runner.running, timeout=5000)
+    qtbot.waitUntil(begun.is_set)
     viewer.layers.remove(layer)
+    go_on.set()
     no_thread_is_left(qtbot)
     qtbot.wait(400)
     assert dock.bar.cost.value == ""
+    begun.clear()
+    go_on.clear()
     viewer.add_image(layer.data)
-    dock._pause.setInterval(0)
-    qtbot.waitUntil(lambda: dock._cost_runner.running, timeout=5000)
+    qtbot.waitUntil(begun.is_set)
     viewer.close()
+    go_on.set()
     no_thread_is_left(qtbot)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import napari_unet as nu
+from napari_unet.network.devices import choose_precision, device_capability
 from napari_unet.samples import load_sample
 from napari_unet.widgets.segment.image_picker import PER_CHANNEL
 from napari_unet.widgets.segment.roi_picker import PLANE, TIME, WHOLE
@@ -193,7 +195,9 @@ def test_the_cost_stands_above_the_buttons(
 ) -> None:
     viewer.add_image(nuclei)
     qtbot.waitUntil(lambda: dock.bar.cost.value != "", timeout=60_000)
-    for words in ("about ", "MB of memory", "1 tile", "on cpu in float32"):
+    model = nu.Model.load("nuclei")
+    precision = choose_precision(device_capability(torch.device("cpu")), model.card.architecture)
+    for words in ("about ", "MB of memory", "1 tile", f"on cpu in {precision}"):
         assert words in dock.bar.cost.value
     dock.rows["tile"].editor.value = 64
     qtbot.waitUntil(lambda: "9 tiles" in dock.bar.cost.value, timeout=10_000)

@@ -300,9 +300,9 @@ def test_of_large_labels_little_is_looked_at() -> None:
     assert guessed(Stored(1000, 30_000, 30_000)) == "all"
     assert guessed(Stored(9, 9, 9, broken=True)) == "all"
     assert reads == []
-    start = time.perf_counter()
+    start = time.process_time()
     assert guessed(np.zeros((500, 4000, 4000), np.uint8)) == "painted"  # never written to
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 # a script

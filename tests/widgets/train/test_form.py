@@ -25,8 +25,9 @@ RECORD = {"operation": "segment", "axes": "YX", "model": {"name": "nuclei", "sha
 class Opened:
     """A form on a viewer, as the dock holds it."""
 
-    def __init__(self, form: TrainForm, wait: Callable[..., None]) -> None:
+    def __init__(self, form: TrainForm, wait: Callable[..., None], seen: list[bool]) -> None:
         self.form = form
+        self.seen = seen  # at each change: whether the findings were of the present request
         self._wait = wait
 
     def settle(self) -> TrainForm:
@@ -45,13 +46,14 @@ def opened(
     from qtpy.QtCore import QThreadPool
 
     monkeypatch.setattr("napari_unet.widgets.train.findings.PAUSE", 0)
-    form = TrainForm(bare_viewer, lambda: None)
+    seen: list[bool] = []
+    form = TrainForm(bare_viewer, lambda: seen.append(form.checked))
     qtbot.addWidget(form.native)
     listen(bare_viewer, form)
     form.start({})
-    yield Opened(form, lambda check: qtbot.waitUntil(check, timeout=10_000))
+    yield Opened(form, qtbot.waitUntil, seen)
     form.close()
-    assert QThreadPool.globalInstance().waitForDone(10_000), "a thread was left behind"
+    assert QThreadPool.globalInstance().waitForDone(60_000), "a thread was left behind"
 
 
 @pytest.fixture
@@ -230,23 +232,32 @@ def test_strokes_are_looked_at_and_sliders_are_not(
     other = bare_viewer.add_labels(np.zeros((4, 32, 32), int), name="selected")
     form = opened.settle()
     assert bare_viewer.layers.selection.active is other  # the counts are of this one
-    qtbot.wait(1000)  # for what was found when the layers came
-    qtbot.waitUntil(lambda: form.checked, timeout=3000)
+
+    def is_idle() -> bool:
+        return form.checked and not form.checks.running and not form._pause.isActive()
+
+    def wait_for_look() -> None:
+        # a small example is looked at so fast that a state between would be missed
+        qtbot.waitUntil(lambda: False in opened.seen and is_idle())
+        opened.seen.clear()
+
+    qtbot.waitUntil(is_idle)
     request = form.request
+    opened.seen.clear()
     bare_viewer.dims.set_point(0, 2)
     labels.refresh()
+    assert is_idle()  # a stroke would have set the pause going
     qtbot.wait(500)
     assert form.request is request
     labels.paint((2, 5, 5), 1)
-    qtbot.waitUntil(lambda: not form.checked, timeout=3000)
-    qtbot.waitUntil(lambda: form.checked, timeout=3000)
+    wait_for_look()
     before = form.board.findings
     set_marks(labels, Marks("stack", "ZYX", done=((0, 2),)))
-    qtbot.waitUntil(lambda: form.table.lines[0].where == "planes", timeout=3000)
-    qtbot.waitUntil(lambda: form.checked, timeout=3000)
+    qtbot.waitUntil(lambda: form.table.lines[0].where == "planes")
+    wait_for_look()
     assert form.board.findings != before
     labels.undo()
-    qtbot.waitUntil(lambda: not form.checked, timeout=3000)
+    wait_for_look()
 
 
 def test_done_planes_are_trusted_alone(opened: Opened, bare_viewer: Any) -> None:
