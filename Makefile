@@ -1,6 +1,7 @@
 # make demo   segment the bundled images, write demo/, open napari where there is a display
 # make test   all tests but the slow ones      make slow   the slow ones
 # make lint   ruff and mypy     make check  lint, the map in CONTRIBUTING.md and the quick tests
+# make number-format   the tests that depend on bfloat16, on a CPU that hides it
 # Each builds .venv on first use (minutes), and again when pyproject.toml or constraints.txt
 # change. Another interpreter: make PYTHON=python3.12 ...
 
@@ -10,7 +11,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test slow lint check install
+.PHONY: demo test number-format slow lint check install
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -20,6 +21,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	@bash scripts/system_packages.sh window display
 	@bash scripts/with_display.sh $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+number-format: $(STAMP)
+	@bash scripts/system_packages.sh window display
+	@ONEDNN_MAX_CPU_ISA=AVX2 bash scripts/with_display.sh $(BIN)/python -m pytest -m "number_format and not slow"
 
 slow: $(STAMP)
 	@bash scripts/system_packages.sh window display

@@ -19,6 +19,8 @@ from napari_unet.network.unet import UNet
 
 CPU = torch.device("cpu")
 
+pytestmark = pytest.mark.number_format
+
 
 def network_of(**fields: Any) -> UNet:
     """A network in training mode, as one comes from training."""
