@@ -192,7 +192,11 @@ class TrainConfig(_Settings):
     )
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of everything random.")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1 or mps.")
-    precision: Precision = Field("auto", description="Number format of the forward pass.")
+    precision: Precision = Field(
+        "auto",
+        description="Number format of the forward pass; auto: bfloat16 where the device is made "
+        "for it and a trial step is close to float32.",
+    )
 
     @field_validator("patch", "features", "strides", "classes", mode="before")
     @classmethod

@@ -14,7 +14,6 @@ from napari_unet.network.devices import (
     choose_precision,
     device_capability,
     resolve_device,
-    training_precision,
 )
 
 CPU = torch.device("cpu")
@@ -123,16 +122,3 @@ def test_a_processor_without_amx(monkeypatch: pytest.MonkeyPatch, missing: str) 
     if missing == "torch":  # an older one
         monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
     assert not device_capability(CPU).bfloat16_matrix_units
-
-
-def test_training_takes_native_bfloat16_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True, raising=False)
-    assert training_precision("auto", CPU) == "bfloat16"
-    assert training_precision("auto", torch.device("mps")) == "float32"
-    assert training_precision("float32", CPU) == "float32"
-    assert training_precision("bfloat16", CPU) == "bfloat16"
-
-
-def test_training_refuses_float16() -> None:
-    with pytest.raises(SettingsError, match="'float16' loses small gradients"):
-        training_precision("float16", CPU)

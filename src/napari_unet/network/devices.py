@@ -110,23 +110,6 @@ def _has_amx() -> bool:
     return not forbidden and torch.ops.mkldnn._is_mkldnn_bf16_supported() and has_tiles()
 
 
-def training_precision(precision: str, device: torch.device) -> str:
-    """The number format of a training's forward pass; "auto": bfloat16 where it is native."""
-    if precision == "auto":
-        native = (device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()) or (
-            device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        )
-        return "bfloat16" if native else "float32"
-    if precision == "float16":
-        raise SettingsError(
-            "⟨precision⟩ 'float16' loses small gradients in training",
-            "use 'auto' or 'bfloat16'",
-            parameter="precision",
-            value=precision,
-        )
-    return precision
-
-
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done all its work."""
     if device.type == "cuda":

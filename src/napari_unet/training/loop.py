@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from napari_unet.dataset.assembly import TrainingData
 from napari_unet.dataset.example import Example
@@ -17,17 +14,17 @@ from napari_unet.dataset.update import renew_data
 from napari_unet.dataset.validation_pieces import ValidationPiece
 from napari_unet.errors import FileError, Note, TrainingInterruptedError, UNetError, note_of
 from napari_unet.metrics import InstanceScores
-from napari_unet.network.devices import (
-    DTYPES,
-    out_of_memory,
-    resolve_device,
-    training_precision,
-)
+from napari_unet.network.devices import out_of_memory, resolve_device
 from napari_unet.network.model import Model
 from napari_unet.training.batch_norm import freeze, update_statistics
 from napari_unet.training.checkpoint import Checkpoint
 from napari_unet.training.learning_rate import schedule
 from napari_unet.training.losses import task_loss
+from napari_unet.training.number_format import (
+    choose_training_precision,
+    compute_gradients,
+    recover,
+)
 from napari_unet.training.patch_sampling import Batch, BatchSampler
 from napari_unet.training.preview import make_preview
 from napari_unet.training.scoring import headline, score_pieces, shorten
@@ -39,7 +36,6 @@ from napari_unet.training.steps import MoreLabels, Preview, Request, TrainStep
 DEFAULT_MINUTES = 10.0
 CHECKPOINT_INTERVAL_S = 120.0  # at most; each validation is followed by a checkpoint too
 FINAL_VALIDATIONS = 5  # that the last one, the calibration and the scores of the base take
-MAX_GRADIENT_NORM = 5.0
 STATISTICS_PATCHES = 64
 EARLY_PREVIEW_PATCHES = 8  # for the statistics of a preview before the first validation
 PREVIEW_PATCHES = 16  # of later ones
@@ -68,11 +64,13 @@ class TrainingLoop:
         config = setup.config
         self.setup = setup
         self.checkpoint = checkpoint
-        device = resolve_device(config.device)
-        precision = training_precision(config.precision, device)
-        self.state = LoopState.initialize(setup, device, precision, started_s)
+        self.state = LoopState.initialize(setup, resolve_device(config.device), started_s)
         self.loss = task_loss(setup.data.goal.task, config.loss, config.border_weight)
         self.batches = BatchSampler(setup, self.state.device)
+        self._set_train_mode()
+        self.state.precision = choose_training_precision(
+            config.precision, self.state, self.batches, self.loss
+        )
         self.validation = shorten(setup.data.validation, VALIDATION_PIXELS)
 
     def resume(self) -> None:
@@ -105,7 +103,8 @@ class TrainingLoop:
         Raises
         ------
         TrainingInterruptedError
-            If the loss is not finite, or no smaller batch or patch fits into memory.
+            If a loss or gradient is not finite for the third time, or no smaller batch or
+            patch fits into memory.
         """
         state, notes = self.state, list(self.setup.notes)
         accepted: bool | None = None
@@ -120,17 +119,18 @@ class TrainingLoop:
                 notes += new
 
             # draw a batch, forward, loss, backward, step
-            learning_rate = self.setup.config.learning_rate * schedule(self.fraction_done)
-            state.set_learning_rate(learning_rate)
             self._set_train_mode()
             while True:
+                learning_rate = self._set_learning_rate()
                 try:
                     loss = self._train_on(self.batches.draw(state))
-                    break
+                    if loss is not None:
+                        break
+                    notes.append(self._recover())
                 except (RuntimeError, MemoryError) as error:
                     if not out_of_memory(error):
                         raise
-                notes.append(Note("memory-short", self._reduce_batch()))
+                    notes.append(Note("memory-short", self._reduce_batch()))
             state.step += 1
 
             # validate; decided once, as the clock must not end the run between the two
@@ -170,28 +170,34 @@ class TrainingLoop:
                 break
         return self.best_model()
 
-    def _train_on(self, batch: Batch) -> float:
-        """One step of the optimizer on a batch; its loss."""
+    def _train_on(self, batch: Batch) -> float | None:
+        """One step of the optimizer on a batch; its loss, or None where the step is dropped."""
         state = self.state
-        dtype, reduced = DTYPES[state.precision], state.precision != "float32"
-        with torch.autocast(state.device.type, dtype, enabled=reduced):
-            logits = state.network(batch.image)
-        loss: Tensor = self.loss(logits, batch.target, batch.known)
-        value = float(loss.detach())
-        if not math.isfinite(value):
+        loss = compute_gradients(state.network, batch, self.loss, state.precision)
+        if loss is not None:
+            state.optimizer.step()
+        return loss
+
+    def _set_learning_rate(self) -> float:
+        rate: float = self.setup.config.learning_rate * schedule(self.fraction_done)
+        rate *= self.state.learning_rate_factor
+        self.state.set_learning_rate(rate)
+        return rate
+
+    def _recover(self) -> Note:
+        """Prepare another try after a dropped step; a note that says how."""
+        note = recover(self.state)
+        if note is None:
             raise TrainingInterruptedError(
-                f"The loss became {value} at step {state.step + 1}",
+                f"The loss or a gradient was not finite at step {self.state.step + 1}, for the "
+                "third time",
                 self.rescue_model(),
-                remedy="lower the learning rate "
-                f"(now {self.setup.config.learning_rate:g}), or use ⟨precision⟩ 'float32'",
+                remedy="lower the ⟨learning_rate⟩ "
+                f"(now {self.setup.config.learning_rate:g}), or look at the images",
                 parameter="learning_rate",
                 value=self.setup.config.learning_rate,
             )
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(state.network.parameters(), MAX_GRADIENT_NORM)
-        state.optimizer.step()
-        return value
+        return note
 
     @property
     def fraction_done(self) -> float:

@@ -64,6 +64,10 @@ class LoopState:
         Size of a patch; likewise.
     validation_sha256 : str
         Of the validation data that ``best_score`` was measured on.
+    dropped_steps : int
+        Steps in float32 that were dropped, as the loss or a gradient was not finite.
+    learning_rate_factor : float
+        Of the learning rate of the settings; below 1 after such steps.
     step : int
         Steps taken.
     finished : bool
@@ -93,6 +97,8 @@ class LoopState:
     batch_size: int
     patch: tuple[int, ...]
     validation_sha256: str
+    dropped_steps: int = 0
+    learning_rate_factor: float = 1.0
     step: int = 0
     finished: bool = False
     best_score: float | None = None
@@ -108,7 +114,6 @@ class LoopState:
         cls,
         setup: TrainingSetup,
         device: torch.device,
-        precision: str,
         started_s: float | None = None,
     ) -> LoopState:
         """The state before the first step; the network of ``setup`` moves to the device."""
@@ -124,7 +129,7 @@ class LoopState:
             ),
             patch_rng=np.random.default_rng(config.seed),
             augmentation_rng=torch.Generator().manual_seed(config.seed),
-            precision=precision,
+            precision="float32",
             batch_size=config.batch_size,
             patch=setup.patch,
             validation_sha256=setup.data.validation_sha256,
@@ -184,6 +189,8 @@ class LoopState:
             "batch_size": self.batch_size,
             "patch": list(self.patch),
             "validation_sha256": self.validation_sha256,
+            "dropped_steps": self.dropped_steps,
+            "learning_rate_factor": self.learning_rate_factor,
             "step": self.step,
             "finished": self.finished,
             "best_score": self.best_score,
@@ -215,6 +222,8 @@ class LoopState:
         self.batch_size = values["batch_size"]
         self.patch = tuple(values["patch"])
         self.validation_sha256 = values["validation_sha256"]
+        self.dropped_steps = values["dropped_steps"]
+        self.learning_rate_factor = values["learning_rate_factor"]
         self.step = values["step"]
         self.finished = values["finished"]
         self.best_score = values["best_score"]

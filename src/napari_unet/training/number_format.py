@@ -1,0 +1,155 @@
+"""The number format of a training: chosen by a trial step, left where it gives no numbers.
+
+oneDNN on a CPU with AMX gave NaN for the weight gradient of a 3D convolution in bfloat16, so
+that no reduced format is trusted before it was tried, nor afterwards.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from napari_unet.errors import Note, SettingsError
+from napari_unet.network.devices import DTYPES, choose_precision, device_capability
+from napari_unet.training.batch_norm import norms_of
+from napari_unet.training.patch_sampling import Batch, BatchSampler
+from napari_unet.training.state import LoopState
+
+MAX_GRADIENT_NORM = 5.0
+MAX_GRADIENT_DIFFERENCE = 0.25  # of a trial step in bfloat16, relative to the norm in float32
+LOWER_LEARNING_RATE = 0.1
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def choose_training_precision(
+    precision: str, state: LoopState, batches: BatchSampler, loss: Loss
+) -> str:
+    """The number format of the forward pass of a training.
+
+    "auto" is bfloat16 where `choose_precision` takes it for a prediction, and where one trial
+    step of this network on a first batch gives finite gradients that are close to those in
+    float32. Equal trainings get the same answer: the batch depends on the seed alone. The
+    state is left as it was.
+
+    Parameters
+    ----------
+    precision : str
+        The setting.
+    state : LoopState
+        Before the first step, its network in training mode.
+    batches : BatchSampler
+        Where the training draws its batches.
+    loss : callable
+        Of (logits, target, known).
+
+    Raises
+    ------
+    SettingsError
+        For float16.
+    """
+    if precision == "float16":
+        raise SettingsError(
+            "⟨precision⟩ 'float16' loses small gradients in training",
+            "use 'auto' or 'bfloat16'",
+            parameter="precision",
+            value=precision,
+        )
+    if precision != "auto":
+        return precision
+    chosen = choose_precision(device_capability(state.device), state.network.config)
+    if chosen == "float32":
+        return chosen
+    try:
+        with state.preserve_random_state():
+            batch = batches.draw(state)
+        difference = gradient_difference(state.network, batch, loss, chosen)
+    except (RuntimeError, MemoryError):
+        return "float32"  # it does not run, or not in this memory: the first step sees to that
+    return chosen if difference <= MAX_GRADIENT_DIFFERENCE else "float32"
+
+
+def gradient_difference(network: nn.Module, batch: Batch, loss: Loss, precision: str) -> float:
+    """How far gradients in a number format are from those in float32, relative to their norm.
+
+    Infinite where one of them is not finite. The network is not changed.
+    """
+    found = []
+    for each in ("float32", precision):
+        trial = copy.deepcopy(network)
+        if compute_gradients(trial, batch, loss, each, clip=False) is None:
+            return math.inf
+        found.append(
+            torch.cat([p.grad.flatten() for p in trial.parameters() if p.grad is not None])
+        )
+    single, reduced = found
+    return float((reduced - single).norm() / single.norm().clamp_min(1e-12))
+
+
+def compute_gradients(
+    network: nn.Module, batch: Batch, loss: Loss, precision: str, *, clip: bool = True
+) -> float | None:
+    """Forward and backward pass; the loss, or None where it or a gradient is not finite.
+
+    Then there are no gradients, and the statistics of batch norm are those from before.
+    """
+    statistics = [(b, b.clone()) for norm in norms_of(network) for b in norm.buffers()]
+    network.zero_grad(set_to_none=True)
+    device = batch.image.device.type
+    with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):
+        logits = network(batch.image)
+    value: Tensor = loss(logits, batch.target, batch.known)
+    if math.isfinite(float(value.detach())):
+        value.backward()  # type: ignore[no-untyped-call]
+        most = MAX_GRADIENT_NORM if clip else math.inf
+        if math.isfinite(float(nn.utils.clip_grad_norm_(network.parameters(), most))):
+            return float(value.detach())
+    network.zero_grad(set_to_none=True)
+    for current, before in statistics:
+        current.copy_(before)
+    return None
+
+
+def recover(state: LoopState) -> Note | None:
+    """Prepare the state for another batch after a step that was dropped.
+
+    Under a reduced number format: float32 from now on, with the weights from before the step.
+    In float32: the batch is skipped the first time; the second time the learning rate is
+    lowered and training goes on from the last weights that were validated.
+
+    Returns
+    -------
+    Note or None
+        What was done: "format-left", "batch-skipped" or "learning-rate-lowered"; None where
+        nothing is left to try.
+    """
+    step = state.step + 1
+    if state.precision != "float32":
+        reduced, state.precision = state.precision, "float32"
+        return Note(
+            "format-left",
+            f"Step {step} gave no finite numbers in {reduced}: it was dropped, and training goes "
+            "on in float32",
+        )
+    state.dropped_steps += 1
+    if state.dropped_steps == 1:
+        return Note(
+            "batch-skipped",
+            f"A batch of step {step} gave no finite loss or gradient; it was skipped",
+        )
+    if state.dropped_steps == 2:
+        state.learning_rate_factor *= LOWER_LEARNING_RATE
+        weights = state.best_weights or state.sound_weights
+        if weights is not None:
+            state.network.load_state_dict(weights)
+            state.optimizer.state.clear()  # its moments belong to other weights
+        return Note(
+            "learning-rate-lowered",
+            f"A batch of step {step} gave no finite loss or gradient either: training goes on "
+            "with a tenth of the ⟨learning_rate⟩" + (" from its best weights" if weights else ""),
+        )
+    return None
