@@ -87,7 +87,8 @@ def gradient_difference(network: nn.Module, batch: Batch, loss: Loss, precision:
             torch.cat([p.grad.flatten() for p in trial.parameters() if p.grad is not None])
         )
     single, reduced = found
-    return float((reduced - single).norm() / single.norm().clamp_min(1e-12))
+    norm = torch.linalg.vector_norm
+    return float(norm(reduced - single) / norm(single).clamp_min(1e-12))
 
 
 def compute_gradients(
