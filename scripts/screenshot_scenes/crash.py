@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from napari_unet.recovery.labels import painted_folder
+from napari_unet.recovery.labels import labels_folder
 from napari_unet.recovery.training import sessions_folder
 from screenshot_scenes.hand import begin, paint
 from screenshot_scenes.stage import Stage, settle
@@ -39,7 +39,7 @@ def main() -> None:
     settle(stage, dock)
     stage.press(dock.bar.train)
     stage.wait(lambda: any(sessions_folder().glob("*/checkpoint.pt")))
-    stage.wait(lambda: any(painted_folder().glob("*/work.json")) and not dock.autosave.busy)
+    stage.wait(lambda: any(labels_folder().glob("*/c.*")) and not dock.autosave.busy)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

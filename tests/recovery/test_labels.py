@@ -4,50 +4,44 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
-import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from napari_unet.errors import FileError
+from napari_unet.recovery.arrays import INDEX, write_attributes
 from napari_unet.recovery.labels import (
-    INDEX,
-    PaintedStore,
-    PaintedWork,
-    lost_work,
-    painted_folder,
+    LabelStore,
+    StoredLabels,
+    find_lost_labels,
+    labels_folder,
     plane_index,
 )
-from napari_unet.recovery.ownership import Owner, prune, state_folder
-from napari_unet.recovery.sparse_file import read_sparse, write_sparse
+from napari_unet.recovery.ownership import LOCK, find_abandoned, state_folder, try_lock
+
+# keeps labels until its standard input is closed
+OWNER = """
+import sys
+import numpy as np
+from napari_unet.recovery.labels import LabelStore
+store = LabelStore()
+store.save("another's", "YX", (5, 6), np.int32, {})
+store.write_plane((0, 0), np.ones((5, 6), np.int32))
+print(store.folder, flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAPARI_UNET_STATE", str(tmp_path / "state"))
-
-
-def keep(labels: np.ndarray, axes: str = "TZYX", **details: Any) -> PaintedStore:
-    store = PaintedStore.new()
-    planes = {p: labels[plane_index(axes, p)] for p in np.ndindex(labels.shape[:-2])}
-    store.save("mine", axes, labels.shape, labels.dtype, details, planes)
-    return store
-
-
-def abandon(folder: Path) -> None:
-    """As if the process that keeps it had died."""
-    values = json.loads((folder / INDEX).read_text())
-    values["owner"]["created"] -= 1000
-    (folder / INDEX).write_text(json.dumps(values))
 
 
 @pytest.fixture
@@ -58,6 +52,25 @@ def labels() -> np.ndarray:
     return labels
 
 
+def keep(labels: np.ndarray, axes: str = "TZYX", **details: Any) -> LabelStore:
+    store = LabelStore()
+    store.save("mine", axes, labels.shape, labels.dtype, details)
+    for plane in np.ndindex(labels.shape[:-2]):
+        store.write_plane(plane, labels[plane_index(axes, plane)])
+    return store
+
+
+def chunks(folder: Path) -> dict[str, int]:
+    """Files with labels, and when they were written."""
+    return {path.name: path.stat().st_mtime_ns for path in sorted(folder.glob("c.*"))}
+
+
+def change(folder: Path, **values: Any) -> None:
+    """Change the record of labels on disk."""
+    attributes = json.loads((folder / INDEX).read_text())["attributes"]
+    write_attributes(folder, attributes | values)
+
+
 # whose
 
 
@@ -66,42 +79,76 @@ def test_the_state_folder_is_the_platforms_own(monkeypatch: pytest.MonkeyPatch) 
     assert "napari-unet" in state_folder().parts
 
 
-def test_a_process_is_running_until_it_ends() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    try:
-        import psutil
+@pytest.mark.process
+@pytest.mark.parametrize("killed", [True, False])
+def test_labels_are_another_process_until_it_ends(killed: bool) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        folder = Path(child.stdout.readline().strip())
+        stored = StoredLabels.open(folder)
+        assert find_lost_labels() == []
+        for action in (stored.take_over, stored.discard):
+            with pytest.raises(FileError, match="another window"):
+                action()
+        child.kill() if killed else child.communicate("")
+    assert [lost.folder for lost in find_lost_labels()] == [folder]
+    store = stored.take_over()
+    assert find_lost_labels() == []
+    store.discard()
 
-        owner = Owner(child.pid, psutil.Process(child.pid).create_time(), Owner.here().machine)
-        assert owner.is_running()
-        assert not Owner(owner.pid, owner.created - 100, owner.machine).is_running()
-        child.kill()
-        time.sleep(0.2)
-        assert not owner.is_running()  # nobody has waited for it yet
-    finally:
-        child.kill()
-        child.communicate()
-    assert not owner.is_running()
-    assert Owner(owner.pid, owner.created, "another").is_running()  # nobody can know
-    here = Owner.here()
-    assert here.pid == os.getpid()
-    assert Owner.from_json(json.loads(json.dumps(here.as_json()))) == here
-    assert Owner.from_json({"pid": "x"}) is None
+
+@pytest.mark.process
+def test_an_owner_is_not_told_by_the_number_of_its_process(labels: np.ndarray) -> None:
+    """In another container, or on another machine, it may be anybody's or nobody's."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        folder = Path(child.stdout.readline().strip())
+        for path in folder.iterdir():  # it has done nothing for long
+            os.utime(path, (1, 1))
+        assert str(child.pid) not in "".join(p.read_text() for p in (folder / INDEX, folder / LOCK))
+        assert find_lost_labels() == []
+        assert folder.is_dir()
+        child.communicate("")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fcntl")
+def test_nothing_is_offered_or_removed_where_there_are_no_locks(
+    labels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = keep(labels)
+    store.release()
+    (lost,) = find_lost_labels()
+    for path in store.folder.iterdir():
+        os.utime(path, (1, 1))
+
+    def flock(*_: Any) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert find_lost_labels() == []
+    with pytest.raises(FileError, match="another window"):
+        lost.discard()
+    assert StoredLabels.open(store.folder).planes == [(0, 2), (1, 0)]
+    with pytest.raises(FileError, match=r"no locks.*set NAPARI_UNET_STATE"):
+        keep(labels)
 
 
 def test_what_is_old_is_removed_unless_somebody_has_it(labels: np.ndarray) -> None:
     old, used, new = keep(labels), keep(labels), keep(labels)
     for store in (old, new):
-        abandon(store.folder)
+        store.release()
     long_ago = time.time() - 40 * 86400
     for store in (old, used):
         for path in (*store.folder.iterdir(), store.folder):
             os.utime(path, (long_ago, long_ago))
-    assert [work.folder for work in lost_work()] == [new.folder]
+    assert [lost.folder for lost in find_lost_labels()] == [new.folder]
     assert not old.folder.exists()
     assert used.folder.exists()
-    prune(painted_folder(), INDEX, older=-1)
-    assert not new.folder.exists()
-    prune(Path("nowhere"), INDEX)
+    assert find_abandoned(Path("nowhere")) == []
 
 
 # labels
@@ -109,83 +156,135 @@ def test_what_is_old_is_removed_unless_somebody_has_it(labels: np.ndarray) -> No
 
 def test_labels_come_back(labels: np.ndarray) -> None:
     store = keep(labels, answer=42)
-    assert lost_work() == []  # it is ours
-    abandon(store.folder)
-    (work,) = lost_work()
-    assert (work.name, work.axes, work.shape, work.details) == (
-        "mine",
-        "TZYX",
-        labels.shape,
-        {"answer": 42},
-    )
-    found = work.read()
+    assert find_lost_labels() == []  # it is ours
+    store.release()
+    (lost,) = find_lost_labels()
+    assert (lost.record.name, lost.record.axes, lost.shape) == ("mine", "TZYX", labels.shape)
+    assert lost.record.details == {"answer": 42}
+    found = lost.read()
     assert np.array_equal(found, labels)
     assert found.dtype == labels.dtype
-    assert len(list(store.folder.glob("plane*"))) == 2
-    work.discard()
-    assert lost_work() == []
+    assert list(chunks(store.folder)) == ["c.0.2.0.0", "c.1.0.0.0"]  # none for empty planes
+    lost.discard()
+    assert find_lost_labels() == []
+    assert not store.folder.exists()
+    with pytest.raises(FileError, match="damaged or gone"):
+        lost.read()
+
+
+def test_they_are_a_zarr_array_for_everybody(labels: np.ndarray) -> None:
+    import zarr
+
+    store = keep(labels)
+    array = zarr.open_array(store.folder, mode="r")
+    assert np.array_equal(array[:], labels)
+    assert array.attrs["axes"] == "TZYX"
 
 
 def test_planes_are_written_where_they_changed(labels: np.ndarray) -> None:
     store = keep(labels)
+    before = chunks(store.folder)
     assert not store.write_plane((0, 2), labels[0, 2])
     labels[0, 2] = 0
     assert store.write_plane((0, 2), labels[0, 2])
     assert not store.write_plane((0, 0), labels[0, 0])
-    store.save("other", "TZYX", labels.shape, labels.dtype, {}, {})
-    work = PaintedWork.at(store.folder)
-    assert work.name == "other"
-    assert np.array_equal(work.read(), labels)
-    assert len(list(store.folder.glob("plane*"))) == 1
+    store.save("other", "TZYX", labels.shape, labels.dtype, {})
+    stored = StoredLabels.open(store.folder)
+    assert stored.record.name == "other"
+    assert np.array_equal(stored.read(), labels)
+    assert chunks(store.folder).items() < before.items()
 
 
 def test_any_order_of_axes(labels: np.ndarray) -> None:
-    store = PaintedStore.new()
+    store = LabelStore()
     flat = labels[0].transpose(1, 0, 2)  # YZX
-    planes = {(0, z): flat[:, z] for z in range(3)}
-    store.save("mine", "YZX", flat.shape, flat.dtype, {}, planes)
-    assert np.array_equal(PaintedWork.at(store.folder).read(), flat)
+    store.save("mine", "YZX", flat.shape, flat.dtype, {})
+    for z in range(3):
+        store.write_plane((0, z), flat[:, z])
+    stored = StoredLabels.open(store.folder)
+    assert np.array_equal(stored.read(), flat)
+    assert stored.planes == [(0, 2)]
 
 
-def test_a_damaged_plane_is_left_out(labels: np.ndarray) -> None:
+def test_planes_larger_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_unet.recovery.labels.CHUNK_EDGE", 4)
+    labels = np.arange(2 * 9 * 6, dtype=np.uint16).reshape(2, 9, 6)
+    store = LabelStore()
+    store.save("mine", "ZYX", labels.shape, labels.dtype, {})
+    for z in range(2):
+        store.write_plane((0, z), labels[z])
+    stored = StoredLabels.open(store.folder)
+    assert stored.planes == [(0, 0), (0, 1)]
+    assert np.array_equal(stored.read(), labels)
+    assert len(chunks(store.folder)) == 12
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", None])
+def test_a_torn_chunk_is_told_of_and_left_out(labels: np.ndarray, content: bytes | None) -> None:
     store = keep(labels)
-    (store.folder / "plane-0-2.z").write_bytes(b"rubbish")
+    path = store.folder / "c.0.2.0.0"
+    path.write_bytes(path.read_bytes()[:-3] if content is None else content)
     damaged: list[tuple[int, int]] = []
-    found = PaintedWork.at(store.folder).read(on_damage=damaged.append)
+    found = StoredLabels.open(store.folder).read(on_damage=damaged.append)
     assert damaged == [(0, 2)]
     assert not found[0].any()
     assert np.array_equal(found[1], labels[1])
-    (store.folder / "plane-1-0.z").write_bytes(zlib.compress(b"short"))
-    assert not PaintedWork.at(store.folder).read().any()
+
+
+def test_a_chunk_is_replaced_at_once_or_not_at_all(
+    labels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As zarr's own store does from 3.1 on only."""
+    store = keep(labels)
+    before = StoredLabels.open(store.folder).read()
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(FileError, match="disk is full"):
+            store.write_plane((0, 2), labels[0, 2] + 1)
+    assert np.array_equal(StoredLabels.open(store.folder).read(), before)
+    assert store.write_plane((0, 2), labels[0, 2] + 1)
+    assert sorted(path.name[0] for path in store.folder.iterdir()) == ["c", "c", "l", "z"]
 
 
 @pytest.mark.parametrize(
-    "change",
+    "values",
     [
-        {"planes": [[0, 0, "../../secret"]]},
-        {"dtype": "O"},
-        {"shape": [3]},
+        {"name": None},
+        {"axes": "ZYX"},
+        {"axes": "../X"},
         {"saved": "yesterday"},
         {"saved": "2026-01-01"},
         {"removed": "2026-01-01"},
-        {"planes": None},
+        {"of a later version": 1},
     ],
 )
-def test_a_damaged_index_is_passed_over(labels: np.ndarray, change: dict[str, Any]) -> None:
+def test_a_damaged_record_is_passed_over(labels: np.ndarray, values: dict[str, Any]) -> None:
     store = keep(labels)
-    abandon(store.folder)
-    values = json.loads((store.folder / INDEX).read_text())
-    (store.folder / INDEX).write_text(json.dumps(values | change))
-    assert lost_work() == []
+    store.release()
+    change(store.folder, **values)
+    assert find_lost_labels() == []
     with pytest.raises(FileError, match="damaged"):
-        PaintedWork.at(store.folder)
+        StoredLabels.open(store.folder)
+    assert store.folder.is_dir()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"shape": [3], "data_type": "int32"}'])
+def test_a_damaged_index_is_passed_over(labels: np.ndarray, content: str) -> None:
+    store = keep(labels)
+    store.release()
+    (store.folder / INDEX).write_text(content)
+    assert find_lost_labels() == []
 
 
 def test_what_was_discarded_is_not_written_again(labels: np.ndarray) -> None:
     store = keep(labels)
     store.discard()
+    store.save("mine", "TZYX", labels.shape, labels.dtype, {})
     assert not store.write_plane((0, 2), labels[0, 2])
-    store.save("mine", "TZYX", labels.shape, labels.dtype, {}, {})
     assert not store.folder.exists()
 
 
@@ -194,86 +293,74 @@ def test_what_was_cleared_may_be_written_again(labels: np.ndarray) -> None:
     store.clear()
     assert store.is_empty
     assert not store.folder.exists()
+    store.save("mine", "TZYX", labels.shape, labels.dtype, {})
     assert store.write_plane((0, 2), labels[0, 2])
-    store.save("mine", "TZYX", labels.shape, labels.dtype, {}, {})
-    assert PaintedWork.at(store.folder).read()[0, 2].any()
+    assert StoredLabels.open(store.folder).read()[0, 2].any()
 
 
 def test_what_the_user_saved_is_not_offered_until_it_changes(labels: np.ndarray) -> None:
     store, twin = keep(labels), keep(labels)
     store.mark_saved("mine.tif")
-    store.save("mine", "TZYX", labels.shape, labels.dtype, {}, {})  # as it was when it was saved
+    store.save("mine", "TZYX", labels.shape, labels.dtype, {})  # as it was when it was saved
     for each in (store, twin):
-        abandon(each.folder)
-    assert [work.folder for work in lost_work()] == [twin.folder]
+        each.release()
+    assert [lost.folder for lost in find_lost_labels()] == [twin.folder]
+    assert store.claim()
     store.saved_as = ""
-    store.save("mine", "TZYX", labels.shape, labels.dtype, {}, {(1, 1): labels[0, 2]})
-    abandon(store.folder)
-    assert len(lost_work()) == 2
+    store.write_plane((1, 1), labels[0, 2])  # and the process dies before it saves the rest
+    store.release()
+    assert len(find_lost_labels()) == 2
 
 
 def test_what_was_released_is_offered_by_the_process_that_had_it(labels: np.ndarray) -> None:
     store = keep(labels)
     store.release()
-    (work,) = lost_work()
-    assert (work.removed, work.folder) == (None, store.folder)
-    store.claim()
-    assert lost_work() == []
+    (lost,) = find_lost_labels()
+    assert (lost.record.removed, lost.folder) == (None, store.folder)
+    assert store.claim()
+    assert find_lost_labels() == []
     with pytest.raises(FileError, match="another window"):
-        work.take_over()
+        lost.take_over()
     store.release()
-    again = lost_work()[0].take_over()
-    assert lost_work() == []
-    assert np.array_equal(PaintedWork.at(again.folder).read(), labels)
+    again = find_lost_labels()[0].take_over()
+    assert find_lost_labels() == []
+    assert not store.claim()  # somebody else has it now
+    store.clear()
+    assert np.array_equal(StoredLabels.open(again.folder).read(), labels)
 
 
 def test_what_the_user_removed_is_offered_for_a_day(labels: np.ndarray) -> None:
     store = keep(labels)
     store.release(removed=True)
-    (work,) = lost_work()
-    assert work.removed is not None
-    values = json.loads((store.folder / INDEX).read_text())
+    (lost,) = find_lost_labels()
+    assert lost.record.removed is not None
     for days, offered in ((0.9, True), (1.1, False)):
-        moment = (datetime.now(UTC) - timedelta(days=days)).isoformat()
-        (store.folder / INDEX).write_text(json.dumps({**values, "removed": moment}))
-        assert bool(lost_work()) == offered
+        change(store.folder, removed=(datetime.now(UTC) - timedelta(days=days)).isoformat())
+        assert bool(find_lost_labels()) == offered
         assert store.folder.exists() == offered
 
 
-def test_what_was_not_written_has_nothing_to_be_noted(tmp_path: Path) -> None:
-    for note in (PaintedStore.claim, PaintedStore.release):
-        store = PaintedStore.new()
+def test_what_was_removed_meanwhile_is_not_taken_over(labels: np.ndarray) -> None:
+    store = keep(labels)
+    store.release()
+    (lost,) = find_lost_labels()
+    shutil.rmtree(store.folder)
+    with pytest.raises(FileError, match="gone"):
+        lost.take_over()
+    assert not store.claim()
+    assert not list(labels_folder().iterdir())
+
+
+def test_what_was_not_written_has_nothing_to_be_noted() -> None:
+    for note in (LabelStore.claim, LabelStore.release, LabelStore.discard):
+        store = LabelStore()
         note(store)
         assert not store.folder.exists()
 
 
-# sparse files
-
-
-@given(
-    arrays(
-        st.sampled_from([np.uint8, np.int32, np.bool_, np.float32]),
-        array_shapes(min_dims=1, max_dims=4, max_side=4),
-        elements=st.integers(0, 1),
-    )
-)
-def test_sparse_files_hold_any_array(
-    tmp_path_factory: pytest.TempPathFactory, array: np.ndarray
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "array.zip"
-    write_sparse(path, array)
-    found = read_sparse(path)
-    assert found.dtype == array.dtype
-    assert np.array_equal(found, array)
-
-
-def test_a_damaged_sparse_file_is_told_of(tmp_path: Path) -> None:
-    path = tmp_path / "array.zip"
-    with pytest.raises(FileError, match="damaged or gone"):
-        read_sparse(path)
-    write_sparse(path, np.arange(500))
-    content = bytearray(path.read_bytes())
-    content[200:260] = bytes(60)
-    path.write_bytes(content)
-    with pytest.raises(FileError, match="damaged or gone"):
-        read_sparse(path)
+def test_a_lock_is_held_once(tmp_path: Path) -> None:
+    lock = try_lock(tmp_path)
+    assert lock is not None
+    assert try_lock(tmp_path) is None
+    lock.release()
+    assert try_lock(tmp_path) is not None

@@ -13,16 +13,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from napari_unet.dataset.example import Example
 from napari_unet.errors import FileError, InputError
 from napari_unet.recovery import examples as stored_examples
+from napari_unet.recovery.arrays import read_array, write_array
+from napari_unet.recovery.labels import LabelStore
 from napari_unet.recovery.training import (
     CHECKPOINT,
     INDEX,
     TrainingSession,
     begin_session,
-    interrupted_sessions,
+    find_interrupted_sessions,
     sessions_folder,
 )
 from napari_unet.settings import TrainConfig
@@ -95,12 +100,9 @@ def example() -> Example:
 
 
 def crash(session: TrainingSession) -> None:
-    """As if the process had died after the first checkpoint."""
+    """As if the process had died after the first checkpoint: its lock is gone."""
     session.checkpoint.write_bytes(b"weights")
-    path = session.folder / INDEX
-    values = json.loads(path.read_text())
-    values["owner"]["created"] -= 1000
-    path.write_text(json.dumps(values))
+    session.release()
 
 
 def begin(*examples: Example, values: dict[str, Any] | None = None) -> TrainingSession:
@@ -123,16 +125,16 @@ def same(a: Example, b: Example) -> None:
 
 def test_a_session_comes_back(example: Example) -> None:
     session = begin(example, values={"examples": [{"image": "stack"}], "own": [1, "a"]})
-    assert interrupted_sessions() == []  # it is ours
+    assert find_interrupted_sessions() == []  # it is ours
     crash(session)
-    (found,) = interrupted_sessions()
+    (found,) = find_interrupted_sessions()
     assert (found.base, found.config, found.missing) == ("nuclei", CONFIG, [])
     assert found.values["own"] == [1, "a"]
     resumed = found.resume()
     same(resumed.first[0], example)
     assert resumed.added is None
     assert resumed.checkpoint == session.checkpoint
-    assert interrupted_sessions() == []
+    assert find_interrupted_sessions() == []
     with pytest.raises(FileError, match="another window"):
         found.resume()
     resumed.remove()
@@ -145,7 +147,7 @@ def test_several_kinds_of_examples(example: Example) -> None:
     target = Example(channels[0], np.random.default_rng(0).random((8, 9)), channels=[0])
     session = begin(example, two, target)
     crash(session)
-    resumed = interrupted_sessions()[0].resume()
+    resumed = find_interrupted_sessions()[0].resume()
     for found, wanted in zip(resumed.first, (example, two, target), strict=True):
         same(found, wanted)
     assert resumed.first[1].image[0] is resumed.first[2].image
@@ -157,30 +159,30 @@ def test_what_was_added_comes_back(example: Example) -> None:
     for value in (3, 4):
         labels = np.full_like(example.labels, value)
         more = [Example(example.image, labels, axes="ZYX"), Example(example.image, labels + 1)]
-        assert session.add(more) == ""
+        assert session.add(more) is None
     crash(session)
-    resumed = interrupted_sessions()[0].resume()
+    resumed = find_interrupted_sessions()[0].resume()
     same(resumed.first[0], example)
     assert [int(each.labels.max()) for each in resumed.added] == [4, 5]
     assert resumed.added[0].image is resumed.first[0].image
-    assert not list(session.folder.glob("added-1-*"))
+    assert len(list(session.folder.glob("added-*-labels"))) == 2  # the newest alone
     resumed.add([example])
     crash(resumed)
-    again = interrupted_sessions()[0].resume()
+    again = find_interrupted_sessions()[0].resume()
     same(again.added[0], example)
 
 
 def test_large_images_are_asked_for(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_examples, "LARGEST", 10)
+    monkeypatch.setattr(stored_examples, "IMAGES_BYTES", 10)
     session = begin(example, values={"examples": [{"image": "stack", "image_file": "gone.tif"}]})
     crash(session)
-    (found,) = interrupted_sessions()
+    (found,) = find_interrupted_sessions()
     assert found.missing == ["stack"]
     with pytest.raises(InputError, match=r"‘stack’ .gone.tif. of shape .4, 30, 40. is needed"):
         found.resume()
     with pytest.raises(InputError, match=r"has shape .3, 3. .float64., but training began with"):
         found.resume({"stack": np.zeros((3, 3))})
-    same(found.resume({"stack": example.image}).first[0], example)
+    same(found.resume({"stack": example.image}).first[0], example)  # nobody has it still
 
 
 def test_large_images_are_read_from_their_file(
@@ -188,11 +190,11 @@ def test_large_images_are_read_from_their_file(
 ) -> None:
     from napari_unet.io import write_image
 
-    monkeypatch.setattr(stored_examples, "LARGEST", 10)
+    monkeypatch.setattr(stored_examples, "IMAGES_BYTES", 10)
     file = write_image(tmp_path / "stack.tif", example.image, axes="ZYX")
     session = begin(example, values={"examples": [{"image": "s", "image_file": str(file)}]})
     crash(session)
-    (found,) = interrupted_sessions()
+    (found,) = find_interrupted_sessions()
     assert found.missing == []
     same(found.resume().first[0], example)
 
@@ -201,7 +203,7 @@ def test_a_training_that_learned_nothing_is_removed(example: Example) -> None:
     session = begin(example)
     crash(session)
     session.checkpoint.unlink()
-    assert interrupted_sessions() == []
+    assert find_interrupted_sessions() == []
     assert not session.folder.exists()
 
 
@@ -211,7 +213,7 @@ def test_a_model_is_kept_until_it_has_a_name(example: Example, make_model: Any) 
     session.keep(make_model())
     crash(session)
     session.checkpoint.unlink()
-    (found,) = interrupted_sessions()
+    (found,) = find_interrupted_sessions()
     assert found.model is not None
     from napari_unet.network.model import Model
 
@@ -224,11 +226,11 @@ def test_a_damaged_session_is_passed_over(example: Example) -> None:
     path = session.folder / INDEX
     values = json.loads(path.read_text())
     path.write_text(json.dumps(values | {"config": {"steps": -1}}))
-    assert interrupted_sessions() == []
+    assert find_interrupted_sessions() == []
     path.write_text(json.dumps(values))
-    (session.folder / "first-0-labels.zip").write_bytes(b"rubbish")
+    next((session.folder / "first-0-labels").glob("c.*")).write_bytes(b"rubbish")
     with pytest.raises(FileError, match="damaged"):
-        interrupted_sessions()[0].resume()
+        find_interrupted_sessions()[0].resume()
 
 
 def test_a_model_needs_no_settings_that_this_version_knows(
@@ -240,11 +242,11 @@ def test_a_model_needs_no_settings_that_this_version_knows(
     path = session.folder / INDEX
     values = json.loads(path.read_text())
     path.write_text(json.dumps(values | {"config": {"of a later version": 1}}))
-    (found,) = interrupted_sessions()
+    (found,) = find_interrupted_sessions()
     assert found.model is not None
     assert (found.images, found.missing) == (["stack"], [])
     found.remove()
-    assert interrupted_sessions() == []
+    assert find_interrupted_sessions() == []
 
 
 def test_a_place_that_cannot_be_written_to_leaves_nothing(
@@ -258,8 +260,65 @@ def test_a_place_that_cannot_be_written_to_leaves_nothing(
         begin(example)
     session.folder.joinpath(INDEX).unlink()
     session.folder.joinpath(INDEX).mkdir()
-    assert "would be lost in a crash" in session.add([example])
+    assert "would be lost in a crash" in str(session.add([example]))
     assert session.added == [example]
+
+
+def test_labels_that_are_on_disk_already_take_no_room(example: Example) -> None:
+    store = LabelStore()
+    labels = np.zeros((4, 30, 40), np.int32)
+    labels[0], labels[1, 5:9] = 3, 7
+    store.save("painted", "ZYX", labels.shape, labels.dtype, {})
+    for z in range(4):
+        store.write_plane((0, z), labels[z])
+    labels[3, 1] = 5  # is not on disk yet
+    labels[0] = 0  # is not learned from
+    painted = [{"image": "stack", "label_store": str(store.folder)}]
+    session = begin(Example(example.image, labels.copy()), values={"examples": painted})
+    links = {x.name: x.stat().st_nlink for x in (session.folder / "first-0-labels").glob("c.*")}
+    assert links == {"c.1.0.0": 2, "c.3.0.0": 1}
+    labels[1] = 9
+    assert store.write_plane((0, 1), labels[1])  # somebody paints on
+    store.discard()
+    crash(session)
+    found = find_interrupted_sessions()[0].resume().first[0].labels
+    assert (found[1, 5:9] == 7).all()
+    assert np.count_nonzero(found[1]) == 160
+    assert np.array_equal(found[2:], labels[2:])
+    assert not found[0].any()
+
+
+@given(
+    arrays(
+        st.sampled_from([np.uint8, np.int32, np.bool_, np.float32]),
+        array_shapes(min_dims=1, max_dims=4, max_side=4),
+        elements=st.integers(0, 1),
+    )
+)
+@settings(max_examples=30)
+def test_any_array_comes_back(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray) -> None:
+    folder = tmp_path_factory.mktemp("array")
+    write_array(folder, array)
+    found = read_array(folder)
+    assert found.dtype == array.dtype
+    assert np.array_equal(found, array)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fcntl")
+def test_a_training_needs_no_locks(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But where there are none, it is offered to nobody."""
+
+    def flock(*_: Any) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    session = begin(example)
+    assert session.add([example]) is None
+    crash(session)
+    assert find_interrupted_sessions() == []
+    assert session.folder.is_dir()
+    session.remove()
+    assert not session.folder.exists()
 
 
 @pytest.mark.process
@@ -283,7 +342,7 @@ def test_a_killed_training_goes_on() -> None:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
         child.stdout.close()
-    (found,) = interrupted_sessions()
+    (found,) = find_interrupted_sessions()
     session = found.resume()
     assert session.added is not None
     job = iter_train(session.first, config=session.config, checkpoint=session.checkpoint)
@@ -300,13 +359,15 @@ def test_a_training_that_was_released_is_offered_by_the_process_that_had_it(
 ) -> None:
     session = begin(example)
     session.checkpoint.write_bytes(b"weights")
-    assert not interrupted_sessions()
+    assert not find_interrupted_sessions()
     session.release()
-    (found,) = interrupted_sessions()
+    (found,) = find_interrupted_sessions()
     again = found.resume()
-    assert not interrupted_sessions()  # it is at work again
+    assert not find_interrupted_sessions()  # it is at work again
     with pytest.raises(FileError, match="another window"):
         found.resume()
+    with pytest.raises(FileError, match="another window"):
+        found.claim()
     again.remove()
     again.release()
     assert not again.folder.exists()
@@ -317,16 +378,15 @@ def test_what_the_form_says_goes_with_what_was_added(
 ) -> None:
     session = begin(example, values={"examples": [{"image": "stack"}]})
     lines = [{"image": "stack"}, {"image": "another"}]
-    assert session.add([example, example], {"examples": lines}) == ""
+    assert session.add([example, example], {"examples": lines}) is None
 
     def full(*_: Any) -> None:
         raise FileError("The disk is full.")
 
     with monkeypatch.context() as patch:
         patch.setattr("napari_unet.recovery.training.write_examples", full)
-        assert "disk is full" in session.add([example], {"examples": []})
+        assert "disk is full" in str(session.add([example], {"examples": []}))
     crash(session)
-    session.release()  # writes what it knows once more
-    (found,) = interrupted_sessions()
+    (found,) = find_interrupted_sessions()
     assert found.values["examples"] == lines
     assert len(found.resume().added or []) == 2

@@ -1,4 +1,4 @@
-"""Examples on disk: labels and regions always, images where they are in memory and small."""
+"""Examples on disk: labels and masks always, images where they are in memory and small."""
 
 from __future__ import annotations
 
@@ -11,69 +11,82 @@ import numpy as np
 
 from napari_unet.dataset.example import Example
 from napari_unet.errors import FileError, InputError
-from napari_unet.io.atomic import atomic_path
-from napari_unet.recovery.sparse_file import read_sparse, sparse_bytes, write_sparse
+from napari_unet.recovery.arrays import read_array, size_bytes, write_array
 
-LARGEST = 1 << 30  # bytes of images that are stored together
+IMAGES_BYTES = 1 << 30  # of images that are stored with a training
 
 
 @dataclass(eq=False)
-class ImageShelf:
-    """Images that were stored or found already, so that each is there once.
+class StoredImages:
+    """Images in the folder of a training, each stored once.
 
     Attributes
     ----------
+    folder : Path
+        Of the training.
     arrays : dict
-        By name in the shelf.
-    size : int
-        Bytes that are stored.
+        Those that were written or read, by the name of their folder.
     """
 
+    folder: Path
     arrays: dict[str, Any] = field(default_factory=dict)
-    size: int = 0
 
-    def name_of(self, array: Any) -> str | None:
-        """What an array is called here."""
-        return next((name for name, known in self.arrays.items() if known is array), None)
+    def write(self, array: Any) -> str | None:
+        """Store an image and give its name; None for one that is large or not in memory."""
+        for name, known in self.arrays.items():
+            if known is array:
+                return name
+        used = sum(size_bytes(known) for known in self.arrays.values())
+        in_memory = isinstance(array, np.ndarray) and not isinstance(array, np.memmap)
+        if not in_memory or used + size_bytes(array) > IMAGES_BYTES:
+            return None
+        name = f"image-{len(self.arrays)}"
+        write_array(self.folder / name, array)
+        self.arrays[name] = array
+        return name
+
+    def read(self, name: str) -> Any:
+        """A stored image; raises `FileError` if it is damaged."""
+        if name not in self.arrays:
+            self.arrays[name] = read_array(self.folder / name)
+        return self.arrays[name]
 
 
 def write_examples(
     examples: Sequence[Example],
     lines: Sequence[Mapping[str, Any]],
-    folder: Path,
+    images: StoredImages,
     name: str,
-    shelf: ImageShelf,
 ) -> list[dict[str, Any]]:
-    """Write examples into a folder.
+    """Write examples into the folder of a training.
 
     Parameters
     ----------
     examples : sequence of Example
-        What to keep.
+        What to store.
     lines : sequence of mapping
-        What is known of each: "image", its name, and "image_file".
-    folder : Path
-        Where.
+        What the form says of each: "image", its name, "image_file", where it was read from,
+        and "label_store", the folder with the labels of the layer.
+    images : StoredImages
+        In the same folder.
     name : str
-        That their files begin with.
-    shelf : ImageShelf
-        Images that lie in the folder already; new ones are entered.
+        That their folders begin with.
 
     Returns
     -------
     list of dict
-        Plain values for `read_examples`.
+        JSON values for `read_examples`.
     """
     found = []
     for number, example in enumerate(examples):
         line = lines[number] if number < len(lines) else {}
-        start = f"{name}-{number}"
-        write_sparse(folder / f"{start}-labels.zip", example.labels)
+        start, same = f"{name}-{number}", line.get("label_store")
+        write_array(images.folder / f"{start}-labels", example.labels, same and Path(same))
         found.append(
             {
-                "image": _write_image(example.image, line, number, folder, shelf),
-                "labels": f"{start}-labels.zip",
-                "region": _write_region(example.region, folder, start),
+                "image": _write_image(example.image, line, number, images),
+                "labels": f"{start}-labels",
+                "region": _write_region(example.region, images.folder, start),
                 "background": _plain(example.background),
                 "axes": example.axes,
                 "channels": _plain(example.channels),
@@ -84,10 +97,7 @@ def write_examples(
 
 
 def read_examples(
-    stored: Sequence[Mapping[str, Any]],
-    folder: Path,
-    images: Mapping[str, Any],
-    shelf: ImageShelf,
+    stored: Sequence[Mapping[str, Any]], images: StoredImages, given: Mapping[str, Any]
 ) -> list[Example]:
     """The examples that `write_examples` wrote.
 
@@ -95,27 +105,25 @@ def read_examples(
     ----------
     stored : sequence of mapping
         What it returned.
-    folder : Path
-        Where they lie.
-    images : mapping of str to array-like
+    images : StoredImages
+        In the folder of the training.
+    given : mapping of str to array-like
         Images by name, for those that were not stored; lists where they have an array for
         each channel.
-    shelf : ImageShelf
-        Images that were read already; new ones are entered.
 
     Raises
     ------
     InputError
         If an image is missing, or differs from what it was.
     FileError
-        If a file is damaged.
+        If anything is damaged.
     """
     try:
         return [
             Example(
-                image=_read_image(each["image"], folder, images, shelf),
-                labels=read_sparse(folder / each["labels"]),
-                region=_read_region(each["region"], folder),
+                image=_read_image(each["image"], images, given),
+                labels=read_array(images.folder / each["labels"]),
+                region=_read_region(each["region"], images.folder),
                 background=each["background"],
                 axes=each["axes"],
                 channels=each["channels"],
@@ -124,40 +132,34 @@ def read_examples(
             for each in stored
         ]
     except (KeyError, TypeError, IndexError):
-        raise FileError(f"The examples kept in {folder} are damaged; begin anew.") from None
+        raise FileError(f"the examples kept in {images.folder} are damaged", "begin anew") from None
+
+
+def missing_images(stored: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of images that were not stored and are in no known file."""
+    parts = [part for each in stored for part in each["image"]["parts"]]
+    lost = [
+        p for p in parts if p["stored"] is None and not (p["file"] and Path(p["file"]).exists())
+    ]
+    return list(dict.fromkeys(part["name"] for part in lost))
 
 
 def _write_image(
-    image: Any, line: Mapping[str, Any], number: int, folder: Path, shelf: ImageShelf
+    image: Any, line: Mapping[str, Any], number: int, images: StoredImages
 ) -> dict[str, Any]:
     several = isinstance(image, list | tuple)
-    name = str(line.get("image") or f"image {number + 1}")
-    file = None if several else line.get("image_file")
-    parts = []
-    for channel, array in enumerate(image if several else [image]):
-        stored = shelf.name_of(array)
-        if stored is None and _fits(array, shelf):
-            stored = f"image-{len(shelf.arrays)}.npy"
-            with atomic_path(folder / stored) as part, part.open("wb") as out:
-                np.save(out, array, allow_pickle=False)
-            shelf.arrays[stored] = array
-            shelf.size += sparse_bytes(array)
-        parts.append(
-            {
-                "name": name,
-                "channel": channel if several else None,
-                "shape": [int(n) for n in array.shape],
-                "dtype": np.dtype(array.dtype).str,
-                "stored": stored,
-                "file": file or _file_of(array),
-            }
-        )
+    parts = [
+        {
+            "name": str(line.get("image") or f"image {number + 1}"),
+            "channel": channel if several else None,
+            "shape": [int(n) for n in array.shape],
+            "dtype": np.dtype(array.dtype).str,
+            "stored": images.write(array),
+            "file": (not several and line.get("image_file")) or _file_of(array),
+        }
+        for channel, array in enumerate(image if several else [image])
+    ]
     return {"several": several, "parts": parts}
-
-
-def _fits(array: Any, shelf: ImageShelf) -> bool:
-    in_memory = isinstance(array, np.ndarray) and not isinstance(array, np.memmap)
-    return in_memory and shelf.size + sparse_bytes(array) <= LARGEST
 
 
 def _file_of(array: Any) -> str | None:
@@ -168,29 +170,20 @@ def _file_of(array: Any) -> str | None:
     return None
 
 
-def _read_image(
-    stored: Mapping[str, Any], folder: Path, images: Mapping[str, Any], shelf: ImageShelf
-) -> Any:
-    parts = [_read_part(part, folder, images, shelf) for part in stored["parts"]]
+def _read_image(stored: Mapping[str, Any], images: StoredImages, given: Mapping[str, Any]) -> Any:
+    parts = [
+        images.read(part["stored"]) if part["stored"] is not None else _find_image(part, given)
+        for part in stored["parts"]
+    ]
     return parts if stored["several"] else parts[0]
 
 
-def _read_part(
-    part: Mapping[str, Any], folder: Path, images: Mapping[str, Any], shelf: ImageShelf
-) -> Any:
-    file = part["stored"]
-    if file is not None:
-        if file not in shelf.arrays:
-            try:
-                shelf.arrays[file] = np.load(folder / file, allow_pickle=False)
-            except (OSError, ValueError, EOFError):
-                raise FileError(f"{folder / file} is damaged or gone; begin anew.") from None
-            shelf.size += sparse_bytes(shelf.arrays[file])
-        return shelf.arrays[file]
-    array = images.get(part["name"])
+def _find_image(part: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    """An image that was not stored: given, or in its file."""
+    name, shape, dtype = part["name"], tuple(part["shape"]), np.dtype(part["dtype"])
+    array = given.get(name)
     if isinstance(array, list | tuple):
         array = array[part["channel"] or 0]
-    shape, name = tuple(part["shape"]), part["name"]
     if array is None and part["file"] and Path(part["file"]).exists():
         from napari_unet.io import read_image
 
@@ -198,43 +191,39 @@ def _read_part(
     if array is None:
         where = f" ({part['file']})" if part["file"] else ""
         raise InputError(
-            f"The image ‘{name}’{where} of shape {shape} is needed to go on; open it under that "
-            "name, and resume then."
+            f"the image ‘{name}’{where} of shape {shape} is needed to go on",
+            "open it under that name, and resume then",
         )
     found = tuple(int(n) for n in array.shape)
-    if found != shape or np.dtype(array.dtype) != np.dtype(part["dtype"]):
+    if found != shape or np.dtype(array.dtype) != dtype:
         raise InputError(
-            f"The image ‘{name}’ has shape {found} ({array.dtype}), but training began with "
-            f"{shape} ({np.dtype(part['dtype'])}); open that one under its name."
+            f"the image ‘{name}’ has shape {found} ({array.dtype}), but training began with "
+            f"{shape} ({dtype})",
+            "open that one under its name",
         )
     return array
 
 
 def _write_region(region: Any, folder: Path, start: str) -> Any:
-    """Names as they are, masks as files."""
-    several = isinstance(region, tuple | list)
-    parts = []
-    for number, part in enumerate(region if several else [region]):
-        if isinstance(part, str):
-            parts.append({"name": part})
-        else:
-            write_sparse(folder / f"{start}-mask-{number}.zip", part)
-            parts.append({"mask": f"{start}-mask-{number}.zip"})
-    return {"several": several, "parts": parts}
+    """Names as they are, masks as arrays of their own."""
+    if isinstance(region, tuple | list):
+        return [
+            _write_region(part, folder, f"{start}-{number}") for number, part in enumerate(region)
+        ]
+    if isinstance(region, str):
+        return region
+    write_array(folder / f"{start}-mask", region)
+    return {"mask": f"{start}-mask"}
 
 
-def _read_region(stored: Mapping[str, Any], folder: Path) -> Any:
-    parts = [
-        part["name"] if "name" in part else read_sparse(folder / part["mask"])
-        for part in stored["parts"]
-    ]
-    return tuple(parts) if stored["several"] else parts[0]
+def _read_region(stored: Any, folder: Path) -> Any:
+    if isinstance(stored, list):
+        return tuple(_read_region(part, folder) for part in stored)
+    return stored if isinstance(stored, str) else read_array(folder / stored["mask"])
 
 
 def _plain(value: Any) -> Any:
     """Numbers of NumPy as those of Python."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(each) for each in value]
-    return value
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

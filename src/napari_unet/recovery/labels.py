@@ -1,345 +1,336 @@
-"""Painted labels on disk, plane by plane, so that a crash takes no more than the last strokes."""
+"""Painted labels on disk, one zarr array a layer: a crash takes no more than the last strokes."""
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 import threading
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from napari_unet.errors import FileError, UNetError
-from napari_unet.io.atomic import atomic_path
-from napari_unet.recovery.ownership import Owner, is_abandoned, prune, read_index, state_folder
+from napari_unet.errors import FileError
+from napari_unet.io.reason import reason_of
+from napari_unet.recovery.arrays import (
+    CHUNK_EDGE,
+    INDEX,
+    create_array,
+    find_chunks,
+    open_array,
+    read_array,
+    write_attributes,
+)
+from napari_unet.recovery.ownership import (
+    CONTENTION_S,
+    find_abandoned,
+    lock_folder,
+    read_index,
+    remove_folder,
+    state_folder,
+    try_lock,
+)
 
 logger = logging.getLogger(__name__)
 
 Plane = tuple[int, int]  # time point and z; 0 where the labels have no such axis
-INDEX = "work.json"
 REMOVED_KEPT = timedelta(days=1)  # that labels whose layer was removed are offered
+AXES = "^[TZYX]{2,4}$"
 
 
-def painted_folder() -> Path:
+def labels_folder() -> Path:
     """Where painted labels are kept."""
-    return state_folder() / "painted"
+    return state_folder() / "labels"
+
+
+class LabelRecord(BaseModel, frozen=True, extra="forbid"):
+    """What is known of stored labels; the attributes of their array."""
+
+    name: str = Field(description="Of the layer.")
+    axes: str = Field(pattern=AXES, description="Of the labels.")
+    saved: AwareDatetime = Field(description="When the record was written.")
+    details: dict[str, Any] = Field({}, description="Marks, place and look of the layer.")
+    saved_as: str = Field("", description="A file that has these labels too; empty: none.")
+    removed: AwareDatetime | None = Field(None, description="When the user removed the layer.")
 
 
 @dataclass(frozen=True, eq=False)
-class PaintedWork:
-    """Labels that a process left.
+class StoredLabels:
+    """Labels on disk, whoever owns them.
 
     Attributes
     ----------
     folder : Path
-        Their own.
-    name : str
-        Of the layer.
-    axes : str
-        Of the labels: some of TZYX.
+        Of the array.
+    record : LabelRecord
+        What is known of them.
     shape : tuple of int
         Of the labels.
-    dtype : str
-        Of the labels.
-    saved : datetime
-        When they were written last.
-    details : mapping
-        What else was kept with them, plain values.
-    planes : mapping of (int, int) to str
-        Files of the planes that are not empty.
-    removed : datetime or None
-        When the user removed the layer; None: it was there to the end.
+    dtype : dtype
+        Of integers or bool.
+    planes : list of (int, int)
+        Those that are not empty.
     """
 
     folder: Path
-    name: str
-    axes: str
+    record: LabelRecord
     shape: tuple[int, ...]
-    dtype: str
-    saved: datetime
-    details: Mapping[str, Any]
-    planes: Mapping[Plane, str]
-    removed: datetime | None = None
+    dtype: np.dtype[Any]
+    planes: list[Plane]
 
     @classmethod
-    def at(cls, folder: Path) -> PaintedWork:
-        """What lies in a folder.
-
-        Raises
-        ------
-        FileError
-            If there is none, or it is damaged.
-        """
-        return cls._of(folder, _read_index(folder))
-
-    @classmethod
-    def _of(cls, folder: Path, values: Mapping[str, Any]) -> PaintedWork:
-        removed = values.get("removed")
+    def open(cls, folder: Path) -> StoredLabels:
+        """The labels in a folder; raises `FileError` if there are none, or damaged ones."""
+        values = read_index(folder / INDEX)
         try:
-            found = cls(
-                folder=folder,
-                name=str(values["name"]),
-                axes=str(values["axes"]),
-                shape=tuple(int(n) for n in values["shape"]),
-                dtype=np.dtype(values["dtype"]).str,
-                saved=datetime.fromisoformat(values["saved"]),
-                details=dict(values["details"]),
-                planes={(int(t), int(z)): str(file) for t, z, file in values["planes"]},
-                removed=datetime.fromisoformat(removed) if removed else None,
-            )
-        except (KeyError, TypeError, ValueError):
+            record = LabelRecord.model_validate(values["attributes"])
+            shape = tuple(int(n) for n in values["shape"])
+            dtype = np.dtype(values["data_type"])
+            chunks = find_chunks(folder)
+            planes = sorted({plane_of_chunk(record.axes, place) for place in chunks})
+        except (KeyError, TypeError, ValueError, ValidationError):
             raise _damaged(folder) from None
-        files = all(Path(file).name == file for file in found.planes.values())
-        kind = np.dtype(found.dtype).kind in "uib"
-        times = all(moment.tzinfo for moment in (found.saved, found.removed or found.saved))
-        if len(found.axes) != len(found.shape) or not (files and kind and times):
+        if len(record.axes) != len(shape) or dtype.kind not in "uib":
             raise _damaged(folder)
-        return found
+        return cls(folder, record, shape, dtype, planes)
 
     def read(
         self,
         into: NDArray[Any] | None = None,
         on_damage: Callable[[Plane], None] = lambda _: None,
     ) -> NDArray[Any]:
-        """The labels; planes whose file is damaged are left empty.
+        """The labels; ``on_damage`` is called with planes that cannot be read and stay empty."""
 
-        Parameters
-        ----------
-        into : integer array, optional
-            Zeros of the shape of the labels; None: new ones.
-        on_damage : callable, optional
-            Called with each plane that cannot be read.
-        """
-        labels = np.zeros(self.shape, self.dtype) if into is None else into
-        for plane, file in self.planes.items():
-            index = plane_index(self.axes, plane)
-            try:
-                raw = zlib.decompress((self.folder / file).read_bytes())
-                found = np.frombuffer(raw, self.dtype).reshape(labels[index].shape)
-            except (OSError, ValueError, IndexError, zlib.error) as error:
-                logger.warning("The plane %s of ‘%s’ is lost: %s", plane, self.name, error)
-                on_damage(plane)
-                continue
-            labels[index] = found
-        return labels
+        def pass_over(place: tuple[int, ...]) -> None:
+            plane = plane_of_chunk(self.record.axes, place)
+            logger.warning("The plane %s of ‘%s’ is lost.", plane, self.record.name)
+            on_damage(plane)
 
-    def take_over(self) -> PaintedStore:
-        """Make it the work of this process, which goes on writing there.
+        return read_array(self.folder, into, pass_over)
 
-        Raises
-        ------
-        FileError
-            If it is gone, or another process has it.
-        """
-        values = _read_index(self.folder)
-        if not is_abandoned(values):
-            raise FileError(f"‘{self.name}’ is open in another window already; look there.")
-        store = PaintedStore(self.folder, _planes=dict(self.planes))
-        store.save(self.name, self.axes, self.shape, self.dtype, self.details, {})
+    def take_over(self) -> LabelStore:
+        """Make them this process's; raises `FileError` if another one has them."""
+        store = LabelStore(self.folder, self._lock())
+        store.set_planes(self.planes)
+        store.save(self.record.name, self.record.axes, self.shape, self.dtype, self.record.details)
         return store
 
     def discard(self) -> None:
-        """Remove it from the disk."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove them from the disk; raises `FileError` if another process has them."""
+        remove_folder(self.folder, INDEX, self._lock())
+
+    def _lock(self) -> FileLock:
+        lock = try_lock(self.folder, CONTENTION_S)
+        if not (self.folder / INDEX).is_file():  # removed meanwhile
+            if lock is not None:
+                lock.release()
+            raise _damaged(self.folder)
+        if lock is None:
+            raise FileError(f"‘{self.record.name}’ is open in another window", "look there")
+        return lock
 
 
-@dataclass
-class PaintedStore:
-    """Writes labels that somebody paints on; planes are written again where they changed.
+class LabelStore:
+    """Writes the labels of a layer plane by plane, from any thread.
 
-    Any thread may write.
+    Parameters
+    ----------
+    folder : Path, optional
+        With labels that were taken over; None: a new one, made when something is written.
+    lock : FileLock, optional
+        On that folder.
 
     Attributes
     ----------
-    folder : Path
-        Of its own.
     saved_as : str
-        A file that has these labels too, so that they are offered to nobody; empty: there is
-        none. It counts from the next `save` on.
+        A file that has these labels too, so that they are not offered; empty: none.
+    kind : tuple or None
+        Axes, shape and dtype of the array; None where there is none on disk.
     """
 
-    folder: Path
-    saved_as: str = ""
-    _planes: dict[Plane, str] = field(default_factory=dict)
-    _digests: dict[Plane, int] = field(default_factory=dict)
-    _about: dict[str, Any] = field(default_factory=dict)  # as it was written last
-    _discarded: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, folder: Path | None = None, lock: FileLock | None = None) -> None:
+        self.folder = folder or labels_folder() / uuid.uuid4().hex[:16]
+        self.saved_as = ""
+        self.is_discarded = False
+        self.kind: tuple[str, tuple[int, ...], np.dtype[Any]] | None = None
+        self._lock = lock
+        self._array: Any = None
+        self._record: LabelRecord | None = None  # as it is on disk
+        self._digests: dict[Plane, int] = {}  # of the planes on disk
+        self._mutex = threading.RLock()
 
-    @classmethod
-    def new(cls) -> PaintedStore:
-        """One with a folder of its own, which is made when something is saved."""
-        return cls(painted_folder() / uuid.uuid4().hex[:16])
+    @property
+    def is_empty(self) -> bool:
+        """Whether no label is on disk."""
+        return not self._digests
 
-    def write_plane(self, plane: Plane, labels: NDArray[Any]) -> bool:
-        """Keep a plane; it counts from the next `save` on.
-
-        Parameters
-        ----------
-        plane : (int, int)
-            Time point and z.
-        labels : 2D integer array
-            All of the plane.
-
-        Returns
-        -------
-        bool
-            Whether it differs from what is there.
-
-        Raises
-        ------
-        FileError
-            If it cannot be written.
-        """
-        if not labels.any():
-            with self._lock:
-                return self._planes.pop(plane, None) is not None
-        raw = np.ascontiguousarray(labels).tobytes()
-        digest = zlib.crc32(raw)
-        if plane in self._planes and self._digests.get(plane) == digest:
-            return False
-        content = zlib.compress(raw, 1)
-        name = f"plane-{plane[0]}-{plane[1]}.z"
-        with self._lock:
-            if self._discarded:
-                return False
-            with atomic_path(self.folder / name) as part:
-                part.write_bytes(content)
-            self._planes[plane], self._digests[plane] = name, digest
-        return True
+    def set_planes(self, planes: Sequence[Plane]) -> None:
+        """Tell which planes are on disk already."""
+        self._digests = dict.fromkeys(planes, -1)
 
     def save(
         self,
         name: str,
         axes: str,
-        shape: Iterable[int],
+        shape: Sequence[int],
         dtype: Any,
         details: Mapping[str, Any],
-        planes: Mapping[Plane, NDArray[Any]],
     ) -> None:
-        """Keep planes, and what is known of the labels as they are now.
+        """Write what is known of the labels; it creates their array where there is none.
 
         Parameters
         ----------
-        name, axes, shape, dtype, details
-            As in `PaintedWork`.
-        planes : mapping of (int, int) to 2D array
-            Those that may have changed.
+        name : str
+            Of the layer.
+        axes : str
+            Some of TZYX.
+        shape, dtype
+            Of the labels; those of one store do not change.
+        details : mapping
+            JSON values.
 
         Raises
         ------
         FileError
             If it cannot be written.
         """
-        for plane, labels in planes.items():
-            self.write_plane(plane, labels)
-        with self._lock:
-            if self._discarded:
+        record = LabelRecord(
+            name=name,
+            axes=axes,
+            saved=datetime.now(UTC),
+            details=dict(details),
+            saved_as=self.saved_as,
+        )
+        with self._mutex:
+            if self.is_discarded:
                 return
-            self._about = {
-                "saved": _now(),
-                "name": name,
-                "axes": axes,
-                "shape": [int(n) for n in shape],
-                "dtype": np.dtype(dtype).str,
-                "details": dict(details),
-            }
-            self._write_index()
+            if self._lock is None:
+                self._lock = lock_folder(self.folder)
+            if (self.folder / INDEX).is_file():
+                self._write_record(record)
+            else:
+                sizes = zip(axes, shape, strict=True)
+                chunks = [1 if a in "TZ" else max(1, min(n, CHUNK_EDGE)) for a, n in sizes]
+                values = record.model_dump(mode="json")
+                self._array = create_array(self.folder, shape, dtype, chunks, values)
+                self._record = record
+            self.kind = axes, tuple(shape), np.dtype(dtype)
+
+    def write_plane(self, plane: Plane, labels: NDArray[Any]) -> bool:
+        """Write a plane; the array must be there.
+
+        Returns
+        -------
+        bool
+            Whether it differed from what is on disk.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written.
+        """
+        filled = bool(labels.any())
+        digest = 1 + zlib.crc32(np.ascontiguousarray(labels).data) if filled else 0
+        with self._mutex:
+            if self.is_discarded or self._digests.get(plane, 0) == digest or self._record is None:
+                return False
+            if self._record.saved_as != self.saved_as:  # before it is true no more
+                self._write_record(self._record.model_copy(update={"saved_as": self.saved_as}))
+            if self._array is None:
+                self._array = open_array(self.folder)
+            try:
+                self._array[plane_index(self._record.axes, plane)] = labels
+            except OSError as error:  # an empty chunk cannot be removed
+                raise FileError(
+                    f"{self.folder} cannot be written to ({reason_of(error)})",
+                    "check the permissions of the folder",
+                ) from None
+            if filled:
+                self._digests[plane] = digest
+            else:
+                self._digests.pop(plane, None)
+        return True
 
     def mark_saved(self, path: str | Path) -> None:
-        """Say that a file has these labels: they are offered no more, unless they change."""
+        """Tell that a file has these labels: they are not offered, unless they change."""
         self.saved_as = str(path)
-        self._note()
+        self._update_record(saved_as=self.saved_as)
 
-    def claim(self) -> None:
-        """Take up again what was released."""
-        self._note()
+    def claim(self) -> bool:
+        """Take up again what was released; False where another process has it now."""
+        with self._mutex:
+            if self._lock is None and self._record is not None:
+                self._lock = try_lock(self.folder, CONTENTION_S)
+                return self._lock is not None and (self.folder / INDEX).is_file()
+        return True
 
     def release(self, *, removed: bool = False) -> None:
-        """Leave it to whoever wants to go on with it, though this process still runs.
+        """Let others take the labels over, though this process goes on.
 
         Parameters
         ----------
         removed : bool
-            Whether the user has removed the layer: it is offered for a day then.
+            Whether the user has removed the layer: they are offered for a day then.
         """
-        self._note(released=True, removed=_now() if removed else "")
-
-    def _note(self, **values: Any) -> None:
-        """Write down whose the labels are, where they were written at all."""
-        with self._lock:
-            if self._discarded or not self._about:
-                return
-            try:
-                self._write_index(**values)
-            except FileError as error:  # they are offered once too often, or later
-                logger.warning("%s", error)
-
-    def _write_index(self, **more: Any) -> None:
-        planes = [[*plane, file] for plane, file in sorted(self._planes.items())]
-        owner = Owner.here().as_json()
-        values = {"format": 1, "owner": owner, **self._about, "planes": planes, **more}
-        with atomic_path(self.folder / INDEX) as part:
-            part.write_text(json.dumps({**values, "saved_as": self.saved_as}), encoding="utf-8")
-        used = set(self._planes.values())
-        for path in self.folder.glob("plane-*.z"):
-            if path.name not in used:
-                path.unlink(missing_ok=True)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no label was kept."""
-        return not self._planes
-
-    @property
-    def is_discarded(self) -> bool:
-        """Whether nothing is written here any more."""
-        return self._discarded
+        with self._mutex:
+            if removed:
+                self._update_record(removed=datetime.now(UTC))
+            if self._lock is not None:
+                self._lock.release()
+            self._lock = None
 
     def clear(self) -> None:
         """Remove what is on disk, since nothing is painted any more; it may be again."""
-        with self._lock:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self._planes, self._digests, self._about = {}, {}, {}
+        with self._mutex:
+            if self._record is not None and self.claim():
+                remove_folder(self.folder, INDEX, self._lock)
+            self._lock = self._array = self._record = self.kind = None
+            self._digests = {}
 
     def discard(self) -> None:
-        """Remove it from the disk; nothing is written to it any more."""
-        with self._lock:
-            self._discarded = True
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self._planes, self._digests, self._about = {}, {}, {}
+        """Remove what is on disk for good."""
+        with self._mutex:
+            self.clear()
+            self.is_discarded = True
+
+    def _update_record(self, **changes: Any) -> None:
+        with self._mutex:
+            if self._record is None or not self.claim():
+                return
+            try:
+                self._write_record(self._record.model_copy(update=changes))
+            except FileError as error:  # they are offered once too often, or later
+                logger.warning("%s", error)
+
+    def _write_record(self, record: LabelRecord) -> None:
+        write_attributes(self.folder, record.model_dump(mode="json"))
+        self._record = record
 
 
-def lost_work() -> list[PaintedWork]:
-    """Painted labels that processes left, the newest first.
+def find_lost_labels() -> list[StoredLabels]:
+    """Labels that no process owns and no file has, the newest first.
 
-    What is older than thirty days is removed; what the user had removed, after one day.
+    Removes what is older than thirty days and, of what the user had removed, one day.
     """
-    folder = painted_folder()
-    prune(folder, INDEX)
     found = []
-    for each in sorted(folder.iterdir()) if folder.is_dir() else []:
+    for folder in find_abandoned(labels_folder()):
         try:
-            values = _read_index(each)
-            if not is_abandoned(values) or values.get("saved_as"):
-                continue
-            work = PaintedWork._of(each, values)
-        except UNetError as error:
+            stored = StoredLabels.open(folder)
+            removed = stored.record.removed
+            if removed is not None and datetime.now(UTC) - removed > REMOVED_KEPT:
+                stored.discard()
+            elif not stored.record.saved_as:
+                found.append(stored)
+        except FileError as error:
             logger.info("%s", error)
-            continue
-        if work.removed is None or datetime.now(UTC) - work.removed < REMOVED_KEPT:
-            found.append(work)
-        else:
-            work.discard()
-    return sorted(found, key=lambda work: work.saved, reverse=True)
+    return sorted(found, key=lambda stored: stored.record.saved, reverse=True)
 
 
 def plane_index(axes: str, plane: Plane) -> tuple[int | slice, ...]:
@@ -352,16 +343,15 @@ def plane_index(axes: str, plane: Plane) -> tuple[int | slice, ...]:
     return tuple(place.get(axis, slice(None)) for axis in axes)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def plane_of_chunk(axes: str, place: Sequence[int]) -> Plane:
+    """The plane that a chunk belongs to.
 
-
-def _read_index(folder: Path) -> dict[str, Any]:
-    values = read_index(folder / INDEX)
-    if not values:
-        raise _damaged(folder)
-    return values
+    >>> plane_of_chunk("TYX", (2, 0, 1))
+    (2, 0)
+    """
+    found = dict(zip(axes, place, strict=True))
+    return found.get("T", 0), found.get("Z", 0)
 
 
 def _damaged(folder: Path) -> FileError:
-    return FileError(f"The labels kept in {folder} are damaged; remove that folder.")
+    return FileError(f"the labels kept in {folder} are damaged or gone", "remove that folder")

@@ -1,21 +1,22 @@
-"""What survives a crash: where it is kept, and whose it was."""
+"""Which process owns a folder of recovery data: the one that holds the lock on it."""
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
+from filelock import FileLock
 
-KEPT = 30 * 86400.0  # seconds that what a dead process left is offered
-TOLERANCE = 5.0  # seconds; clocks are set
+from napari_unet.errors import FileError
+from napari_unet.io.reason import reason_of
+
+LOCK = "lock"  # file in each folder
+KEPT_S = 30 * 86400.0  # that abandoned data is offered
+CONTENTION_S = 1.0  # that an owner waits: whoever looks for abandoned data holds a lock briefly
 
 
 def state_folder() -> Path:
@@ -26,91 +27,74 @@ def state_folder() -> Path:
     return Path(override) if override else user_state_path("napari-unet", appauthor=False)
 
 
-@dataclass(frozen=True)
-class Owner:
-    """The process that keeps something.
+def try_lock(folder: Path, timeout_s: float = 0.0) -> FileLock | None:
+    """Lock a folder; None where another owner holds it or the file system has no locks.
 
-    Attributes
-    ----------
-    pid : int
-        Its number.
-    created : float
-        When it began, in seconds since 1970: numbers are used again.
-    machine : str
-        Where it runs, since a home folder may be shared; empty where that is not known.
-    """
-
-    pid: int
-    created: float
-    machine: str
-
-    @classmethod
-    def here(cls) -> Owner:
-        """The process that asks.
-
-        >>> Owner.here().is_running()
-        True
-        """
-        return _this_process(os.getpid())
-
-    @classmethod
-    def from_json(cls, values: Any) -> Owner | None:
-        """From plain values; None where they are not those of an owner."""
-        try:
-            return cls(int(values["pid"]), float(values["created"]), str(values["machine"]))
-        except (KeyError, TypeError, ValueError):
-            return None
-
-    def as_json(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
-
-    def is_running(self) -> bool:
-        """Whether the process still runs; one of another machine is taken for running."""
-        if self.machine != _machine():
-            return True
-        if self.pid == os.getpid():
-            return abs(self.created - Owner.here().created) < TOLERANCE
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < TOLERANCE
-            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.NoSuchProcess:
-            return False
-        except psutil.Error:
-            return True
-
-
-def is_abandoned(values: Mapping[str, Any]) -> bool:
-    """Whether what a file says of itself was left: by its process, which goes on, or by its end."""
-    owner = Owner.from_json(values.get("owner"))
-    return owner is not None and (values.get("released") is True or not owner.is_running())
-
-
-def prune(folder: Path, index: str, older: float = KEPT) -> None:
-    """Remove what was left long ago.
-
-    Parameters
-    ----------
-    folder : Path
-        Whose folders are looked at.
-    index : str
-        The file in each of them that names its owner.
-    older : float
-        Seconds since anything was written there; what a running process has stays.
+    The file system drops the lock when the process ends, however it ends. The lock counts in
+    other containers and on other machines as far as the file system passes locks on.
     """
     if not folder.is_dir():
-        return
-    for each in folder.iterdir():
-        try:
-            if each.is_dir() and time.time() - _newest(each) > older and not _in_use(each / index):
-                shutil.rmtree(each, ignore_errors=True)
-        except OSError:
-            continue  # another process was quicker
+        return None  # which the lock would create
+    # a "soft" lock file would outlive a killed process
+    lock = FileLock(folder / LOCK, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=timeout_s)
+    except OSError:  # Timeout is one too
+        return None
+    return lock
+
+
+def lock_folder(folder: Path) -> FileLock:
+    """Lock a folder that this process writes to; it is created where it is missing.
+
+    Raises
+    ------
+    FileError
+        If the folder cannot be created, another process has it, or there are no locks.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f"the folder {folder} cannot be created ({reason_of(error)})",
+            "check the disk and its permissions, or set NAPARI_UNET_STATE to another folder",
+        ) from None
+    lock = try_lock(folder, CONTENTION_S)
+    if lock is None:
+        raise FileError(
+            f"the folder {folder} cannot be locked: its file system has no locks, or another "
+            "window has it",
+            "set NAPARI_UNET_STATE to a folder on a local disk",
+        )
+    return lock
+
+
+def find_abandoned(folder: Path) -> list[Path]:
+    """Folders in a folder that nobody holds; removes those unchanged for thirty days."""
+    found = []
+    for each in sorted(folder.iterdir()) if folder.is_dir() else []:
+        lock = try_lock(each)
+        if lock is None:
+            continue
+        age_s = time.time() - _last_change(each)
+        lock.release()
+        if age_s > KEPT_S:
+            shutil.rmtree(each, ignore_errors=True)
+        else:
+            found.append(each)
+    return found
+
+
+def remove_folder(folder: Path, index: str, lock: FileLock | None) -> None:
+    """Remove a folder whose lock is held; without its index it counts for nothing."""
+    (folder / index).unlink(missing_ok=True)
+    if lock is not None:
+        lock.release()  # Windows removes no open file
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_index(path: Path) -> dict[str, Any]:
-    """Plain values from a file; empty where it is gone or damaged."""
+    """Plain values from a JSON file; empty where it is gone or damaged."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -118,24 +102,10 @@ def read_index(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _in_use(index: Path) -> bool:
-    owner = Owner.from_json(read_index(index).get("owner"))
-    return owner is not None and owner.machine == _machine() and owner.is_running()
-
-
-def _newest(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
-
-
-@functools.lru_cache(maxsize=4)
-def _this_process(pid: int) -> Owner:
-    return Owner(pid, psutil.Process(pid).create_time(), _machine())
-
-
-@functools.lru_cache(maxsize=1)
-def _machine() -> str:
-    # only on Linux are home folders shared as a rule, and there the name never changes
+def _last_change(folder: Path) -> float:
+    """When a file in a folder was written last; the lock file does not count."""
     try:
-        return Path("/etc/machine-id").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""
+        times = [path.stat().st_mtime for path in folder.rglob("*") if path.name != LOCK]
+        return max(times, default=folder.stat().st_mtime)
+    except OSError:
+        return time.time()  # it was removed just now: somebody is at work

@@ -1,8 +1,7 @@
-"""What a training needs to be gone on with after a crash, in a folder of its own."""
+"""What a training needs to be resumed after a crash, in a folder of its own."""
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import uuid
@@ -13,13 +12,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from filelock import FileLock
+from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from napari_unet.dataset.example import Example
-from napari_unet.errors import FileError, UNetError
+from napari_unet.errors import FileError, Note, UNetError, note_of
 from napari_unet.io.atomic import atomic_path
-from napari_unet.recovery.examples import ImageShelf, read_examples, write_examples
-from napari_unet.recovery.ownership import Owner, is_abandoned, prune, read_index, state_folder
+from napari_unet.recovery.examples import (
+    StoredImages,
+    missing_images,
+    read_examples,
+    write_examples,
+)
+from napari_unet.recovery.ownership import (
+    CONTENTION_S,
+    find_abandoned,
+    lock_folder,
+    read_index,
+    remove_folder,
+    state_folder,
+    try_lock,
+)
 from napari_unet.settings import TrainConfig
 
 if TYPE_CHECKING:
@@ -37,6 +50,18 @@ def sessions_folder() -> Path:
     return state_folder() / "trainings"
 
 
+class SessionRecord(BaseModel, frozen=True, extra="forbid"):
+    """The file `INDEX`: what `StoredTraining` describes, and the examples as they are stored."""
+
+    saved: AwareDatetime
+    values: dict[str, Any]
+    base: str | None
+    base_is_file: bool
+    config: TrainConfig
+    first: list[dict[str, Any]]
+    added: list[dict[str, Any]] | None = None
+
+
 @dataclass(eq=False)
 class StoredTraining:
     """A training on disk.
@@ -46,7 +71,7 @@ class StoredTraining:
     folder : Path
         Its own.
     values : mapping
-        What the form asked for, in plain values.
+        What the form asked for, JSON values.
     base : str, Path or None
         The model that training starts from.
     config : TrainConfig
@@ -57,6 +82,7 @@ class StoredTraining:
     values: Mapping[str, Any]
     base: str | Path | None
     config: TrainConfig
+    _lock: FileLock | None = field(default=None, kw_only=True)
 
     @property
     def images(self) -> list[str]:
@@ -66,17 +92,35 @@ class StoredTraining:
         return list(dict.fromkeys(map(str, names)))
 
     @property
+    def checkpoint(self) -> Path:
+        """For ``iter_train(..., checkpoint=)``."""
+        return self.folder / CHECKPOINT
+
+    @property
     def model(self) -> Path | None:
         """The trained model, where training had ended and it was kept; else None."""
         path = self.folder / MODEL
         return path if path.is_file() else None
 
+    def claim(self) -> None:
+        """Make it this process's; raises `FileError` if another process has it."""
+        if self._lock is None:
+            self._lock = try_lock(self.folder, CONTENTION_S)
+        if self._lock is None or not (self.folder / INDEX).is_file():
+            self.release()
+            raise FileError("this training is at work in another window, or gone", "look there")
+
     def release(self) -> None:
-        """Leave it to whoever wants to go on with it; here it belongs to nobody anyway."""
+        """Let whoever wants to take it over, though this process goes on."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
     def remove(self) -> None:
-        """Remove the training from the disk."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove it from the disk."""
+        lock, self._lock = self._lock, None
+        with suppress(OSError):
+            remove_folder(self.folder, INDEX, lock)
 
 
 @dataclass(eq=False)
@@ -92,18 +136,14 @@ class TrainingSession(StoredTraining):
     """
 
     first: list[Example]
+    _images: StoredImages
     added: list[Example] | None = None
-    _shelf: ImageShelf = field(default_factory=ImageShelf)
-    _stored: dict[str, Any] = field(default_factory=dict)
-    _count: int = 0
+    _stored: dict[str, Any] = field(default_factory=dict)  # "first" and "added", on disk
 
-    @property
-    def checkpoint(self) -> Path:
-        """For ``iter_train(..., checkpoint=)``."""
-        return self.folder / CHECKPOINT
-
-    def add(self, examples: Sequence[Example], values: Mapping[str, Any] | None = None) -> str:
-        """Keep the examples as they are now, in place of those added before.
+    def add(
+        self, examples: Sequence[Example], values: Mapping[str, Any] | None = None
+    ) -> Note | None:
+        """Store the examples as they are now, in place of those added before.
 
         Parameters
         ----------
@@ -114,28 +154,28 @@ class TrainingSession(StoredTraining):
 
         Returns
         -------
-        str
-            Why they could not be kept, empty otherwise: training can go on without.
+        Note or None
+            Why they could not be stored: training can go on without.
         """
         self.added = list(examples)
-        values_before = self.values
-        if values is not None:
-            self.values = values
-        before, self._count = self._count, self._count + 1
+        values = self.values if values is None else values
+        before = self._stored.get("added") or []
+        name = f"added-{uuid.uuid4().hex[:8]}"
         try:
-            stored = self._write_examples(examples, f"added-{self._count}")
-            self._write_index({**self._stored, "added": stored})
+            lines = values.get("examples") or []
+            added = write_examples(examples, lines, self._images, name)
+            self._write_record(values, {**self._stored, "added": added})
         except (FileError, MemoryError) as error:
-            self.values = values_before  # of what is kept
             logger.warning("What was added is not kept: %s", error)
-            return f"What was added would be lost in a crash: {error}"
-        with suppress(OSError):  # they take some room until the session is removed
-            for old in self.folder.glob(f"added-{before}-*") if before else ():
-                old.unlink(missing_ok=True)
-        return ""
+            prefix = "What was added would be lost in a crash: "
+            return note_of("labels-not-kept", error, prefix)
+        for each in before:  # they take some room until the session is removed
+            for path in self.folder.glob(each["labels"].removesuffix("labels") + "*"):
+                shutil.rmtree(path, ignore_errors=True)
+        return None
 
     def keep(self, model: Model) -> None:
-        """Keep a model that was trained, until it has a name or is discarded.
+        """Store a model that was trained, until it has a name or is discarded.
 
         The checkpoint, from which it could be had again, goes only then. A folder that cannot
         be written to is no fault: the model is in memory.
@@ -148,39 +188,23 @@ class TrainingSession(StoredTraining):
         with suppress(OSError):
             self.checkpoint.unlink(missing_ok=True)
 
-    def release(self) -> None:
-        """Leave it to whoever wants to go on with it, though this process still runs."""
-        if not (self.folder / INDEX).is_file():
-            return  # it was removed
-        try:
-            self._write_index(self._stored, released=True)
-        except FileError as error:
-            logger.warning("The training is offered when this process has ended: %s", error)
-
-    def _write_examples(self, examples: Sequence[Example], name: str) -> list[dict[str, Any]]:
-        lines = self.values.get("examples") or []
-        return write_examples(examples, lines, self.folder, name, self._shelf)
-
-    def _write_index(self, stored: dict[str, Any], *, released: bool = False) -> None:
-        values = {
-            "format": 1,
-            "owner": Owner.here().as_json(),
-            "released": released,
-            "saved": datetime.now(UTC).isoformat(timespec="seconds"),
-            "request": dict(self.values),
-            "base": None if self.base is None else str(self.base),
-            "base_is_file": isinstance(self.base, Path),
-            "config": self.config.model_dump(mode="json"),
+    def _write_record(self, values: Mapping[str, Any], stored: dict[str, Any]) -> None:
+        record = SessionRecord(
+            saved=datetime.now(UTC),
+            values=dict(values),
+            base=None if self.base is None else str(self.base),
+            base_is_file=isinstance(self.base, Path),
+            config=self.config,
             **stored,
-        }
+        )
         with atomic_path(self.folder / INDEX) as part:
-            part.write_text(json.dumps(values), encoding="utf-8")
-        self._stored = stored
+            part.write_text(record.model_dump_json(), encoding="utf-8")
+        self.values, self._stored = values, stored
 
 
 @dataclass(eq=False)
 class InterruptedSession(StoredTraining):
-    """A training of a process that runs no more. See also `StoredTraining`.
+    """A training that no process has. See also `StoredTraining`.
 
     Attributes
     ----------
@@ -189,19 +213,12 @@ class InterruptedSession(StoredTraining):
     """
 
     saved: datetime
-    _stored: Mapping[str, Any]
+    _stored: dict[str, Any]
 
     @property
     def missing(self) -> list[str]:
         """Names of images that were not stored, and are in no known file."""
-        every = [*self._stored["first"], *(self._stored.get("added") or [])]
-        names = [
-            image["name"]
-            for each in every
-            for image in each["image"]["parts"]
-            if image["stored"] is None and not (image["file"] and Path(image["file"]).exists())
-        ]
-        return list(dict.fromkeys(names))
+        return missing_images([*self._stored["first"], *(self._stored.get("added") or [])])
 
     def resume(self, images: Mapping[str, Any] | None = None) -> TrainingSession:
         """Take the training over; then it belongs to this process.
@@ -215,27 +232,28 @@ class InterruptedSession(StoredTraining):
         Raises
         ------
         UNetError
-            If an image is missing or differs from what it was, a file is damaged, or another
-            process has the training.
+            If an image is missing or differs from what it was, something is damaged, or
+            another process has the training.
         """
-        if not is_abandoned(read_index(self.folder / INDEX)):
-            raise FileError("This training was resumed in another window already; look there.")
-        shelf = ImageShelf()
-        first = read_examples(self._stored["first"], self.folder, images or {}, shelf)
-        added = self._stored.get("added")
-        numbers = [int(path.name.split("-")[1]) for path in self.folder.glob("added-*-*")]
-        session = TrainingSession(
-            folder=self.folder,
-            values=self.values,
-            base=self.base,
-            config=self.config,
-            first=first,
-            added=added and read_examples(added, self.folder, images or {}, shelf),
-            _shelf=shelf,
-            _stored=dict(self._stored),
-            _count=max(numbers, default=0),
-        )
-        session._write_index(dict(self._stored))
+        self.claim()
+        try:
+            stored = StoredImages(self.folder)
+            first = read_examples(self._stored["first"], stored, images or {})
+            added = self._stored.get("added")
+            session = TrainingSession(
+                folder=self.folder,
+                values=self.values,
+                base=self.base,
+                config=self.config,
+                first=first,
+                added=added and read_examples(added, stored, images or {}),
+                _images=stored,
+                _stored=self._stored,
+            )
+        except BaseException:
+            self.release()
+            raise
+        session._lock, self._lock = self._lock, None
         return session
 
 
@@ -245,16 +263,17 @@ def begin_session(
     base: str | Path | None,
     config: TrainConfig,
 ) -> TrainingSession:
-    """Keep what a training begins with.
+    """Store what a training begins with.
 
-    Labels and masks are stored. Images are where they are arrays in memory, of one gigabyte
-    together at most; of others name, shape, data type and, where it is known, the file.
+    Labels and masks are stored; chunks of labels that are equal to those on disk of their
+    layer take no room. Images are stored where they are arrays in memory, of one gigabyte
+    together at most; of others name, shape, dtype and, where it is known, the file.
 
     Parameters
     ----------
     values : mapping
-        What the form asked for, in plain values. Its "examples" may name for each example
-        the "image" and the "image_file".
+        What the form asked for, JSON values. For its "examples" see
+        `napari_unet.recovery.examples.write_examples`.
     examples : sequence of Example
         What is learned from.
     base : str, Path or None
@@ -273,60 +292,63 @@ def begin_session(
         If the folder cannot be written to.
     """
     folder = sessions_folder() / uuid.uuid4().hex[:16]
-    session = TrainingSession(folder, dict(values), base, config, list(examples))
+    images = StoredImages(folder)
+    session = TrainingSession(folder, values, base, config, list(examples), images)
+    with suppress(FileError):  # without a lock it is not offered after a crash, but it can train
+        session._lock = lock_folder(folder)
     try:
-        stored = session._write_examples(examples, "first")
-        session._write_index({"first": stored})  # last: without it the folder counts for nothing
+        first = write_examples(examples, values.get("examples") or [], images, "first")
+        session._write_record(values, {"first": first})  # last: without it nothing is offered
     except BaseException:
         session.remove()
         raise
     return session
 
 
-def interrupted_sessions() -> list[InterruptedSession]:
-    """Trainings that processes left which run no more, the newest first.
+def find_interrupted_sessions() -> list[InterruptedSession]:
+    """Trainings that no process has, the newest first.
 
-    Only those that can be gone on with, or had ended; the rest of them is removed, and what
-    is older than thirty days.
+    Only those that can be resumed or had ended; removes the others, and what is older than
+    thirty days.
     """
-    folder = sessions_folder()
-    prune(folder, INDEX)
     found = []
-    for each in sorted(folder.iterdir()) if folder.is_dir() else []:
-        values = read_index(each / INDEX)
-        if not values or not is_abandoned(values):
+    for folder in find_abandoned(sessions_folder()):
+        if not (folder / INDEX).is_file():
             continue
-        if not (each / CHECKPOINT).is_file() and not (each / MODEL).is_file():
-            shutil.rmtree(each, ignore_errors=True)  # nothing was learned yet
-            continue
-        session = _read(each, values)
-        if session is not None:
+        session = _read_session(folder)
+        if session is not None and not session.checkpoint.is_file() and session.model is None:
+            with suppress(FileError):  # nothing was learned yet
+                session.claim()
+                session.remove()
+        elif session is not None:
             found.append(session)
     return sorted(found, key=lambda session: session.saved, reverse=True)
 
 
-def _read(folder: Path, values: Mapping[str, Any]) -> InterruptedSession | None:
+def _read_session(folder: Path) -> InterruptedSession | None:
+    values = read_index(folder / INDEX)
     try:
-        base = values["base"]
-        return InterruptedSession(
-            folder=folder,
-            values=dict(values["request"]),
-            base=Path(base) if base is not None and values["base_is_file"] else base,
-            config=TrainConfig.model_validate(values["config"]),
-            saved=datetime.fromisoformat(values["saved"]),
-            _stored={"first": list(values["first"]), "added": values.get("added")},
-        )
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        record = SessionRecord.model_validate(values)
+    except ValidationError as error:
         logger.info("The training kept in %s is damaged: %s", folder, error)
-    if not (folder / MODEL).is_file():
-        return None
-    # of another version, for example; a model that is ready needs nothing of it
-    request = values.get("request")
+        if not (folder / MODEL).is_file():
+            return None
+        # of another version, for example; a model that is ready needs nothing of it
+        asked = values.get("values")
+        record = SessionRecord(
+            saved=datetime.fromtimestamp((folder / MODEL).stat().st_mtime, UTC),
+            values=asked if isinstance(asked, dict) else {},
+            base=None,
+            base_is_file=False,
+            config=TrainConfig(),
+            first=[],
+        )
+    base = Path(record.base) if record.base is not None and record.base_is_file else record.base
     return InterruptedSession(
-        folder=folder,
-        values=dict(request) if isinstance(request, Mapping) else {},
-        base=None,
-        config=TrainConfig(),
-        saved=datetime.fromtimestamp((folder / MODEL).stat().st_mtime, UTC),
-        _stored={"first": []},
+        folder,
+        record.values,
+        base,
+        record.config,
+        saved=record.saved,
+        _stored={"first": record.first, "added": record.added},
     )

@@ -21,7 +21,7 @@ from napari_unet.io import WRITE_SUFFIXES, record_path, write_image, write_label
 from napari_unet.widgets.annotation.layer_state import place_of
 from napari_unet.widgets.annotation.marks import MARKS_KEY
 from napari_unet.widgets.annotation.saved_marks import check_room, write_marks
-from napari_unet.widgets.recovery.stores import note_saved
+from napari_unet.widgets.recovery.stores import mark_saved
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, letters_of
 
 _PLACE = ("scale", "rotate", "shear", "affine", "units", "axis_labels")
@@ -76,7 +76,7 @@ def write_labels_layer(
         least = np.int32 if path.suffix.lower() in (".tif", ".tiff") else np.uint8
         files = _write(partial(write_labels, least=least), path, data, attributes)
         files[1:] = [str(write_marks(path, marks, _place(data, attributes), _record(metadata)))]
-    note_saved(data[0] if attributes.get("multiscale") else data, Path(files[0]))
+    mark_saved(data[0] if attributes.get("multiscale") else data, Path(files[0]))
     return files
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,14 @@ from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_unet.recovery.labels import INDEX, lost_work, painted_folder
+from napari_unet.recovery.labels import find_lost_labels
 from napari_unet.widgets.annotation.painting import marks_of
 from napari_unet.widgets.annotation.panel import PaintingPanel
 from napari_unet.widgets.qt.events import ClosingWatch
 from napari_unet.widgets.qt.form import Form
 from napari_unet.widgets.recovery import autosave as _autosave
 from napari_unet.widgets.recovery.autosave import Autosave
+from napari_unet.widgets.recovery.stores import store_of
 
 
 class Dock(QWidget):
@@ -37,18 +37,15 @@ class Dock(QWidget):
         self.autosave.close()
 
 
-def die() -> None:
-    """As if the process that keeps things had died."""
-    for path in painted_folder().glob(f"*/{INDEX}"):
-        values = json.loads(path.read_text())
-        values["owner"]["created"] -= 1000
-        path.write_text(json.dumps(values))
+def die(layer: Any) -> None:
+    """As if the process that keeps the layer had died: the lock is gone."""
+    store_of(layer).release()
 
 
 @pytest.fixture
 def dock(window: Any, monkeypatch: pytest.MonkeyPatch) -> Dock:
-    monkeypatch.setattr(_autosave, "DELAY", 50)
-    monkeypatch.setattr(_autosave, "MERCY", 50)
+    monkeypatch.setattr(_autosave, "SAVE_DELAY_MS", 50)
+    monkeypatch.setattr(_autosave, "REMOVAL_DELAY_MS", 50)
     window.add_image(np.zeros((6, 64, 80), np.uint8), name="stack")
     dock = Dock(PublicOnlyProxy(window))
     window.window.add_dock_widget(dock)
@@ -81,10 +78,10 @@ def test_paint_mark_and_close(dock: Dock, window: Any, press: Any, qtbot: Any) -
     window.close()  # takes its layers away first
     qtbot.wait(200)
     qtbot.waitUntil(lambda: not dock.autosave.busy, timeout=5000)
-    die()
-    (work,) = lost_work()
+    die(layer)
+    (work,) = find_lost_labels()
     assert np.array_equal(work.read(), painted)
-    assert work.details["marks"]["done"] == [[0, 4]]
+    assert work.record.details["marks"]["done"] == [[0, 4]]
 
 
 def test_a_dock_that_was_closed_leaves_its_labels_to_the_window(
@@ -95,10 +92,10 @@ def test_a_dock_that_was_closed_leaves_its_labels_to_the_window(
     layer.paint((1, 30, 30), 3)
     painted = layer.data.copy()
     window.window.remove_dock_widget(dock)
-    assert lost_work() == []  # the layer is still there
+    assert find_lost_labels() == []  # the layer is still there
     window.close()
-    qtbot.waitUntil(lambda: bool(lost_work()), timeout=5000)  # by the same process
-    (work,) = lost_work()
+    qtbot.waitUntil(lambda: bool(find_lost_labels()), timeout=5000)  # by the same process
+    (work,) = find_lost_labels()
     assert np.array_equal(work.read(), painted)
 
 
@@ -111,5 +108,5 @@ def test_what_was_saved_is_not_offered(
     qtbot.waitUntil(lambda: not dock.autosave.busy, timeout=5000)
     layer.save(str(tmp_path / "mine.tif"), plugin="napari-unet-torch")
     dock.autosave.close()
-    die()
-    assert lost_work() == []
+    die(layer)
+    assert find_lost_labels() == []

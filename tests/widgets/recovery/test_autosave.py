@@ -19,13 +19,15 @@ import pytest
 from napari.layers import Image, Labels
 
 from napari_unet.errors import FileError
-from napari_unet.recovery.labels import INDEX, PaintedWork, lost_work, painted_folder
+from napari_unet.recovery.arrays import INDEX
+from napari_unet.recovery.labels import StoredLabels, find_lost_labels, labels_folder
 from napari_unet.widgets.annotation.layer_state import details_of, layer_from
 from napari_unet.widgets.annotation.painting import marks_of, new_labels, set_marks, toggle_done
 from napari_unet.widgets.layer_writer import write_labels_layer
 from napari_unet.widgets.recovery import autosave as _autosave
 from napari_unet.widgets.recovery.autosave import Autosave
-from napari_unet.widgets.recovery.restoring import restore
+from napari_unet.widgets.recovery.restoring import restore_labels
+from napari_unet.widgets.recovery.stores import _stores
 
 pytestmark = pytest.mark.windowless
 
@@ -40,7 +42,7 @@ from napari_unet.widgets.recovery.autosave import Autosave
 from napari_unet.widgets.annotation.painting import new_labels, toggle_done
 
 app = QApplication([])
-_autosave.DELAY, _autosave.SHARE = 20, 0
+_autosave.SAVE_DELAY_MS, _autosave.TIME_SHARE = 20, 0
 viewer = ViewerModel()
 image = viewer.add_image(
     np.zeros((5, 40, 60), np.uint8), name="stack", scale=(3, 0.5, 0.5), rotate=20,
@@ -74,9 +76,9 @@ def stack(bare_viewer: Any) -> Image:
 
 @pytest.fixture
 def autosave(bare_viewer: Any, monkeypatch: pytest.MonkeyPatch, qtbot: Any) -> Iterator[Autosave]:
-    monkeypatch.setattr(_autosave, "DELAY", 30)
-    monkeypatch.setattr(_autosave, "MERCY", 30)
-    monkeypatch.setattr(_autosave, "SHARE", 0)
+    monkeypatch.setattr(_autosave, "SAVE_DELAY_MS", 30)
+    monkeypatch.setattr(_autosave, "REMOVAL_DELAY_MS", 30)
+    monkeypatch.setattr(_autosave, "TIME_SHARE", 0)
     autosave = Autosave(bare_viewer)
     yield autosave
     autosave.close()
@@ -95,15 +97,13 @@ def settle(autosave: Autosave, qtbot: Any) -> Callable[[], None]:
 
 def kept() -> list[Path]:
     """What is kept on disk, whoever has it."""
-    return sorted(painted_folder().glob(f"*/{INDEX}"))
+    return sorted(labels_folder().glob(f"*/{INDEX}"))
 
 
 def die() -> None:
-    """As if the process that keeps things had died."""
-    for path in kept():
-        values = json.loads(path.read_text())
-        values["owner"]["created"] -= 1000
-        path.write_text(json.dumps(values))
+    """As if the process that keeps things had died: its locks are gone."""
+    for store in list(_stores.values()):
+        store.release()
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def crashed() -> Iterator[None]:
     assert child.stdout is not None
     try:
         assert child.stdout.readline() == "saved\n"
-        assert lost_work() == []  # it is alive
+        assert find_lost_labels() == []  # it is alive
         time.sleep(0.5)
     finally:
         os.kill(child.pid, signal.SIGKILL)
@@ -131,8 +131,8 @@ def crashed() -> Iterator[None]:
 def test_what_a_killed_process_painted_is_put_back(
     crashed: None, bare_viewer: Any, autosave: Autosave, settle: Any
 ) -> None:
-    (work,) = lost_work()
-    assert (work.name, work.axes, work.shape) == ("mine", "ZYX", (5, 40, 60))
+    (work,) = find_lost_labels()
+    assert (work.record.name, work.record.axes, work.shape) == ("mine", "ZYX", (5, 40, 60))
     layer = autosave.restore(work)
     assert layer.data.dtype == np.int32
     assert np.unique(layer.data[2]).tolist() == [0, 7]
@@ -154,13 +154,13 @@ def test_what_a_killed_process_painted_is_put_back(
     assert np.allclose(layer.data_to_world((1, 2, 3)), image.data_to_world((1, 2, 3)))
     assert layer.units == image.units
     # it is ours now, and kept in the same place
-    assert lost_work() == []
+    assert find_lost_labels() == []
     assert toggle_done(bare_viewer, layer) in (True, False)
     layer.paint((3, 30, 30), 4)
     settle()
     assert len(kept()) == 1
     die()
-    (again,) = lost_work()
+    (again,) = find_lost_labels()
     assert np.array_equal(again.read(), layer.data)
 
 
@@ -171,13 +171,13 @@ def test_only_changes_are_written(layer: Labels, settle: Any) -> None:
     layer.paint((3, 10, 10), 1)
     settle()
     (index,) = kept()
-    files = {path.name: path.stat().st_mtime_ns for path in index.parent.glob("plane*")}
-    assert sorted(files) == ["plane-0-1.z", "plane-0-3.z"]
+    files = {path.name: path.stat().st_mtime_ns for path in index.parent.glob("c.*")}
+    assert sorted(files) == ["c.1.0.0", "c.3.0.0"]
     layer.paint((3, 20, 20), 2)
     settle()
-    again = {path.name: path.stat().st_mtime_ns for path in index.parent.glob("plane*")}
-    assert again["plane-0-1.z"] == files["plane-0-1.z"]
-    assert again["plane-0-3.z"] > files["plane-0-3.z"]
+    again = {path.name: path.stat().st_mtime_ns for path in index.parent.glob("c.*")}
+    assert again["c.1.0.0"] == files["c.1.0.0"]
+    assert again["c.3.0.0"] > files["c.3.0.0"]
 
 
 def test_undo_is_written_too(layer: Labels, settle: Any) -> None:
@@ -187,14 +187,14 @@ def test_undo_is_written_too(layer: Labels, settle: Any) -> None:
     layer.undo()
     settle()
     die()
-    assert np.array_equal(lost_work()[0].read(), layer.data)
+    assert np.array_equal(find_lost_labels()[0].read(), layer.data)
     layer.undo()
     settle()
     assert kept() == []
     layer.redo()
     settle()
     die()
-    assert np.array_equal(lost_work()[0].read(), layer.data)
+    assert np.array_equal(find_lost_labels()[0].read(), layer.data)
 
 
 def test_data_of_another_shape_replaces_the_old(layer: Labels, settle: Any) -> None:
@@ -204,7 +204,7 @@ def test_data_of_another_shape_replaces_the_old(layer: Labels, settle: Any) -> N
     settle()
     assert len(kept()) == 1
     die()
-    (work,) = lost_work()
+    (work,) = find_lost_labels()
     assert np.array_equal(work.read(), layer.data)
 
 
@@ -217,20 +217,20 @@ def save(layer: Labels, folder: Path) -> None:
 def test_a_layer_that_the_user_removes_can_be_put_back(
     layer: Labels, bare_viewer: Any, autosave: Autosave, qtbot: Any
 ) -> None:
-    removed: list[PaintedWork] = []
+    removed: list[StoredLabels] = []
     autosave._on_removed = removed.append
     layer.paint((1, 10, 10), 1)
     expected = layer.data.copy()
     bare_viewer.layers.remove(layer)  # before all of it is on disk
     del layer
     qtbot.waitUntil(lambda: bool(removed), timeout=2000)
-    (work,) = lost_work()
+    (work,) = find_lost_labels()
     assert work.folder == removed[0].folder
-    assert work.removed is not None
+    assert work.record.removed is not None
     again = autosave.restore(removed[0])
     assert np.array_equal(again.data, expected)
     assert marks_of(again).image == "stack"
-    assert lost_work() == []
+    assert find_lost_labels() == []
 
 
 def test_a_layer_that_was_saved_or_is_empty_goes_without_a_word(
@@ -242,7 +242,7 @@ def test_a_layer_that_was_saved_or_is_empty_goes_without_a_word(
     tmp_path: Path,
     qtbot: Any,
 ) -> None:
-    removed: list[PaintedWork] = []
+    removed: list[StoredLabels] = []
     autosave._on_removed = removed.append
     empty = new_labels(bare_viewer, stack, "ZYX")
     layer.paint((1, 10, 10), 1)
@@ -251,7 +251,7 @@ def test_a_layer_that_was_saved_or_is_empty_goes_without_a_word(
     for each in (layer, empty):
         bare_viewer.layers.remove(each)
     qtbot.waitUntil(lambda: not kept(), timeout=2000)
-    qtbot.waitUntil(lambda: not autosave._leaving.isActive(), timeout=2000)
+    qtbot.waitUntil(lambda: not autosave._removal_timer.isActive(), timeout=2000)
     assert removed == []
 
 
@@ -274,12 +274,12 @@ def test_a_layer_that_was_saved_is_offered_from_its_next_change_on(
     settle()
     elsewhere.close()
     die()
-    (work,) = lost_work()
+    (work,) = find_lost_labels()
     assert np.array_equal(work.read(), other.data)
     layer.paint((3, 20, 20), 1)
     settle()
     die()
-    assert any(np.array_equal(work.read(), layer.data) for work in lost_work())
+    assert any(np.array_equal(work.read(), layer.data) for work in find_lost_labels())
 
 
 def test_marks_are_on_disk_at_once_with_what_they_are_about(
@@ -293,16 +293,16 @@ def test_marks_are_on_disk_at_once_with_what_they_are_about(
     layer.paint((3, 10, 10), 1)
     settle()
     autosave._timer.stop()
-    monkeypatch.setattr(_autosave, "DELAY", 60_000)
-    monkeypatch.setattr(_autosave, "SHARE", 1e6)
+    monkeypatch.setattr(_autosave, "SAVE_DELAY_MS", 60_000)
+    monkeypatch.setattr(_autosave, "TIME_SHARE", 1e6)
     layer.paint((1, 10, 10), 1)
     layer.paint((1, 20, 20), 2)
     bare_viewer.dims.set_current_step(0, 1)
     toggle_done(bare_viewer, layer)
     settle()  # ten seconds at most
     die()
-    (work,) = lost_work()
-    assert work.details["marks"]["done"] == [[0, 1]]
+    (work,) = find_lost_labels()
+    assert work.record.details["marks"]["done"] == [[0, 1]]
     assert np.array_equal(work.read(), layer.data)
 
 
@@ -312,7 +312,7 @@ def test_planes_that_are_done_are_kept_though_nothing_is_on_them(
     toggle_done(bare_viewer, layer)
     settle()
     die()
-    (work,) = lost_work()
+    (work,) = find_lost_labels()
     bare_viewer.layers.remove(layer)
     assert len(marks_of(autosave.restore(work)).done) == 1
 
@@ -326,8 +326,8 @@ def test_planes_that_cannot_be_read_are_told_of_and_stay(
     expected = layer.data.copy()
     expected[1] = 0
     die()
-    (work,) = lost_work()
-    damaged = work.folder / "plane-0-1.z"
+    (work,) = find_lost_labels()
+    damaged = work.folder / "c.1.0.0"
     damaged.write_bytes(b"rubbish")
     told: list[str] = []
     autosave._on_fault = told.append
@@ -336,12 +336,12 @@ def test_planes_that_cannot_be_read_are_told_of_and_stay(
     assert "1 of 2 planes" in told[0]
     assert str(work.folder) in told[0]
     die()  # at once: what could be read is safe already
-    assert [np.array_equal(each.read(), expected) for each in lost_work()] == [True]
+    assert [np.array_equal(each.read(), expected) for each in find_lost_labels()] == [True]
     again.paint((2, 10, 10), 1)
     settle()
     assert damaged.is_file()
     die()
-    (work,) = lost_work()  # that of the new layer
+    (work,) = find_lost_labels()  # that of the new layer
     assert np.array_equal(work.read(), again.data)
 
 
@@ -351,11 +351,11 @@ def test_a_window_that_was_closed_leaves_its_labels_to_the_next(
     layer.paint((1, 10, 10), 1)
     expected = layer.data.copy()
     autosave.close()  # the dock alone: the layer is still there
-    assert lost_work() == []
+    assert find_lost_labels() == []
     again = Autosave(bare_viewer)
     bare_viewer.layers.clear()  # as a viewer does that is closed
     again.close()
-    (work,) = lost_work()
+    (work,) = find_lost_labels()
     assert np.array_equal(work.read(), expected)
 
 
@@ -380,7 +380,7 @@ def test_closing_keeps_what_is_not_written_yet(
     bare_viewer.layers.clear()  # as a viewer does that is closed
     autosave.close()
     die()
-    assert np.array_equal(lost_work()[0].read(), expected)
+    assert np.array_equal(find_lost_labels()[0].read(), expected)
 
 
 def test_a_layer_of_the_user_is_kept_once_it_has_marks(
@@ -393,9 +393,9 @@ def test_a_layer_of_the_user_is_kept_once_it_has_marks(
     toggle_done(bare_viewer, own)
     settle()
     die()
-    (work,) = lost_work()
+    (work,) = find_lost_labels()
     assert np.array_equal(work.read(), own.data)
-    assert work.dtype == own.data.dtype.str
+    assert work.dtype == own.data.dtype
 
 
 def test_a_dock_that_is_opened_again_goes_on_in_the_same_place(
@@ -410,7 +410,7 @@ def test_a_dock_that_is_opened_again_goes_on_in_the_same_place(
     again.close()
     assert len(kept()) == 1
     die()
-    assert np.array_equal(lost_work()[0].read(), layer.data)
+    assert np.array_equal(find_lost_labels()[0].read(), layer.data)
 
 
 def test_moving_the_slider_writes_nothing(
@@ -425,7 +425,7 @@ def test_moving_the_slider_writes_nothing(
 def test_writing_takes_a_small_share_of_the_time(
     layer: Labels, autosave: Autosave, settle: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_autosave, "SHARE", 1e6)
+    monkeypatch.setattr(_autosave, "TIME_SHARE", 1e6)
     layer.paint((1, 10, 10), 1)
     settle()
     before = kept()[0].stat().st_mtime_ns
@@ -445,8 +445,8 @@ def test_of_fifty_gigabytes_what_was_painted_is_kept(
     layer.paint((700, 2000, 2000), 5)
     settle()
     die()
-    (work,) = lost_work()
-    restored, _ = restore(bare_viewer, work)
+    (work,) = find_lost_labels()
+    restored, _ = restore_labels(bare_viewer, work)
     assert np.array_equal(restored.data[700], layer.data[700])
     assert psutil.Process().memory_info().rss - before < 5e8
 
@@ -457,13 +457,13 @@ def test_a_full_disk_is_told_of_once_and_tried_again(
     autosave.close()
     told: list[str] = []
     again = Autosave(bare_viewer, told.append)
-    painted_folder().parent.mkdir(parents=True, exist_ok=True)
-    painted_folder().write_text("a file is in the way")
+    labels_folder().parent.mkdir(parents=True, exist_ok=True)
+    labels_folder().write_text("a file is in the way")
     layer = new_labels(bare_viewer, stack, "ZYX")
     layer.paint((1, 10, 10), 1)
     qtbot.waitUntil(lambda: bool(told), timeout=5000)
     assert "Painted labels are not kept" in told[0]
-    painted_folder().unlink()
+    labels_folder().unlink()
     again.save()
     qtbot.waitUntil(lambda: bool(kept()), timeout=5000)
     assert len(told) == 1
@@ -474,10 +474,10 @@ def test_work_can_be_taken_over_once(layer: Labels, settle: Any, bare_viewer: An
     layer.paint((1, 10, 10), 1)
     settle()
     die()
-    (work,) = lost_work()
-    restore(bare_viewer, work)
+    (work,) = find_lost_labels()
+    restore_labels(bare_viewer, work)
     with pytest.raises(FileError, match="another window"):
-        restore(bare_viewer, work)
+        restore_labels(bare_viewer, work)
 
 
 def test_details_go_through_a_file(bare_viewer: Any, stack: Image) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from napari_unet.network.files import list_models
-from napari_unet.recovery.labels import painted_folder
+from napari_unet.recovery.labels import labels_folder
 from napari_unet.recovery.training import sessions_folder
 from napari_unet.samples import load_sample
 from napari_unet.widgets.annotation.marks import marks_of
@@ -183,8 +183,8 @@ def test_a_killed_process_leaves_labels_a_training_and_a_model(
         qtbot.addWidget(notice)
     press(other[0].buttons["Restore"])
     press(mine[0].buttons["Discard"])
-    assert "Another window" in mine[0].fault.value
-    assert len(list(painted_folder().iterdir())) == 1
+    assert "another window" in mine[0].fault.value
+    assert len(list(labels_folder().iterdir())) == 1
     viewer.layers.remove("nuclei labels [1]")
 
     for notice in mine[1:]:

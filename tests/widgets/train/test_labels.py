@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_unet.recovery.labels import lost_work
+from napari_unet.recovery.labels import find_lost_labels
 from napari_unet.widgets.annotation.marks import marks_of
 from napari_unet.widgets.annotation.painting import new_labels, toggle_done
 from napari_unet.widgets.qt.notice import Notice
@@ -57,8 +57,8 @@ def test_labels_that_were_removed_can_be_put_back(
     qtbot: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_autosave, "DELAY", 50)
-    monkeypatch.setattr(_autosave, "MERCY", 50)
+    monkeypatch.setattr(_autosave, "SAVE_DELAY_MS", 50)
+    monkeypatch.setattr(_autosave, "REMOVAL_DELAY_MS", 50)
     dock = open_train()
     labels = new_labels(viewer, images[1], "ZYX")
     labels.paint((1, 20, 20), 1)
@@ -79,4 +79,4 @@ def test_labels_that_were_removed_can_be_put_back(
     qtbot.waitUntil(lambda: bool(notices(dock)), timeout=5000)
     press(notices(dock)[0].buttons["Discard"])
     assert not notices(dock)
-    assert lost_work() == []
+    assert find_lost_labels() == []

@@ -19,7 +19,7 @@ from napari_unet.recovery.training import (
     MODEL,
     TrainingSession,
     begin_session,
-    interrupted_sessions,
+    find_interrupted_sessions,
     sessions_folder,
 )
 from napari_unet.samples import load_sample
@@ -58,7 +58,7 @@ def train() -> Any:
 def test_a_model_survives_the_moment_until_it_is_on_disk() -> None:
     child = subprocess.run([sys.executable, "-c", CHILD], timeout=120, check=False)
     assert child.returncode == -signal.SIGKILL
-    (found,) = interrupted_sessions()
+    (found,) = find_interrupted_sessions()
     assert found.model is None
     again = drain(training_job(found.resume, TrainingLink()))  # no step is left
     assert again.model.card.training.steps == 3
@@ -93,7 +93,7 @@ def test_a_fault_between_two_steps_does_not_cost_what_was_learned(
         monkeypatch.setattr(_training_job, "_Views", fail)
     with pytest.raises(OSError, match="screen"):
         train()
-    assert len(interrupted_sessions()) == learned
+    assert len(find_interrupted_sessions()) == learned
     assert bool(list(sessions_folder().iterdir())) == learned
 
 

@@ -294,7 +294,7 @@ def test_only_what_was_accepted_is_kept_for_a_resumption(
         """Files of additions, what is known of them, and names of the images."""
         (folder,) = sessions_folder().iterdir()
         values = json.loads((folder / "session.json").read_text())
-        names = [line["image"] for line in values["request"]["examples"]]
+        names = [line["image"] for line in values["values"]["examples"]]
         return sorted(x.name for x in folder.glob("added-*")), values.get("added"), names
 
     begin(dock, steps=2)

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
 from napari_unet.progress import Progress
-from napari_unet.recovery.sparse_file import sparse_bytes
+from napari_unet.recovery.arrays import size_bytes
+from napari_unet.widgets.annotation.layer_watch import watch_layer
 from napari_unet.widgets.annotation.marks import (
     Plane,
     marks_for,
     plane_count,
     plane_index,
 )
-from napari_unet.widgets.annotation.touched import TouchWatch
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.viewer.layer_image import level_of
 
@@ -153,8 +153,9 @@ class LabelCounts:
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE)
         self._timer.timeout.connect(self._start)
-        self._watch = TouchWatch(layer, self._axes, self._changed)
-        layer.events.metadata.connect(self._marked)
+        self._watch = watch_layer(layer)
+        self._watch.touched.connect(self._changed)
+        self._watch.marked.connect(self._marked)
         self._timer.start()
 
     @property
@@ -170,7 +171,7 @@ class LabelCounts:
             return None
         marks, size = marks_for(self.layer), plane_count(self.layer, self._axes)
         done = sum(t < size[0] and z < size[1] for t, z in marks.done)
-        complete = sparse_bytes(level_of(self.layer)) <= WHOLE
+        complete = size_bytes(level_of(self.layer)) <= WHOLE
         return Counts(
             total.values, total.pixels, marks.background, done, size[0] * size[1], complete
         )
@@ -179,10 +180,14 @@ class LabelCounts:
         """Stop counting."""
         self._timer.stop()
         self._runner.drop()
-        self._watch.close()
-        self.layer.events.metadata.disconnect(self._marked)
+        self._watch.touched.disconnect(self._changed)
+        self._watch.marked.disconnect(self._marked)
 
-    def _marked(self, _: Any = None) -> None:
+    def _marked(self) -> None:
+        axes = marks_for(self.layer).axes
+        if axes != self._axes:
+            self._axes = axes
+            self._changed(None)  # its planes are others now
         self._on_change()
 
     def _changed(self, planes: set[Plane] | None) -> None:
@@ -203,7 +208,7 @@ class LabelCounts:
         planes, look = self._touched, self._look
         anew, self._anew, self._touched, self._look = self._anew, False, set(), False
         axes, seen = self._axes, self._seen
-        whole = anew and sparse_bytes(labels) <= WHOLE
+        whole = anew and size_bytes(labels) <= WHOLE
         self._runner.start(lambda: _count(labels, axes, seen, planes, whole=whole, look=look), "")
 
     def _counted(self, outcome: Outcome) -> None:
@@ -226,8 +231,8 @@ def _count(
     start = seen.next
     if whole:
         wanted = dict.fromkeys(every)
-    elif look and len(every) <= sparse_bytes(labels):
-        few = min(len(every), max(1, LOOK * len(every) // max(1, sparse_bytes(labels))))
+    elif look and len(every) <= size_bytes(labels):
+        few = min(len(every), max(1, LOOK * len(every) // max(1, size_bytes(labels))))
         wanted |= dict.fromkeys(every[(start + i) % len(every)] for i in range(few))
         start = (start + few) % len(every)
     known = dict(seen.planes)

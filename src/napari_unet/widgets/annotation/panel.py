@@ -12,6 +12,7 @@ from napari.layers import Labels
 
 from napari_unet.errors import InputError
 from napari_unet.widgets.annotation.counts import Counts, LabelCounts
+from napari_unet.widgets.annotation.layer_watch import watch_layer
 from napari_unet.widgets.annotation.marks import (
     Marks,
     adopt,
@@ -202,7 +203,7 @@ class PaintingPanel:
         self._leave()
         self._layer = layer
         if layer is not None:
-            layer.events.metadata.connect(self._marked)
+            watch_layer(layer).marked.connect(self._marked)
             layer.events.name.connect(self._look)
             if not any(str(key) == DONE_KEY for key in layer.keymap):
                 bind_done_key(self._viewer, layer)
@@ -215,11 +216,11 @@ class PaintingPanel:
         if self._counts is not None:
             self._counts.close()
         if self._layer is not None:
-            self._layer.events.metadata.disconnect(self._marked)
+            watch_layer(self._layer).marked.disconnect(self._marked)
             self._layer.events.name.disconnect(self._look)
         self._counts, self._layer = None, None
 
-    def _marked(self, _: Any = None) -> None:
+    def _marked(self) -> None:
         self._show()
         self._on_change()
 

@@ -11,11 +11,8 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer
 
 from napari_unet.errors import UNetError
-from napari_unet.recovery import labels as painted_work
-from napari_unet.recovery import training as training_session
-from napari_unet.recovery.labels import PaintedWork, lost_work
-from napari_unet.recovery.ownership import is_abandoned, read_index
-from napari_unet.recovery.training import InterruptedSession, interrupted_sessions
+from napari_unet.recovery.labels import StoredLabels, find_lost_labels
+from napari_unet.recovery.training import InterruptedSession, find_interrupted_sessions
 from napari_unet.widgets.qt.notice import Notice
 from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.viewer.layer_image import LayerImage
@@ -27,8 +24,8 @@ if TYPE_CHECKING:
 
 LEFT_ALONE = "Later"
 Shown = tuple[Image, str, tuple[int, ...] | None]  # with its axes and channels
-MOST = 3  # offers at once
-LOOKS, PAUSE = 10, 3000  # looks for what was left, and milliseconds between them
+MOST_OFFERS = 3  # at once, of labels and of trainings
+LOOKS, PAUSE_MS = 10, 3000  # looks for what was left, and the time between them
 
 
 class TrainingOffers:
@@ -58,35 +55,32 @@ class TrainingOffers:
 
     def find(self) -> list[Notice]:
         """A notice for each thing that was left and is not offered yet, labels first."""
-        works = [each for each in lost_work()[:MOST] if each.folder not in self._offered]
-        sessions = interrupted_sessions()[:MOST]
-        sessions = [each for each in sessions if each.folder not in self._offered]
-        self._offered |= {each.folder for each in works} | {each.folder for each in sessions}
-        return [*map(self._offer_labels, works), *map(self._offer_session, sessions)]
+        lost = [x for x in find_lost_labels()[:MOST_OFFERS] if x.folder not in self._offered]
+        sessions = find_interrupted_sessions()[:MOST_OFFERS]
+        sessions = [x for x in sessions if x.folder not in self._offered]
+        return [*map(self.offer, lost), *map(self._offer_session, sessions)]
 
-    def offer(self, work: PaintedWork) -> Notice:
-        """A notice for labels of this window, whose layer was removed."""
-        self._offered.add(work.folder)
-        return self._offer_labels(work)
-
-    def _offer_labels(self, work: PaintedWork) -> Notice:
-        count = len(work.planes)
+    def offer(self, stored: StoredLabels) -> Notice:
+        """A notice for labels, such as those whose layer was removed in this window."""
+        self._offered.add(stored.folder)
+        record, count = stored.record, len(stored.planes)
         planes = f", {count} planes" if count > 1 else ""
         end = (
             "were not saved"
-            if work.removed is None
+            if record.removed is None
             else "were removed, and this plugin has not saved them"
         )
         return Notice(
-            f"Painted labels ‘{work.name}’ of {_when(work.saved)}{planes} {end}.",
+            f"Painted labels ‘{record.name}’ of {_when(record.saved)}{planes} {end}.",
             {
-                "Restore": lambda: self._restore(work),
-                "Discard": lambda: _discard(work.folder / painted_work.INDEX, work.discard),
+                "Restore": lambda: _fault_of(lambda: self._autosave.restore(stored)),
+                "Discard": lambda: _fault_of(stored.discard),
                 LEFT_ALONE: str,
             },
         )
 
     def _offer_session(self, session: InterruptedSession) -> Notice:
+        self._offered.add(session.folder)
         names = " and ".join(f"‘{name}’" for name in session.images) or "some images"
         began = _when(session.saved)
         if session.model is not None:
@@ -95,23 +89,19 @@ class TrainingOffers:
         else:
             text = f"The training on {names} of {began} was interrupted."
             action = "Resume"
+
+        def discard() -> None:
+            session.claim()
+            session.remove()
+
         return Notice(
             text,
             {
                 action: lambda: self._resume(session),
-                "Discard": lambda: _discard(
-                    session.folder / training_session.INDEX, session.remove
-                ),
+                "Discard": lambda: _fault_of(discard),
                 LEFT_ALONE: str,
             },
         )
-
-    def _restore(self, work: PaintedWork) -> str:
-        try:
-            self._autosave.restore(work)
-        except UNetError as error:
-            return worded(error)
-        return ""
 
     def _resume(self, session: InterruptedSession) -> str:
         images = {}
@@ -156,7 +146,7 @@ def repeat(look: Callable[[], None], parent: QObject) -> QTimer:
         if next(looks, None) is None:
             timer.stop()
             return
-        timer.setInterval(PAUSE)
+        timer.setInterval(PAUSE_MS)
         look()
 
     timer.timeout.connect(ring)
@@ -164,12 +154,12 @@ def repeat(look: Callable[[], None], parent: QObject) -> QTimer:
     return timer
 
 
-def _discard(index: Path, remove: Callable[[], None]) -> str:
-    """Remove what nobody has gone on with meanwhile."""
-    values = read_index(index)
-    if values and not is_abandoned(values):
-        return "Another window goes on with it already; nothing was discarded."
-    remove()
+def _fault_of(action: Callable[[], object]) -> str:
+    """Do something, and give words where it cannot be done."""
+    try:
+        action()
+    except UNetError as error:
+        return worded(error)
     return ""
 
 

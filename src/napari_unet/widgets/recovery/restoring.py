@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_unet.recovery.labels import PaintedStore, PaintedWork, plane_index
+from napari_unet.recovery.labels import LabelStore, Plane, StoredLabels, plane_index
 from napari_unet.widgets.annotation.layer_state import layer_from
 from napari_unet.widgets.annotation.painting import bind_done_key
 from napari_unet.widgets.annotation.snapshot import blank
+from napari_unet.widgets.recovery.stores import set_store
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Labels
 
-    from napari_unet.recovery.labels import Plane
 
-
-def restore(
+def restore_labels(
     viewer: Viewer,
-    work: PaintedWork,
-    keep: Callable[[Labels, PaintedStore], None] | None = None,
+    stored: StoredLabels,
+    keep: Callable[[Labels, LabelStore], Any] | None = None,
 ) -> tuple[Labels, str]:
-    """Put lost work back as a layer, with its place, marks, name and colours.
+    """Put lost labels back as a layer, with its place, marks, name and colours.
 
     Parameters
     ----------
     viewer : Viewer
         Where.
-    work : PaintedWork
-        From `lost_work`. It belongs to this process then, and is offered to no other.
+    stored : StoredLabels
+        They belong to this process then, and are offered to no other.
     keep : callable, optional
-        Goes on keeping the layer; in the same place, unless a part of it is damaged.
+        Goes on keeping the layer; in the same store, unless a part of it is damaged.
 
     Returns
     -------
@@ -43,24 +42,31 @@ def restore(
     Raises
     ------
     FileError
-        If it is damaged, gone, or open in another window.
+        If they are damaged, gone, or open in another window.
     InputError
         If the system does not give the memory.
     """
     damaged: list[Plane] = []
-    labels = work.read(blank(work.shape, work.dtype), damaged.append)
-    layer = layer_from(labels, work.name, work.details)
-    store, fault = work.take_over(), ""
+    record = stored.record
+    store, fault = stored.take_over(), ""
+    try:
+        labels = stored.read(blank(stored.shape, stored.dtype), damaged.append)
+    except BaseException:
+        store.release()
+        raise
+    layer = layer_from(labels, record.name, record.details)
     if damaged:
         # what there is of those planes stays where it is, for whoever can make use of it
-        old, store = store, PaintedStore.new()
-        planes = {plane: labels[plane_index(work.axes, plane)] for plane in work.planes}
-        store.save(work.name, work.axes, work.shape, work.dtype, work.details, planes)
+        old, store = store, LabelStore()
+        store.save(record.name, record.axes, stored.shape, stored.dtype, record.details)
+        for plane in stored.planes:
+            store.write_plane(plane, labels[plane_index(record.axes, plane)])
         old.mark_saved(store.folder)  # not before that is so
         fault = (
-            f"{len(damaged)} of {len(work.planes)} planes of ‘{work.name}’ could not be read and "
-            f"are empty now. Their files stay in {work.folder}."
+            f"{len(set(damaged))} of {len(stored.planes)} planes of ‘{record.name}’ could not be "
+            f"read and are empty now. Their files stay in {stored.folder}."
         )
+    set_store(layer, store)
     if keep is not None:
         keep(layer, store)
     viewer.add_layer(layer)

@@ -1,4 +1,4 @@
-"""Which layers of this process are kept on disk, and where."""
+"""Where the layers of this process are kept on disk: known to every dock and to the writer."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.recovery.labels import PaintedStore
+from napari_unet.recovery.labels import LabelStore
 from napari_unet.widgets.viewer.layer_image import level_of, plain
 
 if TYPE_CHECKING:
     from napari.layers import Labels
 
-# so that a dock that is opened again goes on in the same place
-_stores: weakref.WeakKeyDictionary[Any, PaintedStore] = weakref.WeakKeyDictionary()
+_stores: weakref.WeakKeyDictionary[Labels, LabelStore] = weakref.WeakKeyDictionary()
 
 
-def store_of(layer: Labels) -> PaintedStore:
-    """Where a layer is kept; a new place where it is not yet."""
+def store_of(layer: Any) -> LabelStore | None:
+    """Where a layer is kept; None where it is not."""
     store = _stores.get(plain(layer))
-    return keep_in(layer, PaintedStore.new()) if store is None or store.is_discarded else store
+    return None if store is None or store.is_discarded else store
 
 
-def keep_in(layer: Labels, store: PaintedStore) -> PaintedStore:
-    """Let a layer be kept in a place from now on; gives that place."""
+def set_store(layer: Labels, store: LabelStore) -> LabelStore:
+    """Let a layer be kept in a store from now on; gives that store."""
     _stores[plain(layer)] = store
     return store
 
 
-def note_saved(labels: Any, path: Path) -> None:
-    """Say that a file has the labels of a layer, as they are.
+def mark_saved(labels: Any, path: Path) -> None:
+    """Tell the store of a layer that a file has its labels, as they are.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Labels
 
-    from napari_unet.recovery.labels import PaintedWork
+    from napari_unet.recovery.labels import StoredLabels
     from napari_unet.recovery.training import InterruptedSession
     from napari_unet.training.steps import TrainStep
     from napari_unet.widgets.train.request import TrainingRequest
@@ -349,8 +349,8 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         for notice in self.offers.find():
             self._above.addWidget(notice)
 
-    def _offer_removed(self, work: PaintedWork) -> None:
-        self._above.addWidget(self.offers.offer(work))
+    def _offer_removed(self, stored: StoredLabels) -> None:
+        self._above.addWidget(self.offers.offer(stored))
 
     def _resume(self, session: InterruptedSession, images: Mapping[str, Any]) -> str:
         """Go on with what was left; gives words where that cannot be."""
@@ -360,8 +360,10 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             return "First keep or discard the new model; resume then."
         if session.model is not None:
             try:
+                session.claim()
                 model = Model.load(session.model)
             except UNetError as error:
+                session.release()
                 return worded(error)
             self.curves.hide()  # that of another training
             self._judge(Trained(model, None, None, session))

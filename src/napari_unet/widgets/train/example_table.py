@@ -12,8 +12,8 @@ from napari.layers import Image, Labels, Shapes
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.errors import InputError
-from napari_unet.widgets.annotation.marks import Plane, adopt, marks_for, marks_of
-from napari_unet.widgets.annotation.touched import TouchWatch
+from napari_unet.widgets.annotation.layer_watch import watch_layer
+from napari_unet.widgets.annotation.marks import Plane, adopt, marks_of
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.train.example_line import ExampleLine
@@ -350,16 +350,15 @@ class ExampleTable:
             if planes is None or planes:  # else a slider was moved
                 self._painted()
 
-        with suppress(InputError):
-            watch = TouchWatch(layer, marks_for(layer).axes, touched)
-            layer.events.metadata.connect(self._painted)
+        watch = watch_layer(layer)
+        watch.touched.connect(touched)
+        watch.marked.connect(self._painted)
 
-            def end() -> None:
-                watch.close()
-                layer.events.metadata.disconnect(self._painted)
+        def end() -> None:
+            watch.touched.disconnect(touched)
+            watch.marked.disconnect(self._painted)
 
-            return end
-        return lambda: None  # labels of no image
+        return end
 
     def _keep(self, layer: Labels) -> None:
         """Give labels that are painted on marks, by which they survive a crash."""

@@ -162,8 +162,8 @@ def _run(
         if addition is not None:
             link.answer()
             if step.taken_in:  # what was refused must not stand in the way of a resumption
-                said = session.add(wish.examples, addition.values)
-                notes = (Note("labels-not-kept", said),) if said else ()
+                lost = session.add(wish.examples, addition.values)
+                notes = () if lost is None else (lost,)
         link.tell(replace(step, notes=(*step.notes, *notes)))
         views.show_base()
         addition = None if link.stopping else link.take_addition()

@@ -16,6 +16,7 @@ from napari_unet.errors import InputError
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets.annotation.marks import Marks, marks_of, plane_count, plane_index
 from napari_unet.widgets.annotation.snapshot import Trusted, mask_of_shapes, trusted
+from napari_unet.widgets.recovery.stores import store_of
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level_of
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def labelled_layers(
             "choose done planes, or take all of it as truth",
         )
     known = _target(labels, line.where, axes) if task == "regression" else None
+    store = store_of(labels)
     return LabelledLayers(
         image=LayerImage.of(image),
         labels_name=labels.name,
@@ -83,6 +85,7 @@ def labelled_layers(
         task=task,
         image_file=image.source.path,
         labels_file=labels.source.path,
+        label_store=None if store is None else str(store.folder),
     )
 
 
@@ -158,6 +161,8 @@ class LabelledLayers:
         What is learned: a regression's target is not copied, nobody paints on it.
     image_file, labels_file : str or None
         Where they were read from, as far as the layers know.
+    label_store : str or None
+        The folder where the labels are kept against a crash.
     """
 
     image: LayerImage
@@ -168,6 +173,7 @@ class LabelledLayers:
     task: Task = "instance"
     image_file: str | None = None
     labels_file: str | None = None
+    label_store: str | None = None
 
     @property
     def background(self) -> int | None:
@@ -271,6 +277,7 @@ class TrainingRequest:
                     "background": each.background,
                     "image_file": each.image_file,
                     "labels_file": each.labels_file,
+                    "label_store": each.label_store,
                 }
                 for each in self.layers
             ],
