@@ -185,7 +185,7 @@ def test_it_runs_where_no_folder_can_keep_the_machine_code(tmp_path: Path) -> No
     copy = tmp_path / "napari_unet"
     copy.mkdir()
     (copy / "instances").mkdir()
-    for source in (*package.glob("*.py"), *package.glob("instances/*.py")):
+    for source in (*package.glob("*.py*"), *package.glob("instances/*.py")):
         shutil.copy(source, copy / source.relative_to(package))
     (copy / "instances" / "__pycache__").touch()  # a file where the folder would be, and no home
     nowhere = dict.fromkeys(("XDG_CACHE_HOME", "HOME", "LOCALAPPDATA"), os.devnull)
