@@ -90,8 +90,9 @@ def inject(monkeypatch: pytest.MonkeyPatch) -> Inject:
 # Steps that give no finite numbers
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("at", [1, 2, 50])
+@pytest.mark.parametrize(
+    ("at", "value"), [(1, float("nan")), (2, float("nan")), (50, float("nan")), (2, float("inf"))]
+)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_one_bad_gradient_does_not_end_the_training(
     inject: Inject, precision: str, at: int, value: float
