@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import csgraph
+from scipy import ndimage
+from skimage import measure
 
 from napari_unet.card import Task
 from napari_unet.checks.finding import Report
@@ -216,42 +215,26 @@ class _Look:
 
 def _look(labelled: LabelledImage, time: int, part: Region) -> _Look:
     found = labelled.read_labels(time, part)[0][0]
-    marked = found != 0
-    if not marked.any():
+    region = measure.label(found, background=0, connectivity=found.ndim)
+    regions = int(region.max(initial=0))
+    if regions == 0:
         return _Look(0, 0, 0, 0)
-    number = np.full(found.shape, -1)
-    number[marked] = np.arange(np.count_nonzero(marked))
-    nodes = int(number.max()) + 1
-    edges, crowded = [], np.zeros(nodes, bool)
-    for here, there in _neighbours(found.ndim):
-        a, b = number[here], number[there]
-        both = (a >= 0) & (b >= 0)
-        equal = found[here] == found[there]
-        edges.append(np.stack([a[both & equal], b[both & equal]]))
-        for other in (a, b):
-            crowded[other[both & ~equal]] = True
-    first, second = np.concatenate(edges, axis=1)
-    graph = sparse.coo_array((np.ones(len(first), bool), (first, second)), shape=(nodes, nodes))
-    regions, region = csgraph.connected_components(graph, directed=False)
-    sizes = np.bincount(region, minlength=regions)
-    value_of = np.zeros(regions, found.dtype)
-    value_of[region] = found[marked]
-    touching = np.bincount(region, weights=crowded, minlength=regions) > 0
-    values, inverse = np.unique(value_of, return_inverse=True)
+    # diagonal neighbours of one value are one region, so beside another region means beside
+    # another value
+    others = np.where(region == 0, regions + 1, region)
+    crowded = (ndimage.maximum_filter(region, 3) != region) | (
+        ndimage.minimum_filter(others, 3) != region
+    )
+    sizes = np.bincount(region.ravel())[1:]
+    touching = np.bincount(region.ravel(), weights=crowded.ravel())[1:] > 0
+    place = np.zeros(regions + 1, np.intp)  # of one pixel of each
+    place[region.ravel()] = np.arange(region.size)
+    values, inverse = np.unique(found.ravel()[place[1:]], return_inverse=True)
     largest = np.zeros(len(values), sizes.dtype)
     np.maximum.at(largest, inverse, sizes)
     pieces = (sizes > CRUMB) & (sizes >= 0.02 * largest[inverse])
     ragged = (sizes <= CRUMB) & touching
     return _Look(len(values), regions, int(pieces.sum()), int(ragged.sum()))
-
-
-def _neighbours(ndim: int) -> Iterator[tuple[Region, Region]]:
-    """Slices of an array that lay each pixel beside a neighbour, diagonal ones too, once."""
-    for step in itertools.product((-1, 0, 1), repeat=ndim):
-        if step > (0,) * ndim:
-            here = tuple(slice(max(0, -s), -s if s > 0 else None) for s in step)
-            there = tuple(slice(max(0, s), s if s < 0 else None) for s in step)
-            yield here, there
 
 
 def _check_target(
