@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import napari_unet as nu
 from napari_unet.instances.linking import PlaneLinker
-from napari_unet.instances.maps import remove_small
+from napari_unet.renumbering import remove_small
 
 FOLDERS = ("stardist-tiny-3d", "gonuclear-ovule-nuclei-3d", "bbbc050-mouse-embryo-3d")
 CHOSEN_ON = {

@@ -21,7 +21,7 @@ from instance_study.representation import (
     turn,
     two_part_loss,
 )
-from napari_unet.instances.maps import compact_labels
+from napari_unet.renumbering import compact_labels
 
 
 class Affinity(Representation):

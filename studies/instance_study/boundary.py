@@ -17,7 +17,7 @@ from instance_study.representation import (
     hills,
     two_part_loss,
 )
-from napari_unet.instances.maps import compact_labels
+from napari_unet.renumbering import compact_labels
 
 WIDTH = 1.5
 """Pixels nearer to another object or the background than this are boundary."""

@@ -21,6 +21,7 @@ from instance_study.representation import (
     hills,
 )
 from napari_unet.instances import maps as instances
+from napari_unet.renumbering import compact_labels
 from napari_unet.training.losses import instance_loss
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7)
@@ -81,7 +82,7 @@ def upper_bound(labels: Labels, edge: NDArray[np.float32]) -> NDArray[np.float32
     The distance seen in the cut is at least the true one; the largest distance that the cut
     determines is at most the object's true largest.
     """
-    ids = instances.compact_labels(labels)
+    ids = compact_labels(labels)
     distance = np.asarray(edt.edt(ids, black_border=False), np.float32)
     sure = (distance <= edge) & (ids > 0)
     largest = np.ones(int(ids.max(initial=0)) + 1, np.float32)
@@ -119,7 +120,7 @@ class CentreDistance(_Distance):
 
     def encode(self, labels: Labels) -> Maps:
         """The package's maps, and the nearness to the centre."""
-        ids = instances.compact_labels(labels)
+        ids = compact_labels(labels)
         nearness = centre_nearness(as_volume(ids)).reshape(ids.shape)
         return np.concatenate([instances.encode(ids), nearness[None]])
 
@@ -150,7 +151,7 @@ class TruncatedDistance(_Distance):
         return all_but_foreground(foreground & (distance > edge), 2)
 
     def _truncated(self, labels: Labels) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        ids = instances.compact_labels(labels)
+        ids = compact_labels(labels)
         return ids > 0, np.minimum(edt.edt(ids, black_border=False), self.length)
 
 

@@ -27,7 +27,7 @@ from instance_study.representation import (
     probability_loss,
     turn,
 )
-from napari_unet.instances.maps import compact_labels
+from napari_unet.renumbering import compact_labels
 from napari_unet.training.losses import masked_mean
 
 STEPS = 200

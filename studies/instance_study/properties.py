@@ -20,8 +20,8 @@ from instance_study.data import load
 from instance_study.distance import RelativeDistance, upper_bound
 from instance_study.representation import Labels, Maps, Representation
 from instance_study.synthetic import branched, cases, discs
-from napari_unet.instances.maps import remove_small
 from napari_unet.metrics import InstanceScores, evaluate
+from napari_unet.renumbering import remove_small
 
 RADIUS = 10.0
 IOUS = (0.5, 0.9)

@@ -21,7 +21,6 @@ from napari_unet.instances.maps import (
     encode,
     outline_distance,
     prepare_maps,
-    remove_small,
 )
 from napari_unet.metrics import evaluate
 
@@ -334,13 +333,6 @@ def test_the_shape_sees_no_farther_than_its_reach(sigma: float, radius: float) -
     assert first >= 30 - reach
     if sigma == 0:  # nor is it said to be much farther
         assert first <= 30 - reach + 1
-
-
-def test_small_objects_are_removed_and_the_rest_numbered_anew() -> None:
-    labels = np.array([[4, 4, 4, 0, 9, 2, 2]])
-    np.testing.assert_array_equal(remove_small(labels, 2), [[2, 2, 2, 0, 0, 1, 1]])
-    np.testing.assert_array_equal(remove_small(labels, 0), [[2, 2, 2, 0, 3, 1, 1]])
-    assert not remove_small(labels, 4).any()
 
 
 def test_unknown_representations_are_refused() -> None:

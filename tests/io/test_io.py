@@ -693,15 +693,19 @@ def test_flipped_bytes_raise_no_other_errors(folder: Path, data: st.DataObject) 
     assert "\n" not in refusal
 
 
-def test_a_list_of_planes_that_runs_in_a_circle(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("planes", "last", "back"), [(3, 0, 0), (150, 149, 120)])
+def test_a_list_of_planes_that_runs_in_a_circle(
+    tmp_path: Path, planes: int, last: int, back: int
+) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, np.zeros((3, 8, 8), np.uint8), metadata=None, byteorder="<",
+    tifffile.imwrite(path, np.zeros((planes, 8, 8), np.uint8), metadata=None, byteorder="<",
                      photometric="minisblack")  # fmt: skip
     with tifffile.TiffFile(path) as tif:
-        first, second = tif.pages[0].offset, tif.pages[1].offset
-    content = path.read_bytes()
-    assert content.count(struct.pack("<I", second)) == 1
-    path.write_bytes(content.replace(struct.pack("<I", second), struct.pack("<I", first)))
+        place, target = tif.pages[last].offset, tif.pages[back].offset
+    content = bytearray(path.read_bytes())
+    (entries,) = struct.unpack_from("<H", content, place)
+    struct.pack_into("<I", content, place + 2 + 12 * entries, target)
+    path.write_bytes(content)
     with pytest.raises(FileError, match="in a circle"):
         read_image(path)
 

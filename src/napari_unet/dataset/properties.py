@@ -15,7 +15,7 @@ from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage, open_pixels
 from napari_unet.errors import InputError, TrainingError
 from napari_unet.image.source import ImageSource
-from napari_unet.instances import maps as instances
+from napari_unet.renumbering import compact_labels
 from napari_unet.settings import TrainConfig
 from napari_unet.tiling import Region
 
@@ -167,7 +167,7 @@ def median_extents(frames: Sequence[Frame]) -> tuple[float, ...] | None:
         if frame.kept is None or not frame.statistics.complete:
             continue
         labels, _ = frame.read_labels(tuple(slice(0, n) for n in frame.shape))
-        boxes = ndimage.find_objects(instances.compact_labels(labels[0]).astype(np.int32))
+        boxes = ndimage.find_objects(compact_labels(labels[0]).astype(np.int32))
         found += [[p.stop - p.start for p in box] for box in boxes if box is not None]
     return tuple(np.median(found, axis=0).tolist()) if found else None
 

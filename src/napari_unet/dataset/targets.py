@@ -14,6 +14,7 @@ from scipy import ndimage
 from napari_unet.dataset.goal import TargetSpec
 from napari_unet.image.normalization import check_finite
 from napari_unet.instances import maps as instances
+from napari_unet.renumbering import compact_labels
 
 TOUCHING = 2  # pixels between two objects, at most, that count as touching
 INSTANCE_TARGETS = (*instances.CHANNELS, "exact", "touching", "balance")
@@ -63,7 +64,7 @@ def encode_target(
         place = np.minimum(np.searchsorted(classes[order], labels), len(classes) - 1)
         index: NDArray[Any] = order[place].astype(np.min_scalar_type(len(classes) - 1))
         return index
-    ids = instances.compact_labels(labels[0])
+    ids = compact_labels(labels[0])
     touching = _touching(ids)
     if known.all() and not any(map(any, open_sides or ())):
         maps, exact = instances.encode(ids), np.ones(ids.shape, bool)

@@ -3,6 +3,9 @@
 Along each axis the values of the new grid are weighted sums of the old grid's: a triangle
 filter, widened when the new grid is coarser so that nothing aliases. Pixel centres of both
 grids span the same extent. The weights of a pixel depend on its global index alone.
+
+`scipy.ndimage.zoom`, `skimage.transform.resize` and torch's `interpolate` lay the new grid
+between the ends of the array that they are given, so that a tile would differ from the whole.
 """
 
 from __future__ import annotations

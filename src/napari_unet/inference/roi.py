@@ -25,6 +25,7 @@ from napari_unet.inference.results import Prediction, Segmentation
 from napari_unet.inference.run_record import ResultSummary
 from napari_unet.instances import maps as instances
 from napari_unet.progress import Progress
+from napari_unet.renumbering import remove_small
 from napari_unet.settings import SegmentSettings, decoding_of
 
 MARGIN = 64  # pixels around a part that its objects may reach into, where the card knows none
@@ -254,4 +255,4 @@ def _cut(
     if place.inside is not None:
         inside = _outline(place, axes, labels.shape)
         labels = np.where(inside, labels, labels.dtype.type(0))
-    return instances.remove_small(labels, 0) if card.task == "instance" else labels.copy()
+    return remove_small(labels, 0) if card.task == "instance" else labels.copy()

@@ -5,6 +5,9 @@ All arrays are flat and have a border of background, so that every pixel has nei
 are the rounded heights, 0 in the background. Basins are numbered from 1. ``first``, ``row`` and
 ``plane`` say where an array without the border begins, and how far apart its rows and planes
 are: a view would be compiled anew for each layout in memory.
+
+`skimage.segmentation.watershed` returns labels alone; joining parts to exactly the labels of the
+whole also takes the saddles between basins and the ways that leave a part, as returned here.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ two planes and of the areas of their objects. An object is then a *chain* of sec
 plane. Two nuclei above each other make one chain too; where the radius of the sections dips
 along z, the chain is cut in two, and chains of too few planes are dropped. That needs the
 whole chain, so labels are written twice: as they come, and renumbered at the end.
+
+Cellpose's `stitch3D` links by overlap too, but needs the whole stack in memory and cuts no
+chain; trackers solve for all planes at once.
 """
 
 from __future__ import annotations

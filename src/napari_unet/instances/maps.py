@@ -23,6 +23,7 @@ from scipy import ndimage
 
 from napari_unet.card import Decoding, InstanceRepresentation
 from napari_unet.errors import InputError, ModelError
+from napari_unet.renumbering import compact_labels
 
 REPRESENTATION = InstanceRepresentation(name="foreground-distance", version=1)
 CHANNELS = ("foreground", "distance")
@@ -173,29 +174,3 @@ def decoding_reach(decoding: Decoding) -> int:
     [0, 6, 10]
     """
     return _gaussian_radius(decoding) + math.ceil(decoding.shape_radius)
-
-
-def remove_small(labels: NDArray[Any], min_size: int) -> NDArray[np.int32]:
-    """Drop objects of fewer than ``min_size`` pixels and number the rest from 1.
-
-    >>> remove_small(np.array([5, 5, 9, 0]), 2).tolist()
-    [1, 1, 0, 0]
-    """
-    sizes = np.bincount(labels.ravel())
-    kept = sizes >= max(min_size, 1)
-    kept[0] = False
-    table = np.zeros(sizes.size, np.int32)
-    table[kept] = np.arange(1, np.count_nonzero(kept) + 1)
-    renumbered: NDArray[np.int32] = table[labels]
-    return renumbered
-
-
-def compact_labels(labels: NDArray[Any]) -> NDArray[np.uint32]:
-    """Contiguous labels from 0 in the dtype the libraries take, whatever the ids were."""
-    if labels.size and (labels.min() < 0 or labels.max() >= 1 << 22):
-        values, inverse = np.unique(labels, return_inverse=True)
-        if values[0] < 0:
-            raise InputError(f"Labels must not be negative, but there is {values[0]}")
-        offset = 0 if values[0] == 0 else 1
-        return np.ascontiguousarray(inverse.reshape(labels.shape) + offset, dtype=np.uint32)
-    return np.ascontiguousarray(labels, dtype=np.uint32)

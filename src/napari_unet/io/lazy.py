@@ -1,4 +1,8 @@
-"""An array in a file, of which only what is asked for is read."""
+"""An array in a file, of which only what is asked for is read.
+
+A Dask or zarr array reads parts too, but neither names the file where reading fails nor closes it
+when it is no longer in use.
+"""
 
 from __future__ import annotations
 

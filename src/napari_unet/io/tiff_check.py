@@ -83,7 +83,11 @@ def _beyond(end: int, size: int) -> str | None:
 
 
 def _broken_chain(path: Path) -> str | None:
-    """Follow the directories (one a plane) from the first to the last."""
+    """Follow the directories (one a plane) from the first to the last.
+
+    tifffile logs a chain that breaks off, but (2026.3.3) looks for a circle only once, at the
+    100th plane: a circle behind it is followed for 2**32 planes.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         header = file.read(16)

@@ -5,6 +5,9 @@
 (the counts of all images are summed first) and, under names that end in ``_mean``, as
 the mean over images. Where there is nothing to find and nothing was found, every overlap
 score is 1.
+
+Own code, since stardist's `matching` compares all objects with all in one dense table (0.8 GB for
+10,000 objects a side) and, like scikit-image's metrics, ignores no pixels and pools no images.
 """
 
 from __future__ import annotations

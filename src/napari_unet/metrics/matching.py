@@ -11,8 +11,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from napari_unet.errors import SettingsError
-from napari_unet.metrics.labels import check_labels, renumber
+from napari_unet.metrics.labels import check_labels
 from napari_unet.metrics.pairs import Pair, pair_image
+from napari_unet.renumbering import renumber
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.errors import InputError
-from napari_unet.metrics.labels import check_labels, renumber
+from napari_unet.metrics.labels import check_labels
 from napari_unet.metrics.pairs import pair_image
+from napari_unet.renumbering import renumber
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_unet.errors import InputError
+from napari_unet.renumbering import remove_small
 
 AREA = 1800.0  # square pixels per nucleus
 MARGIN = 30  # pixels around the field of view, where nuclei are too: some drift in
@@ -88,8 +89,7 @@ def make_time_series(
         truth[t], light = _draw(nuclei, shape)
         image[t] = _expose(light * BLEACHING**t, rng)
     # labels without gaps, although some nuclei never came into view
-    present = np.unique(np.append(truth, 0))
-    return image, np.searchsorted(present, truth).astype(np.int32)
+    return image, remove_small(truth, 0)
 
 
 def _scatter(shape: tuple[int, int], rng: np.random.Generator) -> list[_Nucleus]:

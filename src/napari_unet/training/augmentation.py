@@ -1,4 +1,8 @@
-"""Random variation of patches, a whole batch at once, on the training device."""
+"""Random variation of patches, a whole batch at once, on the training device.
+
+torchvision's transforms are for 2D and vary all images of a batch alike, MONAI's go through a
+batch one sample after another; here each patch of a batch, 2D or 3D, has its own variation.
+"""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from qtpy.QtCore import QTimer
 
 from napari_unet.progress import Progress
 from napari_unet.recovery.arrays import size_bytes
+from napari_unet.renumbering import count_pixels, sum_by_value
 from napari_unet.widgets.annotation.layer_watch import watch_layer
 from napari_unet.widgets.annotation.marks import (
     Plane,
@@ -271,34 +272,25 @@ def _tally(
     tallies = []
     for part in parts:
         yield Progress(0, 1, "counting")
-        tallies.append(_runs(part))
+        tallies.append(_nonzero(*count_pixels(part)))
     merged = _merge(tallies)
     return Tally(merged.values, merged.pixels, digest)
-
-
-def _runs(part: NDArray[Any]) -> Tally:
-    """Labels and pixels by runs of equal ones: far fewer than pixels."""
-    flat = np.ascontiguousarray(part).ravel()
-    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
-    lengths = np.diff(np.append(starts, flat.size))
-    return _sum(flat[starts].astype(np.int64), lengths)
 
 
 def _merge(tallies: Iterable[Tally]) -> Tally:
     every = list(tallies)
     if not every:
         return Tally(np.zeros(0, np.int64), np.zeros(0, np.int64))
-    return _sum(
-        np.concatenate([tally.values for tally in every]),
-        np.concatenate([tally.pixels for tally in every]),
+    return _nonzero(
+        *sum_by_value(
+            np.concatenate([tally.values for tally in every]),
+            np.concatenate([tally.pixels for tally in every]),
+        )
     )
 
 
-def _sum(values: NDArray[np.int64], pixels: NDArray[np.int64]) -> Tally:
-    found, where = np.unique(values, return_inverse=True)
-    sums = np.zeros(len(found), np.int64)
-    np.add.at(sums, where, pixels)
-    return Tally(found[found != 0], sums[found != 0])
+def _nonzero(values: NDArray[Any], pixels: NDArray[np.int64]) -> Tally:
+    return Tally(values[values != 0].astype(np.int64), pixels[values != 0])
 
 
 def _equal(a: Tally | None, b: Tally | None) -> bool:

@@ -127,7 +127,11 @@ class Row:
 
 
 class Form(QScrollArea):
-    """Rows under each other, with their labels in a column; it scrolls where it must."""
+    """Rows under each other, with their labels in a column; it scrolls where it must.
+
+    Rows that are seldom needed are hidden one by one: superqt's `QCollapsible` holds them in a
+    layout of its own, in which their labels would not line up with the others.
+    """
 
     def __init__(self, rows: Iterable[Row]) -> None:
         super().__init__()

@@ -3,6 +3,9 @@
 A job is a generator that yields `Progress` and returns its result, such as
 `napari_unet.iter_segment`. It runs in a worker thread; everything that a dock hears of it
 arrives in the thread of the viewer.
+
+superqt's `GeneratorWorker` alone is not enough (0.9): it drops a RuntimeError raised in a
+generator, such as `torch.OutOfMemoryError`, and its `quit` does not close the generator.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The curves of a training while it runs: loss and metric over the steps."""
+"""The curves of a training while it runs: loss and metric over the steps.
+
+Drawn with Qt's painter; what pyqtgraph was seen to do instead: ``docs/decisions/plots.md``.
+"""
 
 from __future__ import annotations
 

@@ -108,6 +108,8 @@ def fill(vertices: Vertices, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     Every edge flips all pixels below it, so that the time grows with the number of pixels
     plus the length of the outline, not with their product. A centre on a left or upper edge
     is inside, one on a right or lower edge is not: polygons that touch share no pixel.
+    `skimage.draw.polygon2mask` takes pixels times vertices (34 s against 0.07 s for 2,000
+    vertices in 2048 x 2048 pixels) and gives pixels on a shared edge to both polygons.
 
     Parameters
     ----------

@@ -20,8 +20,9 @@ def guard_removals(viewer: Viewer) -> None:
 
     vispy switches the vertex attributes of what it draws on, and never off. The buffers of a
     removed layer are deleted while attributes still point there, and the next drawing crashes
-    in some drivers: in Mesa's software OpenGL, and, as reported to napari (issues 6472, 7351
-    and 8471), in those of some NVIDIA cards. Each drawing switches its own attributes on again.
+    in some drivers (vispy 0.17): in Mesa's software OpenGL, and, as reported to napari (issues
+    6472, 7351 and 8471), in those of some NVIDIA cards. Each drawing switches its own attributes
+    on again.
 
     Parameters
     ----------
