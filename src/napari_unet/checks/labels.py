@@ -215,7 +215,9 @@ class _Look:
 
 def _look(labelled: LabelledImage, time: int, part: Region) -> _Look:
     found = labelled.read_labels(time, part)[0][0]
-    region = measure.label(found, background=0, connectivity=found.ndim)
+    region: NDArray[np.integer] = measure.label(  # type: ignore[no-untyped-call]
+        found, background=0, connectivity=found.ndim
+    )
     regions = int(region.max(initial=0))
     if regions == 0:
         return _Look(0, 0, 0, 0)
