@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet import evaluate
 from napari_unet.samples import load_sample
-from napari_unet.widgets.train.job import UNIT
+from napari_unet.widgets.train.job import UNITS_PER_S
 from screenshot_scenes.crash import found_notices, leave_behind
 from screenshot_scenes.hand import BACKGROUND, paint_object
 from screenshot_scenes.stage import Stage, settle
@@ -64,7 +64,7 @@ def painted(stage: Stage) -> None:
     stage.press(dock.bar.add)
     stage.wait(lambda: "new labels were taken in" in dock.bar.message.value)
     print(dock.bar.message.value)
-    stage.wait(lambda: dock.bar.progress.value > ENOUGH * UNIT)
+    stage.wait(lambda: dock.bar.progress.value > ENOUGH * UNITS_PER_S)
     stage.shoot("train_training")
     stage.press(dock.bar.stop)
     stage.finish(dock)

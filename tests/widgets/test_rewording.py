@@ -74,7 +74,7 @@ def form(
 ) -> Iterator[TrainForm]:
     from qtpy.QtCore import QThreadPool
 
-    monkeypatch.setattr("napari_unet.widgets.train.findings.PAUSE", 0)
+    monkeypatch.setattr("napari_unet.widgets.train.findings.CHECK_DELAY_MS", 0)
     form = TrainForm(bare_viewer, lambda: None)
     qtbot.addWidget(form.native)
     listen(bare_viewer, form)
@@ -99,7 +99,7 @@ def test_train_marks_the_field_that_is_wrong(
     def settle() -> set[str]:
         form.changed()
         qtbot.waitUntil(lambda: form.checked or form.request is None, timeout=20_000)
-        form.say()
+        form.show_messages()
         return marked(
             {n: r for n, r in form.rows.items() if n in ("axes", "steps", "seed", "base")}
         )

@@ -174,8 +174,8 @@ def test_counting_does_not_hold_up_the_window(bare_viewer: Any, count: Any, qtbo
 def test_of_very_large_labels_only_touched_planes_are_counted(
     layer: Labels, count: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_label_counts, "WHOLE", 1000)
-    monkeypatch.setattr(_label_counts, "LOOK", 1)
+    monkeypatch.setattr(_label_counts, "WHOLE_COUNT_BYTES", 1000)
+    monkeypatch.setattr(_label_counts, "SCANNED_BYTES", 1)
     layer.data[4] = 3
     counts = count(layer)
     assert counts.counts.painted == 0

@@ -24,7 +24,7 @@ class Answers(Dialogs):
         self.yes = False
         self.target: Path | None = None
 
-    def tell(self, parent: Any, title: str, lines: list[str]) -> None:
+    def show_text(self, parent: Any, title: str, lines: list[str]) -> None:
         self.told.append((title, lines))
 
     def ask_name(self, parent: Any, name: str) -> str | None:
@@ -136,11 +136,11 @@ def test_models_that_others_save_come_by_themselves(
     first, second = make_picker(), make_picker(nothing="From scratch")
     assert not user_models_folder().exists()
     save_model("new")
-    qtbot.waitUntil(lambda: all("new" in p.sources for p in (first, second)), timeout=5000)
+    qtbot.waitUntil(lambda: all("new" in p.sources for p in (first, second)), timeout=20_000)
     save_model("newer")  # the folder is there now
-    qtbot.waitUntil(lambda: all("newer" in p.sources for p in (first, second)), timeout=5000)
+    qtbot.waitUntil(lambda: all("newer" in p.sources for p in (first, second)), timeout=20_000)
     (user_models_folder() / "new.safetensors").unlink()
-    qtbot.waitUntil(lambda: all("new" not in p.sources for p in (first, second)), timeout=5000)
+    qtbot.waitUntil(lambda: all("new" not in p.sources for p in (first, second)), timeout=20_000)
     assert second.source is None
 
 

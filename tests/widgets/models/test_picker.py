@@ -13,7 +13,7 @@ from PIL import Image
 from napari_unet.card import ScoreRecord
 from napari_unet.network.files import user_models_folder
 from napari_unet.network.model import Model
-from napari_unet.widgets.models.picker import OPEN, ModelPicker, describe, score_lines, tell_all
+from napari_unet.widgets.models.picker import OPEN, ModelPicker, card_details, describe, score_lines
 from napari_unet.widgets.qt.form import Form
 
 
@@ -282,7 +282,7 @@ def test_a_card_cannot_bring_its_own_mark_up(picker: ModelPicker, make_model: An
     text = describe(card)
     for mark in ("<img src='file", "<i>", "<u>"):
         assert mark not in text
-    assert "Licence: <b>mine</b>" in tell_all(card)  # as lines, not yet as mark-up
+    assert "Licence: <b>mine</b>" in card_details(card)  # as lines, not yet as mark-up
 
 
 def test_a_tooltip_has_no_mark_up_of_the_card(

@@ -138,13 +138,13 @@ def test_small_numbers_are_not_shown_as_zero(qtbot: Any) -> None:
 
 def test_a_fault_colours_its_field_and_goes_away(form: SettingsForm) -> None:
     row = form.rows["precision"]
-    row.say("only a hint")
+    row.show_message("only a hint")
     assert (row.note, row.fault) == ("only a hint", "")
     assert row.editor.native.styleSheet() == ""
-    row.say("a hint", "a fault")
+    row.show_message("a hint", "a fault")
     assert (row.note, row.fault) == ("a fault", "a fault")
     assert "border" in row.editor.native.styleSheet()
-    row.say()
+    row.show_message()
     assert (row.note, row.editor.native.styleSheet()) == ("", "")
 
 

@@ -102,7 +102,7 @@ def test_cancel_stops_between_steps_and_closes_the_job_in_its_own_thread(
     ears.runner.start(counting(10_000, 0.02, seen), "Counting")
     qtbot.waitUntil(lambda: bool(ears.reports))
     ears.runner.cancel()
-    qtbot.waitUntil(lambda: bool(ears.outcomes), timeout=2000)
+    qtbot.waitUntil(lambda: bool(ears.outcomes), timeout=20_000)
     assert ears.outcomes == [Outcome(cancelled=True)]
     assert len(seen) == 1
     assert seen[0] != threading.get_ident()
@@ -287,7 +287,7 @@ def test_long_jobs_do_not_keep_a_short_one_waiting(ears: Ears, qtbot: Any) -> No
         for each in others:
             each.runner.start(long, "")
         ears.runner.start(counting(1), "")
-        qtbot.waitUntil(lambda: bool(ears.outcomes), timeout=5000)
+        qtbot.waitUntil(lambda: bool(ears.outcomes), timeout=20_000)
     finally:
         end.set()
         for each in others:

@@ -272,7 +272,7 @@ def test_closing_the_dock_in_mid_run_ends_the_worker(
     press(small.bar.run)
     qtbot.waitUntil(lambda: tiles_are_done(small), timeout=30_000)
     viewer.window.remove_dock_widget("all")
-    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=3000)
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=20_000)
     assert labels_of(viewer) == []
     viewer.add_image(np.zeros((4, 4)))  # nobody listens who is gone
 

@@ -238,9 +238,9 @@ def test_layers_of_different_shapes_are_told(
     picker.set_card(card("x", "y"))
     picker.choose(PER_CHANNEL)
     assert "‘a’ and ‘b’ differ in shape (32 × 40 and 8 × 8)" in picker.fault
-    picker.layers_row.say(fault=picker.fault)
+    picker.layers_row.show_message(fault=picker.fault)
     assert all("border" in editor.native.styleSheet() for editor in picker.editors)
-    picker.layers_row.say()
+    picker.layers_row.show_message()
     assert all(editor.native.styleSheet() == "" for editor in picker.editors)
     picker.choose(small)
     assert picker.fault == ""

@@ -159,10 +159,10 @@ def test_the_buttons_stay_where_they_are(
     native = alone()
     places = set()
     for text, running in (("short", False), ("long " * 40, False), ("Starting …", True)):
-        dock.bar.settle(ready=True)
+        dock.bar.set_ready(ready=True)
         if running:
             dock.bar.begin(text)
-        dock.bar.say(text)
+        dock.bar.show_message(text)
         dock.bar.cost.value = text
         qtbot.wait(50)
         place = at(dock.bar.cancel.native, native)

@@ -285,7 +285,7 @@ def test_data_replaced_where_the_checksum_does_not_look_stays(
     request: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch, labels_of: Any, set_value: Any
 ) -> None:
     monkeypatch.setattr(
-        "napari_unet.widgets.viewer.result_layers.LARGEST", 200 * 240
+        "napari_unet.widgets.viewer.result_layers.COMPARED_BYTES", 200 * 240
     )  # every fourth row
     segmented = request.getfixturevalue("segmented")
     (labels,) = labels_of(viewer)

@@ -53,6 +53,20 @@ def test_a_result_does_not_pass_with_the_name_of_its_image(
     assert len(labels_of(viewer)) == 2  # the first result of it was renewed
 
 
+@pytest.mark.parametrize("scores", [False, True])
+def test_scores_of_a_removed_image_are_not_kept(
+    dock: Any, viewer: Any, run: Any, nuclei: np.ndarray, scores: bool
+) -> None:
+    viewer.add_image(nuclei, name="cells")
+    dock.form.scores.value = scores
+    run(dock)
+    before = [layer.name for layer in viewer.layers if layer.name != "cells"]
+    assert dock.live.kept is not None
+    viewer.layers.remove("cells")
+    assert dock.live.kept is None
+    assert [layer.name for layer in viewer.layers] == before
+
+
 def test_what_was_typed_comes_back_with_its_image(viewer: Any, listen: Any, qtbot: Any) -> None:
     form = SegmentForm(PublicOnlyProxy(viewer), lambda: None)  # as a plugin gets the viewer
     qtbot.addWidget(form.native)

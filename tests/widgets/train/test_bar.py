@@ -46,7 +46,7 @@ def test_why_a_network_is_as_it_is_stands_in_the_tooltip(
     bar.show_step(step, TrainConfig(minutes=1), notes)
     assert bar.message.value == f"Step 3, 59 s left. {said}"
     assert bar.message.tooltip == " ".join(reasons)
-    bar.say("Comparing …")
+    bar.show_message("Comparing …")
     assert not bar.message.tooltip
 
 

@@ -21,7 +21,7 @@ from napari_unet.widgets.qt.form import Form, SettingsForm
 from napari_unet.widgets.qt.settings_form import SmallNumber
 from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.train import findings as _findings
-from napari_unet.widgets.train.class_table import ClassTable, look_of
+from napari_unet.widgets.train.class_table import ClassTable, appearance_of
 from napari_unet.widgets.train.example_line import guessed
 from napari_unet.widgets.train.finding_lines import FindingLines, Line
 from napari_unet.widgets.train.findings import Checked, FindingsRunner
@@ -131,11 +131,11 @@ def test_a_colour_that_nobody_chose_stays(put: Any) -> None:
 def test_a_layer_tells_names_and_colours() -> None:
     names = {"index": [0, 2], "class": ["background", "gland"]}
     layer = Labels(np.array([[0, 2]]), features=names)
-    look = look_of(layer, 2)
+    look = appearance_of(layer, 2)
     assert look["name"] == "gland"
     assert look["colour"].startswith("#")
-    assert "colour" not in look_of(layer, 0)
-    assert look_of(Image(np.zeros((2, 2))), 1) == {}
+    assert "colour" not in appearance_of(layer, 0)
+    assert appearance_of(Image(np.zeros((2, 2))), 1) == {}
 
 
 # what is said
@@ -182,7 +182,7 @@ def seen() -> list[Checked]:
 def runner(qtbot: Any, seen: list[Checked], monkeypatch: pytest.MonkeyPatch) -> Any:
     from qtpy.QtCore import QObject, QThreadPool
 
-    monkeypatch.setattr(_findings, "PAUSE", 0)
+    monkeypatch.setattr(_findings, "CHECK_DELAY_MS", 0)
     parent = QObject()
     runner = FindingsRunner(parent, seen.append)
     yield runner
@@ -194,10 +194,10 @@ def runner(qtbot: Any, seen: list[Checked], monkeypatch: pytest.MonkeyPatch) -> 
 def test_only_the_last_request_is_told_of(runner: Any, seen: list[Checked], qtbot: Any) -> None:
     labels = np.arange(64 * 64).reshape(64, 64) // 128
     first, second, third = (request_of(labels) for _ in range(3))
-    runner.look(first)
-    runner.look(second)
+    runner.check(first)
+    runner.check(second)
     runner._start()  # as if the pause was over
-    runner.look(third)  # while the second is looked at
+    runner.check(third)  # while the second is looked at
     qtbot.waitUntil(lambda: not runner.running, timeout=10_000)
     assert [each.request for each in seen] == [third]
 
@@ -205,9 +205,9 @@ def test_only_the_last_request_is_told_of(runner: Any, seen: list[Checked], qtbo
 def test_nothing_is_told_of_what_was_taken_back(
     runner: Any, seen: list[Checked], qtbot: Any
 ) -> None:
-    runner.look(request_of(np.ones((32, 32), int)))
+    runner.check(request_of(np.ones((32, 32), int)))
     runner._start()
-    runner.look(None)
+    runner.check(None)
     qtbot.waitUntil(lambda: not runner.running, timeout=10_000)
     qtbot.wait(50)
     assert seen == []
@@ -230,17 +230,17 @@ def test_a_long_look_ends_when_it_is_taken_back(
     (layers,) = slow.layers
     trusted = replace(layers.trusted, labels=Slow(), way="painted")
     image = replace(layers.image, arrays=(Slow(),))
-    runner.look(replace(slow, layers=(replace(layers, trusted=trusted, image=image),)))
+    runner.check(replace(slow, layers=(replace(layers, trusted=trusted, image=image),)))
     runner._start()
     qtbot.waitUntil(lambda: len(reads) > 2, timeout=10_000)
-    runner.look(None)
-    qtbot.waitUntil(lambda: not runner.running, timeout=3000)
+    runner.check(None)
+    qtbot.waitUntil(lambda: not runner.running, timeout=20_000)
     assert seen == []
 
 
 def test_what_is_held_waits(runner: Any, seen: list[Checked], qtbot: Any) -> None:
     runner.hold(held=True)
-    runner.look(request_of(np.ones((32, 32), int)))
+    runner.check(request_of(np.ones((32, 32), int)))
     qtbot.wait(100)
     assert seen == []
     runner.hold(held=False)
@@ -256,7 +256,7 @@ def test_values_that_are_known(
     labels = np.zeros((3, 16, 16), np.int32)
     labels[0, :4], labels[1, :4] = 3, 300
     planes = ((0, 0),) if way == "planes" else ()
-    runner.look(request_of(labels, way, planes=planes, task="semantic"))
+    runner.check(request_of(labels, way, planes=planes, task="semantic"))
     qtbot.waitUntil(lambda: len(seen) == 1, timeout=10_000)
     assert seen[0].values == (values,)
 

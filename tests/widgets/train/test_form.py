@@ -35,7 +35,7 @@ class Opened:
         form = self.form
         form.changed()
         self._wait(lambda: form.checked or form.request is None)
-        form.say()
+        form.show_messages()
         return form
 
 
@@ -45,7 +45,7 @@ def opened(
 ) -> Iterator[Opened]:
     from qtpy.QtCore import QThreadPool
 
-    monkeypatch.setattr("napari_unet.widgets.train.findings.PAUSE", 0)
+    monkeypatch.setattr("napari_unet.widgets.train.findings.CHECK_DELAY_MS", 0)
     seen: list[bool] = []
     form = TrainForm(bare_viewer, lambda: seen.append(form.checked))
     qtbot.addWidget(form.native)
@@ -489,7 +489,7 @@ def test_doubts_are_dismissed_until_the_example_changes(
     assert "constant" in said(form)
     assert not form.has_faults
     line.findings.press("Dismiss")
-    form.say()
+    form.show_messages()
     assert said(form) == ""
     assert said(opened.settle()) == ""
     line.choose(image, line.labels)
@@ -572,11 +572,11 @@ def test_axes_that_were_typed_stay_when_layers_are_listed_anew(
     listen(bare_viewer, form)
     bare_viewer.add_image(np.zeros((5, 32, 32)), name="movie")
     form.start({})
-    form.say()
+    form.show_messages()
     form.rows["axes"].editor.value = "TYX"
     bare_viewer.add_labels(np.zeros((5, 32, 32), int), name="labels")
     gc.collect()
-    form.say()
+    form.show_messages()
     assert form.rows["axes"].editor.value == "TYX"
     assert form.fields.axes_of(bare_viewer.layers["movie"]) == "TYX"
     form.close()

@@ -64,7 +64,7 @@ def test_labels_that_were_removed_can_be_put_back(
     labels.paint((1, 20, 20), 1)
     expected = labels.data.copy()
     viewer.layers.remove(labels)
-    qtbot.waitUntil(lambda: bool(notices(dock)), timeout=5000)
+    qtbot.waitUntil(lambda: bool(notices(dock)), timeout=20_000)
     (notice,) = notices(dock)
     assert "‘two labels’" in notice.text.value
     assert "removed" in notice.text.value
@@ -76,7 +76,7 @@ def test_labels_that_were_removed_can_be_put_back(
     assert not notices(dock)
 
     viewer.layers.remove("two labels")  # on purpose
-    qtbot.waitUntil(lambda: bool(notices(dock)), timeout=5000)
+    qtbot.waitUntil(lambda: bool(notices(dock)), timeout=20_000)
     press(notices(dock)[0].buttons["Discard"])
     assert not notices(dock)
     assert find_lost_labels() == []

@@ -14,7 +14,7 @@ from napari_unet.card import ScoreRecord, TrainingRecord
 from napari_unet.errors import ModelError
 from napari_unet.network.library import check_new_name
 from napari_unet.training.verdict import Verdict, compare
-from napari_unet.widgets.train.comparison import SIDE, draw_pictures
+from napari_unet.widgets.train.comparison import SIDE_PIXELS, draw_pictures
 from napari_unet.widgets.train.job import Comparison
 from napari_unet.widgets.train.verdict_panel import VerdictPanel, score_table, suggest_name
 
@@ -229,7 +229,7 @@ def test_of_a_large_image_the_part_is_shown_where_values_differ() -> None:
     new[600:640, 300:340] = 5
     new[3, 3] = np.nan
     (_, _), (_, left), (_, right) = draw_pictures(base, base, new)
-    assert left.shape == right.shape == (SIDE, SIDE, 3)
+    assert left.shape == right.shape == (SIDE_PIXELS, SIDE_PIXELS, 3)
     assert not left.any()
     assert (right > 0).any(axis=-1).sum() == 40 * 40
 
@@ -254,7 +254,7 @@ def test_of_a_large_image_the_part_is_shown_where_the_models_differ() -> None:
     new = base.copy()
     new[600:640, 300:340] = 2
     (_, left), (_, right) = draw_pictures(image, base, new)
-    assert left.shape == right.shape == (SIDE, SIDE, 3)
+    assert left.shape == right.shape == (SIDE_PIXELS, SIDE_PIXELS, 3)
     assert not left.any()  # the object that both know lies elsewhere
     coloured = right.any(axis=-1)
     assert coloured.sum() == 4 * 40 - 4  # the whole outline of the new one

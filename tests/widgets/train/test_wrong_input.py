@@ -43,7 +43,7 @@ def refused(dock: Any, settle: Callable[..., None], qtbot: Any) -> Callable[[], 
 
     def refused() -> str:
         settle(dock)
-        qtbot.waitUntil(lambda: not dock.bar.train.enabled, timeout=5000)
+        qtbot.waitUntil(lambda: not dock.bar.train.enabled, timeout=20_000)
         said = [text for line in dock.form.table.lines for text in line.findings.texts]
         return " ".join([*said, dock.bar.message.value])
 

@@ -1,4 +1,4 @@
-"""How much is labelled: pixels, objects and classes, counted while the user goes on."""
+"""Counts of labelled pixels, objects and classes, kept up to date in the background."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from napari_unet.widgets.viewer.layer_image import level_of
 if TYPE_CHECKING:
     from napari.layers import Labels
 
-PAUSE = 200  # milliseconds after the last change
-WHOLE = 1 << 31  # bytes; of larger labels only planes are counted that somebody worked on
-LOOK = 1 << 26  # bytes that are looked through after a change that does not say where
-SLAB = 1 << 22  # pixels between two steps
+COUNT_DELAY_MS = 200  # after the last change
+WHOLE_COUNT_BYTES = 1 << 31  # of larger labels only planes that were worked on are counted
+SCANNED_BYTES = 1 << 26  # scanned after a change that does not say where
+SLAB_PIXELS = 1 << 22  # counted between two steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Counts:
     done, planes : int
         How many planes are done, of how many.
     complete : bool
-        False for labels so large that only planes were counted that somebody worked on.
+        False for labels so large that only the planes that were edited are counted.
     """
 
     values: NDArray[np.int64]
@@ -108,13 +108,13 @@ class Counts:
             names = names or {}
             kinds = [
                 f"{'background' if v == self.background else names.get(v, f'label {v}')} ({n})"
-                for v, n in list(self.by_value.items())[:MOST]
+                for v, n in list(self.by_value.items())[:LISTED_CLASSES]
             ]
-            return f"{text}: {', '.join(kinds)}{', …' * (len(self.values) > MOST)}"
+            return f"{text}: {', '.join(kinds)}{', …' * (len(self.values) > LISTED_CLASSES)}"
         return f"{text}, {self.objects} object{'s' * (self.objects != 1)}"
 
 
-MOST = 12  # classes that are listed
+LISTED_CLASSES = 12  # classes that are listed
 
 
 @dataclass
@@ -129,8 +129,8 @@ class _Seen:
 class LabelCounts:
     """Counts a layer in a worker thread, and again the planes in which something changed.
 
-    Strokes, fills, undo and redo are heard, and data that is replaced; what a script writes
-    into the data is found some time after the layer was refreshed.
+    Strokes, fills, undo, redo and replaced data emit events; what a script writes into the
+    data is found by scanning some planes after each refresh of the layer.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class LabelCounts:
         self._runner = JobRunner(lambda _: None, self._counted)
         self._timer = QTimer()
         self._timer.setSingleShot(True)
-        self._timer.setInterval(PAUSE)
+        self._timer.setInterval(COUNT_DELAY_MS)
         self._timer.timeout.connect(self._start)
         self._watch = watch_layer(layer)
         self._watch.touched.connect(self._changed)
@@ -172,7 +172,7 @@ class LabelCounts:
             return None
         marks, size = marks_for(self.layer), plane_count(self.layer, self._axes)
         done = sum(t < size[0] and z < size[1] for t, z in marks.done)
-        complete = size_bytes(level_of(self.layer)) <= WHOLE
+        complete = size_bytes(level_of(self.layer)) <= WHOLE_COUNT_BYTES
         return Counts(
             total.values, total.pixels, marks.background, done, size[0] * size[1], complete
         )
@@ -197,7 +197,7 @@ class LabelCounts:
         else:
             self._touched |= planes
             self._look = True
-        if not self._timer.isActive():  # not put off for ever while somebody paints on and on
+        if not self._timer.isActive():  # else continuous painting would postpone the count for ever
             self._timer.start()
 
     def _start(self) -> None:
@@ -209,7 +209,7 @@ class LabelCounts:
         planes, look = self._touched, self._look
         anew, self._anew, self._touched, self._look = self._anew, False, set(), False
         axes, seen = self._axes, self._seen
-        whole = anew and size_bytes(labels) <= WHOLE
+        whole = anew and size_bytes(labels) <= WHOLE_COUNT_BYTES
         self._runner.start(lambda: _count(labels, axes, seen, planes, whole=whole, look=look), "")
 
     def _counted(self, outcome: Outcome) -> None:
@@ -233,7 +233,7 @@ def _count(
     if whole:
         wanted = dict.fromkeys(every)
     elif look and len(every) <= size_bytes(labels):
-        few = min(len(every), max(1, LOOK * len(every) // max(1, size_bytes(labels))))
+        few = min(len(every), max(1, SCANNED_BYTES * len(every) // max(1, size_bytes(labels))))
         wanted |= dict.fromkeys(every[(start + i) % len(every)] for i in range(few))
         start = (start + few) % len(every)
     known = dict(seen.planes)
@@ -255,7 +255,7 @@ def _tally(
 ) -> Generator[Progress, None, Tally | None]:
     """Count a plane; the same as before where nothing changed, None where it is empty."""
     plane = np.asarray(labels[index])
-    rows = max(1, SLAB // max(1, plane.shape[1]))
+    rows = max(1, SLAB_PIXELS // max(1, plane.shape[1]))
     parts = [plane[i : i + rows] for i in range(0, len(plane), rows)]
     digest, painted = 0, False
     for part in parts:

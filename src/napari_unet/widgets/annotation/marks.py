@@ -38,13 +38,13 @@ class ImageNames:
         self._names: list[tuple[Image, str]] = []
         events = viewer.layers.events
         self._connected = [
-            (events.inserted, self._look),
-            (events.removed, self._look),
-            (events.renamed, self._follow),
+            (events.inserted, self._store_names),
+            (events.removed, self._store_names),
+            (events.renamed, self._rename_marks),
         ]
         for event, callback in self._connected:
             event.connect(callback)
-        self._look()
+        self._store_names()
 
     def close(self) -> None:
         """Follow no more."""
@@ -52,15 +52,15 @@ class ImageNames:
             event.disconnect(callback)
         self._connected, self._names = [], []
 
-    def _look(self, _: Any = None) -> None:
+    def _store_names(self, _: Any = None) -> None:
         self._names = [(each, each.name) for each in self._viewer.layers if isinstance(each, Image)]
 
-    def _follow(self, _: Any) -> None:
+    def _rename_marks(self, _: Any) -> None:
         names = [image.name for image, _ in self._names]
         if len(set(names)) < len(names):
             return  # the viewer is about to tell them apart
         renamed = {old: image.name for image, old in self._names if image.name != old}
-        self._look()
+        self._store_names()
         for layer in self._viewer.layers:
             marks = marks_of(layer) if isinstance(layer, Labels) else None
             if marks is not None and marks.image in renamed:

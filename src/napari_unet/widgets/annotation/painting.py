@@ -51,8 +51,8 @@ __all__ = [
 ]
 
 DONE_KEY = "D"  # neither the viewer nor its Labels layers have a use for it
-LARGEST = np.iinfo(np.int32).max
-STEP = 1e-3  # of a pixel: grids that differ by less are the same
+LARGEST_LABEL = np.iinfo(np.int32).max
+GRID_TOLERANCE_PIXELS = 1e-3  # of a pixel: grids that differ by less are the same
 
 
 def new_labels(viewer: Viewer, image: Image, axes: str) -> Labels:
@@ -116,7 +116,11 @@ def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
     labels = level_of(result)
     ends, steps = _place(result, image, axes, shape)
     values: NDArray[Any] = np.asarray(labels)
-    if not np.can_cast(values.dtype, np.int32) and values.size and int(values.max()) > LARGEST:
+    if (
+        not np.can_cast(values.dtype, np.int32)
+        and values.size
+        and int(values.max()) > LARGEST_LABEL
+    ):
         raise InputError(
             f"The labels of ‘{result.name}’ reach {int(values.max())}, more than can be painted",
             "number them anew first",
@@ -137,7 +141,7 @@ def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
     )
     kept = {k: v for k, v in result.metadata.items() if k not in (RECORD_KEY, MARKS_KEY)}
     name = f"{image.name} corrected"
-    layer = _add(viewer, copy, name, marks, kept, {**placement, **_look(result)})
+    layer = _add(viewer, copy, name, marks, kept, {**placement, **_appearance(result)})
     result.visible = False
     return layer
 
@@ -177,7 +181,7 @@ def _add(
     return layer
 
 
-def _look(result: Labels) -> dict[str, Any]:
+def _appearance(result: Labels) -> dict[str, Any]:
     """Colours and names of a prediction's classes."""
     from napari.utils.colormaps import DirectLabelColormap
 
@@ -234,7 +238,7 @@ def _place(
         along = pixel(unit) - origin
         ratios[i] = along[i]
         slant = np.abs(np.delete(along, i)).max() * sizes[i]
-        if ratios[i] <= 0 or slant > STEP * max(sizes):
+        if ratios[i] <= 0 or slant > GRID_TOLERANCE_PIXELS * max(sizes):
             raise InputError(
                 f"‘{result.name}’ does not lie along the pixels of ‘{image.name}’",
                 "choose the image that it was made of",

@@ -48,13 +48,13 @@ COUNTS_TIP = "What is labelled on this layer so far."
 NO_LABELS = "No labels are selected; make new ones, or select a Labels layer."
 PREDICTION = "‘{}’ is a prediction: correct it first, then it can be painted on."
 NONE_YET = "none yet"  # None is a value that is not told of
-OFFERED = 50  # labels for the background
+OFFERED_LABELS = 50  # labels for the background
 
 
 class PaintingPanel:
     """What goes with painting; its ``rows`` are to be put into a form.
 
-    They are about the Labels layer that is selected, or was last.
+    They refer to the Labels layer that is selected, or was selected last.
 
     Parameters
     ----------
@@ -90,15 +90,15 @@ class PaintingPanel:
         self._connected = [
             (viewer.layers.selection.events.active, self._select),
             (viewer.layers.events.removed, self._select),
-            (viewer.dims.events.current_step, self._look),
-            (viewer.dims.events.order, self._look),
-            (viewer.dims.events.ndisplay, self._look),
+            (viewer.dims.events.current_step, self._update_done_mark),
+            (viewer.dims.events.order, self._update_done_mark),
+            (viewer.dims.events.ndisplay, self._update_done_mark),
         ]
         for event, callback in self._connected:
             event.connect(callback)
         self.set_image(None, "")
         self._select()
-        self._show()
+        self._update_rows()
 
     @property
     def layer(self) -> Labels | None:
@@ -128,7 +128,7 @@ class PaintingPanel:
         self._image, self._axes = image, axes
         self.new.enabled = image is not None and bool(axes)
         self.new.text = "New labels" if image is None else f"New labels for {image.name}"
-        self.rows["new_labels"].say()
+        self.rows["new_labels"].show_message()
 
     def set_task(self, task: str, names: Mapping[int, str] | None = None) -> None:
         """Say whether labels are objects ("instance") or classes ("semantic").
@@ -142,7 +142,7 @@ class PaintingPanel:
         """
         self._classes = task == "semantic"
         self._names = dict(names or {}) if self._classes else {}
-        self._show()
+        self._update_rows()
 
     def close(self) -> None:
         """Stop listening; for a dock that is closed. No widget is touched."""
@@ -159,9 +159,9 @@ class PaintingPanel:
         try:
             new_labels(self._viewer, self._image, self._axes)
         except InputError as error:
-            self.rows["new_labels"].say(fault=worded(error))
+            self.rows["new_labels"].show_message(fault=worded(error))
         else:
-            self.rows["new_labels"].say()
+            self.rows["new_labels"].show_message()
             self._on_change()
 
     def _toggle(self, _: Any = None) -> None:
@@ -170,10 +170,10 @@ class PaintingPanel:
             return
         try:
             self._adopt(layer)
-            toggle_done(self._viewer, layer)  # the change of its metadata is heard
+            toggle_done(self._viewer, layer)  # which emits events.metadata
         except InputError as error:
-            self._show()
-            self.rows["done"].say(fault=worded(error))
+            self._update_rows()
+            self.rows["done"].show_message(fault=worded(error))
 
     def _choose(self, value: int | str) -> None:
         layer = self._layer
@@ -198,37 +198,37 @@ class PaintingPanel:
         if layer is not None and layer not in self._viewer.layers:
             layer = None
         if layer == self._layer:  # not "is": plugins get proxies, other ones each time
-            self._look()
+            self._update_done_mark()
             return
         self._leave()
         self._layer = layer
         if layer is not None:
             watch_layer(layer).marked.connect(self._marked)
-            layer.events.name.connect(self._look)
+            layer.events.name.connect(self._update_done_mark)
             if not any(str(key) == DONE_KEY for key in layer.keymap):
                 bind_done_key(self._viewer, layer)
             with suppress(InputError):
                 marks_for(layer)
                 self._counts = LabelCounts(layer, self._counted)
-        self._show()
+        self._update_rows()
 
     def _leave(self) -> None:
         if self._counts is not None:
             self._counts.close()
         if self._layer is not None:
             watch_layer(self._layer).marked.disconnect(self._marked)
-            self._layer.events.name.disconnect(self._look)
+            self._layer.events.name.disconnect(self._update_done_mark)
         self._counts, self._layer = None, None
 
     def _marked(self) -> None:
-        self._show()
+        self._update_rows()
         self._on_change()
 
     def _counted(self) -> None:
-        self._show()
+        self._update_rows()
         self._on_change()
 
-    def _look(self, _: Any = None) -> None:
+    def _update_done_mark(self, _: Any = None) -> None:
         """Show the mark of the plane that is shown now."""
         layer = self._layer
         marks = None if layer is None else self._marks(layer)
@@ -245,7 +245,7 @@ class PaintingPanel:
             hint = PREDICTION.format(layer.name)
         elif layer is not None and marks is not None:
             hint = f"‘{layer.name}’ – {describe_done(layer, marks)}."
-        self.rows["done"].say(hint)
+        self.rows["done"].show_message(hint)
 
     def _is_done(self, layer: Labels) -> bool:
         return done_at(self._viewer, layer)
@@ -256,8 +256,8 @@ class PaintingPanel:
         except InputError:
             return None
 
-    def _show(self) -> None:
-        self._look()
+    def _update_rows(self) -> None:
+        self._update_done_mark()
         layer, counts = self._layer, self.counts
         marks = None if layer is None else marks_of(layer)
         with self._blocker:
@@ -282,7 +282,7 @@ class PaintingPanel:
         marks, counts = marks_of(layer), self.counts
         most: set[int] = set()
         if counts is not None:
-            most = set(counts.values[counts.pixels.argsort()[-OFFERED:]].tolist())
+            most = set(counts.values[counts.pixels.argsort()[-OFFERED_LABELS:]].tolist())
         if marks is not None and marks.background is not None:
             most.add(marks.background)
         names = names_of(layer)

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from napari.layers import Labels, Shapes
 
 
-TILT = 0.5  # pixels that the corners of an area may differ by across its plane
+TILT_PIXELS = 0.5  # pixels that the corners of an area may differ by across its plane
 
 
-_LINUX = 0x4000  # of MAP_NORESERVE, which Python names from 3.13 on
+LINUX_MAP_NORESERVE = 0x4000  # of MAP_NORESERVE, which Python names from 3.13 on
 
 
 def mask_of_shapes(shapes: Shapes, layer: Labels, axes: str) -> NDArray[np.bool_]:
@@ -105,7 +105,7 @@ def _plane(
     found = {}
     for axis in fixed:
         along = pixels[:, axes.index(axis)]
-        if np.ptp(along) > TILT:
+        if np.ptp(along) > TILT_PIXELS:
             raise InputError(
                 f"An area of the layer ‘{shapes.name}’ lies across the planes of ‘{layer.name}’",
                 "draw areas while rows and columns are shown",
@@ -139,7 +139,9 @@ def blank(shape: Sequence[int], dtype: DTypeLike = np.int32) -> NDArray[Any]:
     except MemoryError:
         pass
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    unreserved = getattr(mmap, "MAP_NORESERVE", _LINUX if sys.platform == "linux" else 0)
+    unreserved = getattr(
+        mmap, "MAP_NORESERVE", LINUX_MAP_NORESERVE if sys.platform == "linux" else 0
+    )
     if unreserved:
         try:
             flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | unreserved

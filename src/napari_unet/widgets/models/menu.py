@@ -37,7 +37,7 @@ TIP = "What this model was trained on; rename, delete or share it."
 class Dialogs:
     """What the menu asks and tells."""
 
-    def tell(self, parent: QWidget, title: str, lines: list[str]) -> None:
+    def show_text(self, parent: QWidget, title: str, lines: list[str]) -> None:
         """Show lines of text, which can be copied."""
         from qtpy.QtCore import Qt
 
@@ -125,7 +125,7 @@ class ModelMenu:
         self.menu.clear()
         source = self._picker.source
         own = isinstance(source, str) and source not in bundled_names()
-        entries = {TRAINED: self._tell}
+        entries = {TRAINED: self._show_training}
         if own:
             entries |= {RENAME: self._rename, DELETE: self._delete}
         if own or isinstance(source, Path):
@@ -142,7 +142,7 @@ class ModelMenu:
         self.fill()
         next(entry for entry in self.menu.actions() if entry.text() == text).trigger()
 
-    def follow(self) -> None:
+    def update_button(self) -> None:
         """There is nothing to be done where no model is chosen."""
         self.button.setEnabled(self._picker.card is not None)
 
@@ -151,13 +151,13 @@ class ModelMenu:
         try:
             action()
         except UNetError as error:
-            self._picker.row.say(fault=worded(error))
+            self._picker.row.show_message(fault=worded(error))
 
-    def _tell(self) -> None:
+    def _show_training(self) -> None:
         card = self._picker.card
         if card is not None:
             title = f"What ‘{card.name}’ was trained on"
-            self._dialogs.tell(self._picker.widget, title, describe_training(card))
+            self._dialogs.show_text(self._picker.widget, title, describe_training(card))
 
     def _rename(self) -> None:
         name = str(self._picker.source)

@@ -24,7 +24,7 @@ from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, text_label
 from napari_unet.widgets.qt.wording import worded
 
-PAUSE = 150  # milliseconds: a file is written under another name, then renamed
+FOLDER_DELAY_MS = 150  # a file is written under another name, then renamed
 
 
 TASKS = {
@@ -38,7 +38,7 @@ MODEL_TIP = (
     "The network that segments. Models you train appear here too; "
     "the last item opens a model file from anywhere."
 )
-SHOWN = 3  # scores that stand in the form; the tooltip has all of them
+SHOWN_SCORES = 3  # scores that stand in the form; the tooltip has all of them
 
 
 class FolderWatch(QObject):
@@ -60,16 +60,16 @@ class FolderWatch(QObject):
         self._watcher = QFileSystemWatcher(self)
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE)
-        self._pause.timeout.connect(self._tell)
+        self._pause.setInterval(FOLDER_DELAY_MS)
+        self._pause.timeout.connect(self._report_change)
         self._watcher.directoryChanged.connect(lambda _: self._pause.start())
-        self._point()
+        self._watch_nearest_folder()
 
-    def _tell(self) -> None:
-        self._point()  # it may be there now, or gone
+    def _report_change(self) -> None:
+        self._watch_nearest_folder()  # it may be there now, or gone
         self._on_change()
 
-    def _point(self) -> None:
+    def _watch_nearest_folder(self) -> None:
         folder = user_models_folder().absolute()
         while not folder.is_dir() and folder != folder.parent:
             folder = folder.parent
@@ -142,7 +142,7 @@ class ModelPicker:
         self._about.native.setTextFormat(Qt.TextFormat.RichText)
         self.about = Row(self._about, "", "What the model says of itself.")
         self._combo.changed.connect(self._chosen)
-        self._tell()
+        self._show_card()
 
     @property
     def widget(self) -> QWidget:
@@ -207,7 +207,7 @@ class ModelPicker:
         with self._combo.changed.blocked():
             self._combo.reset_choices()
         self._source = self._chosen_source()
-        self._tell()
+        self._show_card()
         if (self._source, self.card) != before:
             self._on_change()
 
@@ -227,7 +227,7 @@ class ModelPicker:
     def _items(self) -> list[tuple[str, object]]:
         self._seen = self._state()
         models = {card.name: card for card in list_models()}
-        self._cards = {name: card for name, card in models.items() if self._suits(card)}
+        self._cards = {name: card for name, card in models.items() if self._has_task(card)}
         names: list[tuple[str, object]] = [(name, name) for name in map(str, self._cards)]
         source = self._source
         self._gone = source if isinstance(source, str) and source not in models else ""
@@ -240,7 +240,7 @@ class ModelPicker:
         first: list[tuple[str, object]] = [(self._nothing, NOTHING)] if self._nothing else []
         return (first + names + files or [("No model yet", None)]) + [(OPEN, OPEN)]
 
-    def _suits(self, card: ModelCard) -> bool:
+    def _has_task(self, card: ModelCard) -> bool:
         return self._task is None or card.task == self._task
 
     def _read(self, path: Path) -> None:
@@ -248,7 +248,7 @@ class ModelPicker:
         self._faults.pop(path, None)
         try:
             card = read_header(path)
-            if self._suits(card):
+            if self._has_task(card):
                 self._cards[path] = card
         except ModelError as error:
             self._faults[path] = worded(error)
@@ -259,7 +259,7 @@ class ModelPicker:
             card = read_header(path)
         except ModelError as error:
             return worded(error)
-        if self._task is not None and not self._suits(card):
+        if self._task is not None and not self._has_task(card):
             kinds = TASKS[card.task], TASKS[self._task]
             return f"{path.name} is a model of {kinds[0]}, not of {kinds[1]}; open another."
         if path not in self._files:
@@ -272,30 +272,30 @@ class ModelPicker:
             self._source = self._chosen_source()
             if self._gone and self._source != self._gone:
                 self._combo.reset_choices()  # it is not offered any more
-            self._tell()
-            self.row.say()
+            self._show_card()
+            self.row.show_message()
             self._on_change()
             return
         before = NOTHING if self._source is None and self._nothing else self._source
-        self._combo.point_at(before)  # stays, unless a file is opened
+        self._combo.select(before)  # stays, unless a file is opened
         path = self._ask_file(self._combo.native)
         fault = "" if path is None else self._open(_whole(path))
-        self.row.say(fault=fault)
+        self.row.show_message(fault=fault)
         if path is not None and not fault:
             self._combo.value = _whole(path)
 
-    def _tell(self) -> None:
+    def _show_card(self) -> None:
         card = self.card
         self._about.value = "" if card is None else describe(card)
         if card is not None:
-            lines = tell_all(card)
+            lines = card_details(card)
             if isinstance(self._source, Path):
                 lines.append(f"File: {self._source}")
             tooltip = "<br>".join(map(html.escape, lines))
             self._about.tooltip = tooltip
             self.about.native.setToolTip(tooltip)
         self.about.show(visible=card is not None)
-        self.menu.follow()
+        self.menu.update_button()
 
 
 def describe(card: ModelCard) -> str:
@@ -336,7 +336,7 @@ def score_lines(score: ScoreRecord) -> list[str]:
     ['AP at IoU 0.5: 0.86 · F1: 0.90', 'mean over images (75 images, BBBC038 (CC0))']
     """
     source = f"{score.images} image{'s' * (score.images > 1)}, {score.data.split(',', 1)[0]}"
-    shown = list(score.values.items())[:SHOWN]
+    shown = list(score.values.items())[:SHOWN_SCORES]
     tails = {name.partition(", ")[2] for name, _ in shown}
     tail = tails.pop() if len(tails) == 1 else ""
     names = [name.partition(", ")[0] if tail else name for name, _ in shown]
@@ -344,13 +344,13 @@ def score_lines(score: ScoreRecord) -> list[str]:
     return [text, f"{tail} ({source})" if tail else source] if text else [source]
 
 
-def tell_all(card: ModelCard) -> list[str]:
+def card_details(card: ModelCard) -> list[str]:
     """What of a card is too long for the form, in lines.
 
     Examples
     --------
     >>> from napari_unet.network.files import list_models
-    >>> "Licence: CC0-1.0" in tell_all(list_models()[0])
+    >>> "Licence: CC0-1.0" in card_details(list_models()[0])
     True
     """
     lines = [card.description] if card.description else []

@@ -47,7 +47,7 @@ class ChoiceList(ComboBox):
         if self.value != before:
             self.changed.emit(self.value)
 
-    def point_at(self, value: Any) -> None:
+    def select(self, value: Any) -> None:
         """Choose an item, where there is such, without telling anybody."""
         if self._index(value) >= 0:
             with signals_blocked(self.native):

@@ -107,7 +107,7 @@ class Row:
         self.native.setVisible(visible)
         self.label.setVisible(visible)
 
-    def say(self, hint: str = "", fault: str = "") -> None:
+    def show_message(self, hint: str = "", fault: str = "") -> None:
         """Show a fault, else a hint, else nothing."""
         said = (hint, fault)
         if said == self._said:

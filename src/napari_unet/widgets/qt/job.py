@@ -31,10 +31,10 @@ logger = logging.getLogger(__name__)
 
 Job = Generator[Progress, None, Any]
 
-INTERVAL = 0.1  # seconds between two reports, so that many small tiles do not flood the window
-LAST_WAIT = 10_000  # milliseconds for a last step when Python ends
-THREADS = 16  # at least; a job that waits takes none of the processor
-SETTLED = 1.0  # seconds of work before a forecast is made
+REPORT_INTERVAL_S = 0.1  # between two reports: many small tiles must not flood the window
+LAST_STEP_MS = 10_000  # granted for a last step when Python ends
+LEAST_THREADS = 16  # a job that waits takes no processor time
+FORECAST_AFTER_S = 1.0  # of work, before the time left is estimated
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,13 @@ class JobRunner:
         worker = _Worker(make)
         self._bar = ActivityBar(total=0, desc=title) if title else None
         self._worker = worker
-        worker.yielded.connect(lambda report: self._hear(worker, report))
+        worker.yielded.connect(lambda report: self._receive_report(worker, report))
         worker.returned.connect(lambda outcome: self._end(worker, outcome))
         pool = QThreadPool.globalInstance()
-        if pool is not None and pool.maxThreadCount() < THREADS:
+        if pool is not None and pool.maxThreadCount() < LEAST_THREADS:
             # Qt has a thread for each core: a training, or two, would keep everything else
             # waiting, also what saves painted labels
-            pool.setMaxThreadCount(THREADS)
+            pool.setMaxThreadCount(LEAST_THREADS)
         worker.start()
 
     def cancel(self) -> None:
@@ -145,7 +145,7 @@ class JobRunner:
         if bar is not None:
             bar.close()
 
-    def _hear(self, worker: _Worker, report: Report | None) -> None:
+    def _receive_report(self, worker: _Worker, report: Report | None) -> None:
         if worker is not self._worker or report is None:
             return
         self._on_report(report)
@@ -192,7 +192,7 @@ def _end_workers() -> None:
         worker.quit()
     pool = QThreadPool.globalInstance()
     if _workers and pool is not None:
-        pool.waitForDone(LAST_WAIT)
+        pool.waitForDone(LAST_STEP_MS)
 
 
 def _guarded(
@@ -208,7 +208,7 @@ def _guarded(
     try:
         if cancelled.is_set():
             return Outcome(cancelled=True)
-        last: tuple[float, Phase | None] = (-INTERVAL, None)
+        last: tuple[float, Phase | None] = (-REPORT_INTERVAL_S, None)
         with closing(make()) as job:
             while True:
                 try:
@@ -218,8 +218,8 @@ def _guarded(
                 if cancelled.is_set():
                     return Outcome(cancelled=True)
                 now = time.monotonic()
-                left = forecast.see(step, now)
-                if now - last[0] >= INTERVAL or step.phase != last[1]:
+                left = forecast.estimate_seconds(step, now)
+                if now - last[0] >= REPORT_INTERVAL_S or step.phase != last[1]:
                     last = (now, step.phase)
                     yield Report(step.done, step.total, step.message, step.phase, left)
     except Exception as error:  # noqa: BLE001  # see above
@@ -233,12 +233,12 @@ class _Forecast:
         self._phase: Phase | None = None
         self._start = (0.0, 0)
 
-    def see(self, step: Progress, now: float) -> float | None:
+    def estimate_seconds(self, step: Progress, now: float) -> float | None:
         if step.phase != self._phase:
             self._phase = step.phase
             self._start = (now, step.done)
         elapsed, done = now - self._start[0], step.done - self._start[1]
-        if elapsed < SETTLED or done <= 0:
+        if elapsed < FORECAST_AFTER_S or done <= 0:
             return None
         return elapsed * (step.total - step.done) / done
 

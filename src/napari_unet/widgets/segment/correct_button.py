@@ -94,9 +94,9 @@ class CorrectButton:
         try:
             corrected = correct(self._viewer, layer, image, _axes(layer, image))
         except UNetError as error:
-            self.row.say(fault=worded(error))
+            self.row.show_message(fault=worded(error))
             return
-        self.row.say()
+        self.row.show_message()
         self._open_train().take(image, corrected)
         # the dock may have turned to another layer: the brush belongs to this one
         self._viewer.layers.selection.active = corrected

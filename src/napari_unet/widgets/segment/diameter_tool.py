@@ -28,8 +28,8 @@ ONLY_2D = "Lines can be drawn in the 2D view only; switch to it below the layer 
 ONLY_YX = "Lines can be drawn only where the view shows the axes Y and X of the image."
 NO_IMAGE = "Choose an image first."
 FINISHED = ("added", "changed", "removed")
-CLICK = 4.0  # pixels of the screen; a shorter line was a click
-WIDTH = 2.5  # of a line, in pixels of the screen
+CLICK_PIXELS = 4.0  # of the screen; a shorter line was a click
+LINE_PIXELS = 2.5  # width of a line on the screen
 COLOUR = "#ffb000"  # seen on dark and on bright pixels, also by colour-blind people
 
 
@@ -64,7 +64,7 @@ class DiameterTool:
         viewer.dims.events.ndisplay.connect(self._view_changed)
         viewer.dims.events.order.connect(self._view_changed)
         viewer.layers.events.removed.connect(self._layer_removed)
-        self._settle()
+        self._update_button()
 
     @property
     def active(self) -> bool:
@@ -107,10 +107,10 @@ class DiameterTool:
         if lines is None:
             lines = self._add_layer(self._image)
         self._lines = lines
-        lines.events.data.connect(self._edited)
+        lines.events.data.connect(self._lines_edited)
         layers.selection.active = lines
         lines.mode = "add_line"
-        self._settle()
+        self._update_button()
         self._measure()
 
     def finish(self) -> None:
@@ -137,14 +137,14 @@ class DiameterTool:
         self._viewer.dims.events.order.disconnect(self._view_changed)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
         if self._lines is not None:
-            self._lines.events.data.disconnect(self._edited)
+            self._lines.events.data.disconnect(self._lines_edited)
             if self._lines in self._viewer.layers:
                 self._viewer.layers.remove(self._lines)
         self._image, self._lines, self._before, self._modes = None, None, [], []
 
     def _add_layer(self, image: Image) -> Shapes:
         # bounded: the screen is misjudged where the viewer counts in another unit
-        wide = min(WIDTH * _screen_pixel(image), float(image.extent.data[1].max()) / 50)
+        wide = min(LINE_PIXELS * _screen_pixel(image), float(image.extent.data[1].max()) / 50)
         layer = Shapes(
             ndim=image.ndim,
             name=NAME,
@@ -188,7 +188,7 @@ class DiameterTool:
     def _view_changed(self, _: object = None) -> None:
         if self._obstacle():
             self.finish()
-        self._settle()
+        self._update_button()
 
     def _layer_removed(self, event: Any) -> None:
         if event.value is self._lines:
@@ -199,11 +199,11 @@ class DiameterTool:
 
     def _forget(self) -> None:
         if self._lines is not None:
-            self._lines.events.data.disconnect(self._edited)
+            self._lines.events.data.disconnect(self._lines_edited)
             self._lines = None
-        self._settle()
+        self._update_button()
 
-    def _edited(self, event: Any) -> None:
+    def _lines_edited(self, event: Any) -> None:
         action = str(event.action)
         if action in FINISHED and not (action == "added" and self._drop_click()):
             self._measure()
@@ -214,7 +214,7 @@ class DiameterTool:
         if lines is None or image is None or not lines.data or lines.shape_type[-1] != "line":
             return False
         last = lines.data[-1]
-        if length_of(last, self._plane(image)) >= CLICK * _screen_pixel(lines):
+        if length_of(last, self._plane(image)) >= CLICK_PIXELS * _screen_pixel(lines):
             return False
         QTimer.singleShot(0, lambda: _remove(lines, last))  # napari is still at work on it
         return True
@@ -225,12 +225,12 @@ class DiameterTool:
             return
         lengths = [length for length in self._lengths(lines, image) if length > 0]
         if not lengths:
-            self.row.say(DRAW)
+            self.row.show_message(DRAW)
             return
         diameter = float(np.median(lengths))
         count = len(lengths)
         of = "1 line" if count == 1 else f"Median of {count} lines"
-        self.row.say(f"{of}: {diameter:.1f} px. Draw more, or press Done.")
+        self.row.show_message(f"{of}: {diameter:.1f} px. Draw more, or press Done.")
         self._on_measure(diameter)
 
     def _lengths(self, lines: Shapes, image: Image) -> list[float]:
@@ -241,11 +241,11 @@ class DiameterTool:
             if kind == "line"
         ]
 
-    def _settle(self) -> None:
+    def _update_button(self) -> None:
         obstacle = self._obstacle()
         self.button.text = "Done" if self.active else MEASURE
         self.button.enabled = self.active or not obstacle
-        self.row.say(DRAW if self.active else obstacle if obstacle != NO_IMAGE else "")
+        self.row.show_message(DRAW if self.active else obstacle if obstacle != NO_IMAGE else "")
 
 
 def length_of(vertices: Any, plane: Sequence[int]) -> float:

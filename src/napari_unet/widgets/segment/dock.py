@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 READY = "Press Run, or Preview for what is in view."
 DOCK = "segment"
-PAUSE = 300  # milliseconds without a change before the cost is estimated
+ESTIMATE_DELAY_MS = 300  # without a change, before the cost is estimated
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +77,12 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         self.margins = (6, 6, 6, 6)
         self.results = ResultLayers(viewer)
         self.runner = JobRunner(self.bar.show_report, self._ended)
-        self.live = LiveDecoding(viewer, self.results, self._decoded, self._said_wrong)
+        self.live = LiveDecoding(viewer, self.results, self._decoded, self._show_fault)
         self._cost_runner = JobRunner(lambda _: None, self._estimated)
         self._warm_up = JobRunner(lambda _: None, self._warmed_up)
         self._pause = QTimer(self.native)
         self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE)
+        self._pause.setInterval(ESTIMATE_DELAY_MS)
         self._pause.timeout.connect(self._estimate)
 
         self.form = SegmentForm(viewer, self._changed, self.results.image_of)
@@ -103,7 +103,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     def cancel(self) -> None:
         """Stop the run; nothing is added then."""
         self.runner.cancel()
-        self.bar.say("Stopping after this tile …")
+        self.bar.show_message("Stopping after this tile …")
 
     def reset_choices(self, *_: Any) -> None:
         """List the layers anew; the viewer calls this when its layers change."""
@@ -112,14 +112,14 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     def _changed(self) -> None:
         """Say what is wrong beside the field, and whether it can run; renew the labels."""
         request, fault = self.form.request, self.form.fault
-        live = self.live.follows(request)
-        self.form.say(live=live)
+        live = self.live.can_decode(request)
+        self.form.show_messages(live=live)
         if self.runner.running:
             return
-        self.bar.settle(ready=request is not None)
+        self.bar.set_ready(ready=request is not None)
         problem = worded(fault.error) if fault else self._broken
         if problem or not live:
-            self.bar.say(problem or READY, fault=bool(problem))
+            self.bar.show_message(problem or READY, fault=bool(problem))
         self._cost_runner.drop()  # what it would say is of no use now
         if request is None:
             self._pause.stop()
@@ -127,7 +127,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         else:
             self._pause.start()
             if live:
-                self.live.renew(request)
+                self.live.decode_anew(request)
 
     # runs
 
@@ -166,18 +166,18 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
             remember(DOCK, run.values)
         self._changed()
         if outcome.cancelled:
-            self.bar.say("Cancelled: nothing was added.")
+            self.bar.show_message("Cancelled: nothing was added.")
         elif outcome.error is not None:
-            self._tell(outcome.error)
+            self._show_error(outcome.error)
         else:
-            self.bar.say(text, warning=empty)
+            self.bar.show_message(text, warning=empty)
 
-    def _tell(self, error: UNetError) -> None:
+    def _show_error(self, error: UNetError) -> None:
         """Say what is wrong, beside the setting too that it names."""
         message = worded(error)
         if error.parameter in self.rows:
-            self.rows[error.parameter].say(fault=message)
-        self.bar.say(message, fault=True)
+            self.rows[error.parameter].show_message(fault=message)
+        self.bar.show_message(message, fault=True)
 
     # results
 
@@ -219,11 +219,11 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
             return  # what stands there matters more
         empty = bool(record.get("empty"))
         text = record["message"]
-        self.bar.say(text if empty else f"{text} with these settings.", warning=empty)
+        self.bar.show_message(text if empty else f"{text} with these settings.", warning=empty)
 
-    def _said_wrong(self, error: UNetError) -> None:
+    def _show_fault(self, error: UNetError) -> None:
         if not self.runner.running:
-            self.bar.say(worded(error), fault=True)
+            self.bar.show_message(worded(error), fault=True)
 
     def _show_scores(self) -> None:
         kept = self.live.kept
@@ -233,8 +233,13 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
             self.results.show_scores(kept.shown, kept.image.name, kept.placement)
 
     def _layer_removed(self, event: Any) -> None:
-        """Scores whose labels were removed are needed no more."""
+        """Scores whose image or labels were removed are needed no more."""
         kept = self.live.kept
+        if kept is not None and kept.image == event.value:
+            self._release_scores()
+            self.results.let_go_of_scores()
+            self._changed()
+            return
         if kept is None or self.results.layer(kept.image) not in (None, event.value):
             return
         self.live.release()
@@ -251,6 +256,13 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
             kept.outputs.discard()
         self._changed()
 
+    def _release_scores(self) -> None:
+        """Keep scores no longer; those on disk go with the layers that show them, if any."""
+        if self.results.has_scores:
+            self.live.release()
+        else:
+            self.live.stop()
+
     def _forget(self) -> None:
         self.results.drop_scores()
         self.live.stop()
@@ -265,12 +277,12 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
     def _estimated(self, outcome: Outcome) -> None:
         self.bar.cost.value = describe_cost(outcome.result) if outcome.result else ""
         if outcome.error is not None:
-            self._tell(outcome.error)  # the run would end with it
+            self._show_error(outcome.error)  # the run would end with it
 
     def _warmed_up(self, outcome: Outcome) -> None:
         self.warm = True
         if outcome.error is not None:
-            self._said_wrong(outcome.error)
+            self._show_fault(outcome.error)
             return
         if outcome.result:
             self.form.set_devices(outcome.result)
@@ -282,9 +294,6 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         self._is_closed = True
         if self._started is not None and not self._started.preview:
             remember(DOCK, self._started.values)
-        if self.results.has_scores:
-            self.live.release()  # what is on disk goes with the layers that show it
-        else:
-            self.live.stop()
+        self._release_scores()
         self.form.close()
         self._viewer.layers.events.removed.disconnect(self._layer_removed)

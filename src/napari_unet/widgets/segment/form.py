@@ -238,7 +238,7 @@ class SegmentForm:
         view = view_of(self._viewer, self.layers[0], self.request.axes)
         return self._on_level(view.roi(ndim), self.request.axes)
 
-    def say(self, *, live: bool = False) -> None:
+    def show_messages(self, *, live: bool = False) -> None:
         """Write the hints and the fault beside the fields."""
         image, axes = self.image, self.axes_text
         fits = image is not None and len(axes) == len(image.shape)
@@ -261,7 +261,7 @@ class SegmentForm:
         fault = self.fault
         for name, row in self.rows.items():
             wrong = fault is not None and fault.field == name
-            row.say(hints.get(name, ""), worded(fault.error) if fault and wrong else "")
+            row.show_message(hints.get(name, ""), worded(fault.error) if fault and wrong else "")
         self._fold(opened=self._opened)
 
     def changed(self) -> None:

@@ -103,7 +103,7 @@ class ImagePicker:
         kept = [editor.value for editor in self.editors]
         self.editors = [ChoiceList(self._channel_items) for _ in channels]
         for editor in self.editors:
-            editor.changed.connect(lambda _: self._tell())
+            editor.changed.connect(lambda _: self._report_change())
         self.layers_row.put(channels, self.editors)
         self._renew(before, kept)
 
@@ -121,10 +121,10 @@ class ImagePicker:
             was_per_channel = self.per_channel
             self.image.reset_choices()
             if was_per_channel and not self.per_channel and before:
-                self.image.point_at(before[0])
+                self.image.select(before[0])
             self.layers_row.show(visible=self.per_channel)
         if self.layers != before:
-            self._tell()
+            self._report_change()
 
     def _fill(self, kept: Sequence[Image | None], like: Image | None) -> None:
         """Give every channel a layer: the one it had, else the next best."""
@@ -135,7 +135,7 @@ class ImagePicker:
         like = next((layer for layer in known if layer is not None), like)
         chosen = assign(self._channels, candidates, known, like=like)
         for editor, layer in zip(self.editors, chosen, strict=False):
-            editor.point_at(layer)
+            editor.select(layer)
 
     def _images(self) -> list[Image]:
         return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
@@ -156,9 +156,9 @@ class ImagePicker:
         if self.per_channel:
             self._fill([], like=self._one)  # the picture before says which shape is meant
         self.layers_row.show(visible=self.per_channel)
-        self._tell()
+        self._report_change()
 
-    def _tell(self) -> None:
+    def _report_change(self) -> None:
         if self._blocker.active:
             return
         if not self.per_channel:
@@ -270,9 +270,9 @@ class _LayersRow(Row):
         layout.addWidget(self._inside)
         self._editors = list(editors)
 
-    def say(self, hint: str = "", fault: str = "") -> None:
+    def show_message(self, hint: str = "", fault: str = "") -> None:
         """Show a fault, else a hint, else nothing."""
-        super().say(hint, fault)
+        super().show_message(hint, fault)
         border = f"QComboBox {{ border: 1px solid {FAULT_COLOUR}; }}"
         for editor in self._editors:
             editor.native.setStyleSheet(border if fault else "")

@@ -116,7 +116,7 @@ class LiveDecoding:
         kept, self.kept = self.kept, None
         return kept
 
-    def follows(self, request: Request | None) -> bool:
+    def can_decode(self, request: Request | None) -> bool:
         """Whether a request differs from the kept one in its decoding at most."""
         return (
             self.kept is not None
@@ -125,7 +125,7 @@ class LiveDecoding:
             and request.same_scores(self.kept.request)
         )
 
-    def renew(self, request: Request) -> None:
+    def decode_anew(self, request: Request) -> None:
         """Decode with the settings of a request, where they differ from those shown."""
         kept, settings = self.kept, request.settings
         if kept is None or settings == self._settings:

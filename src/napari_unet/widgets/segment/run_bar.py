@@ -55,9 +55,9 @@ class RunBar(Container):  # type: ignore[type-arg]
             (self.cancel, on_cancel),
         ):
             button.changed.connect(lambda _, action=action: action())
-        self.settle(ready=False)
+        self.set_ready(ready=False)
 
-    def settle(self, *, ready: bool) -> None:
+    def set_ready(self, *, ready: bool) -> None:
         """No job is running; it can be started where the form is ``ready``."""
         self.run.enabled = self.preview.enabled = ready
         self.cancel.enabled = False
@@ -69,7 +69,7 @@ class RunBar(Container):  # type: ignore[type-arg]
         self.cancel.enabled = True
         self.progress.min, self.progress.max, self.progress.value = 0, 0, 0  # not known yet
         self.progress.visible = True
-        self.say(title)
+        self.show_message(title)
 
     def show_report(self, report: Report) -> None:
         """Show how far the job is."""
@@ -77,9 +77,9 @@ class RunBar(Container):  # type: ignore[type-arg]
         self.progress.value = report.done
         left = "" if report.seconds_left is None else f", {duration_text(report.seconds_left)} left"
         count = f" {report.done} of {report.total}" if report.total > 1 else ""
-        self.say(f"{report.message.capitalize()}{count}{left}")
+        self.show_message(f"{report.message.capitalize()}{count}{left}")
 
-    def say(self, text: str, *, fault: bool = False, warning: bool = False) -> None:
+    def show_message(self, text: str, *, fault: bool = False, warning: bool = False) -> None:
         """Show a message; a fault in its colour, a warning in bold."""
         self.message.value = text
         style = f"color: {FAULT_COLOUR};" if fault else "font-weight: bold;" if warning else ""

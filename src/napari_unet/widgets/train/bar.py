@@ -63,9 +63,9 @@ class TrainBar(Container):  # type: ignore[type-arg]
         ):
             button.changed.connect(lambda _, action=action: action())
         self._switch(running=False)
-        self.settle(ready=False)
+        self.set_ready(ready=False)
 
-    def settle(self, *, ready: bool) -> None:
+    def set_ready(self, *, ready: bool) -> None:
         """No training is running; it can be started where the form is ``ready``."""
         self._switch(running=False)
         self.train.enabled = ready
@@ -76,9 +76,9 @@ class TrainBar(Container):  # type: ignore[type-arg]
         self.stop.enabled = self.add.enabled = False  # until there is something to keep
         self.cancel.enabled = True
         self._unknown()
-        self.say("Starting …")
+        self.show_message("Starting …")
 
-    def learning(self) -> None:
+    def enable_stop(self) -> None:
         """There is a model that can be kept."""
         self.stop.enabled = self.add.enabled = True
 
@@ -86,7 +86,7 @@ class TrainBar(Container):  # type: ignore[type-arg]
         """The training is about to end."""
         self.stop.enabled = self.add.enabled = False
         self._unknown()
-        self.say(text)
+        self.show_message(text)
 
     def show_report(self, report: Report) -> None:
         """Show how far the training is."""
@@ -103,12 +103,12 @@ class TrainBar(Container):  # type: ignore[type-arg]
         else:
             left = config.minutes * 60 - step.seconds
         shown, reasons = (" ".join(map(worded, each)) for each in brief(notes))
-        self.say(
+        self.show_message(
             f"Step {step.step}, {duration_text(max(left, 0))} left. {shown}".strip(),
             more=reasons,
         )
 
-    def say(self, text: str, *, fault: bool = False, more: str = "") -> None:
+    def show_message(self, text: str, *, fault: bool = False, more: str = "") -> None:
         """Show a message; a fault in its colour. ``more`` stands in the tooltip."""
         self.message.value = text
         self.message.tooltip = more

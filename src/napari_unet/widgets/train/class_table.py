@@ -19,7 +19,7 @@ TIP = (
     "the colours are those in which results are shown."
 )
 EMPTY = "Paint two labels or more: each becomes a class."
-SWATCH = 16
+SWATCH_PIXELS = 16
 
 AskColour = Callable[[str, QWidget], str | None]
 
@@ -65,7 +65,7 @@ class ClassTable:
         self._grid.setColumnStretch(2, 1)
         self.tooltip = ""
         self.row = Row(self, "Classes", TIP)  # type: ignore[arg-type]  # all that a row needs
-        self._tell_empty()
+        self._show_empty()
 
     @property
     def classes(self) -> tuple[ClassInfo, ...]:
@@ -119,17 +119,17 @@ class ClassTable:
                 part.hide()
                 part.deleteLater()
         self._lines = [self._line(place, info) for place, info in enumerate(self.classes)]
-        self._tell_empty()
+        self._show_empty()
 
-    def _tell_empty(self) -> None:
-        self.row.say(hint="" if len(self._known) > 1 else EMPTY)
+    def _show_empty(self) -> None:
+        self.row.show_message(hint="" if len(self._known) > 1 else EMPTY)
 
     def _line(self, place: int, info: ClassInfo) -> _Line:
         value = QLabel(str(info.value))
         value.setToolTip("The value in the labels.")
         swatch = QToolButton()
         swatch.setToolTip("Choose the colour in which results are shown.")
-        swatch.setIconSize(QSize(SWATCH, SWATCH))
+        swatch.setIconSize(QSize(SWATCH_PIXELS, SWATCH_PIXELS))
         paint(swatch, info.colour)
         name = LineEdit(value=info.name)
         name.tooltip = "What the class is called."
@@ -169,12 +169,12 @@ def default_name(value: int) -> str:
 
 def paint(button: QToolButton, colour: str) -> None:
     """Show a colour on a button."""
-    pixels = QPixmap(SWATCH, SWATCH)
+    pixels = QPixmap(SWATCH_PIXELS, SWATCH_PIXELS)
     pixels.fill(QColor(colour))
     button.setIcon(QIcon(pixels))
 
 
-def look_of(layer: Any, value: int) -> dict[str, str]:
+def appearance_of(layer: Any, value: int) -> dict[str, str]:
     """Name and colour that a layer gives a label."""
     look: dict[str, str] = {}
     names = getattr(layer, "features", None)

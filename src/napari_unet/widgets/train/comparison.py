@@ -11,14 +11,14 @@ from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPalette, QPixmap, QResizeEvent
 from qtpy.QtWidgets import QDialog, QSizePolicy, QVBoxLayout, QWidget
 
-SIDE = 256  # pixels of the image that are shown
-SHIFT = 64  # between two parts that are looked at
-EDGE = 16  # of a part, which does not count
-GAP = 6  # between the pictures
+SIDE_PIXELS = 256  # of the part that is shown
+SHIFT_PIXELS = 64  # between two parts that are looked at
+EDGE_PIXELS = 16  # of a part, which does not count
+GAP_PIXELS = 6  # between the pictures
 TIP = "The part of the last view in which the two differ most. Click to see it larger."
 TIP_ALONE = "A part of the last view. Click to see it larger."
 TIP_VALUES = f"{TIP} Equal values of both models are equally bright."
-ALIKE = 4.0  # times as wide may be the range of an image that is shown as bright as the values
+LARGEST_RANGE_RATIO = 4.0  # of image to values, for both to be drawn with the same limits
 
 Picture = tuple[str, NDArray[np.uint8]]  # a caption, and (Y, X, 3) colours
 
@@ -102,7 +102,7 @@ def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
     """
     widths = sorted(high - low for low, high in (one, other))
     overlap = min(one[1], other[1]) > max(one[0], other[0])
-    return overlap and widths[1] <= ALIKE * widths[0]
+    return overlap and widths[1] <= LARGEST_RANGE_RATIO * widths[0]
 
 
 def _grey(plane: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint8]:
@@ -112,7 +112,7 @@ def _grey(plane: NDArray[np.float64], low: float, high: float) -> NDArray[np.uin
 
 def _part_that_differs(differ: NDArray[Any]) -> tuple[slice, slice]:
     """The window with the largest differences in all; at the centre where nothing differs."""
-    if max(differ.shape) <= SIDE:
+    if max(differ.shape) <= SIDE_PIXELS:
         return slice(None), slice(None)
     sums = np.pad(differ.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
 
@@ -124,7 +124,7 @@ def _part_that_differs(differ: NDArray[Any]) -> tuple[slice, slice]:
 
     starts = [_starts(n) for n in differ.shape]
     y, x = max(((y, x) for y in starts[0] for x in starts[1]), key=lambda start: count(*start))
-    return slice(y, y + SIDE), slice(x, x + SIDE)
+    return slice(y, y + SIDE_PIXELS), slice(x, x + SIDE_PIXELS)
 
 
 def _inside(start: int, length: int) -> tuple[int, int]:
@@ -133,8 +133,8 @@ def _inside(start: int, length: int) -> tuple[int, int]:
     >>> _inside(0, 500), _inside(200, 500), _inside(244, 500), _inside(0, 100)
     ((0, 240), (216, 440), (260, 500), (0, 100))
     """
-    end = start + SIDE
-    return start + EDGE * (start > 0), end - EDGE if end < length else length
+    end = start + SIDE_PIXELS
+    return start + EDGE_PIXELS * (start > 0), end - EDGE_PIXELS if end < length else length
 
 
 def _starts(length: int) -> list[int]:
@@ -143,8 +143,8 @@ def _starts(length: int) -> list[int]:
     >>> _starts(100), _starts(384)
     ([0], [64, 0, 128])
     """
-    last = max(length - SIDE, 0)
-    return list(dict.fromkeys([last // 2, *range(0, last, SHIFT), last]))
+    last = max(length - SIDE_PIXELS, 0)
+    return list(dict.fromkeys([last // 2, *range(0, last, SHIFT_PIXELS), last]))
 
 
 def _outlines(labels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -215,7 +215,7 @@ class SideBySide(QWidget):
 
     def _width_of_one(self) -> float:
         count = len(self._pictures)
-        return (self.width() - GAP * (count - 1)) / max(count, 1)
+        return (self.width() - GAP_PIXELS * (count - 1)) / max(count, 1)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Qt's: a click enlarges it, once."""
@@ -235,7 +235,7 @@ class SideBySide(QWidget):
         width = self._width_of_one()
         try:
             for i, (caption, picture) in enumerate(self._pictures):
-                left = i * (width + GAP)
+                left = i * (width + GAP_PIXELS)
                 room = QSize(max(int(width), 1), max(self.height() - line - 2, 1))
                 size = picture.size().scaled(room, Qt.AspectRatioMode.KeepAspectRatio)
                 middle = left + (width - size.width()) / 2

@@ -68,15 +68,15 @@ class Decision:
         except UNetError as error:
             self._on_fault(error)
             return
-        self._settle()
+        self._close_panel()
         self._on_kept(path.stem)
 
     def _discard(self) -> None:
         if self.trained is not None:
-            self._settle()
+            self._close_panel()
             self._on_discarded()
 
-    def _settle(self) -> None:
+    def _close_panel(self) -> None:
         trained, self.trained = self.trained, None
         if trained is not None:
             trained.session.remove()

@@ -54,8 +54,8 @@ PHASES = {
     "comparing": "Comparing …",
 }
 LAST = ("scoring", "comparing")
-BEAT = 100  # milliseconds between two looks at what the training tells
-LOOK_EVERY = 3  # beats between two looks at what is in view
+POLL_INTERVAL_MS = 100  # between two queries of what the training has sent
+POLLS_PER_VIEW = 3  # so often the view is sent to the training
 
 
 class TrainWidget(Container):  # type: ignore[type-arg]
@@ -87,8 +87,8 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.runner = JobRunner(self._reported, self._ended)
         self._warm_up = JobRunner(lambda _: None, self._warmed_up)
         self._beat = QTimer(self.native)
-        self._beat.setInterval(BEAT)
-        self._beat.timeout.connect(self._listen)
+        self._beat.setInterval(POLL_INTERVAL_MS)
+        self._beat.timeout.connect(self._show_news)
 
         self.previews = TrainingPreview(viewer)
         self.curves = Curves()
@@ -146,12 +146,12 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     def _changed(self) -> None:
         """Say what is wrong beside the fields, and whether there can be a training."""
         form = self.form
-        form.say()
+        form.show_messages()
         if self.runner.running:
             return
         problem = self._broken or form.first_fault
         undecided = self.trained is not None
-        self.bar.settle(ready=not (problem or undecided or form.request is None))
+        self.bar.set_ready(ready=not (problem or undecided or form.request is None))
         last, failed = self._last_word
         new = problem if problem != self._problem_then else ""
         if not (failed or undecided) and (new or form.content != self._content_then):
@@ -162,11 +162,11 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         short = self._broken or form.first_problem if new else ""
         said = " ".join(filter(None, (last, short)))
         if said:
-            self.bar.say(said, fault=failed or said == short, more=new)
+            self.bar.show_message(said, fault=failed or said == short, more=new)
         elif form.checked:
-            self.bar.say(READY if form.models.source is None else READY_ON_BASE)
+            self.bar.show_message(READY if form.models.source is None else READY_ON_BASE)
         else:
-            self.bar.say(LOOKING)
+            self.bar.show_message(LOOKING)
 
     # a training
 
@@ -205,7 +205,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.curves.clear(self._config.task)
         self.curves.show()
         self.previews.begin(self._config.task, self._config.classes)
-        self._look()
+        self._update_view()
         self.bar.begin()
 
         # no bar in the viewer's activity area: its moving sign makes the whole window be composed
@@ -223,15 +223,15 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.form.refresh()
         request = self.form.request
         if request is None:
-            fault = self.form.first_fault
-            self.bar.say(f"Not taken in: {self.form.first_problem}", fault=True, more=fault)
+            text = f"Not taken in: {self.form.first_problem}"
+            self.bar.show_message(text, fault=True, more=self.form.first_fault)
             return
         if self._link is None:
             return
         self._show_on(request)
         self._link.add(lambda: request.examples(copy=True), request.values())
         self._notes = ()  # else what was said of an earlier addition would answer this one
-        self.bar.say("The labels are taken in after this step …")
+        self.bar.show_message("The labels are taken in after this step …")
 
     # what it tells
 
@@ -239,14 +239,14 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.bar.show_report(report)
         told = PHASES.get(report.phase)
         if told is not None:
-            (self.bar.end if report.phase in LAST else self.bar.say)(told)
+            (self.bar.end if report.phase in LAST else self.bar.show_message)(told)
 
-    def _listen(self) -> None:
+    def _show_news(self) -> None:
         """Show what the training has told since, and let it know what is in view."""
         link = self._link
         if link is None:
             return
-        for news in link.take():
+        for news in link.take_news():
             if isinstance(news, Previewed):
                 image = self._previewed.layer
                 if image is None:
@@ -255,23 +255,23 @@ class TrainWidget(Container):  # type: ignore[type-arg]
             else:
                 self._show_step(news)
         self._beats += 1
-        if self._beats % LOOK_EVERY == 0:
-            self._look()
+        if self._beats % POLLS_PER_VIEW == 0:
+            self._update_view()
 
     def _show_step(self, step: TrainStep) -> None:
         self.curves.add(step)
         if step.notes:
             self._notes = step.notes
         if self._link is not None and not (self._link.stopping or self._link.cancelled):
-            self.bar.learning()
+            self.bar.enable_stop()
             self.bar.show_step(step, self._config, self._notes)
 
-    def _look(self) -> None:
+    def _update_view(self) -> None:
         """Let the training know what is in view."""
         if self._link is None:
             return
         view = self._previewed.find_view()
-        self._link.look(view)
+        self._link.set_view(view)
         if view is None:
             self.previews.drop()
 
@@ -279,26 +279,26 @@ class TrainWidget(Container):  # type: ignore[type-arg]
 
     def _ended(self, outcome: Outcome) -> None:
         self._beat.stop()
-        self._listen()
+        self._show_news()
         link, self._link = self._link, None
         cancelled = link is not None and link.cancelled
         self.form.hold(held=False)
         if isinstance(outcome.result, Trained) and not cancelled:
-            self._judge(outcome.result, TOO_LATE if link is not None and link.too_late else "")
+            self._ask_user(outcome.result, TOO_LATE if link is not None and link.too_late else "")
             return
         if outcome.result is not None:
             outcome.result.session.remove()  # cancelled when it was just ready
         self.previews.drop()
         if cancelled:
             self.curves.hide()
-            self._say_last("Cancelled: nothing was changed.")
+            self._show_last_word("Cancelled: nothing was changed.")
         elif outcome.error is not None:
             if self.curves.curve.latest is None:
                 self.curves.hide()  # it failed before there was anything to draw
-            self._say_last(worded(outcome.error), fault=True)
+            self._show_last_word(worded(outcome.error), fault=True)
             self._offer()  # one that was resumed can be so again
 
-    def _judge(self, trained: Trained, more: str = "") -> None:
+    def _ask_user(self, trained: Trained, more: str = "") -> None:
         """Let the user keep or discard a model; ``more`` is to be told of it."""
         self.form.native.hide()  # nothing can be trained now, and windows of 768 pixels are full
         self._decision.ask(trained, image=self._previewed.name)
@@ -306,10 +306,10 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         if trained.fault is not None:
             text = worded(trained.fault)
         text = " ".join(filter(None, (text, more)))
-        self._say_last(text, fault=trained.fault is not None)
+        self._show_last_word(text, fault=trained.fault is not None)
 
     def _not_kept(self, error: UNetError) -> None:
-        self._say_last(worded(error), fault=True)
+        self._show_last_word(worded(error), fault=True)
 
     def _kept(self, name: str) -> None:
         self.form.models.reset_choices()
@@ -323,9 +323,9 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self.form.native.show()
         self.curves.hide()
         self.previews.drop()
-        self._say_last(text)
+        self._show_last_word(text)
 
-    def _say_last(self, text: str, *, fault: bool = False) -> None:
+    def _show_last_word(self, text: str, *, fault: bool = False) -> None:
         self._last_word, self._problem_then = (text, fault), self.form.first_fault
         self._content_then = self.form.content
         self._changed()
@@ -366,7 +366,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
                 session.release()
                 return worded(error)
             self.curves.hide()  # that of another training
-            self._judge(Trained(model, None, None, session))
+            self._ask_user(Trained(model, None, None, session))
             return ""
         self._config = session.config
         self._previewed.choose_from(open_images(self._viewer, session.values))
@@ -382,7 +382,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
     def _warmed_up(self, outcome: Outcome) -> None:
         self.warm = True
         if outcome.error is not None:
-            self._say_last(worded(outcome.error), fault=True)
+            self._show_last_word(worded(outcome.error), fault=True)
         elif outcome.result:
             self.form.set_devices(outcome.result)
 

@@ -65,7 +65,7 @@ class ExampleAxes:
         if image is not None:
             doubt = self._field.doubt_about(plain(image))
             hint = f"Of ‘{image.name}’. {doubt}" if several else doubt
-        self.rows["axes"].say(hint=hint)
+        self.rows["axes"].show_message(hint=hint)
 
     def axes_of(self, image: Image) -> str:
         """Axes of an image's array, not checked; empty: they cannot be guessed."""

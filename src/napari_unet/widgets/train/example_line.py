@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.layers import Image, Labels, Shapes
@@ -17,14 +18,14 @@ from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.wording import TRUSTED_NAMES
 from napari_unet.widgets.train.finding_lines import FindingLines
-from napari_unet.widgets.viewer.layer_image import level_of
+from napari_unet.widgets.viewer.layer_image import level_of, plain
 
 Way = Literal["all", "planes", "painted", "mask"]
 
-LOOKED_AT = 1 << 22  # pixels, of labels about which nothing is said
-PLANES, READ_PLANES = 64, 3  # of them; where they are not in memory
-SPACING = 4  # pixels between widgets beside one another
-SHORT, LONG = 8, 30  # letters of a name, as far as they count for the room it gets
+SAMPLED_PIXELS = 1 << 22  # pixels, of labels about which nothing is said
+SAMPLED_PLANES, READ_PLANES = 64, 3  # of them; where they are not in memory
+SPACING_PIXELS = 4  # pixels between widgets beside one another
+SHORT_LETTERS, LONG_LETTERS = 8, 30  # letters of a name, as far as they count for the room it gets
 NOTHING = object()  # in a list; None is a value that is not told of
 NO_IMAGE = "no image yet"
 NO_LABELS = "no labels yet"
@@ -68,7 +69,8 @@ class ExampleLine:
         self._blocker = Blocker()
         self._by_hand = False  # the region was chosen, not suggested
         self.target = False  # a regression
-        self._guess: tuple[Any, Any, Way] | None = None  # of labels that had no marks
+        # of labels that had no marks: the identity of their data, and the guess
+        self._guesses: WeakKeyDictionary[Any, tuple[int, Way]] = WeakKeyDictionary()
         self.image_choice = ChoiceList(self._image_items)
         self.labels_choice = ChoiceList(self._labels_items)
         self.trusted_choice = ChoiceList(self._trusted_items)
@@ -82,7 +84,7 @@ class ExampleLine:
         column.setSpacing(2)
         first, second = self._first, _ = QHBoxLayout(), QHBoxLayout()
         for row in (first, second):
-            row.setSpacing(SPACING)
+            row.setSpacing(SPACING_PIXELS)
             column.addLayout(row)
         first.addWidget(self.image_choice.native, 1)
         first.addWidget(self.labels_choice.native, 1)
@@ -127,15 +129,15 @@ class ExampleLine:
 
     def align(self, left: int) -> None:
         """Let the last choice begin so many pixels from the left, as the form's other fields."""
-        self._where.setMinimumWidth(max(left - SPACING, 0))
+        self._where.setMinimumWidth(max(left - SPACING_PIXELS, 0))
 
     def choose(self, image: Image | None, labels: Any) -> None:
         """Choose layers without telling anybody; where they hold is suggested anew."""
         with self._blocker:
             self.image_choice.reset_choices()
-            self.image_choice.point_at(image)
+            self.image_choice.select(image)
             self.labels_choice.reset_choices()
-            self.labels_choice.point_at(NOTHING if labels is None else labels)
+            self.labels_choice.select(NOTHING if labels is None else labels)
             self._by_hand = False
         self.refresh()
 
@@ -155,7 +157,7 @@ class ExampleLine:
         with self._blocker:
             self.trusted_choice.reset_choices()
             if not self._by_hand:
-                self.trusted_choice.point_at(self._suggestion())
+                self.trusted_choice.select(self._suggestion())
             self._show_names()
 
     def _show_names(self) -> None:
@@ -166,7 +168,7 @@ class ExampleLine:
             name = choice.native.currentText()
             choice.tooltip = f"{name}\n{tip}"
             if place < self._first.count():
-                self._first.setStretch(place, min(max(len(name), SHORT), LONG))
+                self._first.setStretch(place, min(max(len(name), SHORT_LETTERS), LONG_LETTERS))
 
     def _suggestion(self) -> Way:
         labels = self.labels
@@ -174,12 +176,10 @@ class ExampleLine:
             return "all"
         if marks_of(labels) is None:
             data = level_of(labels)
-            known = self._guess is not None and self._guess[0] == labels
-            if not known or self._guess is None or self._guess[1] != id(data):
-                self._guess = labels, id(data), guessed(data)
+            if self._guesses.get(plain(labels), (0, ""))[0] != id(data):
+                self._guesses[plain(labels)] = id(data), guessed(data)
         # what was guessed stays while they are painted on, and get marks by that
-        guess = self._guess
-        return suggested(labels, guess[2] if guess and guess[0] == labels else "painted")
+        return suggested(labels, self._guesses.get(plain(labels), (0, "painted"))[1])
 
     def _changed(self, *, anew: bool = False, by_hand: bool = False) -> None:
         if self._blocker.active:
@@ -230,10 +230,10 @@ def guessed(labels: Any) -> Way:
     *stack, rows, columns = labels.shape
     total, size = math.prod(stack), rows * columns
     in_memory = type(labels) is np.ndarray
-    count = min(total, PLANES if in_memory else READ_PLANES)
+    count = min(total, SAMPLED_PLANES if in_memory else READ_PLANES)
     if not count * size:
         return "all"
-    step = math.ceil(math.sqrt(count * size / LOOKED_AT))
+    step = math.ceil(math.sqrt(count * size / SAMPLED_PIXELS))
     if step > 1 and not in_memory:
         return "all"  # the checks, which read all of it elsewhere, tell if it is not so
     marked = 0

@@ -96,7 +96,7 @@ class ExampleTable:
         """Equal while the same layers are chosen, and nobody has painted or drawn on them."""
         return self._chosen(), self._strokes
 
-    def taken(self, layer: Any) -> bool:
+    def is_taken_as_truth(self, layer: Any) -> bool:
         """Whether a prediction was declared to be the truth."""
         layer = plain(layer)
         known = layer in self._truths
@@ -105,7 +105,7 @@ class ExampleTable:
     def take_as_truth(self, layer: Any) -> None:
         """Learn from a prediction that nobody has corrected."""
         self._truths[plain(layer)] = layer.metadata.get(RECORD_KEY)
-        self._tell()
+        self._report_change()
 
     # what changes it
 
@@ -117,15 +117,15 @@ class ExampleTable:
                 self._append(self._image_of(layer), layer)
             if not self.lines:
                 self._append(self._next_image(), None)
-                self._suit(self.lines[0])
-        self._tell()
+                self._choose_labels(self.lines[0])
+        self._report_change()
 
     def add(self) -> ExampleLine:
         """Another line, filled with what suits best."""
         with self._blocker:
             line = self._append(self._next_image(), None)
-            self._suit(line)
-        self._tell()
+            self._choose_labels(line)
+        self._report_change()
         return line
 
     def remove(self, line: ExampleLine) -> None:
@@ -134,7 +134,7 @@ class ExampleTable:
             self._drop(line)
             if not self.lines:
                 self._append(None, None)
-        self._tell()
+        self._report_change()
 
     def take(self, image: Image, labels: Any) -> ExampleLine:
         """Learn from these labels of this image, in a line of their own if there is no such."""
@@ -142,7 +142,7 @@ class ExampleTable:
             found = next((line for line in self.lines if line.labels == labels), None)
             found = found or self._vacant(image) or self._append(image, labels)
             found.choose(image, labels)
-        self._tell()
+        self._report_change()
         return found
 
     def set_task(self, task: Task) -> None:
@@ -154,8 +154,8 @@ class ExampleTable:
             for line in self.lines:
                 line.target = task == "regression"
                 line.choose(line.image, None)
-                self._suit(line)
-        self._tell()
+                self._choose_labels(line)
+        self._report_change()
 
     def reset_choices(self, *_: Any) -> None:
         """List the layers anew; new ones fill what is empty."""
@@ -177,9 +177,9 @@ class ExampleTable:
                 if line.image is None:
                     line.choose(self._next_image(), line.labels)
                 if line.labels is None:
-                    self._suit(line)
+                    self._choose_labels(line)
         if self._chosen() != before:
-            self._tell()
+            self._report_change()
 
     def refresh(self) -> None:
         """Take in what marks and shapes say now."""
@@ -225,13 +225,13 @@ class ExampleTable:
 
     def _is_raw(self, layer: Any) -> bool:
         """Whether labels are a prediction that nobody took for the truth."""
-        return RECORD_KEY in layer.metadata and not self.taken(layer)
+        return RECORD_KEY in layer.metadata and not self.is_taken_as_truth(layer)
 
     def _line_changed(self) -> None:
         if not self._blocker.active:
-            self._tell()
+            self._report_change()
 
-    def _tell(self) -> None:
+    def _report_change(self) -> None:
         layers = [part for line in self.lines for part in (line.labels, line.region)]
         self._watch([layer for layer in layers if layer is not None])
         single = len(self.lines) == 1
@@ -288,7 +288,7 @@ class ExampleTable:
         labelled = [image for image in free if self._best(image) is not None]
         return next(iter(labelled or free or images), None)
 
-    def _suit(self, line: ExampleLine) -> None:
+    def _choose_labels(self, line: ExampleLine) -> None:
         """Choose the labels that suit a line's image best, if any."""
         if line.image is not None:
             found = self._best(line.image)

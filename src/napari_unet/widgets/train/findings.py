@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_unet.dataset.labelled_image import LabelledImage
     from napari_unet.widgets.train.request import TrainingRequest
 
-PAUSE = 400  # milliseconds without a change before the examples are looked at
+CHECK_DELAY_MS = 400  # without a change, before the examples are checked
 MOST_VALUES = 256  # more of them are objects or intensities
 
 
@@ -68,7 +68,7 @@ class FindingsRunner:
         self._runner = JobRunner(lambda _: None, self._ended)
         self._pause = QTimer(parent)
         self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE)
+        self._pause.setInterval(CHECK_DELAY_MS)
         self._pause.timeout.connect(self._start)
 
     @property
@@ -76,7 +76,7 @@ class FindingsRunner:
         """Whether there is something to be looked at yet."""
         return self._next is not None or self._runner.running
 
-    def look(self, request: TrainingRequest | None) -> None:
+    def check(self, request: TrainingRequest | None) -> None:
         """Look at this, and not at anything earlier; None: at nothing."""
         self._next = request
         self._is_stale = True

@@ -21,7 +21,7 @@ from napari_unet.widgets.qt.events import Follower
 from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import Form, Row, order_tabs
 from napari_unet.widgets.qt.wording import TASK_NAMES, worded
-from napari_unet.widgets.train.class_table import ClassTable, look_of
+from napari_unet.widgets.train.class_table import ClassTable, appearance_of
 from napari_unet.widgets.train.example_axes import ExampleAxes
 from napari_unet.widgets.train.example_faults import ExampleFaults
 from napari_unet.widgets.train.example_line import ExampleLine
@@ -49,7 +49,7 @@ BASE_TIP = (
     "The model to start from, which is not changed. It learns from far fewer labels than a new "
     "network, if its images looked alike."
 )
-PAUSE = 200  # milliseconds without a stroke before the labels are looked at
+STROKE_DELAY_MS = 200  # without a stroke, before the labels are checked
 
 
 class TrainForm:
@@ -111,7 +111,7 @@ class TrainForm:
         Follower(self.rows["task"].native, self.table.align)
         self._pause = QTimer(self.native)
         self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE)
+        self._pause.setInterval(STROKE_DELAY_MS)
         self._pause.timeout.connect(self.changed)
         self.checks = FindingsRunner(self.native, self._found)
         self.task.changed.connect(lambda _: self._task_changed())
@@ -187,7 +187,7 @@ class TrainForm:
             task = values.get("task")
             if task in TASK_NAMES:
                 self.task.value = task
-            self._follow_task()
+            self._apply_task()
             if "base" in values:
                 self.models.choose(values["base"])
                 self._base_by_hand = True
@@ -213,7 +213,7 @@ class TrainForm:
         for name in ("task", "classes", "base"):
             hold_row(self.rows[name], held=held)
         self.settings.hold(held=held)
-        self.rows["task"].say(hint=HELD if held else "")  # the first of them stands for all
+        self.rows["task"].show_message(hint=HELD if held else "")  # stands for all of them
 
     def close(self) -> None:
         """Stop listening; no widget is touched."""
@@ -234,19 +234,19 @@ class TrainForm:
 
     # what is said
 
-    def say(self) -> None:
+    def show_messages(self) -> None:
         """Write hints, faults and doubts beside what they are about."""
         wrong = {} if self.fault is None else {self.fault.field: worded(self.fault.error)}
         for name in ("base", *self.settings.rows):
-            self.rows[name].say(fault=wrong.get(name, ""))
+            self.rows[name].show_message(fault=wrong.get(name, ""))
         image = self.table.image
         several = len({id(line.image) for line in self.table.lines}) > 1
         self.fields.show(image, several=several)
         for name in wrong.keys() & {"axes", "channels"}:
-            self.rows[name].say(fault=wrong[name])
+            self.rows[name].show_message(fault=wrong[name])
         self.board.show((self.task.value, self.models.source), self._faults.lines)
         for fault in self.board.faults_of_settings[:1]:
-            self.rows["minutes"].say(fault=worded(fault))
+            self.rows["minutes"].show_message(fault=worded(fault))
 
     # what changes
 
@@ -270,7 +270,7 @@ class TrainForm:
             self.board.findings = []  # of something else
         self._set_painting()
         self._show_parts()
-        self.checks.look(self.request)
+        self.checks.check(self.request)
         self._on_change()
 
     def _check(self) -> TrainingRequest:
@@ -308,7 +308,7 @@ class TrainForm:
             if line.image is self.table.image:
                 raise FieldError("axes", error) from None
             raise
-        is_truth = line.labels is not None and self.table.taken(line.labels)
+        is_truth = line.labels is not None and self.table.is_taken_as_truth(line.labels)
         return labelled_layers(line, axes, channels, task, is_truth=is_truth)
 
     def _found(self, checked: Checked) -> None:
@@ -326,7 +326,7 @@ class TrainForm:
         looks: dict[int, dict[str, str]] = {}
         for line, values in zip(self.table.lines, checked.values, strict=False):
             for value in values:
-                looks.setdefault(value, look_of(line.labels, value))
+                looks.setdefault(value, appearance_of(line.labels, value))
         for info in () if base is None else base.classes:
             looks[info.value] = {"name": info.name, "colour": info.colour}
         return self.classes.show_values(looks, looks)
@@ -360,12 +360,12 @@ class TrainForm:
         if self._blocker.active:
             return
         with self._blocker:
-            self._follow_task()
+            self._apply_task()
             if self.card is None and not self._base_by_hand:
                 self._choose_base()
         self.changed()
 
-    def _follow_task(self) -> None:
+    def _apply_task(self) -> None:
         self.board.findings = []
         self.models.set_task(self.task.value)
         self.table.set_task(self.task.value)
@@ -377,7 +377,7 @@ class TrainForm:
             fits = task == "instance" if name == "background" else task != "regression"
             row.show(visible=fits)
         self.rows["classes"].show(visible=task == "semantic")
-        self.settings.suit(task, from_scratch=self.card is None)
+        self.settings.show_for_task(task, from_scratch=self.card is None)
 
     # models
 

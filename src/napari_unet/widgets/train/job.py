@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PACE = 9  # steps whose median tells how long one takes without a preview
-UNIT = 10  # units of progress in a second, where time is what is budgeted
+PACE_STEPS = 9  # steps whose median tells how long one takes without a preview
+UNITS_PER_S = 10  # units of progress in a second, where time is what is budgeted
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ def training_job(
             yield Progress(0, 0, "asking the base model", "asking base")
             views.show_base()  # at once: it takes seconds until there is anything else to see
             yield Progress(0, 0, "preparing", "preparing")
-        first = views.wish() if session.added is None else MoreLabels(session.added)
+        first = views.next_preview() if session.added is None else MoreLabels(session.added)
         steps = iter_train(
             session.first,
             base=base,
@@ -158,18 +158,18 @@ def _run(
             step = steps.send(wish)
         except StopIteration as end:
             return cast("Model", end.value)
-        views.see(step, time.perf_counter() - start)
+        views.record_step(step, time.perf_counter() - start)
         if addition is not None:
             link.answer()
             if step.taken_in:  # what was refused must not stand in the way of a resumption
                 lost = session.add(wish.examples, addition.values)
                 notes = () if lost is None else (lost,)
-        link.tell(replace(step, notes=(*step.notes, *notes)))
+        link.add_news(replace(step, notes=(*step.notes, *notes)))
         views.show_base()
         addition = None if link.stopping else link.take_addition()
         added, notes = (None, ()) if addition is None else _copied(addition, link, config)
         addition = None if added is None else addition
-        wish = "stop" if link.stopping else added or views.wish()
+        wish = "stop" if link.stopping else added or views.next_preview()
         last = wish == "stop" or step.step >= step.total
         yield _progress(step, config) if not last else Progress(0, 0, "scoring", "scoring")
 
@@ -196,8 +196,8 @@ def _copied(
 def _progress(step: TrainStep, config: TrainConfig) -> Progress:
     if config.minutes is None:
         return Progress(step.step, step.total, "training", "training")
-    total = round(config.minutes * 60 * UNIT)
-    return Progress(min(round(step.seconds * UNIT), total), total, "training", "training")
+    total = round(config.minutes * 60 * UNITS_PER_S)
+    return Progress(min(round(step.seconds * UNITS_PER_S), total), total, "training", "training")
 
 
 class _Views:
@@ -229,7 +229,7 @@ class _Views:
         self._base_result: Any = None
         self._paces: list[float] = []
 
-    def wish(self) -> Preview | None:
+    def next_preview(self) -> Preview | None:
         """A preview to be asked for, if it is time."""
         view = self._link.due_view()
         if view is None:
@@ -239,15 +239,15 @@ class _Views:
             preview = view.preview(self._ndim, self._limits_of(view))
         except Exception as error:  # noqa: BLE001 - pictures must not cost what is learned
             logger.info("There is no preview: %s", error)
-            self._link.look(None)  # another image than a training can be shown on
+            self._link.set_view(None)  # another image than a training can be shown on
             return None
         self._asked = view, time.perf_counter() - start
         return preview
 
-    def see(self, step: TrainStep, seconds: float) -> None:
+    def record_step(self, step: TrainStep, seconds: float) -> None:
         """Take in a step that took so long, and tell of the preview that it brought."""
         if self._asked is None:
-            self._paces = [*self._paces, seconds][-PACE:]
+            self._paces = [*self._paces, seconds][-PACE_STEPS:]
             return
         (view, asking), self._asked = self._asked, None
         usual = median(self._paces) if self._paces else 0.0
@@ -255,7 +255,7 @@ class _Views:
         if step.preview is not None:
             self._last = view
             found = np.asarray(step.preview)
-            self._link.tell(Previewed(view, found, self._ndim, early=step.preview_early))
+            self._link.add_news(Previewed(view, found, self._ndim, early=step.preview_early))
 
     def show_base(self) -> None:
         """What the base model says of a view that has just been shown."""
@@ -268,7 +268,7 @@ class _Views:
             self._link.shown(time.perf_counter() - start)
         if self._base_result is not None:
             found = np.asarray(self._base_result)
-            self._link.tell(Previewed(view, found, self._ndim, of_base=True))
+            self._link.add_news(Previewed(view, found, self._ndim, of_base=True))
 
     def compare(self, model: Model) -> Comparison | None:
         """The last view by both models, a plane of it."""
@@ -278,7 +278,7 @@ class _Views:
         try:
             new = self._predict(model, view)
             # the preview that stays beside the verdict is of the model to be decided on
-            self._link.tell(Previewed(view, np.asarray(new), self._ndim))
+            self._link.add_news(Previewed(view, np.asarray(new), self._ndim))
             if self._base is not None and self._base_of != view.key:
                 self._ask_base(self._base, view)
             image = view.crop(self._ndim)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_unet.recovery.training import TrainingSession
     from napari_unet.training.steps import TrainStep
 
-PATIENCE = 19  # the training works that many times as long as a preview took, before the next
+TRAINING_PER_PREVIEW = 19  # time to train before the next preview, in times that the last one took
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class TrainingLink:
 
     # of the dock
 
-    def look(self, view: TrainingView | None) -> None:
+    def set_view(self, view: TrainingView | None) -> None:
         """Previews are to be of this; None: of nothing."""
         with self._lock:
             self._view = view
@@ -122,7 +122,7 @@ class TrainingLink:
         with self._lock:
             return self._answered < self._asked
 
-    def take(self) -> list[TrainStep | Previewed]:
+    def take_news(self) -> list[TrainStep | Previewed]:
         """What was told since the last time, in order."""
         found = []
         while self._told:
@@ -131,7 +131,7 @@ class TrainingLink:
 
     # of the worker
 
-    def tell(self, news: TrainStep | Previewed) -> None:
+    def add_news(self, news: TrainStep | Previewed) -> None:
         """Let the dock know."""
         self._told.append(news)
 
@@ -162,4 +162,4 @@ class TrainingLink:
     def shown(self, seconds: float) -> None:
         """A view was shown, which took so long; the next may be after a multiple of that."""
         with self._lock:
-            self._free_at = time.monotonic() + PATIENCE * seconds
+            self._free_at = time.monotonic() + TRAINING_PER_PREVIEW * seconds

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NEW, BASE = "training preview", "base preview"
 EARLY = "(early) "  # in front: the list of layers cuts the ends of long names
-WIDTH = 2  # of the base's outlines, in pixels of the image
+OUTLINE_PIXELS = 2  # of the base's outlines, in pixels of the image
 COLOUR = "#ffb000"  # of these; seen on dark and on bright pixels
 OPACITY = 0.5
 
@@ -163,7 +163,7 @@ class TrainingPreview:
         elif kind == BASE:
             layer.colormap = _colours({1: COLOUR})  # repeated for all labels
         if kind == BASE:
-            layer.contour = WIDTH
+            layer.contour = OUTLINE_PIXELS
         else:
             layer.opacity = OPACITY
         layer.editable = False

@@ -24,18 +24,18 @@ class PreviewedImage:
     ----------
     viewer : Viewer
         Where the image is looked at.
-
-    Attributes
-    ----------
-    layer : Image or None
-        The image that was in view when `find_view` was called last; None: it was gone.
     """
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._images: list[tuple[weakref.ref[Image], str, tuple[int, ...] | None]] = []
         self._name = ""
-        self.layer: Image | None = None
+        self._layer: weakref.ref[Image] | None = None
+
+    @property
+    def layer(self) -> Image | None:
+        """The image that was in view when `find_view` was called last; None: it was gone."""
+        return None if self._layer is None else self._layer()
 
     @property
     def name(self) -> str:
@@ -62,10 +62,10 @@ class PreviewedImage:
             if layer is not None and layer in self._viewer.layers
         ]
         visible = [each for each in present if each[0].visible] or present
-        self.layer = None
+        self._layer = None
         for layer, axes, channels in visible[:1]:
             image = LayerImage.of(layer)
             if len(image.shape) == len(axes):
-                self.layer = layer
+                self._layer = weakref.ref(layer)
                 return TrainingView(image, axes, channels, view_of(self._viewer, layer, axes))
         return None

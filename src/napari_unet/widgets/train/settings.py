@@ -19,7 +19,7 @@ from napari_unet.widgets.qt.wording import LABELS
 OWN = "Own"
 TIP = "How long to train. A preset sets the minutes, and how much the patches are varied."
 MINUTES_TIP = "Time to train, with all that is measured meanwhile. You can stop earlier."
-LEAST, MOST = 0.1, 10_000.0
+LEAST_MINUTES, MOST_MINUTES = 0.1, 10_000.0
 
 
 FIRST = "Standard"
@@ -36,7 +36,7 @@ ADVANCED = (
     "precision",
 )
 DEVICES = ["auto", "cpu", "cuda", "mps"]
-MINUTES = 10.0
+DEFAULT_MINUTES = 10.0
 HELD = "Fixed while it trains."
 COPY_TIP = "The same training as a script, for the console, a notebook or a cluster."
 
@@ -74,7 +74,7 @@ class Budget:
         self.preset = ChoiceList(lambda: [(_text(name), name) for name in (*PRESETS, OWN)])
         self.preset.value = FIRST
         start = PRESETS[FIRST].minutes
-        self.box = FloatSpinBox(min=LEAST, max=MOST, step=1.0, value=start)
+        self.box = FloatSpinBox(min=LEAST_MINUTES, max=MOST_MINUTES, step=1.0, value=start)
         self.box.native.setDecimals(1)
         self.box.native.setSuffix(" min")
         self.rows = {
@@ -96,16 +96,16 @@ class Budget:
 
     def set_minutes(self, minutes: float) -> None:
         """Take over a time."""
-        self.box.value = min(max(minutes, LEAST), MOST)
+        self.box.value = min(max(minutes, LEAST_MINUTES), MOST_MINUTES)
 
-    def follow(self, augmentation: str) -> None:
+    def name_preset(self, augmentation: str) -> None:
         """Name the preset that minutes and augmentation are of."""
         found = (
             name
             for name, preset in PRESETS.items()
             if (preset.minutes, preset.augmentation) == (self.minutes, augmentation)
         )
-        self.preset.point_at(next(found, OWN))
+        self.preset.select(next(found, OWN))
 
     def _chosen(self) -> None:
         preset = PRESETS.get(self.preset.value)
@@ -180,7 +180,9 @@ class TrainSettings:
         with self._blocker:
             minutes = values.get("minutes")
             usable = isinstance(minutes, int | float) and minutes > 0
-            self.budget.set_minutes(float(minutes) if usable and minutes is not None else MINUTES)
+            self.budget.set_minutes(
+                float(minutes) if usable and minutes is not None else DEFAULT_MINUTES
+            )
             self.advanced.set_values(values)
         self._name_preset()
 
@@ -194,7 +196,7 @@ class TrainSettings:
             hold_row(row, held=held)
         self.defaults.native.setEnabled(not held)
 
-    def suit(self, task: Task, *, from_scratch: bool) -> None:
+    def show_for_task(self, task: Task, *, from_scratch: bool) -> None:
         """Show what matters for a task, and for a new network."""
         self._hidden = set() if from_scratch else {"ndim"}
         if task != "instance":
@@ -230,7 +232,7 @@ class TrainSettings:
             self._on_change()
 
     def _name_preset(self) -> None:
-        self.budget.follow(self.rows["augmentation"].editor.value)
+        self.budget.name_preset(self.rows["augmentation"].editor.value)
 
 
 def hold_row(row: Row, *, held: bool) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_unet.training.verdict import Verdict
     from napari_unet.widgets.train.job import Comparison
 
-SHOWN = 4  # scores that stand in the panel; the tooltip has all of them
+SHOWN_SCORES = 4  # scores that stand in the panel; the tooltip has all of them
 NAME_TIP = "Under which name the new model stands in the lists of models, and in a file."
 ABOUT_TIP = "A sentence that the model will say of itself, such as what it was trained for."
 
@@ -135,7 +135,7 @@ class VerdictPanel:
         warning = "font-weight: bold;" if verdict.better is False else ""
         self.sentence.native.setStyleSheet(warning)
         base = card.training.base if card.training is not None else None
-        self.table.value = score_table(verdict, most=SHOWN)
+        self.table.value = score_table(verdict, most=SHOWN_SCORES)
         self.table.native.setVisible(bool(verdict.rows))
         self.table.tooltip = score_table(verdict)
         self._show_pictures(comparison, verdict.base or base or "base")
@@ -163,7 +163,7 @@ class VerdictPanel:
 
     def _check(self) -> None:
         fault = self.fault
-        self.rows["name"].say(fault=fault)
+        self.rows["name"].show_message(fault=fault)
         self.keep.enabled = not fault
         self.keep.tooltip = fault or f"Keep the new model as ‘{self.name}’, for every dock."
 

@@ -17,9 +17,9 @@ from napari_unet.widgets.viewer.view import View
 if TYPE_CHECKING:
     from napari_unet.training.steps import Preview
 
-LARGEST = 512  # pixels a side: a preview must not keep the training waiting
-LARGEST_3D = 256
-PLANES = 16  # of a volume, around the one in view
+LARGEST_SIDE_PIXELS = 512  # of a preview, which must not delay the training
+LARGEST_SIDE_3D_PIXELS = 256
+PREVIEWED_PLANES = 16  # of a volume, around the one in view
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class TrainingView:
     def part(self, ndim: int) -> dict[str, slice]:
         """The part of each axis of the image but C that a network of so many axes previews."""
         sizes = dict(zip(self.axes, self.image.shape, strict=True))
-        side = LARGEST if ndim == 2 else LARGEST_3D
+        side = LARGEST_SIDE_PIXELS if ndim == 2 else LARGEST_SIDE_3D_PIXELS
         found = {}
         for axis in self.axes:
             if axis == "T":
@@ -62,7 +62,7 @@ class TrainingView:
             elif axis == "Z" and ndim == 2:
                 found[axis] = slice(self.view.z, self.view.z + 1)
             elif axis == "Z":
-                found[axis] = _around(self.view.z, PLANES, sizes["Z"])
+                found[axis] = _around(self.view.z, PREVIEWED_PLANES, sizes["Z"])
             elif axis in "YX":
                 whole = self.view.y if axis == "Y" else self.view.x
                 length = min(side, whole.stop - whole.start)

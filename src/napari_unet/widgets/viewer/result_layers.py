@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_unet.inference.roi import RoiPrediction
 
 PLACE = ("scale", "translate", "rotate", "shear")  # and affine
-LARGEST = 1 << 26  # bytes that are compared, within a tenth of a second
+COMPARED_BYTES = 1 << 26  # bytes that are compared, within a tenth of a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +247,7 @@ def _digest(data: NDArray[Any]) -> int:
     """
     shape = repr((data.shape, data.dtype.str)).encode()
     rows = data.reshape(-1, data.shape[-1])
-    step = -(-data.nbytes // LARGEST)
+    step = -(-data.nbytes // COMPARED_BYTES)
     return zlib.crc32(np.ascontiguousarray(rows[::step]).data, zlib.crc32(shape))
 
 

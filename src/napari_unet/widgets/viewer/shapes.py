@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Vertices = NDArray[np.float64]  # (N, 2): y and x in pixels of the image
 
 AREAS = ("rectangle", "ellipse", "polygon")
-NOISE = 6  # decimals that transforms leave exact
+EXACT_DECIMALS = 6  # decimals that transforms leave exact
 
 
 def has_area(shapes: Shapes) -> bool:
@@ -134,7 +134,7 @@ def fill(vertices: Vertices, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         columns = np.arange(max(math.ceil(x0), 0), min(math.ceil(x1), width))
         if columns.size:
             crossed = y0 + (columns - x0) * ((y1 - y0) / (x1 - x0))
-            rows = np.ceil(np.round(crossed, NOISE)).clip(0, height).astype(np.intp)
+            rows = np.ceil(np.round(crossed, EXACT_DECIMALS)).clip(0, height).astype(np.intp)
             flips[rows, columns] ^= True
     for above, row in pairwise(flips):  # whole rows at once: far faster than `accumulate`
         np.bitwise_xor(row, above, out=row)
@@ -199,14 +199,14 @@ def in_pixels(
     for vertex in points:
         place[-shared:] = np.asarray(shapes.data_to_world(vertex))[-shared:] * ratios
         found.append(layer.world_to_data(place))
-    return np.round(np.asarray(found, float), NOISE)
+    return np.round(np.asarray(found, float), EXACT_DECIMALS)
 
 
 def _is_upright(area: Vertices) -> bool:
     """Whether a polygon is a rectangle along the axes."""
     if len(area) != 4:
         return False
-    steps = np.abs(np.roll(area, -1, axis=0) - area) > 10.0**-NOISE * 2
+    steps = np.abs(np.roll(area, -1, axis=0) - area) > 10.0**-EXACT_DECIMALS * 2
     first, second = steps[0].tolist(), steps[1].tolist()
     straight = first in ([True, False], [False, True]) and second == first[::-1]
     return straight and steps[2].tolist() == first and steps[3].tolist() == second

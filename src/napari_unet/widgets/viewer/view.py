@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 
-LARGEST = 1024  # pixels a side; a preview is to be there at once
+LARGEST_SIDE_PIXELS = 1024  # of a preview, which must appear at once
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class View:
 
 def _centre(part: slice) -> slice:
     length = part.stop - part.start
-    if length <= LARGEST:
+    if length <= LARGEST_SIDE_PIXELS:
         return part
-    start = part.start + (length - LARGEST) // 2
-    return slice(start, start + LARGEST)
+    start = part.start + (length - LARGEST_SIDE_PIXELS) // 2
+    return slice(start, start + LARGEST_SIDE_PIXELS)
 
 
 def view_of(viewer: Viewer, layer: Image, axes: str) -> View:

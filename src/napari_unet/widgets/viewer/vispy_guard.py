@@ -10,7 +10,7 @@ from napari_unet.widgets.viewer.layer_image import plain
 if TYPE_CHECKING:
     from napari import Viewer
 
-ATTRIBUTES = 16  # vertex attributes that every OpenGL has at the least
+VERTEX_ATTRIBUTES = 16  # vertex attributes that every OpenGL has at the least
 
 _guarded: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -46,7 +46,7 @@ def _switch_off(_: object = None) -> None:
             canvas.set_current()
             if QOpenGLContext.currentContext() is None:
                 continue  # its window is gone
-            for number in range(ATTRIBUTES):
+            for number in range(VERTEX_ATTRIBUTES):
                 gloo.gl.glDisableVertexAttribArray(number)
         except RuntimeError:
             continue  # it is being closed
