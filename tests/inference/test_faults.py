@@ -74,11 +74,11 @@ def text(path: Path) -> None:
 
 
 def with_nan(path: Path) -> None:
-    write_image(path, damaged(IMAGE, np.nan), axes="YX")
+    write_image(path, np.full(IMAGE.shape, np.nan, np.float32), axes="YX")
 
 
 def with_infinity(path: Path) -> None:
-    write_image(path, damaged(IMAGE, -np.inf), axes="YX")
+    write_image(path, np.full(IMAGE.shape, -np.inf, np.float32), axes="YX")
 
 
 def complex_numbers(path: Path) -> None:
@@ -148,8 +148,8 @@ def test_an_image_file_that_cannot_be_used(
 # Arrays
 
 BAD_ARRAYS = [
-    (damaged(IMAGE, np.nan), {}, "NaN"),
-    (damaged(IMAGE, np.inf), {}, "infinite"),
+    (np.full(IMAGE.shape, np.nan), {}, "NaN"),
+    (np.full(IMAGE.shape, np.inf), {}, "infinite"),
     (IMAGE.astype(complex), {}, "complex128"),
     (IMAGE.astype(str), {}, "dtype <U"),
     (IMAGE.astype(object), {}, "dtype object"),

@@ -236,8 +236,7 @@ def hurt(value: Any) -> np.ndarray:
 @pytest.mark.parametrize(
     ("image", "arguments", "kind", "says"),
     [
-        (hurt(float("nan")), {}, InputError, "NaN"),
-        (hurt(float("inf")), {}, InputError, "infinite"),
+        (PIXELS[0, 0, 0] * np.nan, {}, InputError, "NaN"),
         (hurt(1j), {}, InputError, "complex"),
         (PIXELS[0, 0, 0].astype(object), {}, InputError, "dtype object"),
         (PIXELS[0, 0, 0, :0], {"axes": "YX"}, InputError, "axis Y"),
@@ -268,20 +267,29 @@ def test_faults_are_told_in_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fault_that_the_sample_missed_leaves_nothing_behind(
-    make_model: MakeModel, tmp_path: Path
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("task", ["instance", "semantic", "regression"])
+@pytest.mark.parametrize("diameter", [None, 5.0])
+def test_pixels_that_are_no_numbers_are_background(
+    make_model: MakeModel, value: float, task: str, diameter: float | None
 ) -> None:
-    ranged = {"mode": "range", "limits": ((0, 500),)}
-    with pytest.raises(InputError, match="NaN"):
-        predict(
-            hurt(float("nan")),
-            make_model(),
-            normalization=ranged,
-            output=tmp_path / "out.zarr",
-            tile=4,
-            **FIXED,
-        )
-    assert list(tmp_path.iterdir()) == []
+    image = PIXELS[0, 0, 0].astype(np.float32)
+    image[3:6, 4:10] = value
+    model = make_model(task=task, object_diameter=8.0)
+    settings = FIXED if diameter is None else {**FIXED, "object_diameter": diameter}
+    found = predict(image, model, **settings)
+    scores = np.asarray(found.scores)
+    hole = scores[:, 3:6, 4:10]
+    if task == "regression":
+        assert np.isnan(hole).all()
+    else:
+        assert not hole[1 if task == "semantic" else 0 :].any()
+    if task == "semantic":
+        assert (hole[0] == 1).all()
+    outside = np.ones(image.shape, bool)
+    outside[3:6, 4:10] = False
+    assert np.isfinite(scores[:, outside]).all()
+    assert sum(found.record["left_out"].values()) == 3 * 6
 
 
 def test_an_absurd_scale_is_refused(make_model: MakeModel) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from napari_unet.card import ModelCard, Normalization
 from napari_unet.checks.finding import Report
 from napari_unet.errors import Note
-from napari_unet.image.normalization import check_finite, find_limits, sample_blocks
+from napari_unet.image.normalization import find_limits, sample_blocks
 from napari_unet.image.source import ImageSource
 
 KEPT = 1 << 14  # pixels of a block whose spread is looked at
@@ -29,7 +29,8 @@ def check_image(
     dark.
     """
     with report.errors_of("image-unusable", index, "image"):
-        limits = find_limits(source, normalization).at() if normalization.mode == "range" else None
+        found = find_limits(source, normalization)
+        limits = found.at() if normalization.mode == "range" else None
         lowest, highest, sample = _spread(source)
         for channel, (low, high) in enumerate(zip(lowest, highest, strict=True)):
             name = f"Channel {channel} of the image" if len(lowest) > 1 else "The image"
@@ -51,8 +52,11 @@ def _spread(
     """Smallest and largest value of each channel, and some of its pixels."""
     lowest, highest, parts = [], [], []
     for block in sample_blocks(source):
-        check_finite(block)
         pixels = block.reshape(len(block), -1)
+        if block.dtype.kind == "f":
+            pixels = pixels[:, np.isfinite(pixels).all(0)]
+            if not pixels.size:
+                continue
         lowest.append(pixels.min(1))
         highest.append(pixels.max(1))
         parts.append(pixels[:, :: max(1, pixels.shape[1] // KEPT)].astype(np.float64))

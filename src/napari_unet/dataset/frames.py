@@ -13,7 +13,7 @@ from napari_unet.dataset.goal import TargetSpec
 from napari_unet.dataset.label_statistics import FrameStatistics, LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.dataset.targets import INSTANCE_TARGETS, encode_target
-from napari_unet.image.normalization import IntensityLimits, check_finite, normalize
+from napari_unet.image.normalization import IntensityLimits, normalize
 from napari_unet.tiling import Region
 
 FRAME_BYTES = 128 << 20  # a larger frame is read patch by patch
@@ -39,6 +39,10 @@ class Frame:
         What the labels become.
     kept : tuple of array or None
         Image (C, *spatial), target (M, *spatial) and known (1, *spatial), if in memory.
+    fill : tuple of tuple of float
+        Values of each channel's fill around the image.
+    hot : tuple of float
+        By how much hot pixels of each channel exceed their neighbours; 0: there are none.
     """
 
     labelled: LabelledImage
@@ -46,6 +50,8 @@ class Frame:
     limits: Sequence[tuple[float, float]]
     goal: TargetSpec
     kept: Patch | None = None
+    fill: tuple[tuple[float, ...], ...] = ()
+    hot: tuple[float, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,8 +89,7 @@ class Frame:
         if self.kept is not None:
             return self.kept[0][:, *part]
         pixels = self.labelled.read_image(self.statistics.time, self._place(part))
-        check_finite(pixels)
-        image = normalize(pixels, tuple(self.limits))
+        image = normalize(pixels, tuple(self.limits), self.fill, self.hot)
         return image if self.statistics.plane is None else image[:, 0]
 
     def read_labels(self, part: Region) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -133,7 +138,7 @@ def make_frames(
     start = labelled.window[0].start if len(labelled.window) == 3 else 0
     planes = [0 if each.plane is None else start + each.plane for each in statistics.frames]
     return [
-        Frame(labelled, each, limits.at(each.time, plane), goal)
+        Frame(labelled, each, limits.at(each.time, plane), goal, fill=limits.fill, hot=limits.hot)
         for each, plane in zip(statistics.frames, planes, strict=True)
     ]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,13 @@ from numpy.typing import NDArray
 
 from napari_unet.card import Normalization
 from napari_unet.errors import InputError, SettingsError
+from napari_unet.image.exclusion import Plane, find_hot_pixels
+from napari_unet.image.intensity_range import IntensityRange, find_range
 from napari_unet.image.source import ImageSource
+from napari_unet.tiling import Region
 
 SAMPLE_PIXELS = 1 << 24
+MARGIN_PIXELS = 2  # around a region, that decide whether a pixel is fill or hot
 CHUNK = 512  # where the array names no chunks of its own
 
 
@@ -75,10 +80,26 @@ class IntensityLimits:
         What one entry of ``table`` holds for.
     table : dict
         Limits by (time, plane); the index that the scope does not use is 0.
+    left_out : dict
+        Sampled pixels that were not counted, by the reason: "nan", "infinite", "fill",
+        "saturated", "hot"; "frames": whole frames unlike the others.
+    fill : tuple of tuple of float
+        Values of each channel's fill around the image; empty where there is none.
+    hot : tuple of float
+        By how much hot pixels of each channel exceed their neighbours, 0 where it has none;
+        empty where no channel has any.
     """
 
     scope: str
     table: dict[tuple[int, int], Limits]
+    left_out: dict[str, int] = field(default_factory=dict)
+    fill: tuple[tuple[float, ...], ...] = ()
+    hot: tuple[float, ...] = ()
+
+    @property
+    def has_defects(self) -> bool:
+        """Whether there are pixels that are told by their neighbours."""
+        return any(self.fill) or any(self.hot)
 
     def at(self, time: int = 0, plane: int = 0) -> Limits:
         """Limits of each channel at a time point and plane."""
@@ -111,7 +132,7 @@ def find_limits(
     Raises
     ------
     InputError
-        If the sample has NaN or infinite pixels.
+        If all of the sample is NaN or infinite.
     SettingsError
         If a fixed range names another number of channels.
     """
@@ -133,32 +154,144 @@ def find_limits(
     times = range(source.times)
     planes = range(source.size("Z"))
     table: dict[tuple[int, int], Limits] = {}
+    found: list[list[IntensityRange]] = []
     if scope == "image":
-        table[0, 0] = _percentiles(source, times, planes, normalization, on_block)
-    elif scope == "time":
-        for t in range(source.times):
-            times = range(t, t + 1)
-            table[t, 0] = _percentiles(source, times, planes, normalization, on_block)
+        ranges = _channel_ranges(source, times, planes, normalization, on_block)
+        found = [ranges]
+        if any(each.by_time for each in ranges):
+            scope, table = "time", _table_by_time(ranges, times)
+        else:
+            table[0, 0] = _pairs(ranges)
     else:
-        for t, z in itertools.product(times, planes):
-            place = range(t, t + 1), range(z, z + 1)
-            table[t, z] = _percentiles(source, *place, normalization, on_block)
-    return IntensityLimits(scope, table)
+        for t, z in itertools.product(times, planes if scope == "plane" else (None,)):
+            part = planes if z is None else range(z, z + 1)
+            found.append(_channel_ranges(source, range(t, t + 1), part, normalization, on_block))
+            table[t, z or 0] = _pairs(found[-1])
+    left_out: Counter[str] = Counter()
+    for each in itertools.chain.from_iterable(found):
+        left_out.update(each.left_out)
+    if found and all(each.is_empty for each in itertools.chain.from_iterable(found)):
+        raise InputError(
+            "The image has no pixel that is a number: all are NaN or infinite",
+            "check how it was made, or take another one",
+            parameter="image",
+            code="not-finite",
+        )
+    fill = [{v for ranges in found for v in ranges[c].fill} for c in range(channels)]
+    values = tuple(tuple(sorted(each)) for each in fill) if any(fill) else ()
+    excess = [max((r[c].hot_excess for r in found), default=0.0) for c in range(channels)]
+    hot = tuple(excess) if any(excess) else ()
+    return IntensityLimits(scope, table, dict(left_out), values, hot)
 
 
-def normalize(block: NDArray[Any], limits: Limits) -> NDArray[np.float32]:
+def _pairs(ranges: Sequence[IntensityRange]) -> Limits:
+    return tuple((found.low, found.high) for found in ranges)
+
+
+def _table_by_time(ranges: Sequence[IntensityRange], times: range) -> dict[tuple[int, int], Limits]:
+    """Limits of each time point; between those that were sampled, interpolated."""
+    channels = []
+    for found in ranges:
+        known = found.by_time or {0: (found.low, found.high)}
+        ends = np.array(list(known.values()))
+        channels.append([np.interp(times, list(known), ends[:, i]) for i in range(2)])
+    return {(t, 0): tuple((float(low[t]), float(high[t])) for low, high in channels) for t in times}
+
+
+def normalize(
+    block: NDArray[Any],
+    limits: Limits,
+    fill: Sequence[Sequence[float]] = (),
+    hot: Sequence[float] = (),
+) -> NDArray[np.float32]:
     """Map (C, *spatial) pixels so that each channel's limits become 0 and 1.
 
-    A channel whose limits coincide (a constant image) becomes 0.
+    A channel whose limits coincide (a constant image) becomes 0, and so do pixels that are NaN
+    or infinite, and those that have a ``fill`` value of the channel as their neighbours do. A hot
+    pixel takes the value of a bright neighbour, where the limits tell that there are any.
     """
     out = np.empty(block.shape, np.float32)
     for channel, (low, high) in enumerate(limits):
+        pixels = block[channel]
         if high > low:
-            wide = block[channel].astype(np.float64) - low  # float32 cannot hold all limits
+            wide = pixels.astype(np.float64) - low  # float32 cannot hold all limits
             out[channel] = wide / (high - low)
         else:
             out[channel] = 0
+        if pixels.dtype.kind == "f" and not (finite := np.isfinite(pixels)).all():
+            out[channel][~finite] = 0
+    for channel, (excess, (low, high)) in enumerate(zip(hot, limits, strict=False)):
+        if excess > 0 and high > low:
+            _replace_hot(out[channel], excess / (high - low))
+    for channel, values in enumerate(fill):
+        for value in values:
+            out[channel][_is_fill(block[channel], value)] = 0
     return out
+
+
+def read_normalized(
+    source: ImageSource,
+    time: int,
+    region: Region,
+    limits: IntensityLimits,
+    plane: int = 0,
+) -> NDArray[np.float32]:
+    """Pixels (C, *spatial) of a region, normalised; fill around the image becomes 0.
+
+    Fill and hot pixels are told by their neighbours in the plane, of the image and not of the
+    region, so that regions join without seams.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image.
+    time : int
+        Time point.
+    region : tuple of slice
+        In the order of ``source.spatial``.
+    limits : IntensityLimits
+        From `find_limits`.
+    plane : int
+        Whose limits count, where each plane has its own.
+    """
+    pairs = limits.at(time, plane)
+    if not limits.has_defects:
+        return normalize(source.read(time, region), pairs)
+    shape = source.spatial_shape
+    grown = tuple(
+        slice(max(part.start - MARGIN_PIXELS, 0), min(part.stop + MARGIN_PIXELS, size))
+        if axis in "YX"
+        else part
+        for axis, part, size in zip(source.spatial, region, shape, strict=True)
+    )
+    inner = tuple(
+        slice(part.start - wide.start, part.stop - wide.start)
+        for part, wide in zip(region, grown, strict=True)
+    )
+    block = normalize(source.read(time, grown), pairs, limits.fill, limits.hot)
+    return np.ascontiguousarray(block[(slice(None), *inner)])
+
+
+def _grow(part: slice, size: int) -> slice:
+    return slice(max(part.start - MARGIN_PIXELS, 0), min(part.stop + MARGIN_PIXELS, size))
+
+
+def _replace_hot(values: NDArray[np.float32], excess: float) -> None:
+    """Give hot pixels of normalised planes (..., Y, X) the value of a bright neighbour."""
+    for plane in values.reshape(-1, *values.shape[-2:]):
+        found = find_hot_pixels(plane, 0.0, 1.0, excess)
+        plane[found.rows, found.columns] = found.neighbours
+
+
+def _is_fill(pixels: NDArray[Any], value: float) -> NDArray[np.bool_]:
+    """Pixels (..., Y, X) of squares of one value, three pixels wide."""
+    from scipy.ndimage import binary_dilation, binary_erosion
+
+    square = np.ones((1,) * (pixels.ndim - 2) + (3, 3), bool)
+    equal = pixels == value
+    inner = binary_erosion(equal, square, border_value=1)
+    found: NDArray[np.bool_] = binary_dilation(inner, square) & equal
+    return found
 
 
 def check_finite(block: NDArray[Any]) -> None:
@@ -173,31 +306,23 @@ def check_finite(block: NDArray[Any]) -> None:
         )
 
 
-def _percentiles(
+def _channel_ranges(
     source: ImageSource,
     times: range,
     planes: range,
     normalization: Normalization,
     on_block: Callable[[NDArray[Any]], None] | None,
-) -> Limits:
-    samples: list[list[NDArray[Any]]] = [[] for _ in source.channels]
+) -> list[IntensityRange]:
+    samples: list[list[Plane]] = [[] for _ in source.channels]
     for time, region in _sample_regions(source, times, planes):
         block = source.read(time, region)
         if on_block is not None:
             on_block(block)
-        check_finite(block)
+        first = region[0].start if len(region) == 3 else 0
         for channel, pixels in enumerate(block):
-            samples[channel].append(pixels.ravel())
-    limits = []
-    for parts in samples:
-        pixels = np.concatenate(parts)
-        if pixels.dtype.kind == "b":
-            pixels = pixels.astype(np.uint8)
-        low, high = np.percentile(pixels, (normalization.lower, normalization.upper))
-        if low == high:  # nearly constant, or a few bright pixels: take the full range
-            low, high = pixels.min(), pixels.max()
-        limits.append((float(low), float(high)))
-    return tuple(limits)
+            stack = pixels if pixels.ndim == 3 else pixels[None]
+            samples[channel] += [Plane(time, first + i, plane) for i, plane in enumerate(stack)]
+    return [find_range(each, normalization.lower, normalization.upper) for each in samples]
 
 
 def sample_blocks(source: ImageSource) -> Iterator[NDArray[Any]]:

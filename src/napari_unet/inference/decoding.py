@@ -121,7 +121,14 @@ def iter_decode(
     planes = range(source.size("Z")) if planewise else (None,)
     total = source.times * len(planes)
     try:
-        writer = FrameWriter(labels, source.spatial_shape, card, wanted, constant=constant)
+        writer = FrameWriter(
+            labels,
+            source.spatial_shape,
+            card,
+            wanted,
+            constant=constant,
+            left_out=prediction.record.get("left_out"),
+        )
         for point in range(source.times):
             for done, plane in enumerate(planes, point * len(planes)):
                 yield Progress(done, total, "finding objects", "finding")

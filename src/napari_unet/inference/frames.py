@@ -7,7 +7,7 @@ by block, with the same labels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -207,6 +207,8 @@ class FrameWriter:
         With the decoding resolved.
     constant : bool
         Whether the image is constant, for the words about an empty result.
+    left_out : mapping of str to int, optional
+        Pixels that the intensity limits do not count, for the words about NaN.
     """
 
     def __init__(
@@ -217,6 +219,7 @@ class FrameWriter:
         settings: SegmentSettings,
         *,
         constant: bool = False,
+        left_out: Mapping[str, int] | None = None,
     ) -> None:
         if card.task == "instance":
             instances.check_representation(card.instances)
@@ -226,7 +229,7 @@ class FrameWriter:
         self._frame = shape[1:] if self.planewise else shape
         large = is_large(card.architecture.out_channels, self._frame)
         self.in_blocks = card.task == "instance" and large
-        self._summary = ResultSummary(card, constant=constant)
+        self._summary = ResultSummary(card, constant=constant, left_out=left_out)
         self._decoding = decoding_of(settings)
         linked = self.planewise and settings.volume_mode != "slices"
         self._overlap = settings.link_overlap if linked else None

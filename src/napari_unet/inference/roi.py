@@ -177,7 +177,11 @@ def cut_segmentation(result: Segmentation, place: RoiPlace) -> Segmentation:
     labels = _cut(place, result.labels, card)
     if labels is result.labels:
         return result
-    summary = ResultSummary(card, constant=bool(result.record.get("constant")))
+    summary = ResultSummary(
+        card,
+        constant=bool(result.record.get("constant")),
+        left_out=result.record.get("left_out"),
+    )
     summary.low, summary.high = map(list, zip(*result.record["score_range"], strict=True))
     summary.objects = int(labels.max(initial=0))
     if card.task == "semantic":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ class RunRecord:
             "pixel_size_unit": "micrometer",
             "zoom": list(plan.zoom),
             "intensity_limits": plan.limits.as_list(),
+            "left_out": dict(plan.limits.left_out),  # of the sample that the limits come from
             "constant": plan.constant,
             "tiles": len(plan.tiles),
             "halo": list(plan.tiles.halo),
@@ -76,9 +78,16 @@ class RunRecord:
 class ResultSummary:
     """What a result holds, gathered while it is made."""
 
-    def __init__(self, card: ModelCard, *, constant: bool = False) -> None:
+    def __init__(
+        self,
+        card: ModelCard,
+        *,
+        constant: bool = False,
+        left_out: Mapping[str, int] | None = None,
+    ) -> None:
         self.card = card
         self.constant = constant
+        self.missing = sum((left_out or {}).get(reason, 0) for reason in ("nan", "infinite"))
         self.objects: int | None = None
         self.pixels = np.zeros(len(card.classes), np.int64)  # by class
         self.low = [np.inf] * card.architecture.out_channels
@@ -118,6 +127,10 @@ class ResultSummary:
             }
             out["empty"] = self.pixels.size > 1 and not self.pixels[1:].any()
             out["message"] = self._classes_in_words(ranges)
+        if self.missing:
+            out["message"] += (
+                f" ({self.missing} pixels of the image are NaN or infinite: they are background)"
+            )
         return out
 
     def _classes_in_words(self, ranges: list[list[float]]) -> str:

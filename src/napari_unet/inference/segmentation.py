@@ -147,7 +147,14 @@ def iter_run(
             target = _open_output(plan, None, label_dtype(plan.card), output)
             stack.callback(target.discard)
             sizes = plan.spatial_sizes
-            writer = FrameWriter(target, sizes, plan.card, plan.settings, constant=plan.constant)
+            writer = FrameWriter(
+                target,
+                sizes,
+                plan.card,
+                plan.settings,
+                constant=plan.constant,
+                left_out=plan.limits.left_out,
+            )
         yield from _iter_tiles(plan, record.fallbacks, kept, writer)
         prediction = segmentation = None
         if kept is not None and place is not None:

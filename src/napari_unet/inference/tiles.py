@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_unet.card import ModelCard
 from napari_unet.errors import InputError
-from napari_unet.image.normalization import check_finite, normalize
+from napari_unet.image.normalization import read_normalized
 from napari_unet.inference.blending import blend_weights, extended_core, split_blended
 from napari_unet.inference.plan import PredictionPlan
 from napari_unet.inference.prepared_network import PreparedNetwork, on_cpu
@@ -65,13 +65,12 @@ def run_plan(
     planes: Sequence[int | None] = _range(roi["Z"]) if plan.planewise else (None,)
     done = 0
     for time, plane in itertools.product(_range(roi["T"]), planes):
-        limits = plan.limits.at(time, plane or 0)
         for whole in tiles:
             waiting = [whole]
             while waiting:
                 tile = waiting.pop(0)
                 try:
-                    piece = _predict_tile(plan, prepared, tile, time, plane, limits)
+                    piece = _predict_tile(plan, prepared, tile, time, plane)
                 except (RuntimeError, MemoryError) as error:
                     if not out_of_memory(error):
                         raise
@@ -110,7 +109,6 @@ def _predict_tile(
     tile: Tile,
     time: int,
     plane: int | None,
-    limits: tuple[tuple[float, float], ...],
 ) -> tuple[Region, NDArray[np.float32]]:
     config = plan.card.architecture
     old = plan.source.spatial_shape[-config.ndim :]
@@ -122,7 +120,7 @@ def _predict_tile(
         # no pixel has its centre here (a coarse image), or none has any contrast
         scores = np.zeros((config.out_channels, *sizes), np.float32)
     else:
-        block = _network_input(plan, tile.read, time, plane, limits, old, new)
+        block = _network_input(plan, tile.read, time, plane, old, new)
         logits = _average_flips(prepared, block) if plan.settings.flips else prepared(block)
         with torch.inference_mode():
             maps = _activate(logits, plan.card).cpu().numpy()
@@ -136,6 +134,7 @@ def _predict_tile(
         if new != old:
             scores = resample(scores, weights, range(1, scores.ndim))
         scores = np.ascontiguousarray(scores, np.float32)
+        _clear_missing(plan, scores, target, time, plane)
     if plan.blended:
         scores = scores * blend_weights(plan, tile, target, old)
     target, scores = _cut(target, scores, plan.region[-config.ndim :])
@@ -144,6 +143,27 @@ def _predict_tile(
         first = plane - plan.roi["Z"].start
         target = (slice(first, first + 1), *target)
     return target, scores
+
+
+def _clear_missing(
+    plan: PredictionPlan,
+    scores: NDArray[np.float32],
+    target: Region,
+    time: int,
+    plane: int | None,
+) -> None:
+    """Make pixels that are NaN or infinite background; values of a regression become NaN."""
+    if plan.source.dtype.kind != "f":
+        return
+    region = target if plane is None else (slice(plane, plane + 1), *target)
+    missing = ~np.isfinite(plan.source.read(time, region)).all(0)
+    missing = missing if plane is None else missing[0]
+    if plan.card.task == "regression":
+        scores[:, missing] = np.nan
+    elif missing.any():
+        scores[:, missing] = 0
+        if plan.card.task == "semantic":
+            scores[0, missing] = 1
 
 
 def _cut(
@@ -168,7 +188,6 @@ def _network_input(
     read: Region,
     time: int,
     plane: int | None,
-    limits: tuple[tuple[float, float], ...],
     old: tuple[int, ...],
     new: tuple[int, ...],
 ) -> NDArray[np.float32]:
@@ -181,9 +200,7 @@ def _network_input(
     region = tuple(slice(first, last) for first, last, _ in parts)
     if plane is not None:
         region = (slice(plane, plane + 1), *region)
-    pixels = plan.source.read(time, region)
-    check_finite(pixels)
-    block = normalize(pixels, limits)
+    block = read_normalized(plan.source, time, region, plan.limits, plane or 0)
     if plane is not None:
         block = block[:, 0]
     if new != old:

@@ -125,8 +125,7 @@ def test_the_layer_is_read_anew_when_it_changes(dock: Any, viewer: Any) -> None:
 def test_unfit_images_leave_the_dock_usable(
     dock: Any, viewer: Any, run: Any, labels_of: Any
 ) -> None:
-    nan = np.ones((32, 32), np.float32)
-    nan[3, 4] = np.nan
+    nan = np.full((32, 32), np.nan, np.float32)
     viewer.add_image(np.zeros((1, 1, 2, 2, 8, 8)), name="six axes")
     assert "axes" in dock.bar.message.value
     assert not dock.bar.run.enabled

@@ -317,8 +317,7 @@ def test_what_is_no_intensity(
     dock: Any, viewer: Any, run: Any, labels_of: Any, nuclei: np.ndarray
 ) -> None:
     for value, word in ((np.nan, "NaN"), (-np.inf, "infinite")):
-        image = nuclei.astype(float)
-        image[3, 4] = value
+        image = np.full(nuclei.shape, value)
         dock.form.images.choose(viewer.add_image(image, contrast_limits=(0, 255)))
         run(dock)
         assert word in dock.bar.message.value

@@ -1,0 +1,279 @@
+"""The two intensities of one channel that become 0 and 1, from its sample."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.image.exclusion import (
+    NOISE_ABOVE,
+    Fill,
+    Mask,
+    PixelArray,
+    Plane,
+    estimate_noise,
+    find_fill,
+    find_hot,
+    find_lumps,
+    find_unlike,
+)
+
+NOISE_BELOW = 6  # deviations between median and 1st percentile of noise alone, at most
+NOISE_RANGE = 20  # deviations that an image of noise alone is stretched over
+OBJECT_DEVIATIONS = 8  # of smoothed noise, from which something bright is an object
+SMOOTHING_PIXELS = 5  # width of the mean that tells an object from noise
+OBJECT_PERCENTILE = 90  # of the pixels of objects too small for the upper percentile
+SERIES_TIMES = 4  # from which a series can be seen to bleach
+BLEACHED = 1.5  # ratio of the first to the last brightness
+MONOTONE = -0.9  # rank correlation of brightness and time
+
+
+@dataclass(frozen=True)
+class IntensityRange:
+    """What becomes 0 and 1 in one channel.
+
+    Attributes
+    ----------
+    low, high : float
+        In the image's intensities.
+    left_out : mapping of str to int
+        Pixels of the sample that were not counted, by the reason; ``frames`` are frames.
+    fill : tuple of float
+        Values of the fill around the image.
+    hot_excess : float
+        By how much hot pixels exceed their neighbours at least; 0 where there are none.
+    is_empty : bool
+        Whether no pixel is a number.
+    by_time : mapping of int to (float, float)
+        For a series that bleaches: the range of each sampled time point. Else empty.
+    """
+
+    low: float
+    high: float
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    fill: tuple[float, ...] = ()
+    hot_excess: float = 0.0
+    is_empty: bool = False
+    by_time: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+
+
+def find_range(planes: Sequence[Plane], lower: float, upper: float) -> IntensityRange:
+    """Percentiles of the pixels that say something about the image.
+
+    Parameters
+    ----------
+    planes : sequence of Plane
+        The sample of one channel.
+    lower, upper : float
+        Percentiles, 0 to 100.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:64, :64]
+    >>> image = 500 + 100 * np.sin(x / 5 + 1) * np.sin(y / 7 + 1)
+    >>> framed = np.pad(image, 20)
+    >>> for each in (image, framed):
+    ...     found = find_range([Plane(0, 0, each)], 1, 99.8)
+    ...     print(round(found.low), round(found.high), sorted(found.left_out), found.fill)
+    403 599 [] ()
+    403 599 ['fill'] (0.0,)
+    """
+    left_out: Counter[str] = Counter()
+    planes = _drop_frames(planes, left_out)
+    kept, fill = _drop_pixels(planes, left_out)
+    pixels = _join(planes, kept)
+    if not pixels.size:
+        return IntensityRange(0.0, 0.0, dict(left_out), fill, is_empty=True)
+    low, high = (float(v) for v in np.percentile(pixels, (lower, upper)))
+    noise = estimate_noise(_masked(planes, kept))
+    hot, excess = find_hot([plane.pixels for plane in planes], low, high, noise)
+    kept = _without(kept, hot, "hot", left_out)
+    kept = _drop_lumps(planes, kept, low, high, noise, left_out, upper)
+    if left_out:
+        pixels = _join(planes, kept)
+        low, high = (float(v) for v in np.percentile(pixels, (lower, upper)))
+    if low == high:  # nearly constant, or few bright pixels: take the full range
+        low, high = float(pixels.min()), float(pixels.max())
+    darkest, middle, brightest = (float(v) for v in np.percentile(pixels, (1, 50, 99.8)))
+    if brightest - middle < NOISE_ABOVE * noise and middle - darkest < NOISE_BELOW * noise:
+        high = max(high, _range_of_rare_objects(planes, kept, middle, noise))
+    by_time = _follow_bleaching(planes, kept, low, lower, upper)
+    excess = max(excess, float(np.finfo(np.float32).tiny)) if left_out["hot"] else 0.0
+    return IntensityRange(low, high, dict(+left_out), fill, excess, by_time=by_time)
+
+
+def _join(planes: Sequence[Plane], kept: Sequence[Mask | None]) -> PixelArray:
+    """All pixels that are kept, in the order of the sample."""
+    parts = [
+        plane.pixels.ravel() if keep is None else plane.pixels[keep]
+        for plane, keep in zip(planes, kept, strict=True)
+    ]
+    pixels = np.concatenate(parts) if parts else np.zeros(0)
+    return pixels.astype(np.uint8) if pixels.dtype.kind == "b" else pixels
+
+
+def _drop_frames(planes: Sequence[Plane], left_out: Counter[str]) -> list[Plane]:
+    unlike = find_unlike(planes)
+    if unlike:
+        left_out["frames"] = len(unlike)
+    return [plane for plane in planes if (plane.time, plane.z) not in unlike]
+
+
+def _drop_pixels(
+    planes: Sequence[Plane], left_out: Counter[str]
+) -> tuple[list[Mask | None], tuple[float, ...]]:
+    """Masks of the pixels that are numbers, and no fill; None keeps all of a plane. Fill values."""
+    fills = [find_fill(plane.pixels) for plane in planes]
+    values = _fill_values(planes, fills)
+    kept: list[Mask | None] = []
+    for plane in planes:
+        pixels = plane.pixels
+        keep = np.ones(pixels.shape, bool)
+        if pixels.dtype.kind == "f":
+            missing = np.isnan(pixels)
+            keep = np.isfinite(pixels)
+            _count(left_out, "nan", missing)
+            _count(left_out, "infinite", ~keep & ~missing)
+        if values:
+            fill = _fill_mask(pixels, values)
+            _count(left_out, "fill", fill & keep)
+            keep &= ~fill
+        kept.append(None if keep.all() else keep)
+    return kept, values
+
+
+def _fill_values(planes: Sequence[Plane], fills: Sequence[Sequence[Fill]]) -> tuple[float, ...]:
+    """Values of fill in at least two corners of a frame; in one there may be a bright object."""
+    corners: Counter[tuple[float, int, int]] = Counter()
+    for plane, found in zip(planes, fills, strict=True):
+        for fill in found:
+            corners[fill.value, plane.time, plane.z] += fill.corners
+    return tuple(sorted({value for (value, _, _), count in corners.items() if count >= 2}))
+
+
+def _fill_mask(pixels: PixelArray, values: Sequence[float]) -> Mask:
+    """Pixels of fill in a part of a plane, which may lie in it as a whole."""
+    mask = np.zeros(pixels.shape, bool)
+    if pixels.flat[0].item() in values and (pixels == pixels.flat[0]).all():
+        mask[:] = True
+    for fill in find_fill(pixels, values):
+        if fill.value in values:
+            mask |= fill.mask
+    return mask
+
+
+def _masked(planes: Sequence[Plane], kept: Sequence[Mask | None]) -> list[PixelArray]:
+    """Planes, with NaN for the pixels that are left out."""
+    return [
+        plane.pixels if keep is None else np.where(keep, plane.pixels, np.nan)
+        for plane, keep in zip(planes, kept, strict=True)
+    ]
+
+
+def _count(left_out: Counter[str], reason: str, mask: Mask) -> None:
+    number = int(np.count_nonzero(mask))
+    if number:
+        left_out[reason] += number
+
+
+def _drop_lumps(
+    planes: Sequence[Plane],
+    kept: list[Mask | None],
+    low: float,
+    high: float,
+    noise: float,
+    left_out: Counter[str],
+    upper: float,
+) -> list[Mask | None]:
+    """Leave out saturated lumps where objects far below them would else be lost."""
+    if high <= low or high < max(_highest(plane.pixels) for plane in planes):
+        return kept
+    found = [find_lumps(plane.pixels, high) for plane in planes]
+    lumps = [
+        np.zeros(p.pixels.shape, bool) if m is None else m
+        for p, m in zip(planes, found, strict=True)
+    ]
+    if not any(lump.any() for lump in lumps):
+        return kept
+    counts: Counter[str] = Counter()
+    without = _without(kept, lumps, "saturated", counts)
+    rest = _join(planes, without)
+    if not rest.size:
+        return kept
+    middle, top = (float(v) for v in np.percentile(rest, (50, upper)))
+    if top - low > (high - low) / 2 or top - middle < NOISE_ABOVE * noise:
+        return kept
+    left_out += counts
+    return without
+
+
+def _highest(pixels: PixelArray) -> float:
+    return float(np.nanmax(pixels)) if pixels.size else -np.inf
+
+
+def _without(
+    kept: Sequence[Mask | None], masks: Sequence[Mask], reason: str, left_out: Counter[str]
+) -> list[Mask | None]:
+    result: list[Mask | None] = []
+    for keep, mask in zip(kept, masks, strict=True):
+        out = mask if keep is None else mask & keep
+        _count(left_out, reason, out)
+        result.append(keep if not out.any() else ~out if keep is None else keep & ~out)
+    return result
+
+
+def _range_of_rare_objects(
+    planes: Sequence[Plane], kept: Sequence[Mask | None], middle: float, noise: float
+) -> float:
+    """Upper limit where noise reaches up to the percentile: objects are rarer, or there are none.
+
+    An object shows in the mean of its neighbourhood; noise alone is stretched so little that it
+    stays dark.
+    """
+    from scipy.ndimage import uniform_filter
+
+    bright: list[NDArray[np.float64]] = []
+    for plane, keep in zip(planes, kept, strict=True):
+        pixels = plane.pixels.astype(np.float64)
+        if keep is not None:
+            pixels[~keep] = middle
+        smooth = uniform_filter(pixels, SMOOTHING_PIXELS) - middle
+        deviation = 1.4826 * float(np.median(np.abs(smooth - np.median(smooth))))
+        bright.append(pixels[smooth > OBJECT_DEVIATIONS * max(deviation, noise / SMOOTHING_PIXELS)])
+    found = np.concatenate(bright) if bright else np.zeros(0)
+    if found.size:
+        return float(np.percentile(found, OBJECT_PERCENTILE))
+    return middle + NOISE_RANGE * noise
+
+
+def _follow_bleaching(
+    planes: Sequence[Plane],
+    kept: Sequence[Mask | None],
+    low: float,
+    lower: float,
+    upper: float,
+) -> dict[int, tuple[float, float]]:
+    """The range of each time point of a series that gets darker throughout; else nothing."""
+    times = sorted({plane.time for plane in planes})
+    if len(times) < SERIES_TIMES:
+        return {}
+    lows, highs = [], []
+    for time in times:
+        chosen = [i for i, plane in enumerate(planes) if plane.time == time]
+        pixels = _join([planes[i] for i in chosen], [kept[i] for i in chosen])
+        if not pixels.size:
+            return {}
+        ends = np.percentile(pixels, (lower, upper))
+        lows.append(float(ends[0]))
+        highs.append(float(ends[1]))
+    spans = np.array(highs) - low
+    ranks = np.argsort(np.argsort(spans))
+    falling = np.corrcoef(np.arange(len(times)), ranks)[0, 1] <= MONOTONE
+    if not falling or spans[-1] <= 0 or spans[0] < BLEACHED * spans[-1]:
+        return {}
+    return {t: (a, b) for t, a, b in zip(times, lows, highs, strict=True)}

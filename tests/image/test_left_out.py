@@ -1,0 +1,170 @@
+"""What says nothing about an image's intensities is left out of its limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from napari_unet.card import Normalization
+from napari_unet.image import normalization
+from napari_unet.image.normalization import IntensityLimits, find_limits, read_normalized
+from napari_unet.image.source import open_image
+from napari_unet.samples import load_sample
+
+PERCENTILES = (1, 99.8)
+
+
+@pytest.fixture(scope="module")
+def camera() -> np.ndarray:
+    """Nuclei on a camera's offset, as 16-bit."""
+    pixels = np.asarray(load_sample("nuclei_2d").image)[:192, :160]
+    return (pixels.astype(float) * 16 + 100).astype(np.uint16)
+
+
+def limits_of(image: Any, axes: str = "YX") -> IntensityLimits:
+    return find_limits(open_image(image, axes=axes), Normalization())
+
+
+def test_a_sound_image_keeps_its_percentiles(camera: np.ndarray) -> None:
+    limits = limits_of(camera)
+    assert limits.at() == (tuple(np.percentile(camera, PERCENTILES)),)
+    assert (limits.left_out, limits.has_defects) == ({}, False)
+
+
+@pytest.mark.parametrize("value", [0, 100, 700, 65535])
+@pytest.mark.parametrize("width", [4, 90])
+def test_padding(camera: np.ndarray, value: int, width: int) -> None:
+    limits = limits_of(np.pad(camera, width, constant_values=value))
+    assert limits.fill == ((value,),)
+    # pixels beside the padding are left out with it
+    inner = camera[2:-2, 2:-2]
+    np.testing.assert_allclose(limits.at()[0], np.percentile(inner, PERCENTILES), rtol=1e-3)
+
+
+@pytest.mark.parametrize("angle", [2, 10, 45])
+@pytest.mark.parametrize("value", [0, 700])
+@pytest.mark.parametrize("order", [0, 1])
+def test_the_corners_of_a_rotated_image(
+    camera: np.ndarray, angle: float, value: int, order: int
+) -> None:
+    turned = ndimage.rotate(camera, angle, order=order, cval=value)
+    inside = ndimage.rotate(np.ones_like(camera), angle, order=0) > 0
+    inside = ndimage.binary_erosion(inside, iterations=3)
+    limits = limits_of(turned)
+    assert limits.fill == ((value,),)
+    np.testing.assert_allclose(
+        limits.at()[0], np.percentile(turned[inside], PERCENTILES), rtol=0.03
+    )
+
+
+def test_padding_that_reaches_over_chunks(
+    camera: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(normalization, "CHUNK", 64)
+    padded = np.pad(camera, 100)
+    limits = limits_of(padded)
+    np.testing.assert_allclose(limits.at()[0], np.percentile(camera, PERCENTILES), rtol=0.03)
+    assert limits.left_out["fill"] >= padded.size - camera.size
+
+
+def test_a_dark_background_is_no_padding() -> None:
+    y, x = np.mgrid[:200, :200]
+    discs = ((y % 67 - 33) ** 2 + (x % 67 - 33) ** 2 < 20**2) * np.uint8(90)
+    assert limits_of(discs).left_out == {}
+    one = ((y - 90) ** 2 + (x - 60) ** 2 < 12**2) * np.uint8(90)
+    assert limits_of(one).left_out == {}
+    assert limits_of(one).at() == ((0, 90),)
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_regions_of_a_padded_image_join_without_seams(data: st.DataObject) -> None:
+    image = np.pad(
+        np.random.default_rng(0).integers(200, 300, (2, 30, 40)), ((0, 0), (9, 9), (5, 5))
+    )
+    image[1, 20, 20] = 9000
+    source = open_image(image.astype(np.uint16), axes="ZYX", ndim=3)
+    limits = IntensityLimits("image", {(0, 0): ((200, 300),)}, {}, ((0,),), (50,))
+    whole = read_normalized(source, 0, tuple(slice(0, n) for n in image.shape), limits)
+    assert not whole[:, :, :9].any()
+    assert whole.max() < 2
+    region = []
+    for size in image.shape:
+        start = data.draw(st.integers(0, size - 1))
+        region.append(slice(start, data.draw(st.integers(start + 1, size))))
+    part = read_normalized(source, 0, tuple(region), limits)
+    np.testing.assert_array_equal(part, whole[(slice(None), *region)])
+
+
+def test_a_saturated_lump_does_not_hide_the_objects(camera: np.ndarray) -> None:
+    lump = camera.copy()
+    lump[100:130, 60:110] = 65535
+    limits = limits_of(lump)
+    assert limits.left_out["saturated"] > 30 * 50
+    np.testing.assert_allclose(limits.at()[0], np.percentile(camera, PERCENTILES), rtol=0.1)
+
+
+def test_saturated_objects_count(camera: np.ndarray) -> None:
+    clipped = np.minimum(camera, 400)
+    assert limits_of(clipped).left_out == {}
+    assert limits_of(clipped).at()[0][1] == 400
+
+
+@pytest.mark.parametrize("share", [0.005, 0.001, 0.0001])
+def test_hot_pixels(camera: np.ndarray, share: float) -> None:
+    hot = camera.copy()
+    place = np.random.default_rng(1).random(hot.shape) < share
+    hot[place] = 65535
+    limits = limits_of(hot)
+    np.testing.assert_allclose(limits.at()[0], np.percentile(camera, PERCENTILES), rtol=0.15)
+    source = open_image(hot, axes="YX")
+    found = read_normalized(source, 0, (slice(0, 192), slice(0, 160)), limits)
+    assert found.max() < 2
+
+
+def test_a_frame_that_is_over_exposed(camera: np.ndarray) -> None:
+    series = np.stack([camera] * 5)
+    for frame in (np.full_like(camera, 65535), np.minimum(camera.astype(int) * 20, 65535)):
+        series[2] = frame
+        limits = limits_of(series, "TYX")
+        assert limits.left_out == {"frames": 1}
+        assert limits.at() == limits_of(camera).at()
+
+
+def test_frames_with_more_objects_are_not_unlike_the_others(camera: np.ndarray) -> None:
+    dark = camera[camera < np.median(camera)]
+    empty = np.random.default_rng(0).choice(dark, camera.shape)
+    stack = np.stack([empty] * 6)
+    stack[4] = camera
+    for axes in ("ZYX", "TYX"):
+        assert limits_of(stack, axes).left_out == {}
+
+
+def test_a_series_that_bleaches_keeps_its_objects(camera: np.ndarray) -> None:
+    object_light = camera.astype(float) - 100
+    series = np.stack([object_light * np.exp(-0.4 * t) + 100 for t in range(6)]).astype(np.uint16)
+    limits = limits_of(series, "TYX")
+    assert limits.scope == "time"
+    for time, frame in enumerate(series):
+        np.testing.assert_allclose(limits.at(time)[0], np.percentile(frame, PERCENTILES), rtol=0.03)
+    brighter = limits_of(series[::-1], "TYX")
+    assert brighter.scope == "image"
+
+
+def test_noise_alone_stays_dark() -> None:
+    noise = np.random.default_rng(0).normal(500, 20, (256, 256)).astype(np.uint16)
+    ((low, high),) = limits_of(noise).at()
+    assert (500 + 4 * 20 - low) / (high - low) < 0.35
+
+
+def test_one_object_in_a_large_field_is_seen() -> None:
+    y, x = np.mgrid[:512, :512]
+    light = ndimage.gaussian_filter(((y - 200) ** 2 + (x - 300) ** 2 < 100) * 300.0, 2)
+    image = (np.random.default_rng(0).normal(500, 20, light.shape) + light).astype(np.uint16)
+    ((_, high),) = limits_of(image).at()
+    assert 700 < high < 900
