@@ -95,11 +95,24 @@ def test_half_precision_is_close_and_comes_back_in_single() -> None:
     single = prepare_network(network, CPU, "float32")(block)
     half = prepare_network(network, CPU, "bfloat16")
     assert half.precision == "bfloat16"
-    assert {p.dtype for p in half.network.encoder.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in half.network.encoder[-1].parameters()} == {torch.bfloat16}
     found = half(block)
     assert found.dtype == torch.float32
     assert not torch.equal(found, single)
     torch.testing.assert_close(found, single, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("features", [(8,), (8, 16), (4, 8, 16)])
+@pytest.mark.parametrize("norm", ["batch", "instance", "group", "none"])
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_every_network_runs_in_bfloat16_and_then_on_the_cpu(
+    ndim: Any, norm: Any, features: tuple[int, ...]
+) -> None:
+    network = network_of(ndim=ndim, norm=norm, features=features, out_channels=2)
+    block = block_of(network)
+    half = prepare_network(network, CPU, "bfloat16")
+    assert half(block).dtype == torch.float32
+    assert on_cpu(half)(block).dtype == torch.float32
 
 
 def test_falling_back_to_the_cpu_is_in_single_precision() -> None:
@@ -108,7 +121,7 @@ def test_falling_back_to_the_cpu_is_in_single_precision() -> None:
     fallback = on_cpu(half)
     assert (fallback.device, fallback.precision) == (CPU, "float32")
     assert {p.dtype for p in fallback.network.parameters()} == {torch.float32}
-    assert {p.dtype for p in half.network.encoder.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in half.network.encoder[-1].parameters()} == {torch.bfloat16}
     assert torch.isfinite(fallback(block_of(network))).all()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,8 +22,8 @@ class PreparedNetwork:
     """A copy of a network made fast for prediction on one device.
 
     Evaluation mode, batch norm folded into the convolutions, channels last, weights in the
-    number format of ``precision``. The last, 1x1 convolution stays in float32: rounded to
-    bfloat16 the scores would have 8 bits, and many pixels would tie.
+    number format of ``precision``. The first convolution and the last two stay in float32:
+    they are where rounding moves the outlines of objects most.
     """
 
     network: UNet
@@ -53,10 +53,9 @@ def prepare_network(
     """
     if precision == "auto":
         precision = choose_precision(device_capability(device), network.config)
-    fast = fold_batch_norm(copy.deepcopy(network).eval().requires_grad_(requires_grad=False))
-    fast.head = _SinglePrecision(fast.head)
-    fast = fast.to(device, DTYPES[precision])
-    fast.head.to(torch.float32)
+    single = fold_batch_norm(copy.deepcopy(network).eval().requires_grad_(requires_grad=False))
+    single = single.to(device)
+    fast = single if precision == "float32" else _reduce_format(single, DTYPES[precision])
     fast = fast.to(memory_format=_format(network.config.ndim))  # type: ignore[call-overload]
     prepared = PreparedNetwork(fast, device, precision)
     if precision != "float32":
@@ -96,15 +95,28 @@ def fold_batch_norm(network: UNet) -> UNet:
 
 
 class _SinglePrecision(nn.Module):
-    """A layer in float32 after others in any number format."""
+    """A layer in float32 among others in any number format."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: nn.Module, *, restore_format: bool = False) -> None:
         super().__init__()
         self.layer = layer
+        self.restore_format = restore_format  # that of the input
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.layer(x.float())
-        return y
+        return y.to(x.dtype) if self.restore_format else y
+
+
+def _reduce_format(single: UNet, dtype: torch.dtype) -> UNet:
+    """The network in a reduced number format, but for its first and its last layers."""
+    fast = copy.deepcopy(single).to(dtype)
+    first, exact_first = cast(nn.Sequential, fast.encoder[0]), single.encoder[0]
+    last = cast(nn.Sequential, (fast.decoder or fast.encoder)[0])
+    exact_last = cast(nn.Sequential, (single.decoder or single.encoder)[0])
+    first[0] = _SinglePrecision(cast(nn.Sequential, exact_first)[0], restore_format=True)
+    last[3], last[4] = _SinglePrecision(exact_last[3]), exact_last[4]  # convolution and norm
+    fast.head = single.head
+    return fast
 
 
 def _exact_convolutions() -> AbstractContextManager[None]:
