@@ -27,7 +27,7 @@ from napari_unet.card import Decoding, ScoreRecord
 from napari_unet.network.model import Model
 from napari_unet.training.calibration import calibrate
 from napari_unet.training.finalize import make_thumbnail
-from napari_unet.training.scoring import pieces_of, predict_piece, score
+from napari_unet.training.scoring import make_pieces, predict_piece, score
 
 VALIDATION_LIST = Path(__file__).with_name("nuclei_validation.txt")
 VALIDATION_SHARE = 0.15
@@ -74,7 +74,7 @@ def inverted(data: Path, name: str) -> nu.Example:
     return nu.Example(255 - grey, labels.astype(np.int32), axes="YX")
 
 
-def figures(scores: nu.Scores) -> dict[str, float]:
+def name_scores(scores: nu.Scores) -> dict[str, float]:
     """What is told of scores."""
     return {
         "AP at IoU 0.5, mean over images": round(scores.ap_mean[0.5], 4),
@@ -164,7 +164,7 @@ def main() -> None:
         model = train(taught, held_back, arguments)
     else:
         model = Model.load(arguments.model)
-        pieces = pieces_of(held_back, model.card)
+        pieces = make_pieces(held_back, model.card)
         model = Model(plain(model.card), model.network)
         predictions = [predict_piece(model, piece) for piece in pieces]
         decoding = calibrate(predictions, pieces)
@@ -172,7 +172,7 @@ def main() -> None:
         picture = make_thumbnail(model, predictions[0], pieces[0])
         model = Model(model.card.model_copy(update={"thumbnail": picture}), model.network)
     print(model.card.decoding)
-    values = figures(score(model, [example(arguments.data, name) for name in held_out]))
+    values = name_scores(score(model, [example(arguments.data, name) for name in held_out]))
     print(json.dumps(values, indent=2), f"{time.perf_counter() - start:.0f} s", flush=True)
     records = [
         ScoreRecord(
@@ -181,7 +181,7 @@ def main() -> None:
     ]
     for kind in ("histology", "brightfield"):
         others = [inverted(arguments.data, row["file"]) for row in images_of(arguments.data, kind)]
-        found = figures(score(model, others))
+        found = name_scores(score(model, others))
         print(kind, json.dumps(found, indent=2), flush=True)
         where = f"{SOURCE}; {kind}, grey values inverted"
         records.append(ScoreRecord(data=where, images=len(others), values=found))

@@ -250,9 +250,9 @@ def compare(
     """
     inside = labels > 0
     found = representation.encode(labels)[1:][:, inside]
-    goal = truth[1:][:, inside]
+    target_spec = truth[1:][:, inside]
     opened = representation.undetermined(labels, edge)[1:][:, inside]
-    changed = ~(np.abs(found - goal) <= 1e-3) & ~np.isnan(goal)
+    changed = ~(np.abs(found - target_spec) <= 1e-3) & ~np.isnan(target_spec)
     return np.array([found.size, changed.sum(), opened.sum(), (changed & ~opened).sum()])
 
 

@@ -19,7 +19,7 @@ from napari_unet.network.devices import synchronize
 from napari_unet.settings import TrainConfig
 from napari_unet.training.loop import TrainingLoop
 from napari_unet.training.patch_sampling import Batch
-from napari_unet.training.setup import set_up
+from napari_unet.training.setup import prepare_training
 from napari_unet.training.state import LoopState
 from training_study import data
 from training_study.planes import SETTINGS as VOLUME_SETTINGS
@@ -61,7 +61,9 @@ class _Package:
             device=plan.device,
             **settings,
         )
-        self.loop = TrainingLoop(set_up(examples, base=None, config=config, validation=None))
+        self.loop = TrainingLoop(
+            prepare_training(examples, base=None, config=config, validation=None)
+        )
         self.state = self.loop.state
         self.draw = self.loop.batches.draw
         self.drawing: list[float] = []

@@ -46,7 +46,7 @@ def prepare(*examples: Example, **settings: Any) -> TrainingData:
 
 @pytest.fixture
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames_module, "FRAME_BYTES", 0)
+    monkeypatch.setattr(frames_module, "MAX_FRAME_BYTES", 0)
 
 
 # ----------------------------------------------------------------------------- what is read
@@ -73,7 +73,7 @@ def test_the_sample_of_an_image_is_read_once(
 ) -> None:
     labels = objects((16, 64, 64))
     image = Counting(np.random.default_rng(0).random(labels.shape))
-    monkeypatch.setattr("napari_unet.dataset.assembly.validation_pieces", lambda _: [])
+    monkeypatch.setattr("napari_unet.dataset.assembly.make_validation_pieces", lambda _: [])
     monkeypatch.setattr(normalization, "SAMPLE_PIXELS", 5 * 64 * 64)
     data = prepare(Example(image, labels, axes="ZYX"), ndim=2, validation_fraction=pieces)
     assert bool(data.held_out) == (pieces > 0) or "Nothing" in data.held_out
@@ -84,7 +84,7 @@ def test_the_sample_of_an_image_is_read_once(
 def test_labels_cut_between_planes_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = Counting(objects((16, 64, 64)))
     image = np.random.default_rng(0).random(labels.shape)
-    monkeypatch.setattr("napari_unet.dataset.assembly.validation_pieces", lambda _: [])
+    monkeypatch.setattr("napari_unet.dataset.assembly.make_validation_pieces", lambda _: [])
     data = prepare(Example(image, labels, axes="ZYX"), ndim=2, validation_fraction=0.25)
     assert "planes are held out" in data.held_out
     assert labels.pixels == labels.array.size
@@ -130,13 +130,13 @@ def test_distances_are_known_where_an_object_is_known_as_a_whole(
     region: Any, ndim: int, known: bool, lazy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if lazy:
-        monkeypatch.setattr(frames_module, "FRAME_BYTES", 0)
+        monkeypatch.setattr(frames_module, "MAX_FRAME_BYTES", 0)
     labels = objects(SHAPE)
     if isinstance(region, str) and region == "planes":
         labels *= (np.arange(40) % 12 == 5)[:, None, None]
     image = np.random.default_rng(0).random(SHAPE)
     data = prepare(Example(image, labels, region, axes="ZYX"), ndim=ndim, validation_fraction=0)
-    assert all((frame.kept is None) == lazy for frame in data.frames)
+    assert all((frame.cached is None) == lazy for frame in data.frames)
     assert data.distance_known == known
 
 

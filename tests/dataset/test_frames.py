@@ -1,4 +1,4 @@
-"""Frames: planes and volumes, kept or read part by part, and the pieces to validate on."""
+"""Frames: planes and volumes, cached or read part by part, and the pieces to validate on."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ import napari_unet
 from napari_unet.card import Normalization
 from napari_unet.dataset import frames as frames_module
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.frames import Frame, keep_in_memory, make_frames
-from napari_unet.dataset.goal import TargetSpec, find_classes
+from napari_unet.dataset.frames import Frame, cache_frames, make_frames
 from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import open_example
-from napari_unet.dataset.targets import INSTANCE_TARGETS
-from napari_unet.dataset.validation_pieces import CONTEXT, validation_pieces
+from napari_unet.dataset.targets import INSTANCE_TARGETS, TargetSpec, find_classes
+from napari_unet.dataset.validation_pieces import CONTEXT_PIXELS, make_validation_pieces
 from napari_unet.image.normalization import find_limits
 from napari_unet.instances import maps as instances
 from napari_unet.training.patch_sampling import PatchSampler
@@ -35,31 +34,31 @@ STACK = tifffile.imread(DATA / "nuclei_3d.tif")
 STACK_TRUTH = tifffile.imread(DATA / "nuclei_3d_truth.tif")
 PLAIN = Normalization(mode="none")
 INSTANCE = TargetSpec("instance")
-FLOAT16 = 1e-3  # the distances are kept in float16
+FLOAT16 = 1e-3  # the distances are cached in float16
 
 
 def lazy_frames(
     example: Example,
-    goal: TargetSpec = INSTANCE,
+    target_spec: TargetSpec = INSTANCE,
     *,
     ndim: int = 2,
     normalization: Normalization = PLAIN,
 ) -> list[Frame]:
-    labelled = open_example(example, ndim=ndim, in_channels=None, task=goal.task)
-    found = collect_statistics(labelled, goal.task, ndim)
-    return make_frames(labelled, found, goal, find_limits(labelled.source, normalization))
+    labelled = open_example(example, ndim=ndim, in_channels=None, task=target_spec.task)
+    found = collect_statistics(labelled, target_spec.task, ndim)
+    return make_frames(labelled, found, target_spec, find_limits(labelled.source, normalization))
 
 
 def frames_of(
     example: Example,
-    goal: TargetSpec = INSTANCE,
+    target_spec: TargetSpec = INSTANCE,
     *,
     ndim: int = 2,
     normalization: Normalization = PLAIN,
 ) -> list[Frame]:
-    kept = keep_in_memory(lazy_frames(example, goal, ndim=ndim, normalization=normalization))
-    assert all(frame.kept is not None for frame in kept)
-    return kept
+    cached = cache_frames(lazy_frames(example, target_spec, ndim=ndim, normalization=normalization))
+    assert all(frame.cached is not None for frame in cached)
+    return cached
 
 
 def whole(frame: Frame) -> tuple[slice, ...]:
@@ -100,18 +99,18 @@ def test_a_2d_network_sees_the_planes_of_a_stack_and_a_3d_network_the_stack() ->
     order=st.permutations("TCZYX"),
     ndim=st.sampled_from([2, 3]),
     channels=st.sampled_from([None, (1,), (1, 0)]),
-    kept=st.booleans(),
+    cached=st.booleans(),
 )
 def test_frames_do_not_depend_on_the_order_of_the_axes(
-    order: list[str], ndim: int, channels: tuple[int, ...] | None, kept: bool
+    order: list[str], ndim: int, channels: tuple[int, ...] | None, cached: bool
 ) -> None:
     image = np.arange(2 * 2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 2, 3, 4, 5)  # TCZYX
     labels = (image[:, 0] % 3).astype(np.int32)
     moved = image.transpose(["TCZYX".index(a) for a in order])
     moved_labels = labels.transpose(["TZYX".index(a) for a in order if a != "C"])
-    goal = TargetSpec("semantic", find_classes({0, 1, 2}, ()))
+    target_spec = TargetSpec("semantic", find_classes({0, 1, 2}, ()))
     example = Example(moved, moved_labels, axes="".join(order), channels=channels)
-    frames = (frames_of if kept else lazy_frames)(example, goal, ndim=ndim)
+    frames = (frames_of if cached else lazy_frames)(example, target_spec, ndim=ndim)
     chosen = list(channels or (0, 1))
     places = [(t, z) for t in range(2) for z in (range(3) if ndim == 2 else [slice(None)])]
     assert len(frames) == len(places)
@@ -174,13 +173,13 @@ def test_memory_for_frames_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.ones((6, 20, 20), np.uint8)
     frames = lazy_frames(Example(labels, labels, axes="ZYX"))
     one = 400 * (4 + 4 + 2 * len(INSTANCE_TARGETS))
-    monkeypatch.setattr(frames_module, "ALL_BYTES", 3 * one)
-    kept = keep_in_memory(frames)
-    assert [frame.kept is not None for frame in kept] == [True] * 3 + [False] * 3
-    held = sum(a.nbytes for frame in kept if frame.kept is not None for a in frame.kept)
+    monkeypatch.setattr(frames_module, "MAX_CACHED_BYTES", 3 * one)
+    cached = cache_frames(frames)
+    assert [frame.cached is not None for frame in cached] == [True] * 3 + [False] * 3
+    held = sum(a.nbytes for frame in cached if frame.cached is not None for a in frame.cached)
     assert held <= 3 * one
-    monkeypatch.setattr(frames_module, "FRAME_BYTES", one - 1)
-    assert all(frame.kept is None for frame in keep_in_memory(frames))
+    monkeypatch.setattr(frames_module, "MAX_FRAME_BYTES", one - 1)
+    assert all(frame.cached is None for frame in cache_frames(frames))
 
 
 # ---------------------------------------------------------------- windows, read as needed
@@ -195,9 +194,9 @@ def test_objects_that_fit_the_context_are_exact_in_a_window() -> None:
 
 
 @settings(max_examples=100)
-@given(seed=st.integers(0, 10_000), ndim=st.sampled_from([2, 3]), kept=st.booleans())
+@given(seed=st.integers(0, 10_000), ndim=st.sampled_from([2, 3]), cached=st.booleans())
 def test_a_window_past_the_frame_repeats_its_edge_and_is_unknown_there(
-    seed: int, ndim: int, kept: bool
+    seed: int, ndim: int, cached: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(1, 9, ndim).tolist())
@@ -205,12 +204,12 @@ def test_a_window_past_the_frame_repeats_its_edge_and_is_unknown_there(
     mask = rng.random(shape) < 0.7
     mask.flat[0] = True
     labels = rng.integers(0, 3, shape)
-    goal = TargetSpec("semantic", find_classes({0, 1, 2}, ()))
+    target_spec = TargetSpec("semantic", find_classes({0, 1, 2}, ()))
     example = Example(image, labels, region=mask, axes="ZYX"[-ndim:])
-    (frame,) = (frames_of if kept else lazy_frames)(example, goal, ndim=ndim)
+    (frame,) = (frames_of if cached else lazy_frames)(example, target_spec, ndim=ndim)
     window = tuple(rng.integers(1, 14, ndim).tolist())
     start = np.array([rng.integers(1 - w, n) for w, n in zip(window, shape, strict=True)])
-    pixels, target, known = frame.cut(start, window)
+    pixels, target, known = frame.crop_window(start, window)
     index = [s + np.arange(w) for s, w in zip(start, window, strict=True)]
     inside = [(i >= 0) & (i < n) for i, n in zip(index, shape, strict=True)]
     nearest = np.ix_(*(np.clip(i, 0, n - 1) for i, n in zip(index, shape, strict=True)))
@@ -258,11 +257,11 @@ def test_of_a_stack_only_the_patches_and_the_sample_are_read(
     assert sum(frame.statistics.known for frame in frames) == 10 * 200 * 200
     assert 0 < image.pixels <= sample
     image.pixels = 0
-    if ndim == 2:  # ten planes, and no others, are kept
-        assert len(keep_in_memory(frames)) == 10
+    if ndim == 2:  # ten planes, and no others, are cached
+        assert len(cache_frames(frames)) == 10
         assert image.pixels == 10 * 200 * 200
-    monkeypatch.setattr(frames_module, "FRAME_BYTES", 1000)
-    frames = keep_in_memory(frames)
+    monkeypatch.setattr(frames_module, "MAX_FRAME_BYTES", 1000)
+    frames = cache_frames(frames)
     image.pixels = image.largest = 0
     patch = (32, 32) if ndim == 2 else (8, 32, 32)
     _, _, known = PatchSampler(frames).draw(patch, patch, 8, np.random.default_rng(0))
@@ -278,15 +277,18 @@ def test_pieces_are_what_is_known_with_context() -> None:
     labels = np.zeros((400, 500), int)
     labels[200:210, 300:320] = 3
     image = np.arange(labels.size, dtype=np.float64).reshape(labels.shape)
-    (piece,) = validation_pieces(lazy_frames(Example(image, labels, region="painted")))
-    box = (slice(200 - CONTEXT, 210 + CONTEXT), slice(300 - CONTEXT, 320 + CONTEXT))
+    (piece,) = make_validation_pieces(lazy_frames(Example(image, labels, region="painted")))
+    box = (
+        slice(200 - CONTEXT_PIXELS, 210 + CONTEXT_PIXELS),
+        slice(300 - CONTEXT_PIXELS, 320 + CONTEXT_PIXELS),
+    )
     np.testing.assert_array_equal(piece.image[0], image[box].astype(np.float32))
     np.testing.assert_array_equal(piece.labels[0], labels[box])
     np.testing.assert_array_equal(piece.known, labels[box] > 0)
     assert piece.axes == "CYX"
-    (piece,) = validation_pieces(lazy_frames(Example(image, labels)))
+    (piece,) = make_validation_pieces(lazy_frames(Example(image, labels)))
     assert piece.image.shape == (1, 400, 500)
-    (piece,) = validation_pieces(lazy_frames(Example(STACK, STACK_TRUTH), ndim=3))
+    (piece,) = make_validation_pieces(lazy_frames(Example(STACK, STACK_TRUTH), ndim=3))
     assert piece.axes == "CZYX"
     np.testing.assert_array_equal(piece.labels[0], STACK_TRUTH)
 
@@ -310,8 +312,8 @@ def test_of_large_frames_a_block_with_labels_is_taken(
     axes = "ZYX"[-len(shape) :]
     frames = lazy_frames(Example(labels, labels, region=region, axes=axes), ndim=len(shape))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_unet.dataset.validation_pieces.FRAME_BYTES", limit)
-        (piece,) = validation_pieces(frames)
+        patch.setattr("napari_unet.dataset.validation_pieces.MAX_FRAME_BYTES", limit)
+        (piece,) = make_validation_pieces(frames)
     assert piece.image.nbytes + piece.labels.nbytes + piece.known.nbytes <= limit
     assert piece.known.any()
     assert piece.labels[0][piece.known].any()
@@ -321,17 +323,19 @@ def test_pieces_of_many_frames_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     labels = np.ones((9, 20, 20), np.uint8)
     frames = lazy_frames(Example(np.stack([labels] * 3, -1), labels, axes="ZYXC"))
     one = 400 * (3 * 4 + 1 + 1)
-    monkeypatch.setattr("napari_unet.dataset.validation_pieces.ALL_BYTES", 4 * one)
-    pieces = validation_pieces(frames)
+    monkeypatch.setattr("napari_unet.dataset.validation_pieces.MAX_CACHED_BYTES", 4 * one)
+    pieces = make_validation_pieces(frames)
     assert len(pieces) == 4
     assert sum(p.image.nbytes + p.labels.nbytes + p.known.nbytes for p in pieces) == 4 * one
 
 
 def test_a_kept_frame_gives_what_it_gave_before() -> None:
     (frame,) = lazy_frames(Example(NUCLEI[:90, :80], TRUTH[:90, :80]))
-    (kept,) = keep_in_memory([frame])
+    (cached,) = cache_frames([frame])
     part = (slice(3, 70), slice(20, 21))
-    for mine, other in zip(kept.read(part), frame.read(part), strict=True):
+    for mine, other in zip(cached.read(part), frame.read(part), strict=True):
         np.testing.assert_array_equal(mine[..., 0], other[..., 0])
-    assert replace(kept, kept=None).read_image(part).tobytes() == kept.read_image(part).tobytes()
-    assert keep_in_memory([kept])[0] is kept
+    assert (
+        replace(cached, cached=None).read_image(part).tobytes() == cached.read_image(part).tobytes()
+    )
+    assert cache_frames([cached])[0] is cached

@@ -17,7 +17,7 @@ from napari_unet.dataset.assembly import prepare_data
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_statistics import (
     ANYWHERE,
-    KEPT,
+    MAX_PLACES_PER_SLAB,
     LabelStatistics,
     Places,
     collect_frame_statistics,
@@ -105,7 +105,7 @@ def test_of_many_pixels_a_sample_stands_for_all() -> None:
     labels[7, 9] = 2  # a rare class is not lost among the others
     (frame,) = look(labels, task="semantic").frames
     assert {key: len(spots.positions) for key, spots in frame.places.items()} == {
-        ANYWHERE: KEPT, 0: KEPT, 1: KEPT, 2: 1,
+        ANYWHERE: MAX_PLACES_PER_SLAB, 0: MAX_PLACES_PER_SLAB, 1: MAX_PLACES_PER_SLAB, 2: 1,
     }  # fmt: skip
     assert frame.places[0].total == pytest.approx(300 * 200 - 1)
     assert frame.places[2].positions.tolist() == [[7, 9]]
@@ -220,7 +220,7 @@ def test_a_piece_of_a_survey_is_the_survey_of_the_piece(
         for mine, other in zip(found.frames, expected.frames, strict=True):
             assert (mine.time, mine.plane, mine.known) == (other.time, other.plane, other.known)
             assert (mine.complete, mine.sizes) == (other.complete, other.sizes)
-            assert mine.usual_size == other.usual_size
+            assert mine.median_size == other.median_size
             assert mine.places.keys() == other.places.keys()
             for key, places in mine.places.items():
                 assert places.total == other.places[key].total
@@ -233,26 +233,26 @@ def test_the_usual_size_is_that_of_objects_known_as_a_whole() -> None:
     for value, side in enumerate((3, 5, 7, 9, 11), 1):
         labels[20 : 20 + side, value * 10 : value * 10 + side] = value
     (frame,) = look(labels[:, :-1]).frames
-    assert frame.usual_size == 7 * 7
+    assert frame.median_size == 7 * 7
     box = np.zeros(labels.shape, bool)
     box[10:30, 5:42] = True  # through the fourth
     (frame,) = look(labels, region=box).frames
-    assert frame.usual_size == 5 * 5
+    assert frame.median_size == 5 * 5
     strokes = np.where(np.arange(40)[:, None] % 4, 0, labels + 10)
     for region in ("painted", strokes > 0):
         (frame,) = look(strokes, region=region, background=10).frames
-        assert frame.usual_size is None
+        assert frame.median_size is None
     # as it is said does not matter
     mixed = np.where(box, labels, strokes)
-    said = look(mixed, region=("painted", box), background=10).frames[0].usual_size
+    said = look(mixed, region=("painted", box), background=10).frames[0].median_size
     assert said == 5 * 5
     planes = np.stack([labels] * 5) * (np.arange(5) == 2)[:, None, None]
     (frame,) = look(planes, axes="ZYX", region="planes", ndim=3).frames
-    assert frame.usual_size is None
+    assert frame.median_size is None
     (frame,) = look(planes, axes="ZYX", region="planes").frames
-    assert frame.usual_size == 7 * 7
+    assert frame.median_size == 7 * 7
     (frame,) = look(labels, task="semantic").frames
-    assert frame.usual_size is None
+    assert frame.median_size is None
 
 
 def test_nothing_known_is_no_frame() -> None:

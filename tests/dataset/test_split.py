@@ -15,7 +15,7 @@ from napari_unet.card import Task
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
-from napari_unet.dataset.split import Split, hold_out
+from napari_unet.dataset.split import Split, split_examples
 
 FEW = "The labels are too few to hold some out to validate on."
 
@@ -29,7 +29,7 @@ def split(
     ndim: int = 2,
 ) -> Split:
     opened = [open_example(e, ndim=ndim, in_channels=None, task=task) for e in examples]
-    return hold_out(
+    return split_examples(
         opened,
         [collect_statistics(o, task, ndim) for o in opened],
         fraction=fraction,
@@ -96,7 +96,7 @@ def test_no_pixel_is_on_both_sides_and_none_is_lost(
         labels = (rng.random(shape) < 0.01).astype(int) * rng.integers(1, 4, shape)
         examples.append(Example(np.zeros(shape, np.uint8), labels, region, axes=axes))
     found = split(examples, fraction=fraction, seed=seed, task=task, ndim=ndim)
-    assert found.how.endswith("validate on.")
+    assert found.summary.endswith("validate on.")
     sides = [(found.training, 0), (found.validation, 1)]
     for example in examples:
         seen = [
@@ -110,7 +110,7 @@ def test_no_pixel_is_on_both_sides_and_none_is_lost(
         if task == "instance":
             assert any(known_objects(piece) for piece in found.validation)
     again = split(examples, fraction=fraction, seed=seed, task=task, ndim=ndim)
-    assert again.how == found.how
+    assert again.summary == found.summary
     for mine, same in ((found.training, again.training), (found.validation, again.validation)):
         assert [extents(p) for p in mine] == [extents(p) for p in same]
 
@@ -123,7 +123,7 @@ def test_of_three_images_or_more_whole_ones_are_held_out() -> None:
     examples = whole_images(10)
     found = split(examples)
     assert (len(found.training), len(found.validation)) == (8, 2)
-    assert found.how == "2 of 10 images are held out to validate on."
+    assert found.summary == "2 of 10 images are held out to validate on."
     held = {id(p.source.arrays[0]) for p in found.validation}
     assert held.isdisjoint(id(p.source.arrays[0]) for p in found.training)
     assert all(p.shape == (40, 40) for p in found.training + found.validation)
@@ -143,7 +143,7 @@ def test_nothing_is_held_out_where_nothing_is_wanted() -> None:
     found = split(whole_images(4), fraction=0)
     assert len(found.training) == 4
     assert found.validation == []
-    assert found.how == "Nothing is held out to validate on."
+    assert found.summary == "Nothing is held out to validate on."
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -151,7 +151,7 @@ def test_images_without_labels_are_neither_chosen_nor_counted(seed: int) -> None
     """Held out they tell nothing, and what there is to learn from must not be held out alone."""
     empty = [Example(np.zeros((40, 40)), np.zeros((40, 40), int), "painted") for _ in range(4)]
     found = split([*empty, *whole_images(3)], seed=seed)
-    assert found.how == "1 of 3 images are held out to validate on."
+    assert found.summary == "1 of 3 images are held out to validate on."
     assert len(found.training) == 6
     assert known_objects(found.validation[0])
     found = split([*empty, *whole_images(1)], seed=seed)
@@ -197,7 +197,7 @@ def test_examples_of_one_array_stay_together() -> None:
     ]
     for seed in range(8):
         found = split(examples, seed=seed)
-        assert found.how == "1 of 5 images are held out to validate on."
+        assert found.summary == "1 of 5 images are held out to validate on."
         sides = [
             {id(a) for p in s for a in p.source.arrays} for s in (found.training, found.validation)
         ]
@@ -216,7 +216,7 @@ def test_views_of_the_same_pixels_stay_together() -> None:
     sides = set()
     for seed in range(12):
         found = split(examples, seed=seed)
-        assert found.how == "1 of 3 images are held out to validate on."
+        assert found.summary == "1 of 3 images are held out to validate on."
         sides.add(
             frozenset(any(p.source.arrays[0] is v.image for p in found.validation) for v in views)
         )
@@ -230,7 +230,7 @@ def test_overlapping_parts_of_one_image_alone_are_not_cut() -> None:
     parts = [Example(stack[s], labels[s], axes="ZYX") for s in (slice(0, 40), slice(20, 60))]
     found = split(parts)
     assert found.validation == []
-    assert "overlap" in found.how
+    assert "overlap" in found.summary
 
 
 def test_parts_of_one_image_that_do_not_overlap_are_images_of_their_own() -> None:
@@ -238,8 +238,8 @@ def test_parts_of_one_image_that_do_not_overlap_are_images_of_their_own() -> Non
     labels = grid(image.shape)
     columns = [slice(0, 30), slice(30, 60), slice(60, 90)]
     examples = [Example(image[:, s], labels[:, s]) for s in columns]
-    assert split(examples).how == "1 of 3 images are held out to validate on."
-    assert split([*examples, Example(image[:, 25:31], labels[:, 25:31])]).how == (
+    assert split(examples).summary == "1 of 3 images are held out to validate on."
+    assert split([*examples, Example(image[:, 25:31], labels[:, 25:31])]).summary == (
         "The last rows are held out to validate on."
     )
 
@@ -250,9 +250,9 @@ def test_examples_of_one_array_are_cut_at_the_same_place() -> None:
     first[100:], second[:100] = 0, 0
     found = split([Example(image, first, "painted"), Example(image, second, "painted")])
     assert len(found.training) == len(found.validation) == 2
-    cuts = {extents(p)[1] for p in found.validation}
-    assert len(cuts) == 1
-    ((start, stop),) = cuts
+    blocks = {extents(p)[1] for p in found.validation}
+    assert len(blocks) == 1
+    ((start, stop),) = blocks
     assert stop == 200
     assert {extents(p)[1] for p in found.training} == {(0, start)}
 
@@ -278,7 +278,7 @@ def test_of_one_image_a_block_with_the_wanted_share_of_objects(
     found = split(
         [Example(np.zeros(shape, np.uint8), labels, axes=axes)], fraction=fraction, ndim=ndim
     )
-    assert found.how == f"The last {words} are held out to validate on."
+    assert found.summary == f"The last {words} are held out to validate on."
     (before,), (behind,) = found.training, found.validation
     share = len(known_objects(behind)) / len(known_objects(before) | known_objects(behind))
     assert abs(share - fraction) < 0.08
@@ -317,7 +317,7 @@ def test_single_labelled_planes_of_a_stack_are_held_out_whole() -> None:
     assert extents(behind)[1] == (41, 42)
     assert extents(before)[1] == (0, 41)
     assert extents(after)[1] == (42, 50)  # what is labelled there later is learned from
-    assert found.how == "The last planes are held out to validate on."
+    assert found.summary == "The last planes are held out to validate on."
 
 
 def test_a_block_with_hardly_anything_in_it_is_no_choice() -> None:
@@ -344,7 +344,7 @@ def test_a_block_with_hardly_anything_in_it_is_no_choice() -> None:
 )
 def test_too_few_labels_are_all_learned_from(labels: NDArray[np.int32], region: str) -> None:
     found = split([Example(np.zeros(labels.shape), labels, region)])
-    assert found.how == FEW
+    assert found.summary == FEW
     assert len(found.training) == 1
     assert found.validation == []
 
@@ -355,10 +355,10 @@ def test_of_two_images_a_block_each_where_it_can_be() -> None:
         Example(np.zeros((30, 30)), grid((30, 30))),
     ]
     found = split(examples)
-    assert found.how == "The last rows are held out to validate on."
+    assert found.summary == "The last rows are held out to validate on."
     assert (len(found.training), len(found.validation)) == (2, 1)
     found = split([examples[0], Example(np.zeros((90, 300)), grid((90, 300)))])
-    assert found.how == "The last rows and columns are held out to validate on."
+    assert found.summary == "The last rows and columns are held out to validate on."
     assert (len(found.training), len(found.validation)) == (2, 2)
 
 

@@ -13,11 +13,10 @@ from scipy import ndimage
 
 from napari_unet.card import ClassInfo, Normalization
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.frames import keep_in_memory, make_frames
-from napari_unet.dataset.goal import TargetSpec
+from napari_unet.dataset.frames import cache_frames, make_frames
 from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import open_example
-from napari_unet.dataset.targets import BALANCE, INSTANCE_TARGETS, encode_target
+from napari_unet.dataset.targets import BALANCE_LIMITS, INSTANCE_TARGETS, TargetSpec, encode_target
 from napari_unet.errors import InputError
 from napari_unet.image.normalization import find_limits
 from napari_unet.instances import maps as instances
@@ -177,9 +176,9 @@ def test_a_window_says_nothing_that_the_whole_does_not(
         slice(a, int(rng.integers(a + 1, n + 1))) for a, n in zip(starts, shape, strict=True)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_unet.dataset.frames.CONTEXT", context)
+        patch.setattr("napari_unet.dataset.frames.CONTEXT_PIXELS", context)
         pixels, target, known = frame.read(part)
-        (kept,) = keep_in_memory([frame])
+        (kept,) = cache_frames([frame])
     np.testing.assert_array_equal(pixels[0], image[part].astype(np.float32))
     np.testing.assert_array_equal(known[0], mask[part])
     check_promises(target, mask[part], instances.encode(labels)[:, *part])
@@ -203,7 +202,7 @@ def test_objects_cut_by_what_is_held_out_are_known_in_part(ndim: int) -> None:
     piece = opened.within(range(1), (slice(1, 4), slice(0, 25), slice(5, 40)))
     frames = make_frames(piece, collect_statistics(piece, "instance", ndim), INSTANCE, limits)
     truth = instances.encode(labels)[:, 1:4, :25, 5:]
-    for frame in [*frames, *keep_in_memory(frames)]:
+    for frame in [*frames, *cache_frames(frames)]:
         _, target, known = frame.read(tuple(slice(0, n) for n in frame.shape))
         if frame.statistics.plane is not None:
             whole = instances.encode(labels[1 + frame.statistics.plane])[:, :25, 5:]
@@ -312,14 +311,14 @@ def test_small_objects_count_more_than_their_few_pixels() -> None:
     labels[2:28, 30:58] = 3
     labels[20, 5] = 4
     known = np.ones(labels.shape, bool)
-    balance = encode_target(labels[None], known, INSTANCE, usual_size=100)[4]
+    balance = encode_target(labels[None], known, INSTANCE, median_size=100)[4]
     assert [balance[place] for place in ((0, 0), (5, 5), (5, 22), (20, 5))] == [1, 1, 2, 3]
-    assert balance[9, 40] == BALANCE[0]
-    part = encode_target(labels[None, :, :27], known[:, :27], INSTANCE, usual_size=100)[4]
+    assert balance[9, 40] == BALANCE_LIMITS[0]
+    part = encode_target(labels[None, :, :27], known[:, :27], INSTANCE, median_size=100)[4]
     np.testing.assert_array_equal(part, balance[:, :27])
     assert (encode_target(labels[None], known, INSTANCE)[4] == 1).all()
     known[:, 8:12] = False  # how large the first is, is not known
-    cut = encode_target((labels * known)[None], known, INSTANCE, usual_size=100)[4]
+    cut = encode_target((labels * known)[None], known, INSTANCE, median_size=100)[4]
     assert cut[5, 5] == 1
     assert cut[5, 22] == 2
 
@@ -353,11 +352,11 @@ def test_more_classes_than_a_byte_holds() -> None:
 
 def test_regression_targets_are_scaled_by_the_limits_of_each_channel() -> None:
     values = np.random.default_rng(0).random((2, 6, 7)) * 8
-    goal = TargetSpec("regression", output_limits=((1.0, 3.0), (0.0, 10.0)))
-    target = encode_target(values, np.ones((6, 7), bool), goal)
+    target_spec = TargetSpec("regression", output_limits=((1.0, 3.0), (0.0, 10.0)))
+    target = encode_target(values, np.ones((6, 7), bool), target_spec)
     assert target.dtype == np.float32
     np.testing.assert_allclose(target[0], (values[0] - 1) / 2, atol=1e-6)
     np.testing.assert_allclose(target[1], values[1] / 10, atol=1e-6)
     values[1, 2, 3] = np.nan
     with pytest.raises(InputError, match="NaN"):
-        encode_target(values, np.ones((6, 7), bool), goal)
+        encode_target(values, np.ones((6, 7), bool), target_spec)

@@ -18,7 +18,7 @@ from napari_unet.dataset import frames
 from napari_unet.dataset import update as additions
 from napari_unet.dataset.assembly import TrainingData, prepare_data
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.update import renew_data
+from napari_unet.dataset.update import update_data
 from napari_unet.errors import TrainingError, UNetError
 from napari_unet.settings import TrainConfig
 
@@ -124,7 +124,7 @@ def test_no_held_out_pixel_is_learned_from_afterwards(
         other = axes.replace("T", "Z") if kind == "other axes" and "Z" not in axes else axes
         now.append(Example(image, np.ones(image.shape, int), axes=other))
     try:
-        renewed = renew_data(began, now, config(**values))
+        renewed = update_data(began, now, config(**values))
     except UNetError:
         # refused: parts of what is held out, or nothing is left on one of the sides
         assert regions[1] != "all" or {"view", "other axes"} & set(further)
@@ -134,7 +134,7 @@ def test_no_held_out_pixel_is_learned_from_afterwards(
     if regions[1] == "all":  # and none is lost
         everything = {n for array in arrays for n in array.ravel().tolist()}
         assert learned(renewed) | held(renewed) >= everything
-    again = renew_data(renewed, now, config(**values))
+    again = update_data(renewed, now, config(**values))
     assert (again.sha256, again.validation_sha256) == (renewed.sha256, renewed.validation_sha256)
 
 
@@ -143,7 +143,7 @@ def test_labels_that_are_the_same_change_nothing(count: int) -> None:
     shape = (64, 64)
     examples = [Example(numbered(shape, i), dots(shape, i)) for i in range(count)]
     began = prepare(examples)
-    renewed = renew_data(began, examples, config())
+    renewed = update_data(began, examples, config())
     assert (renewed.sha256, renewed.validation_sha256) == (began.sha256, began.validation_sha256)
     assert held(renewed) == held(began)
     assert [f.statistics.digest for f in renewed.frames] == [
@@ -156,7 +156,7 @@ def test_labels_are_renewed_on_both_sides() -> None:
     image, labels = numbered((48, 96)), dots((48, 96))
     began = prepare([Example(image, labels)])
     (first,) = began.validation
-    renewed = renew_data(began, [Example(image, np.where(labels > 0, 77, 0))], config())
+    renewed = update_data(began, [Example(image, np.where(labels > 0, 77, 0))], config())
     (piece,) = renewed.validation
     assert (piece.image == first.image).all()
     assert set(np.unique(piece.labels)) == {0, 77}
@@ -171,7 +171,7 @@ def test_painting_more_gives_more_to_learn_from() -> None:
     few = np.where(np.arange(128) % 16 < 8, labels, 0)
     began = prepare([Example(image, few, "painted", 999)])
     assert began.validation
-    renewed = renew_data(began, [Example(image, labels, "painted", 999)], config())
+    renewed = update_data(began, [Example(image, labels, "painted", 999)], config())
     assert renewed.labelled_pixels > began.labelled_pixels
     assert renewed.held_out_pixels > began.held_out_pixels
     assert renewed.labelled_pixels + renewed.held_out_pixels == (labels > 0).sum()
@@ -182,7 +182,7 @@ def test_pieces_of_one_example_are_counted_as_one() -> None:
     left = np.zeros(labels.shape, bool)
     left[:, :96] = True
     began = prepare([Example(image, labels, left)])
-    renewed = renew_data(began, [Example(image, labels)], config())
+    renewed = update_data(began, [Example(image, labels)], config())
     apart = [list(frame.labelled.window) for frame in renewed.frames]
     assert len(apart) == 2  # what lies before and behind the part that is held out
     assert renewed.examples == began.examples == 1
@@ -193,7 +193,7 @@ def test_an_image_is_known_again(wrap: Any) -> None:
     image, labels = numbered((48, 96)), dots((48, 96))
     began = prepare([Example(image, labels)])
     further = Example(wrap(image), np.ones_like(labels))
-    renewed = renew_data(began, [Example(wrap(image), labels), further], config())
+    renewed = update_data(began, [Example(wrap(image), labels), further], config())
     assert renewed.examples == 2
     assert len(renewed.validation) == 2
     assert learned(renewed).isdisjoint(held(began))
@@ -204,7 +204,7 @@ def test_a_further_example_of_a_held_out_image_is_validated_on() -> None:
     began = prepare(examples)
     (number,) = {n // SPREAD for n in held(began)}
     further = Example(examples[number].image, dots((40, 40), 9))
-    renewed = renew_data(began, [*examples, further], config())
+    renewed = update_data(began, [*examples, further], config())
     assert (renewed.examples, len(renewed.validation)) == (3, 2)
     assert {n // SPREAD for n in held(renewed)} == {number}
 
@@ -213,7 +213,7 @@ def test_another_image_is_learned_from_as_a_whole() -> None:
     began = prepare([Example(numbered((48, 96)), dots((48, 96)))])
     new = numbered((40, 40), 1)
     examples = [Example(numbered((48, 96)), dots((48, 96))), Example(new, dots((40, 40)))]
-    renewed = renew_data(began, examples, config())
+    renewed = update_data(began, examples, config())
     assert set(new.ravel().tolist()) <= learned(renewed)
     assert held(renewed) == held(began)
 
@@ -221,7 +221,7 @@ def test_another_image_is_learned_from_as_a_whole() -> None:
 def test_where_nothing_was_held_out_nothing_is() -> None:
     example = Example(numbered((48, 96)), dots((48, 96)))
     began = prepare([example], validation_fraction=0)
-    renewed = renew_data(began, [example] * 4, config(validation_fraction=0))
+    renewed = update_data(began, [example] * 4, config(validation_fraction=0))
     assert not renewed.validation
     assert len(learned(renewed)) == 48 * 96
 
@@ -232,9 +232,9 @@ def test_part_of_what_is_held_out_is_refused_and_part_of_the_rest_is_not() -> No
     began = prepare([example])
     assert held(began) >= set(movie[9].ravel().tolist())
     values = Example(movie[0], dots((40, 40)))
-    assert renew_data(began, [example, values], config()).examples == 2
+    assert update_data(began, [example, values], config()).examples == 2
     with pytest.raises(TrainingError, match=r"Example 2: its image overlaps what is held out"):
-        renew_data(began, [example, Example(movie[9], dots((40, 40)))], config())
+        update_data(began, [example, Example(movie[9], dots((40, 40)))], config())
 
 
 # ------------------------------------------------------------------- validation examples
@@ -249,11 +249,11 @@ def test_what_validation_examples_know_is_not_learned_from() -> None:
     painted[0] = dots((40, 40))
     began = prepare([Example(stack, painted, "planes", axes="ZYX")], [given])
     everywhere = Example(stack, dots(stack.shape), axes="ZYX")
-    renewed = renew_data(began, [everywhere, everywhere], config())
+    renewed = update_data(began, [everywhere, everywhere], config())
     assert held(renewed) == held(began) == set(stack[4].ravel().tolist())
     assert learned(renewed) == set(stack.ravel().tolist()) - held(began)
     with pytest.raises(TrainingError, match="overlaps what is held out"):
-        renew_data(began, [everywhere, Example(stack[4], dots((40, 40)))], config())
+        update_data(began, [everywhere, Example(stack[4], dots((40, 40)))], config())
 
 
 # --------------------------------------------------------------------------------- refused
@@ -285,13 +285,13 @@ def semantic(*values: int, image: NDArray[Any] | None = None) -> Example:
 def test_what_does_not_fit_is_refused_in_words(examples: Any, said: str) -> None:
     began = prepare([semantic(1)], task="semantic")
     with pytest.raises(TrainingError, match=said):
-        renew_data(began, examples, config(task="semantic"))
+        update_data(began, examples, config(task="semantic"))
 
 
 def test_named_classes_take_labels_that_were_not_there_at_first() -> None:
     classes = tuple(ClassInfo(value=v, name=f"class {v}") for v in (0, 1, 2))
     began = prepare([semantic(1)], task="semantic", classes=classes)
-    renewed = renew_data(began, [semantic(1, 2)], config(task="semantic", classes=classes))
+    renewed = update_data(began, [semantic(1, 2)], config(task="semantic", classes=classes))
     assert any(2 in frame.statistics.places for frame in renewed.frames)
 
 
@@ -302,7 +302,7 @@ def test_the_last_held_out_label_cannot_be_taken_away() -> None:
     assert began.validation
     labels = np.where(np.isin(image, list(held(began))), 0, labels)
     with pytest.raises(TrainingError, match="No label is left in what is held out"):
-        renew_data(began, [Example(image, labels, "painted", 999)], config())
+        update_data(began, [Example(image, labels, "painted", 999)], config())
 
 
 def test_targets_must_keep_their_channels_and_be_finite() -> None:
@@ -310,13 +310,13 @@ def test_targets_must_keep_their_channels_and_be_finite() -> None:
     began = prepare([Example(image, image * 2)], task="regression")
     values = {"task": "regression"}
     with pytest.raises(TrainingError, match="2 channels now, but 1 when"):
-        renew_data(began, [Example(image, np.stack([image, image]), axes="YX")], config(**values))
+        update_data(began, [Example(image, np.stack([image, image]), axes="YX")], config(**values))
     broken = image.copy()
     broken[3, 3] = np.nan
     with pytest.raises(UNetError, match="NaN"):
-        renew_data(began, [Example(image, broken)], config(**values))
-    renewed = renew_data(began, [Example(image, image * 5)], config(**values))
-    assert renewed.goal == began.goal
+        update_data(began, [Example(image, broken)], config(**values))
+    renewed = update_data(began, [Example(image, image * 5)], config(**values))
+    assert renewed.target_spec == began.target_spec
 
 
 # ------------------------------------------------------------------------------ what is read
@@ -333,10 +333,10 @@ def test_only_what_changed_is_encoded_again(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(additions, "measure_sample", None)  # the image is known
     labels = labels.copy()
     labels[2, 20:23, 20:23] = 99
-    renewed = renew_data(began, [Example(stack, labels, axes="ZYX")], config())
+    renewed = update_data(began, [Example(stack, labels, axes="ZYX")], config())
     assert len(calls) == 1
     fresh = prepare([Example(stack, labels, axes="ZYX")])
     for mine, new in zip(renewed.frames, fresh.frames, strict=True):
-        assert mine.kept is not None
-        assert new.kept is not None
-        assert all((a == b).all() for a, b in zip(mine.kept, new.kept, strict=True))
+        assert mine.cached is not None
+        assert new.cached is not None
+        assert all((a == b).all() for a, b in zip(mine.cached, new.cached, strict=True))

@@ -65,7 +65,7 @@ def test_the_corners_of_a_rotated_image(
 def test_padding_that_reaches_over_chunks(
     camera: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(normalization, "CHUNK", 64)
+    monkeypatch.setattr(normalization, "DEFAULT_CHUNK_PIXELS", 64)
     padded = np.pad(camera, 100)
     limits = limits_of(padded)
     np.testing.assert_allclose(limits.at()[0], np.percentile(camera, PERCENTILES), rtol=0.03)

@@ -104,7 +104,7 @@ class CountingArray:
 
 def test_a_large_image_costs_a_bounded_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(normalization, "SAMPLE_PIXELS", 6000)
-    monkeypatch.setattr(normalization, "CHUNK", 16)
+    monkeypatch.setattr(normalization, "DEFAULT_CHUNK_PIXELS", 16)
     image = random_image(12, 64, 80)
     counted = [CountingArray(image), CountingArray(image)]
     limits = [find_limits(open_image(c, axes="ZYX"), Normalization()) for c in counted]

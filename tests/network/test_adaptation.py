@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_unet.card import UNetConfig
 from napari_unet.errors import SettingsError
-from napari_unet.network.adaptation import adapt
+from napari_unet.network.adaptation import adapt_network
 from napari_unet.network.unet import UNet
 
 
@@ -49,7 +49,7 @@ def states_equal(one: nn.Module, other: nn.Module, *, but: tuple[str, ...] = ())
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_same_numbers_give_a_plain_copy(ndim: int) -> None:
     base = made(ndim)
-    network, sentences = adapt(base, 1, 2, seed=0)
+    network, sentences = adapt_network(base, 1, 2, seed=0)
     assert sentences == ()
     assert network is not base
     assert network.config == base.config
@@ -66,7 +66,7 @@ def test_equal_channels_give_the_outputs_of_the_base(
     ndim: int, before: int, after: int, norm: str
 ) -> None:
     base = made(ndim, in_channels=before, norm=norm)
-    network, sentences = adapt(base, after, 2, seed=0)
+    network, sentences = adapt_network(base, after, 2, seed=0)
     x = noise(2, 1, *(6, 9, 8)[-ndim:])
     spread = (-1, *[-1] * ndim)
     with torch.inference_mode():
@@ -81,7 +81,7 @@ def test_equal_channels_give_the_outputs_of_the_base(
 
 def test_every_new_channel_counts_and_all_other_weights_stay() -> None:
     base = made()
-    network, _ = adapt(base, 3, 2, seed=0)
+    network, _ = adapt_network(base, 3, 2, seed=0)
     assert states_equal(network, base, but=("encoder.0.0.weight",))
     x = noise(1, 3, 8, 8)
     with torch.inference_mode():
@@ -95,7 +95,7 @@ def test_every_new_channel_counts_and_all_other_weights_stay() -> None:
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_other_outputs_renew_the_head_alone(ndim: int) -> None:
     base = made(ndim)
-    network, sentences = adapt(base, 1, 5, seed=0)
+    network, sentences = adapt_network(base, 1, 5, seed=0)
     assert sentences == (
         "The last layer was renewed: the base gives 2 outputs, the examples need 5.",
     )
@@ -109,7 +109,7 @@ def test_other_outputs_renew_the_head_alone(ndim: int) -> None:
 
 def test_the_seed_decides_the_head_and_its_spread_is_that_of_torch() -> None:
     base = made(out_channels=1)
-    heads = [adapt(base, 1, 400, seed=s)[0].head.state_dict() for s in (1, 1, 2)]
+    heads = [adapt_network(base, 1, 400, seed=s)[0].head.state_dict() for s in (1, 1, 2)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         usual = nn.Conv2d(4, 400, 1).state_dict()
@@ -123,7 +123,7 @@ def test_the_seed_decides_the_head_and_its_spread_is_that_of_torch() -> None:
 
 def test_the_head_is_renewed_on_request_though_the_number_is_the_same() -> None:
     base = made()
-    network, sentences = adapt(base, 1, 2, seed=0, renew_head=True)
+    network, sentences = adapt_network(base, 1, 2, seed=0, renew_head=True)
     assert len(sentences) == 1
     assert "last layer" in sentences[0]
     assert not states_equal(network.head, base.head)
@@ -131,7 +131,7 @@ def test_the_head_is_renewed_on_request_though_the_number_is_the_same() -> None:
 
 
 def test_both_ends_renewed_are_both_said() -> None:
-    network, sentences = adapt(made(), 2, 1, seed=0)
+    network, sentences = adapt_network(made(), 2, 1, seed=0)
     assert (network.config.in_channels, network.config.out_channels) == (2, 1)
     assert [s.split(" was")[0] for s in sentences] == ["The first layer", "The last layer"]
 
@@ -140,7 +140,7 @@ def test_base_and_random_state_stay_and_the_architecture_is_the_same() -> None:
     base = made(norm="none")
     before = copy.deepcopy(base.state_dict())
     random = torch.get_rng_state()
-    network, _ = adapt(base, 4, 3, seed=7)
+    network, _ = adapt_network(base, 4, 3, seed=7)
     assert torch.equal(torch.get_rng_state(), random)
     assert base.config == made(norm="none").config
     assert all(torch.equal(before[k], v) for k, v in base.state_dict().items())
@@ -153,14 +153,14 @@ def test_base_and_random_state_stay_and_the_architecture_is_the_same() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_mode_number_format_and_gradients_are_kept(training: bool) -> None:
     base = made().double().train(training)
-    network, _ = adapt(base, 2, 3, seed=0)
+    network, _ = adapt_network(base, 2, 3, seed=0)
     assert all(m.training == training for m in network.modules())
     assert all(p.dtype == torch.float64 and p.requires_grad for p in network.parameters())
     assert network(noise(2, 2, 8, 8).double()).dtype == torch.float64
 
 
 def test_the_adapted_network_learns_in_every_layer() -> None:
-    network, _ = adapt(made().train(), 3, 1, seed=0)
+    network, _ = adapt_network(made().train(), 3, 1, seed=0)
     network(noise(2, 3, 8, 8)).square().mean().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
@@ -168,4 +168,4 @@ def test_the_adapted_network_learns_in_every_layer() -> None:
 @pytest.mark.parametrize(("inputs", "outputs", "named"), [(0, 1, "in_"), (1, -2, "out_")])
 def test_impossible_numbers_are_refused(inputs: int, outputs: int, named: str) -> None:
     with pytest.raises(SettingsError, match=named):
-        adapt(made(), inputs, outputs, seed=0)
+        adapt_network(made(), inputs, outputs, seed=0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from napari_unet.card import UNetConfig
 from napari_unet.errors import SettingsError
-from napari_unet.network.architecture import DataProperties, Proposal, propose
+from napari_unet.network.architecture import DataProperties, Proposal, propose_architecture
 
 
 def config_of(proposal: Proposal, ndim: int) -> UNetConfig:
@@ -40,7 +40,7 @@ def all_facts(draw: st.DrawFn) -> DataProperties:
 @settings(max_examples=100, deadline=None)
 @given(all_facts())
 def test_every_proposal_is_sound(facts: DataProperties) -> None:
-    proposal = propose(facts)
+    proposal = propose_architecture(facts)
     config = config_of(proposal, facts.ndim)
     longest = [max(n) for n in zip(*facts.shapes, strict=True)]
     bound = {2: 256**2, 3: 32 * 96**2}[facts.ndim]
@@ -53,7 +53,7 @@ def test_every_proposal_is_sound(facts: DataProperties) -> None:
         assert stride == 1 or -(-length // stride) >= 4  # four pixels are left at the bottom
     assert len(proposal.reasons) >= 2
     assert all(r.endswith(".") and len(r) > 20 for r in proposal.reasons)
-    assert propose(facts) == proposal
+    assert propose_architecture(facts) == proposal
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,13 +64,13 @@ def test_given_values_are_kept(facts: DataProperties, levels: int, data: st.Data
     strides = tuple(data.draw(st.lists(step, min_size=levels - 1, max_size=levels - 1)))
     patch = data.draw(st.tuples(*[st.integers(1, 300)] * facts.ndim))
 
-    with_features = propose(facts, features=features)
+    with_features = propose_architecture(facts, features=features)
     assert with_features.features == features
     config = config_of(with_features, facts.ndim)
     for lengths, pooled in zip(zip(*facts.shapes, strict=True), config.stride, strict=True):
         assert pooled == 1 or max(lengths) > 1
 
-    every = propose(facts, features=features, strides=strides, patch=patch)
+    every = propose_architecture(facts, features=features, strides=strides, patch=patch)
     stride = config_of(every, facts.ndim).stride
     assert every.features == features
     assert not strides or every.strides == strides
@@ -83,7 +83,7 @@ def test_given_values_are_kept(facts: DataProperties, levels: int, data: st.Data
 @pytest.mark.parametrize("diameter", [None, 10.0, 25.0, 60.0])
 @pytest.mark.parametrize("shape", [(256, 256), (520, 696), (2000, 3000)])
 def test_ordinary_planes_get_the_usual_network(shape: Any, diameter: float | None) -> None:
-    proposal = propose(DataProperties(2, (shape, (256, 256)), None, diameter))
+    proposal = propose_architecture(DataProperties(2, (shape, (256, 256)), None, diameter))
     assert proposal.features == (16, 32, 64, 128, 256)
     assert proposal.strides == ((2, 2),) * 4
     assert proposal.patch == (256, 256)
@@ -93,7 +93,7 @@ def test_ordinary_planes_get_the_usual_network(shape: Any, diameter: float | Non
 @pytest.mark.parametrize("pixel_size", [None, (0.3, 0.2, 0.2), (0.39, 0.2, 0.2)])
 @pytest.mark.parametrize("diameter", [None, 10.0, 15.0])
 def test_ordinary_stacks_get_the_usual_network(pixel_size: Any, diameter: float | None) -> None:
-    proposal = propose(DataProperties(3, ((40, 512, 512),), pixel_size, diameter))
+    proposal = propose_architecture(DataProperties(3, ((40, 512, 512),), pixel_size, diameter))
     assert proposal.features == (16, 32, 64)
     assert proposal.strides == ((2, 2, 2),) * 2
     assert proposal.patch == (32, 96, 96)
@@ -108,7 +108,7 @@ def test_ordinary_stacks_get_the_usual_network(pixel_size: Any, diameter: float 
 )
 def test_z_is_pooled_once_the_other_axes_are_as_coarse(z: float, pooled: list[int]) -> None:
     facts = DataProperties(3, ((60, 400, 400),), (z, 0.25, 0.25))
-    proposal = propose(facts)
+    proposal = propose_architecture(facts)
     assert [s[0] for s in proposal.strides] == pooled
     assert all(s[1:] == (2, 2) for s in proposal.strides)
     assert any("Axis z" in r for r in proposal.reasons) == (1 in pooled)
@@ -116,27 +116,34 @@ def test_z_is_pooled_once_the_other_axes_are_as_coarse(z: float, pooled: list[in
 
 def test_without_a_pixel_size_the_objects_tell_how_coarse_z_is() -> None:
     shapes = ((60, 400, 400),)
-    flat = propose(DataProperties(3, shapes, None, None, (5.0, 20.0, 20.0)))
+    flat = propose_architecture(DataProperties(3, shapes, None, None, (5.0, 20.0, 20.0)))
     assert flat.strides == ((1, 2, 2), (1, 2, 2))
     assert flat.object_diameter == pytest.approx(2000 ** (1 / 3), abs=0.01)
-    assert propose(DataProperties(3, shapes, (None, 0.2, 0.2), None, (5.0, 20.0, 20.0))) == flat
+    assert (
+        propose_architecture(DataProperties(3, shapes, (None, 0.2, 0.2), None, (5.0, 20.0, 20.0)))
+        == flat
+    )
     # a pixel size is believed more than the objects, which may be flat themselves
-    known = propose(DataProperties(3, shapes, (0.2, 0.2, 0.2), None, (5.0, 20.0, 20.0)))
+    known = propose_architecture(
+        DataProperties(3, shapes, (0.2, 0.2, 0.2), None, (5.0, 20.0, 20.0))
+    )
     assert known.strides == ((2, 2, 2),) * 2
     # and fibres along an axis of a plane do not make its pixels unequal
-    fibres = propose(DataProperties(2, ((400, 400),), None, None, (10.0, 60.0)))
+    fibres = propose_architecture(DataProperties(2, ((400, 400),), None, None, (10.0, 60.0)))
     assert fibres.strides == ((2, 2),) * 4
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
 def test_an_impossible_pixel_size_counts_as_unknown(bad: float) -> None:
     shapes = ((60, 400, 400),)
-    assert propose(DataProperties(3, shapes, (bad, 0.2, 0.2))) == propose(DataProperties(3, shapes))
+    assert propose_architecture(DataProperties(3, shapes, (bad, 0.2, 0.2))) == propose_architecture(
+        DataProperties(3, shapes)
+    )
 
 
 def test_what_a_short_or_coarse_axis_saves_goes_to_the_others() -> None:
-    short = propose(DataProperties(3, ((12, 400, 400),))).patch
-    coarse = propose(DataProperties(3, ((60, 400, 400),), (2.0, 0.2, 0.2))).patch
+    short = propose_architecture(DataProperties(3, ((12, 400, 400),))).patch
+    coarse = propose_architecture(DataProperties(3, ((60, 400, 400),), (2.0, 0.2, 0.2))).patch
     for patch in (short, coarse):
         assert patch[0] < 32
         assert 96 < patch[1] == patch[2] <= 192
@@ -148,33 +155,40 @@ def test_what_a_short_or_coarse_axis_saves_goes_to_the_others() -> None:
 
 def test_small_objects_need_fewer_levels_and_large_ones_in_3d_a_fourth() -> None:
     plane, stack = ((512, 512),), ((100, 512, 512),)
-    levels_2d = [len(propose(DataProperties(2, plane, None, d)).features) for d in (3, 7, 12, 200)]
+    levels_2d = [
+        len(propose_architecture(DataProperties(2, plane, None, d)).features)
+        for d in (3, 7, 12, 200)
+    ]
     levels_3d = [
-        len(propose(DataProperties(3, stack, None, d)).features) for d in (1.4, 20, 40, 99)
+        len(propose_architecture(DataProperties(3, stack, None, d)).features)
+        for d in (1.4, 20, 40, 99)
     ]
     assert (levels_2d, levels_3d) == ([3, 4, 5, 5], [2, 3, 4, 4])
 
 
 @pytest.mark.parametrize("diameter", [20, 30, 40])
 def test_a_patch_holds_the_object_and_its_surroundings(diameter: float) -> None:
-    patch = propose(DataProperties(3, ((128, 512, 512),), None, diameter)).patch
+    patch = propose_architecture(DataProperties(3, ((128, 512, 512),), None, diameter)).patch
     assert min(patch) >= 1.5 * diameter
 
 
 def test_objects_larger_than_a_patch_are_said_to_be_seen_in_part() -> None:
-    large = propose(DataProperties(3, ((200, 512, 512),), None, 150.0))
+    large = propose_architecture(DataProperties(3, ((200, 512, 512),), None, 150.0))
     assert max(large.patch) <= 1.5 * min(large.patch)  # as much as possible on each side
     assert "in part" in large.reasons[-1]
-    assert "in part" not in propose(DataProperties(3, ((200, 512, 512),), None, 20.0)).reasons[-1]
+    assert (
+        "in part"
+        not in propose_architecture(DataProperties(3, ((200, 512, 512),), None, 20.0)).reasons[-1]
+    )
 
 
 def test_small_images_get_fewer_levels_and_their_own_size_as_patch() -> None:
-    assert propose(DataProperties(2, ((20, 20),))).strides == ((2, 2), (2, 2))
-    assert propose(DataProperties(2, ((20, 20),))).patch == (20, 20)
-    assert propose(DataProperties(2, ((1, 1),))).features == (16,)
-    assert propose(DataProperties(3, ((1, 300, 300),))).strides == ((1, 2, 2),) * 2
+    assert propose_architecture(DataProperties(2, ((20, 20),))).strides == ((2, 2), (2, 2))
+    assert propose_architecture(DataProperties(2, ((20, 20),))).patch == (20, 20)
+    assert propose_architecture(DataProperties(2, ((1, 1),))).features == (16,)
+    assert propose_architecture(DataProperties(3, ((1, 300, 300),))).strides == ((1, 2, 2),) * 2
     # levels that are asked for pool as long as there is anything to pool
-    deep = propose(DataProperties(2, ((4, 9),)), features=(4, 8, 16, 32, 64, 128, 256))
+    deep = propose_architecture(DataProperties(2, ((4, 9),)), features=(4, 8, 16, 32, 64, 128, 256))
     assert config_of(deep, 2).stride == (4, 16)
     assert deep.strides[-1] == (1, 1)
 
@@ -192,7 +206,7 @@ def test_small_images_get_fewer_levels_and_their_own_size_as_patch() -> None:
 )
 def test_given_values_that_do_not_fit_are_named(given: Any, named: str) -> None:
     with pytest.raises(SettingsError, match=named):
-        propose(DataProperties(2, ((64, 64),)), **given)
+        propose_architecture(DataProperties(2, ((64, 64),)), **given)
 
 
 @pytest.mark.process
@@ -204,7 +218,7 @@ def test_a_proposal_needs_no_torch() -> None:
 @pytest.mark.parametrize("diameter", [None, 20.0, 60.0, 120.0, 300.0])
 def test_small_patches_still_hold_an_object_with_its_surroundings(diameter: float | None) -> None:
     facts = DataProperties(2, ((520, 696),), None, diameter)
-    small, usual = propose(facts, small=True), propose(facts)
+    small, usual = propose_architecture(facts, for_cpu=True), propose_architecture(facts)
     assert math.prod(small.patch) <= math.prod(usual.patch)
     assert min(small.patch) >= min(1.4 * (diameter or 0), 256)
     assert (small.features, small.strides) == (usual.features, usual.strides)
@@ -212,5 +226,5 @@ def test_small_patches_still_hold_an_object_with_its_surroundings(diameter: floa
 
 def test_small_patches_of_volumes() -> None:
     facts = DataProperties(3, ((40, 300, 300),), (1.0, 0.3, 0.3), 12.0)
-    assert math.prod(propose(facts, small=True).patch) <= 16 * 64**2
-    assert math.prod(propose(facts).patch) > 2 * 16 * 64**2
+    assert math.prod(propose_architecture(facts, for_cpu=True).patch) <= 16 * 64**2
+    assert math.prod(propose_architecture(facts).patch) > 2 * 16 * 64**2

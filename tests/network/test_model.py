@@ -35,7 +35,7 @@ from napari_unet.card import (
 from napari_unet.errors import FileError, ModelError
 from napari_unet.network import files as model_file
 from napari_unet.network.files import CARD_KEY, bundled_names, model_files, user_models_folder
-from napari_unet.network.model import TOLERANCE, Model
+from napari_unet.network.model import VERIFY_TOLERANCE, Model
 from napari_unet.network.unet import UNet
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -240,7 +240,7 @@ def test_verify_notices_nan(saved: Path) -> None:
 def test_verify_allows_rounding(saved: Path) -> None:
     model = Model.load(saved)
     with torch.no_grad():
-        model.network.head.bias += TOLERANCE / 4
+        model.network.head.bias += VERIFY_TOLERANCE / 4
     model.verify()
 
 

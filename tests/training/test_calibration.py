@@ -12,11 +12,11 @@ import napari_unet as nu
 from napari_unet.card import Decoding
 from napari_unet.network.model import Model
 from napari_unet.training.calibration import calibrate
-from napari_unet.training.scoring import pieces_of, predict_piece
+from napari_unet.training.scoring import make_pieces, predict_piece
 
 
 def found_for(model: Model, *examples: nu.Example) -> Decoding:
-    pieces = pieces_of(examples, model.card)
+    pieces = make_pieces(examples, model.card)
     return calibrate([predict_piece(model, piece) for piece in pieces], pieces)
 
 

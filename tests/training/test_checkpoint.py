@@ -107,7 +107,7 @@ def test_a_stop_is_kept_while_the_model_is_scored(
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_unet.training.train._complete", die)
+    monkeypatch.setattr("napari_unet.training.train._finalize", die)
     path = tmp_path / "run.ckpt"
     job = iter_train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
     for _ in range(5):

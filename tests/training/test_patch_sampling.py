@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from napari_unet.card import Normalization
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.frames import Frame, keep_in_memory, make_frames
-from napari_unet.dataset.goal import TargetSpec, find_classes
+from napari_unet.dataset.frames import Frame, cache_frames, make_frames
 from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import open_example
-from napari_unet.dataset.targets import INSTANCE_TARGETS
+from napari_unet.dataset.targets import INSTANCE_TARGETS, TargetSpec, find_classes
 from napari_unet.image.normalization import find_limits
 from napari_unet.training.patch_sampling import PatchSampler
 
@@ -25,14 +24,14 @@ SEMANTIC = TargetSpec("semantic", find_classes(range(5), ()))
 
 
 def frames_of(
-    image: NDArray[Any], labels: NDArray[Any], goal: TargetSpec = INSTANCE, **kwargs: Any
+    image: NDArray[Any], labels: NDArray[Any], target_spec: TargetSpec = INSTANCE, **kwargs: Any
 ) -> list[Frame]:
     ndim = labels.ndim
     example = Example(image, labels, axes="ZYX"[-ndim:], **kwargs)
-    labelled = open_example(example, ndim=ndim, in_channels=1, task=goal.task)
+    labelled = open_example(example, ndim=ndim, in_channels=1, task=target_spec.task)
     limits = find_limits(labelled.source, Normalization(mode="none"))
-    found = collect_statistics(labelled, goal.task, ndim)
-    return keep_in_memory(make_frames(labelled, found, goal, limits))
+    found = collect_statistics(labelled, target_spec.task, ndim)
+    return cache_frames(make_frames(labelled, found, target_spec, limits))
 
 
 def coded(shape: tuple[int, ...], first: int = 1) -> NDArray[np.float32]:
@@ -66,8 +65,8 @@ def test_each_central_patch_is_a_piece_of_the_frame_with_something_known(
         "dust": (rng.random(shape) < 0.02) | (labels == 1),
     }[region]
     image = coded(shape)
-    goal = SEMANTIC if semantic else INSTANCE
-    frames = frames_of(image, labels, goal, region=known if region == "dust" else region)
+    target_spec = SEMANTIC if semantic else INSTANCE
+    frames = frames_of(image, labels, target_spec, region=known if region == "dust" else region)
     patch = tuple(data.draw(st.integers(1, 14)) for _ in shape)
     window = tuple(p + data.draw(st.integers(0, 7)) for p in patch)
     images, targets, trusted = PatchSampler(frames).draw(patch, window, 5, rng)
@@ -104,8 +103,8 @@ def test_rare_classes_are_drawn_as_often_as_others() -> None:
     labels[:, 200:] = 1
     labels[90, 380] = 2  # one pixel
     labels[300:310, 20:30] = 3
-    goal = TargetSpec("semantic", find_classes(range(4), ()))
-    sampler = PatchSampler(frames_of(coded(labels.shape), labels, goal))
+    target_spec = TargetSpec("semantic", find_classes(range(4), ()))
+    sampler = PatchSampler(frames_of(coded(labels.shape), labels, target_spec))
     _, targets, _ = sampler.draw((32, 32), (32, 32), 800, np.random.default_rng(0))
     seen = [(targets == value).any((1, 2, 3)).mean() for value in range(4)]
     assert seen[2] > 0.1  # an eighth; by chance it would be 0.6 %
@@ -191,7 +190,7 @@ def test_the_same_generator_draws_the_same_patches(lazy: bool) -> None:
     def draw(seed: int) -> tuple[NDArray[np.float32], ...]:
         frames = frames_of(coded((30, 50)), labels) + frames_of(coded((9, 9)), labels[:9, :9])
         if lazy:
-            frames = [Frame(f.labelled, f.statistics, f.limits, f.goal) for f in frames]
+            frames = [Frame(f.labelled, f.statistics, f.limits, f.target_spec) for f in frames]
         return PatchSampler(frames).draw((8, 8), (12, 12), 6, np.random.default_rng(seed))
 
     for mine, same in zip(draw(1), draw(1), strict=True):

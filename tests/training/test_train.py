@@ -19,7 +19,7 @@ from torch import Tensor
 import napari_unet
 from napari_unet.card import ClassInfo, Decoding, ModelCard, Normalization, Task, UNetConfig
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.validation_pieces import ValidationPiece
+from napari_unet.dataset.validation_pieces import ValidationPiece, crop_pieces
 from napari_unet.errors import (
     InputError,
     SettingsError,
@@ -31,10 +31,9 @@ from napari_unet.inference.prediction import predict
 from napari_unet.metrics import InstanceScores, RegressionScores, SemanticScores, evaluate
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
-from napari_unet.training.learning_rate import schedule
-from napari_unet.training.loop import TrainingLoop
+from napari_unet.training.loop import TrainingLoop, schedule_learning_rate
 from napari_unet.training.patch_sampling import PatchSampler
-from napari_unet.training.scoring import headline, score, shorten
+from napari_unet.training.scoring import score, select_score
 from napari_unet.training.steps import Preview, TrainStep
 from napari_unet.training.train import iter_train, train
 
@@ -129,7 +128,7 @@ def test_objects_are_learned_from_a_real_image(ndim: int, steps: int) -> None:
     assert scores.ap[0.5] > 0.5
     # the weights are the best ones: but for the calibrated decoding, they score as then
     plain = Model(model.card.model_copy(update={"decoding": Decoding()}), model.network)
-    assert headline(score(plain, [held_out], device="cpu")) == pytest.approx(told[-1].best)
+    assert select_score(score(plain, [held_out], device="cpu")) == pytest.approx(told[-1].best)
     # the same network before it has learned anything
     start = train([training], validation=[], **(config | {"steps": 1, "learning_rate": 1e-9}))
     floor = score(start, [held_out], device="cpu")
@@ -325,7 +324,9 @@ def test_what_a_step_says() -> None:
     steps, _ = finish(iter_train([corner()], validation=[corner()], **settings))
     assert [s.step for s in steps] == list(range(1, 41))
     assert {s.total for s in steps} == {40}
-    assert [s.learning_rate for s in steps] == [1e-3 * schedule(i / 40) for i in range(40)]
+    assert [s.learning_rate for s in steps] == [
+        1e-3 * schedule_learning_rate(i / 40) for i in range(40)
+    ]
     assert steps[-1].loss < steps[0].loss
     scored = [s.step for s in steps if s.metric is not None]
     assert scored == [20, 40]  # twenty steps apart at least, the last step among them
@@ -333,7 +334,7 @@ def test_what_a_step_says() -> None:
 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
-    factors = [schedule(i / 1000) for i in range(1001)]
+    factors = [schedule_learning_rate(i / 1000) for i in range(1001)]
     top = int(np.argmax(factors))
     assert factors[top] == pytest.approx(1, abs=1e-3)
     assert factors[:top] == sorted(factors[:top])
@@ -711,7 +712,7 @@ def test_what_was_learned_before_a_fault_is_kept(monkeypatch: pytest.MonkeyPatch
     # as good as told, or better by the calibrated decoding
     best = told[-1].best
     assert best is not None
-    assert headline(score(model, [corner(100, 300)], device="cpu")) >= best
+    assert select_score(score(model, [corner(100, 300)], device="cpu")) >= best
     assert [record.model for record in model.card.scores] == [None]
 
 
@@ -752,7 +753,7 @@ def test_what_fails_after_the_training_does_not_lose_it(monkeypatch: pytest.Monk
     def fail(*_: Any) -> None:
         raise MemoryError("too large")
 
-    monkeypatch.setattr("napari_unet.training.train.complete", fail)
+    monkeypatch.setattr("napari_unet.training.train.finalize_model", fail)
     with pytest.raises(TrainingInterruptedError, match="MemoryError: too large") as end:
         train([corner()], validation=[corner(100, 300)], **TINY)
     assert isinstance(end.value.model, Model)
@@ -798,13 +799,13 @@ def test_without_validation_the_decoding_is_that_of_the_base(base: Model) -> Non
 def test_long_validations_are_cut_down() -> None:
     image, truth = (np.tile(a, (3, 3)) for a in IMAGES[2])
     pieces = [ValidationPiece(image[None], truth[None], np.ones(truth.shape, bool))] * 2
-    short = shorten(pieces, 100_000)
+    short = crop_pieces(pieces, 100_000)
     assert all(0 < piece.known.size <= 50_000 for piece in short)
     assert all(piece.image.shape[1:] == piece.labels.shape[1:] for piece in short)
     known = np.zeros(truth.shape, bool)
     known[-30:, -40:] = True
-    assert shorten([ValidationPiece(image[None], truth[None], known)], 10_000)[0].known.any()
-    assert shorten(pieces, 10**9)[0] is pieces[0]
+    assert crop_pieces([ValidationPiece(image[None], truth[None], known)], 10_000)[0].known.any()
+    assert crop_pieces(pieces, 10**9)[0] is pieces[0]
 
 
 def test_batch_norm_of_no_base_cannot_be_frozen() -> None:

@@ -11,11 +11,11 @@ from napari_unet.checks.finding import Report
 from napari_unet.checks.near_duplicates import find_near_copies
 from napari_unet.checks.sampling import sample_places
 from napari_unet.checks.scale import check_diameter, check_pixel_size
-from napari_unet.dataset.goal import find_classes, find_output_limits
 from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
-from napari_unet.dataset.properties import lacks_background, named_classes
-from napari_unet.dataset.split import array_place, hold_out, share_pixels
+from napari_unet.dataset.properties import choose_classes, lacks_background
+from napari_unet.dataset.split import array_identity, share_pixels, split_examples
+from napari_unet.dataset.targets import find_classes, find_output_limits
 from napari_unet.errors import Note
 from napari_unet.settings import TrainConfig
 
@@ -131,7 +131,7 @@ def _check_classes(
     if not values:
         return
     single = training[0].index if len(training) == 1 else None
-    named = named_classes(base, config, values)
+    named = choose_classes(base, config, values)
     if len(values) == 1:
         report.drop_doubts("labels-constant", "background-not-painted")
         note = report.doubt if named else report.fault
@@ -189,7 +189,7 @@ def _check_split(
         # parts of one image may well stand on either side
         pairs = ((a, b) for b in validation for a in training if not _known_apart(a, b))
     else:
-        split = hold_out(
+        split = split_examples(
             [e.labelled for e in training],
             [e.statistics for e in training],
             fraction=config.validation_fraction,
@@ -202,7 +202,7 @@ def _check_split(
                 "nothing-held-out",
                 None,
                 "labels",
-                split.how,
+                split.summary,
                 "Label more, or give examples to validate on; else nothing tells how good the "
                 "new model is.",
             )
@@ -230,7 +230,7 @@ def _check_split(
 def _known_apart(one: OpenedExample, other: OpenedExample) -> bool:
     """Whether labels of one and the same image lie in different parts of it, where looked at."""
     first, second = one.labelled, other.labelled
-    places = [[array_place(a) for a in each.source.arrays] for each in (first, second)]
+    places = [[array_identity(a) for a in each.source.arrays] for each in (first, second)]
     if places[0] != places[1] or first.source.axes != second.source.axes:
         return False
     looked = (

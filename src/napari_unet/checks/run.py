@@ -15,8 +15,13 @@ from napari_unet.checks.images import check_axes, check_image
 from napari_unet.checks.labels import check_labels
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_statistics import collect_statistics
-from napari_unet.dataset.labelled_image import LabelledImage, is_label, open_example, open_pixels
-from napari_unet.dataset.properties import check_task, find_channels, find_ndim, named_classes
+from napari_unet.dataset.labelled_image import (
+    LabelledImage,
+    is_label,
+    open_example,
+    open_example_image,
+)
+from napari_unet.dataset.properties import check_task, choose_classes, find_channels, find_ndim
 from napari_unet.errors import ModelError
 from napari_unet.network.files import find_model, read_header
 from napari_unet.settings import TrainConfig, resolve
@@ -87,7 +92,7 @@ def check_examples(
         check_axes(report, each.index, each.doubt)
         check_image(report, each.index, each.labelled.source, normalization, card)
         with report.errors_of("labels-unusable", each.index, "labels"):
-            classes = named_classes(card, settings, each.statistics.values)
+            classes = choose_classes(card, settings, each.statistics.values)
             seen = each.labelled, each.statistics, settings.task
             check_labels(report, each.index, *seen, bool(classes))
             zero = any(c.value == 0 for c in classes)
@@ -146,7 +151,7 @@ def _usable_images(
     for index, each in enumerate(examples):
         if isinstance(each, Example):
             with report.errors_of("image-unusable", index, "image"):
-                open_pixels(each, ndim=3 if ndim == 3 else 2, in_channels=None)
+                open_example_image(each, ndim=3 if ndim == 3 else 2, in_channels=None)
                 usable[index] = each
     return usable
 
@@ -197,14 +202,14 @@ def _open(
         doubt = labelled.source.doubt
         if ndim == 3 and card is None and config.ndim == "auto":
             # nobody asked for volumes: it may be a time series
-            doubt = open_pixels(example, ndim=2, in_channels=None).doubt
+            doubt = open_example_image(example, ndim=2, in_channels=None).doubt
         return OpenedExample(
             index, labelled, collect_statistics(labelled, config.task, ndim), doubt
         )
     # a background that is none is a fault of its own, one that contradicts the region of that
     label = example.background if is_label(example.background) and example.background else None
     stages: dict[Field, Callable[[], Any]] = {
-        "image": lambda: open_pixels(example, ndim=ndim, in_channels=channels),
+        "image": lambda: open_example_image(example, ndim=ndim, in_channels=channels),
         "labels": lambda: look(replace(example, region="all", background=None)),
         "region": lambda: look(replace(example, background=label)),
         "background": lambda: look(example),

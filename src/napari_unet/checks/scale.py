@@ -13,7 +13,7 @@ from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.dataset.properties import common_pixel_size, median_diameter
 from napari_unet.image.source import ImageSource
-from napari_unet.network.architecture import DataProperties, propose
+from napari_unet.network.architecture import DataProperties, propose_architecture
 from napari_unet.settings import TrainConfig
 
 UNEQUAL = 1.5  # ratio of pixel sizes
@@ -101,7 +101,7 @@ def _proposed(facts: DataProperties, config: TrainConfig) -> tuple[int, ...]:
     features = config.features if "features" in config.model_fields_set else None
     strides = config.strides or None
     patch = config.patch if config.patch and len(config.patch) == facts.ndim else None
-    proposal = propose(facts, features=features, strides=strides, patch=patch)
+    proposal = propose_architecture(facts, features=features, strides=strides, patch=patch)
     return UNetConfig(
         ndim=2 if facts.ndim == 2 else 3,
         features=proposal.features,

@@ -1,4 +1,4 @@
-"""The data of a training: opened, held out in part, counted and made into frames."""
+"""The data of a training: examples opened, split, counted and made into frames."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 from napari_unet.card import ModelCard
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.frames import Frame, keep_in_memory, make_frames
-from napari_unet.dataset.goal import TargetSpec, find_classes, find_output_limits
+from napari_unet.dataset.frames import Frame, cache_frames, make_frames
 from napari_unet.dataset.label_statistics import (
     LabelStatistics,
     collect_frame_statistics,
@@ -17,6 +16,7 @@ from napari_unet.dataset.label_statistics import (
 )
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
 from napari_unet.dataset.properties import (
+    choose_classes,
     common_pixel_size,
     find_channels,
     find_ndim,
@@ -24,10 +24,10 @@ from napari_unet.dataset.properties import (
     lacks_background,
     median_diameter,
     median_extents,
-    named_classes,
 )
-from napari_unet.dataset.split import Cut, array_place, divide, hold_out
-from napari_unet.dataset.validation_pieces import ValidationPiece, validation_pieces
+from napari_unet.dataset.split import HeldOutBlock, array_identity, divide_example, split_examples
+from napari_unet.dataset.targets import TargetSpec, find_classes, find_output_limits
+from napari_unet.dataset.validation_pieces import ValidationPiece, make_validation_pieces
 from napari_unet.errors import TrainingError
 from napari_unet.image.normalization import ImageSample, measure_sample
 from napari_unet.image.source import ImageSource
@@ -54,7 +54,7 @@ class OpenedExample:
 
 
 @dataclass(frozen=True, eq=False)
-class Origin:
+class InitialImage:
     """The image of an example that training began with.
 
     Attributes
@@ -63,28 +63,28 @@ class Origin:
         The image.
     sample : ImageSample
         Identifies it.
-    cut : Cut or None
+    block : HeldOutBlock or None
         What is held out of it.
     """
 
     source: ImageSource
     sample: ImageSample
-    cut: Cut | None
+    block: HeldOutBlock | None
 
 
 @dataclass(frozen=True, eq=False)
 class DataPlan:
-    """What was settled when a training began, and stays so however the labels change.
+    """What is fixed when a training begins, whatever labels come later.
 
     Attributes
     ----------
-    goal : TargetSpec
-        Task, classes, output limits.
+    target_spec : TargetSpec
+        Task, classes and output limits.
     ndim, channels : int
         Spatial axes and input channels of the network.
     named : tuple of int
         Label values that the classes of settings or base name.
-    origins : dict
+    initial_images : dict
         The images of the examples by their numbers, in the order of the pieces.
     given : tuple of OpenedExample or None
         Validation examples; None where a share of the examples is held out.
@@ -92,11 +92,11 @@ class DataPlan:
         One sentence that says what is held out; empty where validation examples were given.
     """
 
-    goal: TargetSpec
+    target_spec: TargetSpec
     ndim: int
     channels: int
     named: tuple[int, ...]
-    origins: dict[int, Origin]
+    initial_images: dict[int, InitialImage]
     given: tuple[OpenedExample, ...] | None
     held_out: str
 
@@ -143,9 +143,9 @@ class TrainingData:
     distance_known: bool
 
     @property
-    def goal(self) -> TargetSpec:
+    def target_spec(self) -> TargetSpec:
         """Task, classes, output limits."""
-        return self.plan.goal
+        return self.plan.target_spec
 
     @property
     def ndim(self) -> int:
@@ -181,25 +181,25 @@ def prepare_data(
     named = config.classes or (base.classes if base else ())
     values = tuple(c.value for c in named) if config.task == "semantic" else ()
 
-    def look(example: Example) -> tuple[LabelledImage, LabelStatistics]:
+    def open_with_statistics(example: Example) -> tuple[LabelledImage, LabelStatistics]:
         labelled = open_example(
             example, ndim=ndim, in_channels=channels, task=config.task, named=values
         )
         return labelled, collect_statistics(labelled, config.task, ndim)
 
-    pairs = [look(e) for e in examples]
-    # a fault in these must not come to light after minutes of training
-    given_pairs = [look(e) for e in validation or ()]
+    pairs = [open_with_statistics(e) for e in examples]
+    # checked now, as an error in these must not end the training after minutes
+    given_pairs = [open_with_statistics(e) for e in validation or ()]
     check_background(pairs, config)
-    goal = _find_goal(pairs, given_pairs, config, base)
+    target_spec = _choose_target_spec(pairs, given_pairs, config, base)
     opened, given = (
         [OpenedExample(e, s, measure_sample(e.source, config.normalization)) for e, s in each]
         for each in (pairs, given_pairs)
     )
-    how = ""
-    cuts: dict[int, Cut | None] = dict.fromkeys(range(len(opened)))
+    summary = ""
+    blocks: dict[int, HeldOutBlock | None] = dict.fromkeys(range(len(opened)))
     if validation is None:
-        split = hold_out(
+        split = split_examples(
             [o.labelled for o in opened],
             [o.statistics for o in opened],
             fraction=config.validation_fraction,
@@ -207,27 +207,28 @@ def prepare_data(
             task=config.task,
             ndim=ndim,
         )
-        how, cuts = split.how, split.cuts
+        summary, blocks = split.summary, split.blocks
     plan = DataPlan(
-        goal=goal,
+        target_spec=target_spec,
         ndim=ndim,
         channels=channels,
         named=values,
-        origins={
-            i: Origin(opened[i].labelled.source, opened[i].sample, cut) for i, cut in cuts.items()
+        initial_images={
+            i: InitialImage(opened[i].labelled.source, opened[i].sample, block)
+            for i, block in blocks.items()
         },
         given=None if validation is None else tuple(given),
-        held_out=how,
+        held_out=summary,
     )
-    return assemble(plan, opened, cuts, config)
+    return assemble(plan, opened, blocks, config)
 
 
 def assemble(
     plan: DataPlan,
     opened: Sequence[OpenedExample],
-    cuts: Mapping[int, Cut | None],
+    blocks: Mapping[int, HeldOutBlock | None],
     config: TrainConfig,
-    before: Sequence[Frame] = (),
+    earlier_frames: Sequence[Frame] = (),
 ) -> TrainingData:
     """Frames and pieces of opened examples.
 
@@ -237,11 +238,11 @@ def assemble(
         What is fixed.
     opened : sequence of OpenedExample
         Whole examples.
-    cuts : mapping
+    blocks : mapping
         What is held out of each by its number, in the order of the pieces.
     config : TrainConfig
         Settings.
-    before : sequence of Frame
+    earlier_frames : sequence of Frame
         Frames that are not made again where they are needed as they were.
 
     Raises
@@ -252,25 +253,26 @@ def assemble(
     training: list[OpenedExample] = []
     validation = list(plan.given or ())
     examples = 0
-    for number, cut in cuts.items():
+    for number, block in blocks.items():
         whole = opened[number]
         learned, held = (
-            [_piece(each, whole, plan) for each in pieces] for pieces in divide(whole.labelled, cut)
+            [_crop_opened(each, whole, plan) for each in pieces]
+            for pieces in divide_example(whole.labelled, block)
         )
         examples += any(each.statistics.known for each in learned)
         training += learned
         validation += held
-    goal, ndim = plan.goal, plan.ndim
-    frames = keep_in_memory(_reuse(_frames(training, goal), before))
+    target_spec, ndim = plan.target_spec, plan.ndim
+    frames = cache_frames(_reuse_cached(_make_frames(training, target_spec), earlier_frames))
     _check_content(frames, config)
-    instance = goal.task == "instance"
+    instance = target_spec.task == "instance"
     pairs = [(o.labelled, o.statistics) for o in training]
     return TrainingData(
         plan=plan,
         frames=frames,
-        validation=validation_pieces(_frames(validation, goal)),
-        sha256=_fingerprint(training),
-        validation_sha256=_fingerprint(validation),
+        validation=make_validation_pieces(_make_frames(validation, target_spec)),
+        sha256=_hash_examples(training),
+        validation_sha256=_hash_examples(validation),
         examples=examples,
         labelled_pixels=sum(o.statistics.known for o in training),
         held_out_pixels=sum(o.statistics.known for o in validation),
@@ -281,25 +283,27 @@ def assemble(
     )
 
 
-def _piece(labelled: LabelledImage, whole: OpenedExample, plan: DataPlan) -> OpenedExample:
+def _crop_opened(labelled: LabelledImage, whole: OpenedExample, plan: DataPlan) -> OpenedExample:
     seen = collect_frame_statistics(
-        labelled, whole.labelled, whole.statistics, plan.goal.task, plan.ndim
+        labelled, whole.labelled, whole.statistics, plan.target_spec.task, plan.ndim
     )
     return OpenedExample(labelled, seen, whole.sample)
 
 
-def _reuse(frames: Sequence[Frame], before: Sequence[Frame]) -> list[Frame]:
-    """The frames, with the pixels and targets of equal ones that are in memory."""
-    known = {_identity(frame): frame.kept for frame in before if frame.kept is not None}
-    return [replace(frame, kept=known.get(_identity(frame))) for frame in frames]
+def _reuse_cached(frames: Sequence[Frame], earlier_frames: Sequence[Frame]) -> list[Frame]:
+    """The frames, with the cached pixels and targets of equal earlier ones."""
+    known = {
+        _identify_frame(frame): frame.cached for frame in earlier_frames if frame.cached is not None
+    }
+    return [replace(frame, cached=known.get(_identify_frame(frame))) for frame in frames]
 
 
-def _identity(frame: Frame) -> Hashable:
-    """What is equal for frames of the same pixels with the same knowledge of them."""
+def _identify_frame(frame: Frame) -> Hashable:
+    """A key that is equal for frames with the same pixels and the same labels."""
     labelled, seen = frame.labelled, frame.statistics
     source = labelled.source
     return (
-        tuple(array_place(array) for array in source.arrays),
+        tuple(array_identity(array) for array in source.arrays),
         (source.axes, source.channels, tuple((w.start, w.stop) for w in labelled.window)),
         (seen.time, seen.plane, seen.digest),
     )
@@ -308,7 +312,7 @@ def _identity(frame: Frame) -> Hashable:
 def check_background(
     pairs: Sequence[tuple[LabelledImage, LabelStatistics]], config: TrainConfig
 ) -> None:
-    """Raise `TrainingError` for painted objects alone, which do not tell what is none."""
+    """Raise `TrainingError` where only objects are painted and no background."""
     if lacks_background(pairs, config):
         raise TrainingError(
             "The painted labels have no background, so that nothing tells what is not an object",
@@ -319,18 +323,18 @@ def check_background(
         )
 
 
-def _find_goal(
+def _choose_target_spec(
     opened: Sequence[tuple[LabelledImage, LabelStatistics]],
     validation: Sequence[tuple[LabelledImage, LabelStatistics]],
     config: TrainConfig,
     base: ModelCard | None,
 ) -> TargetSpec:
-    """The goal; semantic classes are those of every example, whichever are held out."""
+    """Target specification; semantic classes are those of all examples, held out or not."""
     if config.task == "instance":
         return TargetSpec("instance")
     if config.task == "semantic":
         values = {v for _, seen in opened for v in seen.values}
-        classes = find_classes(values, named_classes(base, config, values))
+        classes = find_classes(values, choose_classes(base, config, values))
         find_classes({v for _, seen in validation for v in seen.values}, classes)
         return TargetSpec("semantic", classes)
     limits = find_output_limits([labelled for labelled, _ in opened])
@@ -340,11 +344,11 @@ def _find_goal(
     return TargetSpec("regression", output_limits=limits)
 
 
-def _frames(opened: Sequence[OpenedExample], goal: TargetSpec) -> list[Frame]:
+def _make_frames(opened: Sequence[OpenedExample], target_spec: TargetSpec) -> list[Frame]:
     return [
         frame
         for each in opened
-        for frame in make_frames(each.labelled, each.statistics, goal, each.sample.limits)
+        for frame in make_frames(each.labelled, each.statistics, target_spec, each.sample.limits)
     ]
 
 
@@ -363,7 +367,7 @@ def _check_content(frames: Sequence[Frame], config: TrainConfig) -> None:
         )
 
 
-def _fingerprint(opened: Sequence[OpenedExample]) -> str:
+def _hash_examples(opened: Sequence[OpenedExample]) -> str:
     """SHA-256 of what is known of the labels and of the sampled pixels of the images."""
     digest = hashlib.sha256()
     for each in opened:

@@ -1,4 +1,4 @@
-"""Planes and volumes that patches are cut from: kept in memory, or read as they are needed."""
+"""Planes and volumes that patches are cut from: cached in memory, or read as they are needed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.dataset.goal import TargetSpec
 from napari_unet.dataset.label_statistics import FrameStatistics, LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
-from napari_unet.dataset.targets import INSTANCE_TARGETS, encode_target
+from napari_unet.dataset.targets import INSTANCE_TARGETS, TargetSpec, encode_target
 from napari_unet.image.normalization import IntensityLimits, normalize
 from napari_unet.tiling import Region
 
-FRAME_BYTES = 128 << 20  # a larger frame is read patch by patch
-ALL_BYTES = 1 << 30  # of the frames that are kept
-CONTEXT = 32  # pixels around a patch in which its objects are looked at
+MAX_FRAME_BYTES = 128 << 20  # a larger frame is read patch by patch
+MAX_CACHED_BYTES = 1 << 30  # of the frames that are cached
+CONTEXT_PIXELS = 32  # around a patch, for the targets of the objects that it cuts
 
 Patch = tuple[NDArray[np.float32], NDArray[Any], NDArray[np.float32]]
 
@@ -35,9 +34,9 @@ class Frame:
         Its time point, plane, and the places of its labels.
     limits : sequence of (low, high)
         Of each channel's intensities, that become 0 and 1.
-    goal : TargetSpec
+    target_spec : TargetSpec
         What the labels become.
-    kept : tuple of array or None
+    cached : tuple of array or None
         Image (C, *spatial), target (M, *spatial) and known (1, *spatial), if in memory.
     fill : tuple of tuple of float
         Values of each channel's fill around the image.
@@ -48,8 +47,8 @@ class Frame:
     labelled: LabelledImage
     statistics: FrameStatistics
     limits: Sequence[tuple[float, float]]
-    goal: TargetSpec
-    kept: Patch | None = None
+    target_spec: TargetSpec
+    cached: Patch | None = None
     fill: tuple[tuple[float, ...], ...] = ()
     hot: tuple[float, ...] = ()
 
@@ -61,24 +60,26 @@ class Frame:
 
     def read(self, part: Region) -> Patch:
         """Image, target and known pixels of a part inside the frame."""
-        if self.kept is not None:
-            image, target, known = (array[:, *part] for array in self.kept)
+        if self.cached is not None:
+            image, target, known = (array[:, *part] for array in self.cached)
             return image, target, known
         target, trusted = self._read_target(part)
         return self.read_image(part), target, trusted[None].astype(np.float32)
 
     def read_target(self, part: Region) -> NDArray[Any]:
-        """Target (M, *part), without a look at the image."""
-        return self._read_target(part)[0] if self.kept is None else self.kept[1][:, *part]
+        """Target (M, *part), without reading the image."""
+        return self._read_target(part)[0] if self.cached is None else self.cached[1][:, *part]
 
     def _read_target(self, part: Region) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         around = tuple(
-            slice(max(0, p.start - CONTEXT), min(n, p.stop + CONTEXT))
+            slice(max(0, p.start - CONTEXT_PIXELS), min(n, p.stop + CONTEXT_PIXELS))
             for p, n in zip(part, self.shape, strict=True)
         )
         labels, trusted = self.read_labels(around)
         sides = self._open_sides(around)
-        target = encode_target(labels, trusted, self.goal, sides, self.statistics.usual_size)
+        target = encode_target(
+            labels, trusted, self.target_spec, sides, self.statistics.median_size
+        )
         inner = tuple(
             slice(p.start - a.start, p.stop - a.start) for p, a in zip(part, around, strict=True)
         )
@@ -86,18 +87,18 @@ class Frame:
 
     def read_image(self, part: Region) -> NDArray[np.float32]:
         """Normalised pixels (C, *part)."""
-        if self.kept is not None:
-            return self.kept[0][:, *part]
-        pixels = self.labelled.read_image(self.statistics.time, self._place(part))
+        if self.cached is not None:
+            return self.cached[0][:, *part]
+        pixels = self.labelled.read_image(self.statistics.time, self._source_region(part))
         image = normalize(pixels, tuple(self.limits), self.fill, self.hot)
         return image if self.statistics.plane is None else image[:, 0]
 
     def read_labels(self, part: Region) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Labels (K, *part), and (*part) where they are known."""
-        labels, known = self.labelled.read_labels(self.statistics.time, self._place(part))
+        labels, known = self.labelled.read_labels(self.statistics.time, self._source_region(part))
         return (labels, known) if self.statistics.plane is None else (labels[:, 0], known[0])
 
-    def cut(self, start: NDArray[np.intp], window: tuple[int, ...]) -> Patch:
+    def crop_window(self, start: NDArray[np.intp], window: tuple[int, ...]) -> Patch:
         """A window, its image edge-repeated past the frame, where nothing is known."""
         part = tuple(
             slice(max(0, int(s)), max(0, min(n, int(s) + w)))
@@ -126,40 +127,54 @@ class Frame:
             for w, p, n in zip(window[-len(part) :], part, sizes[-len(part) :], strict=True)
         )
 
-    def _place(self, part: Region) -> Region:
+    def _source_region(self, part: Region) -> Region:
         plane = self.statistics.plane
         return part if plane is None else (slice(plane, plane + 1), *part)
 
 
 def make_frames(
-    labelled: LabelledImage, statistics: LabelStatistics, goal: TargetSpec, limits: IntensityLimits
+    labelled: LabelledImage,
+    statistics: LabelStatistics,
+    target_spec: TargetSpec,
+    limits: IntensityLimits,
 ) -> list[Frame]:
     """Frames of an example with anything known in them; nothing is read yet."""
     start = labelled.window[0].start if len(labelled.window) == 3 else 0
     planes = [0 if each.plane is None else start + each.plane for each in statistics.frames]
     return [
-        Frame(labelled, each, limits.at(each.time, plane), goal, fill=limits.fill, hot=limits.hot)
+        Frame(
+            labelled,
+            each,
+            limits.at(each.time, plane),
+            target_spec,
+            fill=limits.fill,
+            hot=limits.hot,
+        )
         for each, plane in zip(statistics.frames, planes, strict=True)
     ]
 
 
-def keep_in_memory(frames: Sequence[Frame]) -> list[Frame]:
-    """Frames whose pixels and targets were read once, as far as the memory for them goes."""
-    kept, used = [], sum(_bytes(frame) for frame in frames if frame.kept is not None)
+def cache_frames(frames: Sequence[Frame]) -> list[Frame]:
+    """Read frames into memory, up to `MAX_CACHED_BYTES` in total."""
+    cached, used = [], sum(_count_bytes(frame) for frame in frames if frame.cached is not None)
     for frame in frames:
-        size = _bytes(frame)
-        if frame.kept is None and size <= FRAME_BYTES and used + size <= ALL_BYTES:
+        size = _count_bytes(frame)
+        if frame.cached is None and size <= MAX_FRAME_BYTES and used + size <= MAX_CACHED_BYTES:
             used += size
             whole = tuple(slice(0, n) for n in frame.shape)
-            kept.append(replace(frame, kept=frame.read(whole)))
+            cached.append(replace(frame, cached=frame.read(whole)))
         else:
-            kept.append(frame)
-    return kept
+            cached.append(frame)
+    return cached
 
 
-def _bytes(frame: Frame) -> int:
-    goal = frame.goal
-    target = {"instance": 2 * len(INSTANCE_TARGETS), "semantic": 1, "regression": 4 * goal.channels}
+def _count_bytes(frame: Frame) -> int:
+    target_spec = frame.target_spec
+    target = {
+        "instance": 2 * len(INSTANCE_TARGETS),
+        "semantic": 1,
+        "regression": 4 * target_spec.channels,
+    }
     channels = len(frame.labelled.source.channels)
     # image and known pixels are float32
-    return int(np.prod(frame.shape)) * (4 * channels + 4 + target[goal.task])
+    return int(np.prod(frame.shape)) * (4 * channels + 4 + target[target_spec.task])

@@ -1,4 +1,4 @@
-"""What the labels of an example hold: one pass over them, a slab at a time."""
+"""Statistics of the labels of an example, collected in one pass, a slab at a time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from napari_unet.card import Task
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.errors import InputError
 
-KEPT = 512  # places that are remembered of a class in a slab
-ANYWHERE = -1
+MAX_PLACES_PER_SLAB = 512  # of a class, to draw patches around
+ANYWHERE = -1  # key of the places of all known pixels, whatever their label
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class FrameStatistics:
         objects, one pixel each (instance, key 1).
     sizes : dict
         Known pixels of each label value.
-    usual_size : float or None
+    median_size : float or None
         Median pixels of the objects that lie in the midst of known pixels; None where there
         are none, as of strokes, or of single planes of a volume.
     digest : str
@@ -78,7 +78,7 @@ class FrameStatistics:
     complete: bool
     places: dict[int, Places]
     sizes: dict[int, int]
-    usual_size: float | None
+    median_size: float | None
     digest: str
 
 
@@ -108,7 +108,7 @@ class LabelStatistics:
 
 
 def collect_statistics(labelled: LabelledImage, task: Task, ndim: int) -> LabelStatistics:
-    """Look at the labels of an example once, where planes and masks leave anything known.
+    """Count the labels of an example and choose places to draw patches around.
 
     Parameters
     ----------
@@ -132,18 +132,20 @@ def collect_statistics(labelled: LabelledImage, task: Task, ndim: int) -> LabelS
     planewise = _is_planewise(labelled, ndim)
     frames: list[FrameStatistics] = []
     for time in labelled.times:
-        notes: dict[int | None, _Notes] = {}
+        builders: dict[int | None, _FrameStatisticsBuilder] = {}
         for part in labelled.slabs():
             labels, known = labelled.read_labels(time, part)
             if not planewise:
-                note = notes.setdefault(None, _Notes(task))
-                note.add(labels, known, tuple(p.start for p in part))
+                builder = builders.setdefault(None, _FrameStatisticsBuilder(task))
+                builder.add(labels, known, tuple(p.start for p in part))
                 continue
             corner = tuple(p.start for p in part[1:])
             for row, plane in enumerate(range(part[0].start, part[0].stop)):
-                note = notes.setdefault(plane, _Notes(task))
-                note.add(labels[:, row], known[row], corner)
-        frames += [note.frame(time, plane) for plane, note in notes.items() if note.known]
+                builder = builders.setdefault(plane, _FrameStatisticsBuilder(task))
+                builder.add(labels[:, row], known[row], corner)
+        frames += [
+            builder.build(time, plane) for plane, builder in builders.items() if builder.known
+        ]
     return LabelStatistics(tuple(frames))
 
 
@@ -177,8 +179,8 @@ def _is_planewise(labelled: LabelledImage, ndim: int) -> bool:
     return ndim == 2 and len(labelled.shape) == 3
 
 
-class _Notes:
-    """What was seen of one frame so far."""
+class _FrameStatisticsBuilder:
+    """Collects the statistics of one frame from its parts."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -191,7 +193,7 @@ class _Notes:
         self.digest = hashlib.sha256()
 
     def add(self, labels: NDArray[Any], known: NDArray[np.bool_], corner: tuple[int, ...]) -> None:
-        """A part of the frame that starts at a corner: labels (K, *part) and where known."""
+        """Count a part of the frame that starts at a corner: labels (K, *part) and where known."""
         self.pixels += known.size
         count = int(np.count_nonzero(known))
         if not count:
@@ -221,8 +223,8 @@ class _Notes:
                 middle = where[order[start + size // 2]]
                 self.objects[value] = size, _position(middle, known.shape, corner)
 
-    def frame(self, time: int, plane: int | None) -> FrameStatistics:
-        """The notes, put together."""
+    def build(self, time: int, plane: int | None) -> FrameStatistics:
+        """The statistics of all parts."""
         places = {
             key: Places(
                 np.concatenate([positions for positions, _ in parts]).astype(np.int32),
@@ -235,9 +237,11 @@ class _Notes:
             places[1] = Places(positions, np.ones(len(positions)))
         complete = self.known == self.pixels
         whole = [n for value, n in self.sizes.items() if value and value not in self.cut]
-        usual = float(np.median(whole)) if whole and self.task == "instance" else None
+        median = float(np.median(whole)) if whole and self.task == "instance" else None
         digest = self.digest.hexdigest()
-        return FrameStatistics(time, plane, self.known, complete, places, self.sizes, usual, digest)
+        return FrameStatistics(
+            time, plane, self.known, complete, places, self.sizes, median, digest
+        )
 
     def _hash(
         self, labels: NDArray[Any], known: NDArray[np.bool_], corner: tuple[int, ...]
@@ -255,7 +259,7 @@ class _Notes:
     def _sample(
         self, key: int, where: NDArray[np.intp], shape: tuple[int, ...], corner: tuple[int, ...]
     ) -> None:
-        count = min(KEPT, len(where))
+        count = min(MAX_PLACES_PER_SLAB, len(where))
         picked = where if count == len(where) else self.rng.choice(where, count, replace=False)
         positions = _position(picked, shape, corner)
         self.drawn.setdefault(key, []).append((positions, len(where) / count))

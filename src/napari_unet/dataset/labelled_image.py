@@ -17,7 +17,7 @@ from napari_unet.image.source import ImageSource, open_image
 from napari_unet.tiling import Region
 
 REGIONS = ("all", "planes", "painted")
-SLAB_PIXELS = 1 << 22  # labels looked at together
+SLAB_PIXELS = 1 << 22  # labels that are read at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +73,11 @@ class LabelledImage:
 
     def within(self, times: range, part: Region) -> LabelledImage:
         """A piece of it; ``part`` counts from the start of its window."""
-        return replace(self, times=times, window=self._place(part))
+        return replace(self, times=times, window=self._source_region(part))
 
     def read_image(self, time: int, part: Region) -> NDArray[Any]:
         """Pixels, (C, *spatial), in the image's dtype."""
-        return self.source.read(time, self._place(part))
+        return self.source.read(time, self._source_region(part))
 
     def read_labels(self, time: int, part: Region) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Labels (K, *spatial), background as 0, and (*spatial) where they are known.
@@ -85,11 +85,11 @@ class LabelledImage:
         K is 1 but for regression targets with channels. Labels that are not known are 0; where
         planes and masks leave nothing known, they are not read at all.
         """
-        place = self._place(part)
+        place = self._source_region(part)
         known = self._known_without_labels(time, place)
         if "painted" not in self.regions and not known.any():
-            return np.zeros((self._values, *known.shape), self.labels.dtype), known
-        labels = _read(self.labels, self.label_axes, time, place)
+            return np.zeros((self._value_count, *known.shape), self.labels.dtype), known
+        labels = _read_canonical(self.labels, self.label_axes, time, place)
         if "painted" in self.regions and "all" not in self.regions:
             known |= (labels != 0).any(0)
         for other in self.hidden:
@@ -110,11 +110,11 @@ class LabelledImage:
             rows = self.planes[time, place[0] if "Z" in self.source.spatial else slice(0, 1)]
             known |= rows.reshape(-1, *(1,) * (known.ndim - 1)) if len(rows) > 1 else rows[0]
         for mask in self.masks:
-            known |= _read(mask, self.label_axes.replace("C", ""), time, place)[0] != 0
+            known |= _read_canonical(mask, self.label_axes.replace("C", ""), time, place)[0] != 0
         return known
 
     @property
-    def _values(self) -> int:
+    def _value_count(self) -> int:
         """Values of a pixel: channels of a regression's targets."""
         axes = self.label_axes
         return int(self.labels.shape[axes.index("C")]) if "C" in axes else 1
@@ -130,7 +130,7 @@ class LabelledImage:
         depth = chunks[self.label_axes.index("Z")]
         return depth if isinstance(depth, int) else 1
 
-    def _place(self, part: Region) -> Region:
+    def _source_region(self, part: Region) -> Region:
         return tuple(
             slice(w.start + p.start, w.start + p.stop)
             for w, p in zip(self.window, part, strict=True)
@@ -177,7 +177,7 @@ def open_example(
     InputError, TrainingError
         If something does not fit; the message says what.
     """
-    source = open_pixels(example, ndim=ndim, in_channels=in_channels)
+    source = open_example_image(example, ndim=ndim, in_channels=in_channels)
     labels = example.labels
     if getattr(labels, "shape", None) is None or not hasattr(labels, "dtype"):
         raise InputError(
@@ -230,11 +230,11 @@ def open_example(
         window=tuple(slice(0, n) for n in source.spatial_shape),
     )
     if "planes" in regions:
-        opened = replace(opened, planes=_marked_planes(opened))
+        opened = replace(opened, planes=_find_labelled_planes(opened))
     return opened
 
 
-def open_pixels(example: Example, *, ndim: int, in_channels: int | None) -> ImageSource:
+def open_example_image(example: Example, *, ndim: int, in_channels: int | None) -> ImageSource:
     """The image of an example; as many channels as it has where ``in_channels`` is None."""
     if in_channels is None:
         in_channels = _count_channels(example)
@@ -347,14 +347,14 @@ def _check_mask(mask: Any, source: ImageSource) -> None:
         )
 
 
-def _marked_planes(opened: LabelledImage) -> NDArray[np.bool_]:
+def _find_labelled_planes(opened: LabelledImage) -> NDArray[np.bool_]:
     """(T, Z): which planes carry any label."""
     source = opened.source
     depth = source.size("Z")
     marked = np.zeros((source.times, depth), bool)
     for time in opened.times:
         for part in opened.slabs():
-            raw = _read(opened.labels, opened.label_axes, time, part) != 0
+            raw = _read_canonical(opened.labels, opened.label_axes, time, part) != 0
             if "Z" in source.spatial:
                 marked[time, part[0]] |= raw.any(axis=(0, *range(2, raw.ndim)))
             else:
@@ -362,7 +362,7 @@ def _marked_planes(opened: LabelledImage) -> NDArray[np.bool_]:
     return marked
 
 
-def _read(array: Any, axes: str, time: int, part: Region) -> NDArray[Any]:
+def _read_canonical(array: Any, axes: str, time: int, part: Region) -> NDArray[Any]:
     """(K, *spatial) of one time point; axes of length 1 are taken as they are."""
     spatial = [a for a in "ZYX" if a in axes]
     place: dict[str, slice] = dict(zip(spatial, part, strict=True))

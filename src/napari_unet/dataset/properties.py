@@ -12,18 +12,18 @@ from napari_unet.card import ClassInfo, ModelCard
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.frames import Frame
 from napari_unet.dataset.label_statistics import LabelStatistics
-from napari_unet.dataset.labelled_image import LabelledImage, open_pixels
+from napari_unet.dataset.labelled_image import LabelledImage, open_example_image
 from napari_unet.errors import InputError, TrainingError
 from napari_unet.image.source import ImageSource
 from napari_unet.renumbering import compact_labels
 from napari_unet.settings import TrainConfig
 from napari_unet.tiling import Region
 
-VOLUME_PLANES = 8  # from which a stack is learned as a volume
+MIN_VOLUME_PLANES = 8  # of a stack that is trained on as a volume
 
 
-PROBES = 8  # objects of a frame that are looked at for their distances
-REACH = {2: 96, 3: 32}  # pixels to each side of them
+SAMPLED_OBJECTS = 8  # of a frame, whose distances are computed
+SAMPLE_REACH_PIXELS = {2: 96, 3: 32}  # pixels to each side of them
 
 
 def find_ndim(examples: Sequence[Example], base: ModelCard | None, config: TrainConfig) -> int:
@@ -68,7 +68,7 @@ def check_task(base: ModelCard, config: TrainConfig) -> None:
         )
 
 
-def named_classes(
+def choose_classes(
     base: ModelCard | None, config: TrainConfig, values: set[int]
 ) -> tuple[ClassInfo, ...]:
     """Classes of the settings, or of a base that names every value; none: to be found."""
@@ -80,7 +80,7 @@ def named_classes(
 def lacks_background(
     examples: Sequence[tuple[LabelledImage, LabelStatistics]], config: TrainConfig
 ) -> bool:
-    """Whether objects are painted and nothing tells what is none."""
+    """Whether objects are painted but no background."""
     if config.task != "instance" or any(0 in seen.values for _, seen in examples):
         return False
     return all(e.regions == ("painted",) and not e.masks for e, _ in examples)
@@ -95,7 +95,7 @@ def find_channels(examples: Sequence[Example], base: ModelCard | None, ndim: int
         If an image cannot be used, or the numbers differ.
     """
     wanted = base.architecture.in_channels if base is not None else None
-    counts = {_channels(e, ndim, wanted) for e in examples}
+    counts = {_count_channels(e, ndim, wanted) for e in examples}
     if len(counts) > 1:
         raise TrainingError(
             f"The examples have different numbers of channels {sorted(counts)}",
@@ -105,14 +105,14 @@ def find_channels(examples: Sequence[Example], base: ModelCard | None, ndim: int
     return counts.pop()
 
 
-def _channels(example: Example, ndim: int, wanted: int | None) -> int:
+def _count_channels(example: Example, ndim: int, wanted: int | None) -> int:
     """Channels of an example; an array without axes is read as the base model would."""
     if wanted is not None and example.axes is None and example.channels is None:
         try:
-            return len(open_pixels(example, ndim=ndim, in_channels=wanted).channels)
+            return len(open_example_image(example, ndim=ndim, in_channels=wanted).channels)
         except InputError:
             pass  # the base takes another number
-    return len(open_pixels(example, ndim=ndim, in_channels=None).channels)
+    return len(open_example_image(example, ndim=ndim, in_channels=None).channels)
 
 
 def _suggest_ndim(examples: Sequence[Example], config: TrainConfig) -> int:
@@ -121,8 +121,8 @@ def _suggest_ndim(examples: Sequence[Example], config: TrainConfig) -> int:
     A plane does not tell how far its objects reach through the others, so that a 3D network
     could learn no distances from it.
     """
-    sources = [open_pixels(e, ndim=2, in_channels=None) for e in examples]
-    if min(s.size("Z") for s in sources) < VOLUME_PLANES:
+    sources = [open_example_image(e, ndim=2, in_channels=None) for e in examples]
+    if min(s.size("Z") for s in sources) < MIN_VOLUME_PLANES:
         return 2
     planes = all(isinstance(e.region, str) and e.region == "planes" for e in examples)
     return 2 if planes and config.task == "instance" else 3
@@ -164,7 +164,7 @@ def median_extents(frames: Sequence[Frame]) -> tuple[float, ...] | None:
     """Median lengths of the objects' bounding boxes, of frames in memory that are complete."""
     found = []
     for frame in frames:
-        if frame.kept is None or not frame.statistics.complete:
+        if frame.cached is None or not frame.statistics.complete:
             continue
         labels, _ = frame.read_labels(tuple(slice(0, n) for n in frame.shape))
         boxes = ndimage.find_objects(compact_labels(labels[0]).astype(np.int32))
@@ -175,18 +175,18 @@ def median_extents(frames: Sequence[Frame]) -> tuple[float, ...] | None:
 def knows_distance(frames: Sequence[Frame]) -> bool:
     """Whether the distances of any object are determined.
 
-    Of frames that are not in memory, the surroundings of a few objects are looked at.
+    Of frames that are not in memory, only windows around a few objects are read.
     """
     with_objects = [frame for frame in frames if 1 in frame.statistics.places]
     if any(frame.statistics.complete for frame in with_objects):
         return True
-    if any(_has_distance(frame.kept[1]) for frame in with_objects if frame.kept is not None):
+    if any(_has_distance(frame.cached[1]) for frame in with_objects if frame.cached is not None):
         return True
     return any(
         _has_distance(frame.read_target(part))
         for frame in with_objects
-        if frame.kept is None
-        for part in _probes(frame)
+        if frame.cached is None
+        for part in _object_windows(frame)
     )
 
 
@@ -195,11 +195,13 @@ def _has_distance(target: NDArray[np.float16]) -> bool:
     return bool(((target[0] > 0.5) & (target[2] > 0.5)).any())
 
 
-def _probes(frame: Frame) -> Iterator[Region]:
+def _object_windows(frame: Frame) -> Iterator[Region]:
     """Windows around objects, evenly spread among all of them."""
     positions = frame.statistics.places[1].positions
-    reach = REACH[len(frame.shape)]
-    for number in np.unique(np.linspace(0, len(positions) - 1, PROBES).round().astype(int)):
+    reach = SAMPLE_REACH_PIXELS[len(frame.shape)]
+    for number in np.unique(
+        np.linspace(0, len(positions) - 1, SAMPLED_OBJECTS).round().astype(int)
+    ):
         yield tuple(
             slice(max(0, int(c) - reach), min(n, int(c) + reach + 1))
             for c, n in zip(positions[number], frame.shape, strict=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,33 +14,34 @@ from napari_unet.dataset.label_statistics import ANYWHERE, LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.image.source import ImageSource
 
-SEVERAL = 3  # images from which whole ones are held out
-LEAST_PLANES = 4  # planes, or time points, from which some are held out
-LEAST_PIXELS = 24  # either side of a cut through a plane
-OVERLAP_WORK = 10_000  # steps after which two arrays count as overlapping
+MIN_IMAGES = 3  # images from which whole ones are held out
+MIN_PLANES = 4  # planes, or time points, from which some are held out
+MIN_BLOCK_PIXELS = 24  # rows or columns on either side of a cut through a plane
+MIN_BLOCK_PLANES = 8  # planes on either side of a cut through a volume
+MAX_OVERLAP_WORK = 10_000  # steps after which two arrays count as overlapping
 
 
 @dataclass(frozen=True)
-class Cut:
-    """What is held out of an image: what is known behind an index of an axis.
+class HeldOutBlock:
+    """What is held out of an image: the known pixels from an index of an axis on.
 
     Attributes
     ----------
     axis : str
         "T" or a spatial axis; empty: the whole image is held out.
-    place : int
+    start : int
         The first index that is held out.
-    end : int or None
+    stop : int or None
         One past the last, where nothing is known from there on: what is labelled there later
-        can be learned from. None: all the rest is held out.
+        can be trained on. None: all the rest is held out.
     """
 
     axis: str
-    place: int
-    end: int | None = None
+    start: int
+    stop: int | None = None
 
 
-WHOLE = Cut("", 0)
+WHOLE_IMAGE = HeldOutBlock("", 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,20 +52,20 @@ class Split:
     ----------
     training, validation : list of LabelledImage
         Examples, or pieces of them; ``validation`` may be empty.
-    how : str
+    summary : str
         One sentence that says it.
-    cuts : dict
+    blocks : dict
         What is held out of each example by its number, in the order of the pieces; None:
         nothing.
     """
 
     training: list[LabelledImage]
     validation: list[LabelledImage]
-    how: str
-    cuts: dict[int, Cut | None]
+    summary: str
+    blocks: dict[int, HeldOutBlock | None]
 
 
-def hold_out(
+def split_examples(
     examples: Sequence[LabelledImage],
     statistics: Sequence[LabelStatistics],
     *,
@@ -95,63 +95,65 @@ def hold_out(
         Spatial axes of the network.
     """
     if fraction == 0:
-        how = "Nothing is held out to validate on."
-        return _split(examples, dict.fromkeys(range(len(examples))), how)
-    members = _group(examples)
+        summary = "Nothing is held out to validate on."
+        return _make_split(examples, dict.fromkeys(range(len(examples))), summary)
+    members = _group_overlapping(examples)
     key = 1 if task == "instance" else ANYWHERE
-    # nothing can be learned or told from the others
+    # the others have nothing to train or validate on
     filled = [g for g in members if any(key in f.places for i in g for f in statistics[i].frames)]
-    if len(filled) >= SEVERAL:
-        chosen = _choose(filled, statistics, fraction, seed, task)
+    if len(filled) >= MIN_IMAGES:
+        chosen = _choose_groups(filled, statistics, fraction, seed, task)
         held = {i for group in chosen for i in group}
-        how = f"{len(chosen)} of {len(filled)} images are held out to validate on."
-        return _split(
-            examples, {i: WHOLE if i in held else None for i in range(len(examples))}, how
+        summary = f"{len(chosen)} of {len(filled)} images are held out to validate on."
+        return _make_split(
+            examples, {i: WHOLE_IMAGE if i in held else None for i in range(len(examples))}, summary
         )
-    cuts: dict[int, Cut | None] = {}
+    blocks: dict[int, HeldOutBlock | None] = {}
     for group in members:
         pieces = [examples[i] for i in group]
         seen = [statistics[i] for i in group]
-        cut = _find_cut(pieces, seen, fraction, task, ndim)
-        if cut is not None:
-            cut = replace(cut, end=_known_end(pieces, seen, cut.axis, ndim))
-        cuts |= dict.fromkeys(group, cut)
-    found = [cut.axis for cut in cuts.values() if cut is not None]
+        block = _find_block(pieces, seen, fraction, task, ndim)
+        if block is not None:
+            block = replace(block, stop=_find_known_stop(pieces, seen, block.axis, ndim))
+        blocks |= dict.fromkeys(group, block)
+    found = [block.axis for block in blocks.values() if block is not None]
     if found:
         names = {"T": "time points", "Z": "planes", "Y": "rows", "X": "columns"}
         what = " and ".join(dict.fromkeys(names[axis] for axis in found))
-        how = f"The last {what} are held out to validate on."
-    elif any(_shifted([examples[i] for i in group]) for group in members):
-        how = (
+        summary = f"The last {what} are held out to validate on."
+    elif any(_are_shifted([examples[i] for i in group]) for group in members):
+        summary = (
             "The examples are parts of one image that overlap, so that none of them is held "
             "out to validate on."
         )
     else:
-        how = "The labels are too few to hold some out to validate on."
-    return _split(examples, cuts, how)
+        summary = "The labels are too few to hold some out to validate on."
+    return _make_split(examples, blocks, summary)
 
 
-def _split(examples: Sequence[LabelledImage], cuts: dict[int, Cut | None], how: str) -> Split:
-    parts = [divide(examples[i], cut) for i, cut in cuts.items()]
+def _make_split(
+    examples: Sequence[LabelledImage], blocks: dict[int, HeldOutBlock | None], summary: str
+) -> Split:
+    parts = [divide_example(examples[i], block) for i, block in blocks.items()]
     training, validation = ([e for part in parts for e in part[side]] for side in (0, 1))
-    return Split(training, validation, how, cuts)
+    return Split(training, validation, summary, blocks)
 
 
-def divide(
-    example: LabelledImage, cut: Cut | None
+def divide_example(
+    example: LabelledImage, block: HeldOutBlock | None
 ) -> tuple[list[LabelledImage], list[LabelledImage]]:
     """Pieces to learn from, and pieces that are held out."""
-    if cut is None:
+    if block is None:
         return [example], []
-    if cut == WHOLE:
+    if block == WHOLE_IMAGE:
         return [], [example]
-    first = example.times.start if cut.axis == "T" else 0
-    size = _size(example, cut.axis)
-    end = size if cut.end is None else min(cut.end, size)
-    held = _piece(example, cut.axis, cut.place, end)
-    learned = [_piece(example, cut.axis, first, cut.place)]
+    first = example.times.start if block.axis == "T" else 0
+    size = _axis_stop(example, block.axis)
+    end = size if block.stop is None else min(block.stop, size)
+    held = _crop_example(example, block.axis, block.start, end)
+    learned = [_crop_example(example, block.axis, first, block.start)]
     if end < size:
-        learned.append(_piece(example, cut.axis, end, size))
+        learned.append(_crop_example(example, block.axis, end, size))
     return learned, [held]
 
 
@@ -165,21 +167,21 @@ def share_pixels(one: ImageSource, other: ImageSource) -> bool:
     >>> share_pixels(first, second), share_pixels(first, last)
     (True, False)
     """
-    return any(_overlap(a, b) for a in one.arrays for b in other.arrays)
+    return any(_arrays_overlap(a, b) for a in one.arrays for b in other.arrays)
 
 
-def _overlap(a: Any, b: Any) -> bool:
+def _arrays_overlap(a: object, b: object) -> bool:
     if a is b or not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
         return a is b
     if not np.may_share_memory(a, b):
         return False
     try:  # halves of a plane lie between one another in memory, but share nothing
-        return np.shares_memory(a, b, max_work=OVERLAP_WORK)  # type: ignore[arg-type]
+        return np.shares_memory(a, b, max_work=MAX_OVERLAP_WORK)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 
 
-def _group(examples: Sequence[LabelledImage]) -> list[list[int]]:
+def _group_overlapping(examples: Sequence[LabelledImage]) -> list[list[int]]:
     """Numbers of the examples, those together that have pixels in common."""
     groups: list[list[int]] = []
     for i, example in enumerate(examples):
@@ -193,30 +195,30 @@ def _group(examples: Sequence[LabelledImage]) -> list[list[int]]:
     return sorted(sorted(numbers) for numbers in groups)
 
 
-def _shifted(examples: Sequence[LabelledImage]) -> bool:
-    """Whether arrays overlap without being the same, so that an index is not one place."""
+def _are_shifted(examples: Sequence[LabelledImage]) -> bool:
+    """Whether arrays overlap but are not the same, so that an index means different pixels."""
     arrays = [array for example in examples for array in example.source.arrays]
     return any(
-        _overlap(a, b) and array_place(a) != array_place(b)
+        _arrays_overlap(a, b) and array_identity(a) != array_identity(b)
         for a, b in itertools.combinations(arrays, 2)
     )
 
 
-def array_place(array: Any) -> Any:
-    """What is equal for arrays of exactly the same pixels in memory."""
+def array_identity(array: object) -> Hashable:
+    """A key that is equal for arrays of exactly the same pixels in memory."""
     if isinstance(array, np.ndarray):
         return array.__array_interface__["data"][0], array.shape, array.strides
     return id(array)
 
 
-def _choose(
+def _choose_groups(
     groups: Sequence[list[int]],
     statistics: Sequence[LabelStatistics],
     fraction: float,
     seed: int,
     task: Task,
 ) -> list[list[int]]:
-    """Groups to hold out; what is the last of a class stays, where it can, to be learned."""
+    """Groups to hold out; where possible, every class stays in the training part too."""
     count = max(1, round(fraction * len(groups)))
     order = [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
     if task != "semantic":
@@ -230,17 +232,17 @@ def _choose(
     return [order[i] for i in spare] or order[:count]
 
 
-def _find_cut(
+def _find_block(
     examples: Sequence[LabelledImage],
     statistics: Sequence[LabelStatistics],
     fraction: float,
     task: Task,
     ndim: int,
-) -> Cut | None:
-    """Axis and first index of the block to hold out; each class is met before it."""
+) -> HeldOutBlock | None:
+    """The block to hold out; every class also occurs before it."""
     if len({(example.source.axes, example.shape) for example in examples}) > 1:
-        return None  # the same array, taken in different ways
-    if _shifted(examples):
+        return None  # the same array with different axes
+    if _are_shifted(examples):
         return None
     axes = "T" + examples[0].source.spatial
     sizes = (len(examples[0].times), *examples[0].shape)
@@ -257,9 +259,9 @@ def _find_cut(
         column = axes.index(axis)
         values = positions[:, column]
         whole_planes = axis == "T" or (axis == "Z" and ndim == 2)
-        if whole_planes and len(np.unique(values)) < LEAST_PLANES:
+        if whole_planes and len(np.unique(values)) < MIN_PLANES:
             continue
-        least = 1 if whole_planes else LEAST_PIXELS if axis != "Z" else 8
+        least = 1 if whole_planes else MIN_BLOCK_PIXELS if axis != "Z" else MIN_BLOCK_PLANES
         first = examples[0].times.start if axis == "T" else 0
         met = max((int(places[:, column].min()) for places in classes), default=-1)
         fits = False
@@ -275,7 +277,7 @@ def _find_cut(
                 fits = miss <= max(0.1, fraction) and share >= fraction / 3
         if fits:
             break
-    return None if best is None else Cut(*best[1:])
+    return None if best is None else HeldOutBlock(*best[1:])
 
 
 def _labelled_places(
@@ -297,7 +299,7 @@ def _labelled_places(
     return np.concatenate(positions), np.concatenate(weights)
 
 
-def _known_end(
+def _find_known_stop(
     examples: Sequence[LabelledImage], statistics: Sequence[LabelStatistics], axis: str, ndim: int
 ) -> int | None:
     """One past the last index of an axis at which anything is known; None: near its end."""
@@ -309,18 +311,18 @@ def _known_end(
         return None
     column = ("T" + examples[0].source.spatial).index(axis)
     end = int(positions[:, column].max()) + 1
-    room = _size(examples[0], axis) - end
-    return end if room >= (1 if by_planes else LEAST_PIXELS) else None
+    room = _axis_stop(examples[0], axis) - end
+    return end if room >= (1 if by_planes else MIN_BLOCK_PIXELS) else None
 
 
-def _size(example: LabelledImage, axis: str) -> int:
+def _axis_stop(example: LabelledImage, axis: str) -> int:
     """One past the last index of an axis."""
     if axis == "T":
         return example.times.stop
     return example.shape[example.source.spatial.index(axis)]
 
 
-def _piece(example: LabelledImage, axis: str, start: int, stop: int) -> LabelledImage:
+def _crop_example(example: LabelledImage, axis: str, start: int, stop: int) -> LabelledImage:
     """What lies between two indices of an axis."""
     whole = tuple(slice(0, n) for n in example.shape)
     if axis == "T":

@@ -1,4 +1,4 @@
-"""New labels while a network is trained: taken in, without a look at what is held out."""
+"""New labels in mid-training: examples updated, the same pixels held out as before."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import numpy as np
 
 from napari_unet.dataset.assembly import (
     DataPlan,
+    InitialImage,
     OpenedExample,
-    Origin,
     TrainingData,
     assemble,
     check_background,
 )
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.goal import find_output_limits
 from napari_unet.dataset.label_statistics import LabelStatistics, collect_statistics
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
-from napari_unet.dataset.split import WHOLE, Cut, array_place, share_pixels
+from napari_unet.dataset.split import WHOLE_IMAGE, HeldOutBlock, array_identity, share_pixels
+from napari_unet.dataset.targets import find_output_limits
 from napari_unet.errors import TrainingError, UNetError
 from napari_unet.image.normalization import ImageSample, measure_sample
 from napari_unet.image.source import ImageSource
 from napari_unet.settings import TrainConfig
 
-ROWS = 32  # that two images are compared by
+COMPARED_ROWS = 32  # of two images, to tell whether they are equal
 
 
-def renew_data(
+def update_data(
     data: TrainingData, examples: Sequence[Example], config: TrainConfig
 ) -> TrainingData:
     """The data of a training with its labels as they are now.
 
     The same parts of the same images are held out as at the beginning, with the labels that
-    they have now. Further examples are learned from, but for what is held out of their images;
-    they are known again by their arrays, or by a sample of their pixels.
+    they have now. Further examples are trained on, except for what is held out of their images,
+    which are recognised by their arrays or by a sample of their pixels.
 
     Parameters
     ----------
@@ -62,22 +62,25 @@ def renew_data(
         raise TrainingError(
             "⟨examples⟩ must be a list of napari_unet.Example(image, labels)", parameter="examples"
         )
-    if len(examples) < len(plan.origins):
+    if len(examples) < len(plan.initial_images):
         raise TrainingError(
-            f"Training began with {len(plan.origins)} examples, but there are {len(examples)}",
+            f"Training began with {len(plan.initial_images)} examples, but there are "
+            f"{len(examples)}",
             "give all of them first, then any further ones",
             parameter="examples",
         )
     opened: list[OpenedExample] = []
-    cuts: dict[int, Cut | None] = {i: origin.cut for i, origin in plan.origins.items()}
+    blocks: dict[int, HeldOutBlock | None] = {
+        i: initial.block for i, initial in plan.initial_images.items()
+    }
     for number, example in enumerate(examples):
         try:
-            labelled, sample = _open(example, plan, config)
-            if number in plan.origins:
-                _check_image(labelled.source, plan.origins[number].source)
+            labelled, sample = _open_with_sample(example, plan, config)
+            if number in plan.initial_images:
+                _check_image(labelled.source, plan.initial_images[number].source)
             else:
-                cuts[number] = _find_cut(labelled.source, plan.origins)
-            labelled = _hide_given(labelled, plan)
+                blocks[number] = _find_block(labelled.source, plan.initial_images)
+            labelled = _hide_validation(labelled, plan)
             seen = collect_statistics(labelled, config.task, plan.ndim)
         except UNetError as error:
             place = f"Example {number + 1}: "
@@ -85,8 +88,8 @@ def renew_data(
         opened.append(OpenedExample(labelled, seen, sample))
     pairs = [(o.labelled, o.statistics) for o in opened]
     check_background(pairs, config)
-    _check_goal(pairs, plan)
-    renewed = assemble(plan, opened, cuts, config, data.frames)
+    _check_target_spec(pairs, plan)
+    renewed = assemble(plan, opened, blocks, config, data.frames)
     if data.validation and not renewed.validation:
         raise TrainingError(
             "No label is left in what is held out to validate on",
@@ -95,10 +98,10 @@ def renew_data(
     return renewed
 
 
-def _open(
+def _open_with_sample(
     example: Example, plan: DataPlan, config: TrainConfig
 ) -> tuple[LabelledImage, ImageSample]:
-    """The example, and the sample of its image; one that is known is not read again."""
+    """The example and the sample of its image, which is reused for a known image."""
     labelled = open_example(
         example,
         ndim=plan.ndim,
@@ -107,10 +110,10 @@ def _open(
         named=plan.named,
     )
     source = labelled.source
-    for origin in plan.origins.values():
-        same_channels = source.channels == origin.source.channels
-        if same_channels and _same_arrays(source, origin.source):
-            return labelled, origin.sample
+    for initial in plan.initial_images.values():
+        same_channels = source.channels == initial.source.channels
+        if same_channels and _same_arrays(source, initial.source):
+            return labelled, initial.sample
     return labelled, measure_sample(source, config.normalization)
 
 
@@ -130,21 +133,23 @@ def _check_image(source: ImageSource, first: ImageSource) -> None:
         )
 
 
-def _find_cut(source: ImageSource, origins: Mapping[int, Origin]) -> Cut | None:
+def _find_block(
+    source: ImageSource, initial_images: Mapping[int, InitialImage]
+) -> HeldOutBlock | None:
     """What is held out of a further example: the same as of the same image."""
-    cuts = set()
-    for origin in origins.values():
-        if origin.cut is None:
+    blocks = set()
+    for initial in initial_images.values():
+        if initial.block is None:
             continue
-        if _same_image(source, origin.source):
-            cuts.add(origin.cut)
-        elif share_pixels(source, _held_part(origin.source, origin.cut)):
+        if _same_image(source, initial.source):
+            blocks.add(initial.block)
+        elif share_pixels(source, _crop_held_out(initial.source, initial.block)):
             raise _overlapping()
-    # of an image that was given twice and cut in different ways nothing is learned from
-    return None if not cuts else cuts.pop() if len(cuts) == 1 else WHOLE
+    # of an image that was given twice with different blocks, nothing is trained on
+    return None if not blocks else blocks.pop() if len(blocks) == 1 else WHOLE_IMAGE
 
 
-def _hide_given(labelled: LabelledImage, plan: DataPlan) -> LabelledImage:
+def _hide_validation(labelled: LabelledImage, plan: DataPlan) -> LabelledImage:
     """An example, without what the validation examples know of the same image."""
     hidden = []
     for given in plan.given or ():
@@ -166,16 +171,18 @@ def _overlapping() -> TrainingError:
 
 def _same_image(one: ImageSource, other: ImageSource) -> bool:
     """Whether an index means the same pixel in both: the same arrays, or equal ones."""
-    return _same_arrays(one, other) or (_alike(one, other) and _equal_pixels(one, other))
+    return _same_arrays(one, other) or (_have_same_layout(one, other) and _equal_pixels(one, other))
 
 
 def _same_arrays(one: ImageSource, other: ImageSource) -> bool:
-    places = [array_place(array) for array in other.arrays]
+    places = [array_identity(array) for array in other.arrays]
     # a list of channels is known by any of them
-    return _alike(one, other) and any(array_place(array) in places for array in one.arrays)
+    return _have_same_layout(one, other) and any(
+        array_identity(array) in places for array in one.arrays
+    )
 
 
-def _alike(one: ImageSource, other: ImageSource) -> bool:
+def _have_same_layout(one: ImageSource, other: ImageSource) -> bool:
     shapes = [[tuple(array.shape) for array in source.arrays] for source in (one, other)]
     return one.axes == other.axes and shapes[0] == shapes[1]
 
@@ -184,7 +191,7 @@ def _equal_pixels(one: ImageSource, other: ImageSource) -> bool:
     """Whether some rows of two images of one shape are equal, however they are chunked."""
     one = replace(one, channels=other.channels)
     rng = np.random.default_rng(0)
-    for _ in range(ROWS):
+    for _ in range(COMPARED_ROWS):
         corner = [int(rng.integers(n)) for n in one.spatial_shape[:-1]]
         part = (*(slice(c, c + 1) for c in corner), slice(0, one.spatial_shape[-1]))
         time = int(rng.integers(one.times))
@@ -193,10 +200,10 @@ def _equal_pixels(one: ImageSource, other: ImageSource) -> bool:
     return True
 
 
-def _held_part(source: ImageSource, cut: Cut) -> ImageSource:
+def _crop_held_out(source: ImageSource, block: HeldOutBlock) -> ImageSource:
     """What is held out of an image."""
-    held = slice(cut.place, cut.end)
-    index = tuple(held if axis == cut.axis else slice(None) for axis in source.axes)
+    held = slice(block.start, block.stop)
+    index = tuple(held if axis == block.axis else slice(None) for axis in source.axes)
 
     def part(array: Any) -> Any:
         # only of NumPy arrays a part shares memory; of others it would be read
@@ -205,11 +212,13 @@ def _held_part(source: ImageSource, cut: Cut) -> ImageSource:
     return replace(source, arrays=tuple(part(array) for array in source.arrays))
 
 
-def _check_goal(pairs: Sequence[tuple[LabelledImage, LabelStatistics]], plan: DataPlan) -> None:
+def _check_target_spec(
+    pairs: Sequence[tuple[LabelledImage, LabelStatistics]], plan: DataPlan
+) -> None:
     """Raise `TrainingError` where the network has no output for what the labels say."""
-    goal = plan.goal
-    if goal.task == "semantic":
-        known = {c.value for c in goal.classes}
+    target_spec = plan.target_spec
+    if target_spec.task == "semantic":
+        known = {c.value for c in target_spec.classes}
         new = sorted({value for _, seen in pairs for value in seen.values} - known)
         if new:
             raise TrainingError(
@@ -217,11 +226,11 @@ def _check_goal(pairs: Sequence[tuple[LabelledImage, LabelStatistics]], plan: Da
                 f"training ({', '.join(str(v) for v in sorted(known))})",
                 "start a new training for a new class",
             )
-    if goal.task == "regression":
+    if target_spec.task == "regression":
         channels = len(find_output_limits([labelled for labelled, _ in pairs]))
-        if channels != goal.channels:
+        if channels != target_spec.channels:
             raise TrainingError(
-                f"the target images have {channels} channels now, but {goal.channels} when "
+                f"the target images have {channels} channels now, but {target_spec.channels} when "
                 "training began",
                 "start a new training with them",
             )

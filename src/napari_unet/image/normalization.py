@@ -1,7 +1,7 @@
 """Intensity limits: computed once for an image, shared by preview, training and prediction.
 
 Percentiles come from a bounded, deterministic sample of whole chunks, so a terabyte costs
-no more to look at than a small stack, and no tile is ever normalised by itself.
+no more to sample than a small stack, and no tile is ever normalised by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from napari_unet.tiling import Region
 
 SAMPLE_PIXELS = 1 << 24
 MARGIN_PIXELS = 2  # around a region, that decide whether a pixel is fill or hot
-CHUNK = 512  # where the array names no chunks of its own
+DEFAULT_CHUNK_PIXELS = 512  # where the array names no chunks of its own
 
 
 @dataclass(frozen=True)
@@ -369,12 +369,13 @@ def _chunk_shape(source: ImageSource) -> dict[str, int]:
     shape = source.arrays[0].shape
     if not chunks or len(chunks) != len(shape) or not all(isinstance(c, int) for c in chunks):
         chunks = [
-            n if axis not in "YX" else CHUNK for axis, n in zip(source.axes, shape, strict=True)
+            n if axis not in "YX" else DEFAULT_CHUNK_PIXELS
+            for axis, n in zip(source.axes, shape, strict=True)
         ]
         chunks = [1 if a == "Z" else c for a, c in zip(source.axes, chunks, strict=True)]
     found = dict(zip(source.axes, chunks, strict=True))
     # one huge chunk would break the bound
     return {
-        axis: min(int(found[axis]), CHUNK if axis != "Z" else 64, source.size(axis))
+        axis: min(int(found[axis]), DEFAULT_CHUNK_PIXELS if axis != "Z" else 64, source.size(axis))
         for axis in source.spatial
     }

@@ -1,4 +1,4 @@
-"""Labels drawn over an image, to be looked at."""
+"""Outlines of labels drawn over an image, for thumbnails."""
 
 from __future__ import annotations
 

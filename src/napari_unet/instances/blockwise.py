@@ -24,7 +24,7 @@ from napari_unet.tiling import Region, Tile, TilePlan, per_axis
 
 HALO = 16
 """Pixels around a block, so that most of what its border cuts is seen in full."""
-LARGEST = np.iinfo(np.int32).max
+MAX_LABELS = np.iinfo(np.int32).max
 
 
 def iter_decode_blocks(
@@ -165,9 +165,9 @@ class _Ledger:
         )
         before = self._count
         self._count += part.names.size
-        if self._count > LARGEST:
+        if self._count > MAX_LABELS:
             raise InputError(
-                f"The blocks hold more than {LARGEST} pieces of objects, which int32 labels "
+                f"The blocks hold more than {MAX_LABELS} pieces of objects, which int32 labels "
                 "cannot number",
                 "raise ⟨threshold⟩ or ⟨split_depth⟩, or decode the parts one by one",
             )

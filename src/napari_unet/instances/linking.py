@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-DIP = 0.02
+WAIST_DIP = 0.02
 """Relative dip of the radius along z at which a chain is cut in two."""
 
-SIGMA = 0.7
+SMOOTHING_PLANES = 0.7
 """Planes over which the radius is smoothed before dips are sought."""
 
-SHORT = 0.4
+MIN_LENGTH_FRACTION = 0.4
 """A chain shorter than this share of the typical one is dropped; it holds a third plane of
 sections that are out of focus, or noise."""
 
@@ -145,7 +145,9 @@ class Renumbering:
         return renumbered
 
 
-def cut_at_waists(areas: Sequence[int], dip: float = DIP, sigma: float = SIGMA) -> list[slice]:
+def cut_at_waists(
+    areas: Sequence[int], dip: float = WAIST_DIP, sigma: float = SMOOTHING_PLANES
+) -> list[slice]:
     """The parts of a chain between the waists of its profile.
 
     Parameters
@@ -200,7 +202,7 @@ def shortest_chain(lengths: NDArray[np.integer]) -> int:
         return 1
     ordered = np.sort(lengths)
     middle = np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)
-    return max(1, round(SHORT * int(ordered[middle])))
+    return max(1, round(MIN_LENGTH_FRACTION * int(ordered[middle])))
 
 
 def _mutual_best(

@@ -27,7 +27,7 @@ from napari_unet.renumbering import compact_labels
 
 REPRESENTATION = InstanceRepresentation(name="foreground-distance", version=1)
 CHANNELS = ("foreground", "distance")
-TRUNCATE = 3.0  # standard deviations at which the Gaussian of the smoothing ends
+TRUNCATE_SIGMAS = 3.0  # standard deviations at which the Gaussian of the smoothing ends
 
 
 def check_representation(representation: InstanceRepresentation | None) -> None:
@@ -164,7 +164,7 @@ def _smooth(maps: NDArray[np.float32], decoding: Decoding) -> NDArray[np.float32
 
 
 def _gaussian_radius(decoding: Decoding) -> int:
-    return int(TRUNCATE * decoding.smoothing + 0.5)
+    return int(TRUNCATE_SIGMAS * decoding.smoothing + 0.5)
 
 
 def decoding_reach(decoding: Decoding) -> int:

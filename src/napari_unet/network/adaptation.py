@@ -15,7 +15,7 @@ from napari_unet.errors import describe_validation
 from napari_unet.network.unet import UNet
 
 
-def adapt(
+def adapt_network(
     network: UNet, in_channels: int, out_channels: int, *, seed: int, renew_head: bool = False
 ) -> tuple[UNet, tuple[str, ...]]:
     """Copy a network for another number of input channels or outputs.
@@ -59,7 +59,7 @@ def adapt(
     Examples
     --------
     >>> base = UNet(UNetConfig(in_channels=1, out_channels=2, features=(4, 8)))
-    >>> network, sentences = adapt(base, 3, 2, seed=0)
+    >>> network, sentences = adapt_network(base, 3, 2, seed=0)
     >>> network.config.in_channels, network(torch.zeros(1, 3, 8, 8)).shape
     (3, torch.Size([1, 2, 8, 8]))
     >>> sentences[0]
@@ -76,7 +76,7 @@ def adapt(
     adapted.config = config
     sentences: list[str] = []
     if in_channels != old.in_channels:
-        _share_out(_convolution(adapted, "encoder.0.0"), in_channels)
+        _spread_input_weights(_convolution(adapted, "encoder.0.0"), in_channels)
         sentences.append(
             f"The first layer was renewed: the base takes {_count(old.in_channels, 'channel')}, "
             f"the examples have {in_channels}."
@@ -91,7 +91,7 @@ def adapt(
             "The last layer was renewed: the examples ask for something else than the base gives."
         )
     if out_channels != old.out_channels or renew_head:
-        _draw(_convolution(adapted, "head"), out_channels, seed)
+        _reset_head(_convolution(adapted, "head"), out_channels, seed)
     return adapted, tuple(sentences)
 
 
@@ -99,31 +99,31 @@ def _convolution(network: UNet, name: str) -> nn.Conv2d | nn.Conv3d:
     return cast("nn.Conv2d | nn.Conv3d", network.get_submodule(name))
 
 
-def _share_out(first: nn.Conv2d | nn.Conv3d, in_channels: int) -> None:
+def _spread_input_weights(first: nn.Conv2d | nn.Conv3d, in_channels: int) -> None:
     """Spread the input weights evenly over so many channels; the bias stays."""
     total = first.weight.detach().sum(dim=1, keepdim=True) / in_channels
     repeats = [1, in_channels, *[1] * (total.ndim - 2)]
-    first.weight = _like(first.weight, total.repeat(repeats))
+    first.weight = _parameter_like(first.weight, total.repeat(repeats))
     first.in_channels = in_channels
 
 
-def _draw(head: nn.Conv2d | nn.Conv3d, out_channels: int, seed: int) -> None:
+def _reset_head(head: nn.Conv2d | nn.Conv3d, out_channels: int, seed: int) -> None:
     """Draw the weights and the bias of the last layer anew, for so many outputs."""
     # a generator of its own: torch.manual_seed would reseed the GPUs of the caller as well
     generator = torch.Generator().manual_seed(seed)
     bound = 1 / math.sqrt(head.weight[0].numel())
     shape = (out_channels, *head.weight.shape[1:])
-    head.weight = _like(
+    head.weight = _parameter_like(
         head.weight, torch.empty(shape).uniform_(-bound, bound, generator=generator)
     )
     if head.bias is not None:
-        head.bias = _like(
+        head.bias = _parameter_like(
             head.bias, torch.empty(out_channels).uniform_(-bound, bound, generator=generator)
         )
     head.out_channels = out_channels
 
 
-def _like(old: Tensor, values: Tensor) -> nn.Parameter:
+def _parameter_like(old: Tensor, values: Tensor) -> nn.Parameter:
     return nn.Parameter(values.to(old), requires_grad=old.requires_grad)
 
 

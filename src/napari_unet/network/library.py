@@ -27,9 +27,11 @@ from napari_unet.network.files import (
 if TYPE_CHECKING:
     from napari_unet.network.model import Model
 
-FORBIDDEN = '<>:"/\\|?*'  # in file names, on one system or another
-LONGEST = 100  # characters of a name
-RESERVED = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10)}
+FORBIDDEN_CHARACTERS = '<>:"/\\|?*'  # in file names, on one system or another
+MAX_NAME_CHARACTERS = 100  # characters of a name
+RESERVED_BY_WINDOWS = {"con", "prn", "aux", "nul"} | {
+    f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10)
+}
 
 
 def check_new_name(name: str) -> None:
@@ -49,7 +51,7 @@ def check_new_name(name: str) -> None:
     """
     if not name.strip():
         raise ModelError("The model has no name", "give one such as my-model")
-    wrong = [c for c in name if c in FORBIDDEN or not c.isprintable()]
+    wrong = [c for c in name if c in FORBIDDEN_CHARACTERS or not c.isprintable()]
     if wrong:
         raise ModelError(f"The name {name!r} has {wrong[0]!r} in it, which no file name can have")
     if name != name.strip() or name.startswith(".") or name.endswith("."):
@@ -58,12 +60,12 @@ def check_new_name(name: str) -> None:
         )
     if name.lower().endswith(SUFFIX):
         raise ModelError(f"{name!r} is the name of a file", f"give it without {SUFFIX}")
-    if name.casefold() in RESERVED:
+    if name.casefold() in RESERVED_BY_WINDOWS:
         raise ModelError(f"{name!r} is a name that Windows keeps for itself", "choose another")
-    if len(name) > LONGEST:
+    if len(name) > MAX_NAME_CHARACTERS:
         raise ModelError(
             f"The name has {len(name)} characters",
-            f"take {LONGEST} at most, and put the rest into the description",
+            f"take {MAX_NAME_CHARACTERS} at most, and put the rest into the description",
         )
     # where a file system does not tell capitals, one file would replace the other
     taken = {known.casefold(): known for known in model_files()}.get(name.casefold())

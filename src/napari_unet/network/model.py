@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from napari_unet.network.unet import UNet
 
-TOLERANCE = 1e-4
+VERIFY_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _close(found: Tensor, expected: Tensor) -> bool:
     if found.shape != expected.shape:
         return False
     largest = max(float(expected.abs().max()), 1.0)
-    return float((found - expected).abs().max()) <= TOLERANCE * largest
+    return float((found - expected).abs().max()) <= VERIFY_TOLERANCE * largest
 
 
 def _run(network: UNet, inputs: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class UNet(nn.Module):
         self.config = config
         widths = (config.in_channels, *config.features)
         self.encoder = nn.ModuleList(
-            _block(config, before, after) for before, after in itertools.pairwise(widths)
+            _make_block(config, before, after) for before, after in itertools.pairwise(widths)
         )
         pool = nn.MaxPool2d if config.ndim == 2 else nn.MaxPool3d
         self.pool = nn.ModuleList(pool(stride, stride) for stride in config.strides)
@@ -52,8 +52,8 @@ class UNet(nn.Module):
                 linear = "bilinear" if config.ndim == 2 else "trilinear"
                 mode = "nearest" if config.upsampling == "nearest" else linear
                 self.up.append(nn.Upsample(scale_factor=tuple(map(float, stride)), mode=mode))
-            self.decoder.append(_block(config, skip + below, skip))
-        self.head = _convolution(config, config.features[0], config.out_channels, 1, bias=True)
+            self.decoder.append(_make_block(config, skip + below, skip))
+        self.head = _make_convolution(config, config.features[0], config.out_channels, 1, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (N, in_channels, [Z,] Y, X) to logits (N, out_channels, [Z,] Y, X)."""
@@ -92,23 +92,23 @@ class _GroupNorm(nn.GroupNorm):
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
-def _convolution(
+def _make_convolution(
     config: UNetConfig, before: int, after: int, kernel: int, *, bias: bool
 ) -> nn.Module:
     convolution = nn.Conv2d if config.ndim == 2 else nn.Conv3d
     return convolution(before, after, kernel, padding=kernel // 2, bias=bias)
 
 
-def _block(config: UNetConfig, before: int, after: int) -> nn.Sequential:
+def _make_block(config: UNetConfig, before: int, after: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in (before, after):
-        layers.append(_convolution(config, width, after, 3, bias=config.norm == "none"))
-        layers.append(_norm(config, after))
+        layers.append(_make_convolution(config, width, after, 3, bias=config.norm == "none"))
+        layers.append(_make_norm(config, after))
         layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
 
 
-def _norm(config: UNetConfig, channels: int) -> nn.Module:
+def _make_norm(config: UNetConfig, channels: int) -> nn.Module:
     if config.norm == "batch":
         return nn.BatchNorm2d(channels) if config.ndim == 2 else nn.BatchNorm3d(channels)
     if config.norm == "instance":

@@ -70,7 +70,7 @@ def augment(
     targets: Tensor,
     known: Tensor,
     patch: tuple[int, ...],
-    how: Augmentation,
+    amounts: Augmentation,
     generator: torch.Generator,
     *,
     nearest_targets: bool = False,
@@ -89,7 +89,7 @@ def augment(
         Windows; ``known`` is 1 where the target may be trusted.
     patch : tuple of int
         Size of the patches, at most that of the windows.
-    how : Augmentation
+    amounts : Augmentation
         The amounts.
     generator : torch.Generator
         On the CPU; the only source of randomness.
@@ -107,44 +107,48 @@ def augment(
     """
     count, ndim = images.shape[0], images.ndim - 2
     device = images.device
-    if how == PRESETS["none"]:
-        return _centre(images, patch), _centre(targets, patch), _centre(known, patch)
-    if not how.rotate and how.scale == 0 and how.elastic == 0:
-        turned = _turn((images, targets, known), patch, how, generator)
+    if amounts == PRESETS["none"]:
+        return _crop_centre(images, patch), _crop_centre(targets, patch), _crop_centre(known, patch)
+    if not amounts.rotate and amounts.scale == 0 and amounts.elastic == 0:
+        turned = _rotate_and_flip((images, targets, known), patch, amounts, generator)
         if change_intensity:
-            turned = (_vary_intensity(turned[0], how, generator), *turned[1:])
+            turned = (_augment_intensity(turned[0], amounts, generator), *turned[1:])
         return turned
-    matrix = _matrices(count, ndim, how, generator)
-    grid = _grid(images.shape[2:], patch, matrix, how.elastic, anisotropy, generator).to(device)
-    sampled = _sample(images, grid, "bilinear", "border")
-    inside = _sample(known, grid, "nearest", "zeros")
+    matrix = _draw_matrices(count, ndim, amounts, generator)
+    grid = _make_grid(images.shape[2:], patch, matrix, amounts.elastic, anisotropy, generator).to(
+        device
+    )
+    sampled = _resample(images, grid, "bilinear", "border")
+    inside = _resample(known, grid, "nearest", "zeros")
     if nearest_targets:
-        goal = _sample(targets, grid, "nearest", "border")
+        sampled_target = _resample(targets, grid, "nearest", "border")
     elif bool(known.min() > 0):
-        goal = _sample(targets, grid, "bilinear", "border")
-    else:  # what is not known must not be mixed into what is
-        share = _sample(known, grid, "bilinear", "border")
-        goal = _sample(targets * known, grid, "bilinear", "border") / share.clamp_min(1e-6)
+        sampled_target = _resample(targets, grid, "bilinear", "border")
+    else:  # unknown pixels must not be interpolated into known ones
+        share = _resample(known, grid, "bilinear", "border")
+        sampled_target = _resample(targets * known, grid, "bilinear", "border") / share.clamp_min(
+            1e-6
+        )
         inside = inside * (share > 1e-3)
     if change_intensity:
-        sampled = _vary_intensity(sampled, how, generator)
-    return sampled, goal, inside
+        sampled = _augment_intensity(sampled, amounts, generator)
+    return sampled, sampled_target, inside
 
 
-def _sample(windows: Tensor, grid: Tensor, mode: str, padding: str) -> Tensor:
+def _resample(windows: Tensor, grid: Tensor, mode: str, padding: str) -> Tensor:
     return F.grid_sample(windows, grid, mode=mode, padding_mode=padding, align_corners=False)
 
 
-def _centre(windows: Tensor, patch: tuple[int, ...]) -> Tensor:
+def _crop_centre(windows: Tensor, patch: tuple[int, ...]) -> Tensor:
     for axis, size in enumerate(patch, start=2):
         windows = windows.narrow(axis, (windows.shape[axis] - size) // 2, size)
     return windows
 
 
-def _turn(
+def _rotate_and_flip(
     windows: tuple[Tensor, Tensor, Tensor],
     patch: tuple[int, ...],
-    how: Augmentation,
+    amounts: Augmentation,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Centres of the windows after quarter turns and flips."""
@@ -155,37 +159,39 @@ def _turn(
     fits = height >= patch[-1] and width >= patch[-2]  # also when it lies on its side
     turned: tuple[list[Tensor], ...] = ([], [], [])
     for i, (quarter, picks) in enumerate(zip(quarters, flips, strict=True)):
-        axes = [axis for axis, pick in enumerate(picks, start=2) if pick and how.flip]
+        axes = [axis for axis, pick in enumerate(picks, start=2) if pick and amounts.flip]
         turns = quarter if fits else 2 * (quarter // 2)
         for out, window in zip(turned, windows, strict=True):
-            part = _centre(torch.rot90(window[i : i + 1], turns, (-2, -1)), patch)
+            part = _crop_centre(torch.rot90(window[i : i + 1], turns, (-2, -1)), patch)
             out.append(part.flip(axes))
     image, target, known = (torch.cat(parts) for parts in turned)
     return image, target, known
 
 
-def _uniform(shape: tuple[int, ...], size: float, generator: torch.Generator) -> Tensor:
+def _draw_uniform(shape: tuple[int, ...], size: float, generator: torch.Generator) -> Tensor:
     return (torch.rand(shape, generator=generator) * 2 - 1) * size
 
 
-def _matrices(count: int, ndim: int, how: Augmentation, generator: torch.Generator) -> Tensor:
+def _draw_matrices(
+    count: int, ndim: int, amounts: Augmentation, generator: torch.Generator
+) -> Tensor:
     """(B, ndim, ndim) maps from output to input offsets, axes in the order XY[Z]."""
-    if how.rotate:
-        angle = _uniform((count,), math.pi, generator)
+    if amounts.rotate:
+        angle = _draw_uniform((count,), math.pi, generator)
     else:
         angle = torch.randint(0, 4, (count,), generator=generator) * (math.pi / 2)
-    zoom = torch.exp(_uniform((count,), math.log1p(how.scale), generator))
+    zoom = torch.exp(_draw_uniform((count,), math.log1p(amounts.scale), generator))
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     matrix = torch.eye(ndim).repeat(count, 1, 1)
     matrix[:, 0, 0], matrix[:, 0, 1] = cos, -sin
     matrix[:, 1, 0], matrix[:, 1, 1] = sin, cos
-    if how.flip:
+    if amounts.flip:
         signs = torch.randint(0, 2, (count, 1, ndim), generator=generator) * 2.0 - 1
         matrix = matrix * signs
     return matrix
 
 
-def _grid(
+def _make_grid(
     window: tuple[int, ...],
     patch: tuple[int, ...],
     matrix: Tensor,
@@ -201,7 +207,7 @@ def _grid(
     points = points.reshape(count, *patch, ndim)
     if elastic > 0:
         coarse = tuple(max(2, min(p // 24, 8)) if p > 1 else 1 for p in patch)
-        shifts = _uniform((count, ndim, *coarse), elastic, generator)
+        shifts = _draw_uniform((count, ndim, *coarse), elastic, generator)
         if ndim == 3:
             shifts[:, 2] /= anisotropy
         mode = "bicubic" if ndim == 2 else "trilinear"
@@ -211,18 +217,18 @@ def _grid(
     return points * (2.0 / sizes)
 
 
-def _vary_intensity(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+def _augment_intensity(x: Tensor, amounts: Augmentation, generator: torch.Generator) -> Tensor:
     count, channels = x.shape[:2]
     shape = (count, channels, *(1,) * (x.ndim - 2))
-    if how.blur > 0:
-        x = _blur_some(x, how.blur, generator)
-    if how.gamma > 0:
-        power = torch.exp(_uniform(shape, how.gamma, generator)).to(x.device)
+    if amounts.blur > 0:
+        x = _blur_some(x, amounts.blur, generator)
+    if amounts.gamma > 0:
+        power = torch.exp(_draw_uniform(shape, amounts.gamma, generator)).to(x.device)
         x = torch.where(x > 0, x.clamp_min(1e-6) ** power, x)
-    gain = torch.exp(_uniform(shape, how.gain, generator)).to(x.device)
-    x = x * gain + _uniform(shape, how.offset, generator).to(x.device)
-    if how.noise > 0:
-        sigma = torch.rand(shape, generator=generator) * how.noise
+    gain = torch.exp(_draw_uniform(shape, amounts.gain, generator)).to(x.device)
+    x = x * gain + _draw_uniform(shape, amounts.offset, generator).to(x.device)
+    if amounts.noise > 0:
+        sigma = torch.rand(shape, generator=generator) * amounts.noise
         seed = int(torch.randint(0, 2**62, (1,), generator=generator))
         local = torch.Generator(x.device).manual_seed(seed)
         x = x + torch.randn(x.shape, generator=local, device=x.device) * sigma.to(x.device)

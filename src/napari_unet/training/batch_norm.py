@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-def norms_of(network: nn.Module) -> list[nn.BatchNorm2d | nn.BatchNorm3d]:
+def find_norms(network: nn.Module) -> list[nn.BatchNorm2d | nn.BatchNorm3d]:
     """The batch-norm layers of a network."""
     return [
         module
@@ -30,7 +30,7 @@ def update_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
     batches : iterable of (B, C, *spatial) tensors
         Drawn only if they are needed.
     """
-    norms = norms_of(network)
+    norms = find_norms(network)
     if not norms:
         return
     momentum = [norm.momentum for norm in norms]
@@ -45,10 +45,10 @@ def update_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
         norm.momentum = value
 
 
-def freeze(network: nn.Module) -> None:
+def freeze_statistics(network: nn.Module) -> None:
     """Let batch norm use its running statistics, and keep them, while all else trains.
 
-    To be said again after each ``network.train()``.
+    ``network.train()`` undoes it.
     """
-    for norm in norms_of(network):
+    for norm in find_norms(network):
         norm.eval()

@@ -1,4 +1,4 @@
-"""Decoding settings that suit a trained network, found on its validation examples."""
+"""Calibration of the decoding settings of a trained network on its validation pieces."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from napari_unet.training.scoring import score_predictions
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
 SPLIT_DEPTHS = (0.15, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4)
 SIZE_SHARES = (0.0, 0.5, 1.0)
-SMALL_OBJECT = 1.0  # percentile of the true sizes
+SMALL_OBJECT_PERCENTILE = 1.0  # percentile of the true sizes
 RADIUS_SHARES = (1.0, 0.5)  # of the radius of a typical piece of foreground
-LARGEST_RADIUS = 200.0  # that a decoding takes
+MAX_RADIUS_PIXELS = 200.0  # the bound of `Decoding.shape_radius`
 
 
 def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece]) -> Decoding:
@@ -43,16 +43,16 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
         For the model's card.
     """
 
-    def judge(decoding: Decoding) -> float:
+    def score_decoding(decoding: Decoding) -> float:
         scores = score_predictions(predictions, pieces, **decoding.model_dump())
         assert isinstance(scores, InstanceScores)
         return float(np.mean([ap for iou, ap in scores.ap_mean.items() if iou <= 0.75]))
 
     best = predictions[0].card.decoding
-    highest = judge(best)
-    small = _small_size(pieces)
+    highest = score_decoding(best)
+    small = _find_small_size(pieces)
     for field, values in (
-        ("shape_radius", (0.0, *_radii(predictions, best, small))),
+        ("shape_radius", (0.0, *_propose_radii(predictions, best, small))),
         ("split_depth", SPLIT_DEPTHS),
         ("threshold", THRESHOLDS),
         ("min_size", tuple(int(share * small) for share in SIZE_SHARES)),
@@ -61,21 +61,21 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
             if value == getattr(best, field):
                 continue
             candidate = best.model_copy(update={field: value})
-            reached = judge(candidate)
+            reached = score_decoding(candidate)
             if reached > highest + 1e-9:
                 best, highest = candidate, reached
     return best
 
 
-def _small_size(pieces: Sequence[ValidationPiece]) -> float:
+def _find_small_size(pieces: Sequence[ValidationPiece]) -> float:
     """Pixels of a small object, of the pieces that are known everywhere; 0 if there is none."""
     counted = [p.labels[0][p.labels[0] > 0] for p in pieces if p.known.all()]
     sizes = [np.unique(labels, return_counts=True)[1] for labels in counted]
     sizes = [size for size in sizes if size.size]
-    return float(np.percentile(np.concatenate(sizes), SMALL_OBJECT)) if sizes else 0.0
+    return float(np.percentile(np.concatenate(sizes), SMALL_OBJECT_PERCENTILE)) if sizes else 0.0
 
 
-def _radii(
+def _propose_radii(
     predictions: Sequence[Prediction], decoding: Decoding, least: float
 ) -> tuple[float, ...]:
     """Shape radii to be tried: of the median piece of foreground of ``least`` pixels or more.
@@ -95,4 +95,4 @@ def _radii(
     if not radii.size:
         return ()
     typical = float(np.median(radii))
-    return tuple(min(round(share * typical, 1), LARGEST_RADIUS) for share in RADIUS_SHARES)
+    return tuple(min(round(share * typical, 1), MAX_RADIUS_PIXELS) for share in RADIUS_SHARES)

@@ -1,4 +1,4 @@
-"""The last touches to a trained model: decoding, scores beside the base's, a picture."""
+"""The end of a training: decoding calibrated, model and base scored, thumbnail drawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_unet.card import ScoreRecord
-from napari_unet.dataset.validation_pieces import ValidationPiece, validation_pieces
+from napari_unet.dataset.validation_pieces import (
+    ValidationPiece,
+    crop_pieces,
+    make_validation_pieces,
+)
 from napari_unet.image.overlay import encode_thumbnail
 from napari_unet.inference.decoding import iter_decode
 from napari_unet.inference.results import Prediction
@@ -17,17 +21,17 @@ from napari_unet.metrics import InstanceScores, RegressionScores, Scores, Semant
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
 from napari_unet.training.calibration import calibrate
-from napari_unet.training.scoring import predict_piece, score_predictions, shorten
+from napari_unet.training.scoring import predict_piece, score_predictions
 from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.verdict import class_dice, describe_held_out
 
-FEW_FRAMES = 8
+CALIBRATION_FRAMES = 8
 SCORED_PIXELS = 16_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
-    """A model with the decoding that suits some pieces, and what it says of their pixels."""
+class _ScoredModel:
+    """A model with calibrated decoding, and its predictions and scores of some pieces."""
 
     model: Model
     predictions: list[Prediction]
@@ -35,65 +39,69 @@ class _Judged:
     pixels: int
 
 
-def complete(model: Model, setup: TrainingSetup, precision: str) -> Model:
-    """The model with what its held-out examples tell.
+def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
+    """The model with its scores on the validation pieces.
 
     Instances: calibrated decoding. All tasks: the scores on them, and those of the base
     model on the same pixels, where it answers the same question. A thumbnail.
     """
     run = {"device": setup.config.device, "precision": precision}
-    pieces = shorten(setup.data.validation, SCORED_PIXELS)
+    pieces = crop_pieces(setup.data.validation, SCORED_PIXELS)
     if not pieces:
         if model.card.task != "instance" or setup.distance_known:
             return model
         # without a learned distance objects are split by shape, whose radius must be found;
         # as nothing is held out, on some of the training frames
-        return _judge(model, validation_pieces(setup.data.frames[:FEW_FRAMES]), run).model
-    new = _judge(model, pieces, run)
-    records = [_record(new, None)]
+        return _score_model(
+            model, make_validation_pieces(setup.data.frames[:CALIBRATION_FRAMES]), run
+        ).model
+    new = _score_model(model, pieces, run)
+    records = [_make_record(new, None)]
     if setup.base is not None and not setup.renewed:
         # calibrated too, or it would be at a disadvantage
-        records.append(_record(_judge(setup.base, pieces, run), setup.base.card.name))
+        records.append(_make_record(_score_model(setup.base, pieces, run), setup.base.card.name))
     update: dict[str, Any] = {"scores": tuple(records)}
     if model.card.task != "regression":
         update["thumbnail"] = make_thumbnail(new.model, new.predictions[0], pieces[0])
     return Model(new.model.card.model_copy(update=update), model.network)
 
 
-def _judge(model: Model, pieces: Sequence[ValidationPiece], run: dict[str, str]) -> _Judged:
+def _score_model(
+    model: Model, pieces: Sequence[ValidationPiece], run: dict[str, str]
+) -> _ScoredModel:
     """The network runs once for each piece."""
     predictions = [predict_piece(model, piece, **run) for piece in pieces]
     if model.card.task == "instance":
         decoding = calibrate(predictions, pieces)
         model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
-    scores = score_predictions(predictions, pieces, **decoding_fields(model))
+    scores = score_predictions(predictions, pieces, **decoding_settings(model))
     pixels = sum(int(np.count_nonzero(piece.known)) for piece in pieces)
-    return _Judged(model, predictions, scores, pixels)
+    return _ScoredModel(model, predictions, scores, pixels)
 
 
-def decoding_fields(model: Model) -> dict[str, Any]:
+def decoding_settings(model: Model) -> dict[str, Any]:
     """Settings that decode by the card of an instance model; none for others."""
     return model.card.decoding.model_dump() if model.card.task == "instance" else {}
 
 
-def _record(judged: _Judged, name: str | None) -> ScoreRecord:
-    instance = isinstance(judged.scores, InstanceScores)
+def _make_record(scored: _ScoredModel, name: str | None) -> ScoreRecord:
+    instance = isinstance(scored.scores, InstanceScores)
     unit: Literal["object", "pixel"] = "object" if instance else "pixel"
-    count = judged.pixels
-    if isinstance(judged.scores, InstanceScores):
-        count = judged.scores.tp[0.5] + judged.scores.fn[0.5]
+    count = scored.pixels
+    if isinstance(scored.scores, InstanceScores):
+        count = scored.scores.tp[0.5] + scored.scores.fn[0.5]
     data = describe_held_out(count, unit)
     return ScoreRecord(
         data=f"{data}, on which the decoding was calibrated" if instance else data,
-        images=len(judged.predictions),
-        values=figures(judged.scores),
+        images=len(scored.predictions),
+        values=name_scores(scored.scores),
         model=name,
         count=count,
         unit=unit,
     )
 
 
-def figures(scores: Scores) -> dict[str, float]:
+def name_scores(scores: Scores) -> dict[str, float]:
     """The scores that are told of a model.
 
     Instance: AP and F1 as means over images; semantic: Dice, and that of each class;
@@ -115,7 +123,7 @@ def figures(scores: Scores) -> dict[str, float]:
 
 def make_thumbnail(model: Model, prediction: Prediction, piece: ValidationPiece) -> str:
     """A piece as the model sees it, of a stack its middle plane: a small PNG in base64."""
-    labels = np.asarray(drain(iter_decode(prediction, **decoding_fields(model))).labels)
+    labels = np.asarray(drain(iter_decode(prediction, **decoding_settings(model))).labels)
     image = piece.image
     if labels.ndim == 3:
         middle = labels.shape[0] // 2

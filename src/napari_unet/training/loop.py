@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,15 +11,14 @@ from numpy.typing import NDArray
 
 from napari_unet.dataset.assembly import TrainingData
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.update import renew_data
-from napari_unet.dataset.validation_pieces import ValidationPiece
+from napari_unet.dataset.update import update_data
+from napari_unet.dataset.validation_pieces import ValidationPiece, crop_pieces
 from napari_unet.errors import FileError, Note, TrainingInterruptedError, UNetError, note_of
 from napari_unet.metrics import InstanceScores
 from napari_unet.network.devices import out_of_memory, resolve_device
 from napari_unet.network.model import Model
-from napari_unet.training.batch_norm import freeze, update_statistics
+from napari_unet.training.batch_norm import freeze_statistics, update_statistics
 from napari_unet.training.checkpoint import Checkpoint
-from napari_unet.training.learning_rate import schedule
 from napari_unet.training.losses import task_loss
 from napari_unet.training.number_format import (
     choose_training_precision,
@@ -27,7 +27,7 @@ from napari_unet.training.number_format import (
 )
 from napari_unet.training.patch_sampling import Batch, BatchSampler
 from napari_unet.training.preview import make_preview
-from napari_unet.training.scoring import headline, score_pieces, shorten
+from napari_unet.training.scoring import score_pieces, select_score
 from napari_unet.training.setup import TrainingSetup, reduce_batch
 from napari_unet.training.snapshot import make_model
 from napari_unet.training.state import LoopState, Validation
@@ -36,6 +36,7 @@ from napari_unet.training.steps import MoreLabels, Preview, Request, TrainStep
 DEFAULT_MINUTES = 10.0
 CHECKPOINT_INTERVAL_S = 120.0  # at most; each validation is followed by a checkpoint too
 FINAL_VALIDATIONS = 5  # that the last one, the calibration and the scores of the base take
+WARM_UP_FRACTION = 0.03  # of the budget, in which the learning rate rises
 STATISTICS_PATCHES = 64
 EARLY_PREVIEW_PATCHES = 8  # for the statistics of a preview before the first validation
 PREVIEW_PATCHES = 16  # of later ones
@@ -65,13 +66,13 @@ class TrainingLoop:
         self.setup = setup
         self.checkpoint = checkpoint
         self.state = LoopState.initialize(setup, resolve_device(config.device), started_s)
-        self.loss = task_loss(setup.data.goal.task, config.loss, config.border_weight)
+        self.loss = task_loss(setup.data.target_spec.task, config.loss, config.border_weight)
         self.batches = BatchSampler(setup, self.state.device)
         self._set_train_mode()
         self.state.precision = choose_training_precision(
             config.precision, self.state, self.batches, self.loss
         )
-        self.validation = shorten(setup.data.validation, VALIDATION_PIXELS)
+        self.validation = crop_pieces(setup.data.validation, VALIDATION_PIXELS)
 
     def resume(self) -> None:
         """Continue from the checkpoint, or write the first one.
@@ -179,7 +180,7 @@ class TrainingLoop:
         return loss
 
     def _set_learning_rate(self) -> float:
-        rate: float = self.setup.config.learning_rate * schedule(self.fraction_done)
+        rate: float = self.setup.config.learning_rate * schedule_learning_rate(self.fraction_done)
         rate *= self.state.learning_rate_factor
         self.state.set_learning_rate(rate)
         return rate
@@ -264,7 +265,7 @@ class TrainingLoop:
         scores = score_pieces(model, pieces, **run)
         if isinstance(scores, InstanceScores) and not setup.distance_known:
             return scores.dice_mean  # how to split objects is calibrated at the end
-        return headline(scores)
+        return select_score(scores)
 
     def update_labels(self, examples: Sequence[Example]) -> list[Note]:
         """Continue with the labels as they are now; notes that say so.
@@ -277,9 +278,9 @@ class TrainingLoop:
         UNetError
             If the examples do not fit the training.
         """
-        data = renew_data(self.setup.data, examples, self.setup.config)
+        data = update_data(self.setup.data, examples, self.setup.config)
         setup = replace(self.setup, data=data)
-        pieces = shorten(data.validation, VALIDATION_PIXELS)
+        pieces = crop_pieces(data.validation, VALIDATION_PIXELS)
         best_score = self._score_best(setup, pieces)
         batches = BatchSampler(setup, self.state.device)
         notes = [Note("labels-taken-in", _describe_data(data, len(examples)))]
@@ -364,7 +365,7 @@ class TrainingLoop:
     def _set_train_mode(self) -> None:
         self.state.network.train()
         if self.setup.statistics == "frozen":
-            freeze(self.state.network)
+            freeze_statistics(self.state.network)
 
     def _measure_statistics(self, patches: int = STATISTICS_PATCHES) -> None:
         """Batch-norm statistics of the current weights, where the settings ask for them."""
@@ -384,3 +385,14 @@ def _describe_data(data: TrainingData, count: int) -> str:
     return (
         f"The new labels were taken in: {examples}, {data.labelled_pixels} labelled pixels{held}."
     )
+
+
+def schedule_learning_rate(fraction: float) -> float:
+    """Factor of the learning rate: a short linear warm-up, then half a cosine.
+
+    >>> [round(schedule_learning_rate(f), 2) for f in (0.0, 0.03, 0.5, 1.0)]
+    [0.05, 1.0, 0.52, 0.0]
+    """
+    if fraction < WARM_UP_FRACTION:
+        return max(fraction / WARM_UP_FRACTION, 0.05)
+    return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP_FRACTION) / (1 - WARM_UP_FRACTION)))

@@ -82,7 +82,7 @@ def instance_loss(
     distance = masked_mean(error, inside) + masked_mean(error, outside)
     bounded = (known - exact) * objects
     excess = (probability[:, 1:] - maps[:, 1:]).clamp_min(0)
-    # as many pixels, as much to say: never more than the exact ones of the batch
+    # weighted by its share of pixels, and never more than the exact pixels of the batch
     distance = distance + (excess * bounded).sum() / (bounded.sum() + inside.sum()).clamp_min(1)
     return masked_mean(entropy[:, :1], known * weight) + 0.5 * dice + 0.5 * distance
 

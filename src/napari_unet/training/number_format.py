@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from napari_unet.errors import Note, SettingsError
 from napari_unet.network.devices import DTYPES, choose_precision, device_capability
-from napari_unet.training.batch_norm import norms_of
+from napari_unet.training.batch_norm import find_norms
 from napari_unet.training.patch_sampling import Batch, BatchSampler
 from napari_unet.training.state import LoopState
 
@@ -100,7 +100,7 @@ def compute_gradients(
 
     Then there are no gradients, and the statistics of batch norm are those from before.
     """
-    statistics = [(b, b.clone()) for norm in norms_of(network) for b in norm.buffers()]
+    statistics = [(b, b.clone()) for norm in find_norms(network) for b in norm.buffers()]
     network.zero_grad(set_to_none=True)
     device = batch.image.device.type
     with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):

@@ -18,7 +18,7 @@ from napari_unet.training.augmentation import PRESETS, augment
 from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.state import LoopState, memory_layout
 
-JITTER = 1 / 6  # of the patch: how far the labelled pixel may lie from its centre
+JITTER_FRACTION = 1 / 6  # of the patch: how far the labelled pixel may lie from its centre
 MAX_REDRAWS = 8  # of patches from which augmentation has moved all known pixels
 
 
@@ -38,10 +38,10 @@ class PatchSampler:
     def __init__(self, frames: Sequence[Frame]) -> None:
         self.frames = frames
         keys = sorted({key for frame in frames for key in frame.statistics.places})
-        self._chances = {key: self._chance(key) for key in keys}
+        self._probabilities = {key: self._frame_probabilities(key) for key in keys}
         self._classes = [key for key in keys if key != ANYWHERE]
 
-    def _chance(self, key: int) -> NDArray[np.float64]:
+    def _frame_probabilities(self, key: int) -> NDArray[np.float64]:
         totals = [
             places.total if (places := frame.statistics.places.get(key)) is not None else 0.0
             for frame in self.frames
@@ -80,9 +80,9 @@ class PatchSampler:
             key = ANYWHERE
             if self._classes and rng.random() < 0.5:
                 key = self._classes[int(rng.integers(len(self._classes)))]
-            frame = self.frames[int(rng.choice(len(self.frames), p=self._chances[key]))]
-            start = _start(frame, frame.statistics.places[key], key, patch, window, rng)
-            parts.append(frame.cut(start, window))
+            frame = self.frames[int(rng.choice(len(self.frames), p=self._probabilities[key]))]
+            start = _choose_start(frame, frame.statistics.places[key], key, patch, window, rng)
+            parts.append(frame.crop_window(start, window))
         images, targets, known = zip(*parts, strict=True)
         return (
             np.stack(images).astype(np.float32, copy=False),
@@ -122,7 +122,7 @@ class BatchSampler:
 
     def __init__(self, setup: TrainingSetup, device: torch.device) -> None:
         self._patches = PatchSampler(setup.data.frames)
-        self._task = setup.data.goal.task
+        self._task = setup.data.target_spec.task
         self._anisotropy = setup.anisotropy
         self._layout = memory_layout(setup.network)
         self._device = device
@@ -165,7 +165,7 @@ class BatchSampler:
         )
 
 
-def _start(
+def _choose_start(
     frame: Frame,
     places: Places,
     key: int,
@@ -178,7 +178,7 @@ def _start(
     if key == ANYWHERE and frame.statistics.complete:
         centre: NDArray[Any] = rng.integers(0, shape)
     else:
-        reach = (size * JITTER).astype(int)
+        reach = (size * JITTER_FRACTION).astype(int)
         centre = places.draw(rng) + rng.integers(-reach, reach + 1)
     room = shape - size
     corner = np.clip(centre - size // 2, np.minimum(room, 0), np.maximum(room, 0))

@@ -1,4 +1,4 @@
-"""Scoring a network on what it was not trained on."""
+"""Scores of a network on validation pieces and examples."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from napari_unet.card import ModelCard, Normalization
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.frames import make_frames
-from napari_unet.dataset.goal import TargetSpec
 from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import open_example
-from napari_unet.dataset.validation_pieces import ValidationPiece, validation_pieces
+from napari_unet.dataset.targets import TargetSpec
+from napari_unet.dataset.validation_pieces import ValidationPiece, make_validation_pieces
 from napari_unet.image.normalization import find_limits
 from napari_unet.inference.decoding import iter_decode
 from napari_unet.inference.prediction import predict
@@ -23,8 +23,7 @@ from napari_unet.metrics import InstanceScores, RegressionScores, Scores, Semant
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
 
-LEAST_SIDE = 64  # pixels to which a piece may be shortened
-PLAIN = Normalization(mode="none")  # the pieces are normalised already
+NO_NORMALIZATION = Normalization(mode="none")  # the pieces are normalised already
 
 
 def score(model: Model, examples: Sequence[Example], **settings: Any) -> Scores:
@@ -39,13 +38,13 @@ def score(model: Model, examples: Sequence[Example], **settings: Any) -> Scores:
     **settings
         Fields of `SegmentSettings`, such as the device.
     """
-    return score_pieces(model, pieces_of(examples, model.card), **settings)
+    return score_pieces(model, make_pieces(examples, model.card), **settings)
 
 
-def pieces_of(examples: Sequence[Example], card: ModelCard) -> list[ValidationPiece]:
-    """Examples as a model sees them."""
+def make_pieces(examples: Sequence[Example], card: ModelCard) -> list[ValidationPiece]:
+    """Validation pieces of examples, with the spatial axes and normalisation of a model."""
     architecture = card.architecture
-    goal = TargetSpec(card.task, card.classes, card.output_limits or ())
+    target_spec = TargetSpec(card.task, card.classes, card.output_limits or ())
     pieces: list[ValidationPiece] = []
     for example in examples:
         labelled = open_example(
@@ -57,33 +56,8 @@ def pieces_of(examples: Sequence[Example], card: ModelCard) -> list[ValidationPi
         )
         limits = find_limits(labelled.source, card.normalization)
         found = collect_statistics(labelled, card.task, architecture.ndim)
-        pieces += validation_pieces(make_frames(labelled, found, goal, limits))
+        pieces += make_validation_pieces(make_frames(labelled, found, target_spec, limits))
     return pieces
-
-
-def shorten(pieces: Sequence[ValidationPiece], pixels: int) -> list[ValidationPiece]:
-    """Pieces of at most so many pixels together, each an equal share: its middle.
-
-    A piece that is known in part keeps the known pixels' middle.
-    """
-    if not pieces:
-        return []
-    share = max(1, pixels // len(pieces))
-    return [_middle(piece, share) for piece in pieces]
-
-
-def _middle(piece: ValidationPiece, pixels: int) -> ValidationPiece:
-    shape = np.array(piece.known.shape)
-    if shape.prod() <= pixels:
-        return piece
-    places = np.argwhere(piece.known)
-    centre = np.median(places, axis=0) if len(places) else shape / 2
-    size = shape.copy()
-    while size.prod() > pixels and size.max() > LEAST_SIDE:
-        size[np.argmax(size)] = max(size.max() * 3 // 4, LEAST_SIDE)
-    start = np.clip((centre - size / 2).astype(int), 0, shape - size)
-    part = tuple(slice(int(a), int(a + n)) for a, n in zip(start, size, strict=True))
-    return ValidationPiece(piece.image[:, *part], piece.labels[:, *part], piece.known[part])
 
 
 def score_pieces(model: Model, pieces: Sequence[ValidationPiece], **settings: Any) -> Scores:
@@ -93,7 +67,7 @@ def score_pieces(model: Model, pieces: Sequence[ValidationPiece], **settings: An
 
 def predict_piece(model: Model, piece: ValidationPiece, **settings: Any) -> Prediction:
     """The scores of a piece."""
-    return predict(piece.image, model, axes=piece.axes, normalization=PLAIN, **settings)
+    return predict(piece.image, model, axes=piece.axes, normalization=NO_NORMALIZATION, **settings)
 
 
 def score_predictions(
@@ -110,22 +84,24 @@ def score_predictions(
         truth = [piece.labels for piece in pieces]
         ignore = [np.broadcast_to(~p.known, p.labels.shape) for p in pieces]
         found = [np.asarray(p.scores, np.float64) for p in predictions]
-        return evaluate(found, truth, task=task, ignore=_or_none(ignore))
+        return evaluate(found, truth, task=task, ignore=_drop_empty_masks(ignore))
     truth = [piece.labels[0] for piece in pieces]
     # not `decode`, which would warn of every setting that finds nothing
     labels = [np.asarray(drain(iter_decode(p, **decoding)).labels) for p in predictions]
     if task == "semantic":
-        return evaluate(labels, truth, task=task, ignore=_or_none([~p.known for p in pieces]))
+        return evaluate(
+            labels, truth, task=task, ignore=_drop_empty_masks([~p.known for p in pieces])
+        )
     seen = [np.where(p.known, each, 0) for p, each in zip(pieces, labels, strict=True)]
     return evaluate(seen, truth, task=task)
 
 
-def _or_none(masks: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_] | None]:
+def _drop_empty_masks(masks: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_] | None]:
     return [mask if mask.any() else None for mask in masks]
 
 
-def headline(scores: Scores) -> float:
-    """The one figure that training maximises: mean AP, mean Dice, or PSNR in dB.
+def select_score(scores: Scores) -> float:
+    """The score that training maximises: mean AP, mean Dice, or PSNR in dB.
 
     The mean AP is over the IoU thresholds 0.5 to 0.95, as in the 2018 Data Science Bowl: AP
     at 0.5 alone hardly sees whether the outlines are right.

@@ -1,11 +1,11 @@
-"""What a training works on: data, network, and the card to be."""
+"""Set-up of a training: checked data, a network, and the card of the model."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import torch
 from pydantic import ValidationError
@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from napari_unet.card import ClassInfo, Decoding, ModelCard, TrainingRecord, UNetConfig
 from napari_unet.dataset.assembly import TrainingData, prepare_data
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.goal import TargetSpec
 from napari_unet.dataset.properties import check_task
+from napari_unet.dataset.targets import TargetSpec
 from napari_unet.errors import Note, TrainingError, describe_validation
 from napari_unet.installation import versions
 from napari_unet.instances import maps as instances
-from napari_unet.network.adaptation import adapt
-from napari_unet.network.architecture import DataProperties, Proposal, propose
+from napari_unet.network.adaptation import adapt_network
+from napari_unet.network.architecture import DataProperties, Proposal, propose_architecture
 from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
@@ -58,29 +58,33 @@ def choose_network(data: TrainingData, base: Model | None, config: TrainConfig) 
         If the settings make no network, or one that the patch does not fit.
     """
     if base is None:
-        proposal = _propose(data, config, None)
-        network = _make_network(config, proposal, data.goal, data.ndim, data.channels)
+        proposal = _propose_for_data(data, config, None)
+        network = _make_network(config, proposal, data.target_spec, data.ndim, data.channels)
         notes = [Note("new-network", reason) for reason in proposal.reasons]
         renewed = False
     else:
-        network, changes = _adapt(base, data.goal, data.channels, config.seed)
+        network, changes = _adapt_base(base, data.target_spec, data.channels, config.seed)
         notes = [Note("layer-renewed", change) for change in changes]
-        proposal = _propose(data, config, network.config)
+        proposal = _propose_for_data(data, config, network.config)
         renewed = bool(notes)
     patch = _fit_patch(config, proposal, network.config)
-    check_statistics(patch, config.batch_size, network.config)
+    check_batch_norm(patch, config.batch_size, network.config)
     return NetworkChoice(network, patch, tuple(notes), renewed)
 
 
-def _adapt(base: Model, goal: TargetSpec, channels: int, seed: int) -> tuple[UNet, tuple[str, ...]]:
+def _adapt_base(
+    base: Model, target_spec: TargetSpec, channels: int, seed: int
+) -> tuple[UNet, tuple[str, ...]]:
     """A copy of the base's network for these channels and classes."""
-    other = goal.task == "semantic" and [c.value for c in goal.classes] != [
+    other = target_spec.task == "semantic" and [c.value for c in target_spec.classes] != [
         c.value for c in base.card.classes
     ]
-    return adapt(base.network, channels, goal.channels, seed=seed, renew_head=other)
+    return adapt_network(base.network, channels, target_spec.channels, seed=seed, renew_head=other)
 
 
-def _propose(data: TrainingData, config: TrainConfig, architecture: UNetConfig | None) -> Proposal:
+def _propose_for_data(
+    data: TrainingData, config: TrainConfig, architecture: UNetConfig | None
+) -> Proposal:
     facts = DataProperties(
         ndim=data.ndim,
         shapes=tuple(frame.shape for frame in data.frames),
@@ -92,27 +96,27 @@ def _propose(data: TrainingData, config: TrainConfig, architecture: UNetConfig |
     if architecture is not None:
         features, strides = architecture.features, architecture.strides
     patch = config.patch if config.patch and len(config.patch) == data.ndim else None
-    return propose(
+    return propose_architecture(
         facts,
         features=features or None,
         strides=strides or None,
         patch=patch,
-        small=resolve_device(config.device).type == "cpu",
+        for_cpu=resolve_device(config.device).type == "cpu",
     )
 
 
 def _make_network(
-    config: TrainConfig, proposal: Proposal, goal: TargetSpec, ndim: int, channels: int
+    config: TrainConfig, proposal: Proposal, target_spec: TargetSpec, ndim: int, channels: int
 ) -> UNet:
     try:
         architecture = UNetConfig.model_validate(
             {
                 "ndim": ndim,
                 "in_channels": channels,
-                "out_channels": goal.channels,
+                "out_channels": target_spec.channels,
                 "features": proposal.features,
                 "strides": proposal.strides,
-                "norm": _choose_norm(config, goal),
+                "norm": _choose_norm(config, target_spec),
                 "upsampling": config.upsampling,
             }
         )
@@ -123,11 +127,11 @@ def _make_network(
         return UNet(architecture)
 
 
-def _choose_norm(config: TrainConfig, goal: TargetSpec) -> str:
+def _choose_norm(config: TrainConfig, target_spec: TargetSpec) -> str:
     """Batch norm loses the brightness of a batch, which the values of a regression need."""
     if config.norm != "auto":
         return config.norm
-    return "none" if goal.task == "regression" else "batch"
+    return "none" if target_spec.task == "regression" else "batch"
 
 
 def _fit_patch(
@@ -143,7 +147,7 @@ def _fit_patch(
     return tuple(-(-w // s) * s for w, s in zip(wanted, architecture.stride, strict=True))
 
 
-def check_statistics(patch: tuple[int, ...], batch_size: int, config: UNetConfig) -> None:
+def check_batch_norm(patch: tuple[int, ...], batch_size: int, config: UNetConfig) -> None:
     """Batch norm cannot train on one value per channel, at the deepest level."""
     deepest = batch_size * math.prod(n // s for n, s in zip(patch, config.stride, strict=True))
     if config.norm == "batch" and deepest < 2:
@@ -171,10 +175,21 @@ def reduce_batch(
     if smaller == (batch_size, patch):
         return None
     try:
-        check_statistics(smaller[1], smaller[0], config)
+        check_batch_norm(smaller[1], smaller[0], config)
     except TrainingError:
         return None
     return smaller
+
+
+class ResolvedSettings(TypedDict):
+    """Settings that a training chooses for "auto", or has to change."""
+
+    batch_size: int
+    patch: tuple[int, ...]
+    device: str
+    precision: str
+    statistics: str
+    loss: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,16 +235,22 @@ class TrainingSetup:
     @property
     def metric_name(self) -> str:
         """Name of the score by which the best weights are chosen, for a legend."""
-        if self.data.goal.task == "regression":
+        if self.data.target_spec.task == "regression":
             return "PSNR"
-        return "mean AP" if self.data.goal.task == "instance" and self.distance_known else "Dice"
+        return (
+            "mean AP"
+            if self.data.target_spec.task == "instance" and self.distance_known
+            else "Dice"
+        )
 
     @property
     def anisotropy(self) -> float:
         """Distance of the planes over that of the pixels in them; 1 in 2D."""
         return _anisotropy(self.data.pixel_size, self.network.config)
 
-    def make_card(self, steps: int, seconds: float, **resolved: Any) -> ModelCard:
+    def make_card(
+        self, steps: int, seconds: float, resolved: ResolvedSettings | None = None
+    ) -> ModelCard:
         """The card of the network after so many steps; ``resolved`` replaces settings."""
         architecture = self.network.config
         known = {
@@ -240,21 +261,23 @@ class TrainingSetup:
             "upsampling": architecture.upsampling,
             "patch": self.patch,
         }
-        config = self.config.model_copy(update={**known, **resolved})
+        config = self.config.model_copy(update={**known, **(resolved or {})})
         base = self.base
         return ModelCard(
             name=self.config.name,
             description=self.config.description,
-            task=self.data.goal.task,
+            task=self.data.target_spec.task,
             axes="CZYX" if architecture.ndim == 3 else "CYX",
             channels=self._channels(),
             classes=self._classes(),
-            instances=instances.REPRESENTATION if self.data.goal.task == "instance" else None,
+            instances=instances.REPRESENTATION
+            if self.data.target_spec.task == "instance"
+            else None,
             decoding=base.card.decoding if base else Decoding(),
             pixel_size=self.data.pixel_size,
             object_diameter=self._diameter(),
             normalization=self.config.normalization,
-            output_limits=self.data.goal.output_limits or None,
+            output_limits=self.data.target_spec.output_limits or None,
             architecture=architecture,
             training=TrainingRecord(
                 base=base.card.name if base else None,
@@ -271,9 +294,9 @@ class TrainingSetup:
         )
 
     def _classes(self) -> tuple[ClassInfo, ...]:
-        if self.data.goal.task == "instance":
+        if self.data.target_spec.task == "instance":
             return (ClassInfo(value=1, name="object"),)
-        return self.data.goal.classes
+        return self.data.target_spec.classes
 
     def _diameter(self) -> float | None:
         known = self.data.object_diameter
@@ -285,7 +308,7 @@ class TrainingSetup:
         return tuple(f"channel {i}" for i in range(self.data.channels))
 
 
-def set_up(
+def prepare_training(
     examples: Sequence[Example],
     *,
     base: Model | None,

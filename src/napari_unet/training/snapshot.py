@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
-from napari_unet.training.setup import TrainingSetup
+from napari_unet.training.setup import ResolvedSettings, TrainingSetup
 from napari_unet.training.state import LoopState, Weights
 
 
@@ -17,13 +15,13 @@ def make_model(setup: TrainingSetup, state: LoopState, weights: Weights) -> Mode
     with torch.device("meta"):  # random values would come out of the caller's random state
         network = UNet(state.network.config)
     network.load_state_dict(weights, assign=True)
-    card = setup.make_card(state.step, state.seconds, **resolved_settings(setup, state))
+    card = setup.make_card(state.step, state.seconds, resolved_settings(setup, state))
     return Model(card, network.eval())
 
 
-def resolved_settings(setup: TrainingSetup, state: LoopState) -> dict[str, Any]:
+def resolved_settings(setup: TrainingSetup, state: LoopState) -> ResolvedSettings:
     """Settings that the training chose or had to change."""
-    regression = setup.data.goal.task == "regression"
+    regression = setup.data.target_spec.task == "regression"
     loss = setup.config.loss
     return {
         "batch_size": state.batch_size,

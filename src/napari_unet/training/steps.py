@@ -1,4 +1,4 @@
-"""What training says after a step, and what it can be asked meanwhile."""
+"""Steps that a training yields, and requests that can be sent to it."""
 
 from __future__ import annotations
 

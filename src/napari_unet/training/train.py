@@ -14,9 +14,9 @@ from napari_unet.network.model import Model
 from napari_unet.progress import drain
 from napari_unet.settings import TrainConfig, TrainOverrides, resolve
 from napari_unet.training.checkpoint import Checkpoint
-from napari_unet.training.finalize import complete
+from napari_unet.training.finalize import finalize_model
 from napari_unet.training.loop import DEFAULT_MINUTES, TrainingLoop
-from napari_unet.training.setup import set_up
+from napari_unet.training.setup import prepare_training
 from napari_unet.training.steps import MoreLabels, Preview, Request, TrainStep
 
 
@@ -165,7 +165,7 @@ def iter_train(
     wanted = resolve(TrainConfig, config, overrides)
     if wanted.minutes is None and wanted.steps is None:
         wanted = wanted.model_copy(update={"minutes": DEFAULT_MINUTES})
-    setup = set_up(
+    setup = prepare_training(
         examples if isinstance(examples, Example) else list(examples),
         base=None if base is None else Model.load(base),
         config=wanted,
@@ -178,7 +178,7 @@ def iter_train(
         model = yield from loop.run(first)
     except Exception as error:
         raise _interrupted(error, loop) from error
-    model = _complete(model, loop)
+    model = _finalize(model, loop)
     if store is not None and not leave_checkpoint:
         store.remove()
     return model
@@ -192,13 +192,13 @@ def _interrupted(error: Exception, loop: TrainingLoop) -> TrainingInterruptedErr
     model = error.model if isinstance(error, TrainingInterruptedError) else loop.rescue_model()
     if isinstance(model, Model):
         with contextlib.suppress(Exception):  # better without scores than not at all
-            model = complete(model, loop.setup, loop.state.precision)
+            model = finalize_model(model, loop.setup, loop.state.precision)
     return TrainingInterruptedError(error.problem, model, **error.fields)
 
 
-def _complete(model: Model, loop: TrainingLoop) -> Model:
+def _finalize(model: Model, loop: TrainingLoop) -> Model:
     try:
-        return complete(model, loop.setup, loop.state.precision)
+        return finalize_model(model, loop.setup, loop.state.precision)
     except Exception as error:
         raise TrainingInterruptedError(
             f"The model was trained but could not be calibrated and scored: "

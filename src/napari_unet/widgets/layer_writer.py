@@ -71,7 +71,7 @@ def write_labels_layer(
     if not isinstance(marks, Mapping):
         files = _write(write_labels, path, data, attributes)
     else:
-        path = _complete(Path(path))
+        path = _finalize(Path(path))
         check_room(path)
         least = np.int32 if path.suffix.lower() in (".tif", ".tiff") else np.uint8
         files = _write(partial(write_labels, least=least), path, data, attributes)
@@ -133,7 +133,7 @@ def _write(
             "split the channels into layers, or rename that axis",
         )
     file = write(
-        _complete(Path(path)),
+        _finalize(Path(path)),
         array,
         axes=axes,
         pixel_size=layer.pixel_size(axes),
@@ -173,7 +173,7 @@ def _axes(axis_labels: tuple[str, ...], record: Mapping[str, Any] | None) -> str
     return _AXES[ndim]
 
 
-def _complete(path: Path) -> Path:
+def _finalize(path: Path) -> Path:
     """The path with an ending; the dot of a name such as "cells 0.5" begins none."""
     if path.name.lower().endswith(WRITE_SUFFIXES) or re.search(r"\.[A-Za-z]\w{0,4}$", path.name):
         return path

@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtGui import QColor
 
 from napari_unet.errors import Note
-from napari_unet.network.architecture import DataProperties, propose
+from napari_unet.network.architecture import DataProperties, propose_architecture
 from napari_unet.settings import TrainConfig
 from napari_unet.training.steps import TrainStep
 from napari_unet.widgets.qt.notice import FRAME, Notice
@@ -35,7 +35,7 @@ def bar(qapp: Any, qtbot: Any) -> TrainBar:
 def test_why_a_network_is_as_it_is_stands_in_the_tooltip(
     bar: TrainBar, facts: DataProperties
 ) -> None:
-    reasons = propose(facts).reasons
+    reasons = propose_architecture(facts).reasons
     notes = [
         Note("held-out", "The last rows are held out."),
         *(Note("new-network", reason) for reason in reasons),

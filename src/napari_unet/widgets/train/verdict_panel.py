@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from napari_unet.errors import ModelError
 from napari_unet.network.files import model_files
-from napari_unet.network.library import FORBIDDEN, LONGEST, check_new_name
+from napari_unet.network.library import FORBIDDEN_CHARACTERS, MAX_NAME_CHARACTERS, check_new_name
 from napari_unet.training.verdict import LOWER_IS_BETTER
 from napari_unet.widgets.qt.form import Row, text_label
 from napari_unet.widgets.qt.wording import worded
@@ -221,8 +221,8 @@ def suggest_name(stem: str) -> str:
     ('nuclei-2', 'cells- day 3-well A')
     """
     stem = re.sub(r"(\.(ome|tiff?|zarr|png|czi|nd2|lif|safetensors))+$", "", stem, flags=re.I)
-    stem = "".join("-" if c in FORBIDDEN or not c.isprintable() else c for c in stem)
-    stem = stem[: LONGEST - 10].strip(" .") or "model"
+    stem = "".join("-" if c in FORBIDDEN_CHARACTERS or not c.isprintable() else c for c in stem)
+    stem = stem[: MAX_NAME_CHARACTERS - 10].strip(" .") or "model"
     known = {name.casefold() for name in model_files()}
     counted = re.fullmatch(r"(.+?)-(\d{1,6})", stem)
     first, number = (counted[1], int(counted[2])) if counted else (stem, 1)

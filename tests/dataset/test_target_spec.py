@@ -9,8 +9,8 @@ import pytest
 
 from napari_unet.card import ClassInfo
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.goal import TargetSpec, find_classes, find_output_limits
 from napari_unet.dataset.labelled_image import open_example
+from napari_unet.dataset.targets import TargetSpec, find_classes, find_output_limits
 from napari_unet.errors import InputError, TrainingError
 
 
@@ -89,7 +89,7 @@ def test_there_is_a_range_for_each_channel_of_the_targets() -> None:
 
 
 def test_a_sample_of_many_pixels_has_about_their_range(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_unet.dataset.goal.SAMPLE_PIXELS", 2000)
+    monkeypatch.setattr("napari_unet.dataset.targets.SAMPLE_PIXELS", 2000)
     target = np.random.default_rng(0).random((300, 400))
     np.testing.assert_allclose(limits_of(target), [(0.01, 0.998)], atol=0.01)
 
