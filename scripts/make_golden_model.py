@@ -23,10 +23,10 @@ from napari_unet.card import (
     Normalization,
     ScoreRecord,
     TrainingRecord,
-    UNetConfig,
 )
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
+from napari_unet.unet_config import UNetConfig
 
 # the smallest PNG: one grey pixel
 THUMBNAIL = (

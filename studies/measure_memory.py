@@ -28,9 +28,9 @@ def measure(ndim: int, features: tuple[int, ...], shape: tuple[int, ...]) -> flo
     import numpy as np
     import torch
 
-    from napari_unet.card import UNetConfig
     from napari_unet.inference.prepared_network import prepare_network
     from napari_unet.network.unet import UNet
+    from napari_unet.unet_config import UNetConfig
 
     config = UNetConfig(ndim=ndim, out_channels=2, features=features)
     prepared = prepare_network(UNet(config), torch.device("cpu"), "float32")

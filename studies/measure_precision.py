@@ -25,9 +25,9 @@ import tifffile
 import torch
 
 import napari_unet as nu
-from napari_unet.card import UNetConfig
 from napari_unet.inference.prepared_network import prepare_network
 from napari_unet.network.unet import UNet
+from napari_unet.unet_config import UNetConfig
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "decisions" / "precision.json"

@@ -58,10 +58,11 @@ def _random_model(
     import torch
     from torch import nn
 
-    from napari_unet.card import ClassInfo, ModelCard, UNetConfig
+    from napari_unet.card import ClassInfo, ModelCard
     from napari_unet.instances.maps import REPRESENTATION
     from napari_unet.network.model import Model
     from napari_unet.network.unet import UNet
+    from napari_unet.unet_config import UNetConfig
 
     if out_channels is None:
         out_channels = {"instance": 2, "semantic": len(values), "regression": 1}[task]

@@ -19,10 +19,10 @@ from napari_unet.card import (
     Normalization,
     ScoreRecord,
     TrainingRecord,
-    UNetConfig,
     parse_card,
 )
 from napari_unet.errors import ModelError
+from napari_unet.unet_config import UNetConfig
 
 RECORD: dict[str, Any] = {
     "examples": 3,

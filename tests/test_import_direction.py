@@ -16,7 +16,7 @@ PACKAGE = Path(napari_unet.__file__).parent
 # A room imports only from rooms that stand above it. Rooms on one line do not know each other.
 FLOORS = (
     ("errors",),
-    ("progress", "axes", "renumbering"),
+    ("progress", "axes", "renumbering", "unet_config"),
     ("tiling", "card"),
     ("settings", "installation"),
     ("metrics", "io"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import napari_unet as nu
-from napari_unet.card import ClassInfo, Decoding, ModelCard, Normalization, UNetConfig
+from napari_unet.card import ClassInfo, Decoding, ModelCard, Normalization
 from napari_unet.errors import SettingsError
 from napari_unet.settings import (
     SegmentOverrides,
@@ -23,6 +23,7 @@ from napari_unet.settings import (
     fill_decoding,
     resolve,
 )
+from napari_unet.unet_config import UNetConfig
 
 
 def refusal(kind: Any, settings: Any = None, **overrides: Any) -> str:

@@ -2,7 +2,7 @@
 # one plain `from .module import name` each.
 
 from .batch import FileResult, iter_segment_files, segment_files
-from .card import ModelCard, UNetConfig
+from .card import ModelCard
 from .checks import Finding, check_examples
 from .dataset.example import Example
 from .errors import UNetError
@@ -20,6 +20,7 @@ from .samples import load_sample
 from .settings import SegmentSettings, TrainConfig
 from .training.steps import MoreLabels, Preview, TrainStep
 from .training.train import iter_train, train
+from .unet_config import UNetConfig
 
 __all__ = [
     "Example",

@@ -13,11 +13,11 @@ import torch
 
 from instance_study.data import Dataset, Sample, iter_patches
 from instance_study.representation import Decoder, Labels, Maps, Representation, turn
-from napari_unet.card import UNetConfig
 from napari_unet.inference.prepared_network import fold_batch_norm
 from napari_unet.metrics import InstanceScores, evaluate
 from napari_unet.network.unet import UNet
 from napari_unet.renumbering import remove_small
+from napari_unet.unet_config import UNetConfig
 
 IOUS = (0.5, 0.7, 0.9)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)

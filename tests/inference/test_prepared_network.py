@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from napari_unet.card import UNetConfig
 from napari_unet.errors import SettingsError
 from napari_unet.inference import prepared_network
 from napari_unet.inference.prepared_network import on_cpu, prepare_network
-from napari_unet.network.devices import DeviceCapability, resolve_device
+from napari_unet.network.devices import resolve_device
+from napari_unet.network.precision import DeviceCapability
 from napari_unet.network.unet import UNet
+from napari_unet.unet_config import UNetConfig
 
 CPU = torch.device("cpu")
 

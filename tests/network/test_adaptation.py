@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_unet.card import UNetConfig
 from napari_unet.errors import SettingsError
 from napari_unet.network.adaptation import adapt_network
 from napari_unet.network.unet import UNet
+from napari_unet.unet_config import UNetConfig
 
 
 def made(ndim: int = 2, in_channels: int = 1, out_channels: int = 2, norm: Any = "batch") -> UNet:

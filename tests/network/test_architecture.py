@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_unet.card import UNetConfig
 from napari_unet.errors import SettingsError
 from napari_unet.network.architecture import DataProperties, Proposal, propose_architecture
+from napari_unet.unet_config import UNetConfig
 
 
 def config_of(proposal: Proposal, ndim: int) -> UNetConfig:

@@ -7,14 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from napari_unet.card import UNetConfig
 from napari_unet.errors import SettingsError
-from napari_unet.network.devices import (
-    DeviceCapability,
-    choose_precision,
-    device_capability,
-    resolve_device,
-)
+from napari_unet.network.devices import resolve_device
+from napari_unet.network.precision import DeviceCapability, choose_precision, device_capability
+from napari_unet.unet_config import UNetConfig
 
 CPU = torch.device("cpu")
 

@@ -30,13 +30,13 @@ from napari_unet.card import (
     InstanceRepresentation,
     ModelCard,
     TrainingRecord,
-    UNetConfig,
 )
 from napari_unet.errors import FileError, ModelError
 from napari_unet.network import files as model_file
 from napari_unet.network.files import CARD_KEY, bundled_names, model_files, user_models_folder
 from napari_unet.network.model import VERIFY_TOLERANCE, Model
 from napari_unet.network.unet import UNet
+from napari_unet.unet_config import UNetConfig
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from napari_unet.card import UNetConfig
 from napari_unet.inference.prepared_network import fold_batch_norm
 from napari_unet.network.unet import UNet, pad_to_stride
+from napari_unet.unet_config import UNetConfig
 
 NORMS = ("batch", "instance", "group", "none")
 UPSAMPLINGS = ("nearest", "linear", "transposed")

@@ -17,7 +17,7 @@ from skimage.segmentation import find_boundaries
 from torch import Tensor
 
 import napari_unet
-from napari_unet.card import ClassInfo, Decoding, ModelCard, Normalization, Task, UNetConfig
+from napari_unet.card import ClassInfo, Decoding, ModelCard, Normalization, Task
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.validation_pieces import ValidationPiece, crop_pieces
 from napari_unet.errors import (
@@ -31,11 +31,13 @@ from napari_unet.inference.prediction import predict
 from napari_unet.metrics import InstanceScores, RegressionScores, SemanticScores, evaluate
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
-from napari_unet.training.loop import TrainingLoop, schedule_learning_rate
+from napari_unet.training.learning_rate import schedule_learning_rate
+from napari_unet.training.loop import TrainingLoop
 from napari_unet.training.patch_sampling import PatchSampler
 from napari_unet.training.scoring import score, select_score
 from napari_unet.training.steps import Preview, TrainStep
 from napari_unet.training.train import iter_train, train
+from napari_unet.unet_config import UNetConfig
 
 DATA = Path(napari_unet.__file__).parent / "samples" / "files"
 IMAGES = {

@@ -13,9 +13,9 @@ from napari_unet.card import (
     ModelCard,
     ScoreRecord,
     TrainingRecord,
-    UNetConfig,
 )
 from napari_unet.training.verdict import FEW, compare, describe_held_out, describe_scores
+from napari_unet.unet_config import UNetConfig
 
 
 def card(task: str = "instance", base: str | None = "old", *records: ScoreRecord) -> ModelCard:

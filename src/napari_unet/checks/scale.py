@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_unet.card import ModelCard, UNetConfig
+from napari_unet.card import ModelCard
 from napari_unet.checks.finding import Report
 from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
@@ -15,6 +15,7 @@ from napari_unet.dataset.properties import common_pixel_size, median_diameter
 from napari_unet.image.source import ImageSource
 from napari_unet.network.architecture import DataProperties, propose_architecture
 from napari_unet.settings import TrainConfig
+from napari_unet.unet_config import UNetConfig
 
 UNEQUAL = 1.5  # ratio of pixel sizes
 FAR = 2.0  # ratio of diameters that augmentation does not make up for

@@ -216,9 +216,9 @@ def _encode_partly_known(
     distance[~np.isfinite(distance)] = np.inf
     object_pixels = (ids > 0) & known
     near = edge <= math.sqrt(ids.ndim) + 1e-3  # neighbours, corners too
-    open_example_image = object_pixels & (near | (distance >= edge - 1e-3)) & np.isfinite(edge)
+    may_go_on = object_pixels & (near | (distance >= edge - 1e-3)) & np.isfinite(edge)
     cut = np.zeros(number + 2, bool)
-    cut[ids[open_example_image]] = True
+    cut[ids[may_go_on]] = True
     cut[0] = False
     sure = object_pixels & np.isfinite(distance) & ((distance < edge - 1e-3) | ~cut[ids])
     largest = np.ones(number + 2, np.float32)

@@ -28,7 +28,7 @@ MOST_LUMPS = 3  # of saturated pixels in a frame; more of them are objects
 HOT_DEVIATIONS = 10  # of the noise, by which a hot pixel is brighter than its neighbours
 HOT_RANGES = 3  # of the image, by which it is where the other bright pixels are objects
 NEIGHBOURS = tuple((y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1))
-SUBSAMPLE = 4  # every so manieth row and column stands for a frame
+SUBSAMPLE = 4  # every fourth row and column of a frame is enough to compare it
 
 
 @dataclass(frozen=True)

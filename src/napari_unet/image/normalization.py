@@ -272,10 +272,6 @@ def read_normalized(
     return np.ascontiguousarray(block[(slice(None), *inner)])
 
 
-def _grow(part: slice, size: int) -> slice:
-    return slice(max(part.start - MARGIN_PIXELS, 0), min(part.stop + MARGIN_PIXELS, size))
-
-
 def _replace_hot(values: NDArray[np.float32], excess: float) -> None:
     """Give hot pixels of normalised planes (..., Y, X) the value of a bright neighbour."""
     for plane in values.reshape(-1, *values.shape[-2:]):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import psutil
 import torch
 
-from napari_unet.card import ModelCard, UNetConfig
+from napari_unet.card import ModelCard
 from napari_unet.errors import SettingsError
 from napari_unet.image.normalization import IntensityLimits, find_limits
 from napari_unet.image.source import ImageSource
@@ -19,6 +19,7 @@ from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
 from napari_unet.settings import SegmentSettings, fill_decoding
 from napari_unet.tiling import Region, TilePlan, per_axis
+from napari_unet.unet_config import UNetConfig
 
 CPU_TILE_BYTES = 1 << 30
 MIN_TILE_BYTES = 1 << 24

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_unet.errors import SettingsError
-from napari_unet.network.devices import DTYPES, choose_precision, device_capability
+from napari_unet.network.precision import DTYPES, choose_precision, device_capability
 from napari_unet.network.unet import UNet
 
 

@@ -10,9 +10,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from napari_unet.card import UNetConfig
 from napari_unet.errors import describe_validation
 from napari_unet.network.unet import UNet
+from napari_unet.unet_config import UNetConfig
 
 
 def adapt_network(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from napari_unet.card import UNetConfig
 from napari_unet.errors import SettingsError, describe_validation
+from napari_unet.unet_config import UNetConfig
 
 Sizes = tuple[int, ...]
 Strides = tuple[Sizes, ...]

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.card import FORMAT_VERSION, ModelCard, UNetConfig
+from napari_unet.card import FORMAT_VERSION, ModelCard
 from napari_unet.errors import ModelError
 from napari_unet.io import atomic_path
 from napari_unet.network.files import CARD_KEY, file_sha256, find_model, read_header
+from napari_unet.unet_config import UNetConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

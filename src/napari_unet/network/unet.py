@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_unet.card import UNetConfig
+from napari_unet.unet_config import UNetConfig
 
 
 class UNet(nn.Module):

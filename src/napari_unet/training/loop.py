@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,13 +18,14 @@ from napari_unet.network.devices import out_of_memory, resolve_device
 from napari_unet.network.model import Model
 from napari_unet.training.batch_norm import freeze_statistics, update_statistics
 from napari_unet.training.checkpoint import Checkpoint
+from napari_unet.training.learning_rate import schedule_learning_rate
 from napari_unet.training.losses import task_loss
-from napari_unet.training.number_format import (
+from napari_unet.training.patch_sampling import Batch, BatchSampler
+from napari_unet.training.precision import (
     choose_training_precision,
     compute_gradients,
     recover,
 )
-from napari_unet.training.patch_sampling import Batch, BatchSampler
 from napari_unet.training.preview import make_preview
 from napari_unet.training.scoring import score_pieces, select_score
 from napari_unet.training.setup import TrainingSetup, reduce_batch
@@ -36,7 +36,6 @@ from napari_unet.training.steps import MoreLabels, Preview, Request, TrainStep
 DEFAULT_MINUTES = 10.0
 CHECKPOINT_INTERVAL_S = 120.0  # at most; each validation is followed by a checkpoint too
 FINAL_VALIDATIONS = 5  # that the last one, the calibration and the scores of the base take
-WARM_UP_FRACTION = 0.03  # of the budget, in which the learning rate rises
 STATISTICS_PATCHES = 64
 EARLY_PREVIEW_PATCHES = 8  # for the statistics of a preview before the first validation
 PREVIEW_PATCHES = 16  # of later ones
@@ -385,14 +384,3 @@ def _describe_data(data: TrainingData, count: int) -> str:
     return (
         f"The new labels were taken in: {examples}, {data.labelled_pixels} labelled pixels{held}."
     )
-
-
-def schedule_learning_rate(fraction: float) -> float:
-    """Factor of the learning rate: a short linear warm-up, then half a cosine.
-
-    >>> [round(schedule_learning_rate(f), 2) for f in (0.0, 0.03, 0.5, 1.0)]
-    [0.05, 1.0, 0.52, 0.0]
-    """
-    if fraction < WARM_UP_FRACTION:
-        return max(fraction / WARM_UP_FRACTION, 0.05)
-    return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP_FRACTION) / (1 - WARM_UP_FRACTION)))

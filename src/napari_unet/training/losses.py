@@ -13,6 +13,8 @@ from napari_unet.card import Task
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
+DICE_EPSILON = 1.0  # pixels; smooths Dice, and makes it 1 where there is nothing to find
+
 
 def task_loss(task: Task, kind: str = "auto", border_weight: float = 0.0) -> Loss:
     """The loss of a task.
@@ -40,7 +42,7 @@ def soft_dice_loss(probability: Tensor, target: Tensor, known: Tensor) -> Tensor
     axes = (0, *range(2, probability.ndim))
     overlap = (probability * target * known).sum(axes)
     total = ((probability + target) * known).sum(axes)
-    return 1 - ((2 * overlap + 1) / (total + 1)).mean()
+    return 1 - ((2 * overlap + DICE_EPSILON) / (total + DICE_EPSILON)).mean()
 
 
 def instance_loss(

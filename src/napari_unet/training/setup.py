@@ -10,7 +10,7 @@ from typing import TypedDict
 import torch
 from pydantic import ValidationError
 
-from napari_unet.card import ClassInfo, Decoding, ModelCard, TrainingRecord, UNetConfig
+from napari_unet.card import ClassInfo, Decoding, ModelCard, TrainingRecord
 from napari_unet.dataset.assembly import TrainingData, prepare_data
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.properties import check_task
@@ -24,6 +24,7 @@ from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
 from napari_unet.settings import TrainConfig
+from napari_unet.unet_config import UNetConfig
 
 
 @dataclass(frozen=True, eq=False)

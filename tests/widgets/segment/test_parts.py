@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import napari_unet as nu
-from napari_unet.network.devices import choose_precision, device_capability
+from napari_unet.network.precision import choose_precision, device_capability
 from napari_unet.samples import load_sample
 from napari_unet.widgets.segment.image_picker import PER_CHANNEL
 from napari_unet.widgets.segment.roi_picker import PLANE, TIME, WHOLE

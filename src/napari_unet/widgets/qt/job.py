@@ -50,7 +50,7 @@ class Report:
     phase : str
         What is being done, for programs: one of `Phase`.
     seconds_left : float or None
-        CostEstimate; None while there is nothing to base it on.
+        Estimated time left; None while there is nothing to base it on.
     """
 
     done: int

@@ -86,8 +86,8 @@ class RunBar(Container):  # type: ignore[type-arg]
         self.message.native.setStyleSheet(style)
 
 
-def describe_cost(forecast: CostEstimate) -> str:
-    """A forecast in a line.
+def describe_cost(estimate: CostEstimate) -> str:
+    """Time, memory and device of a run in a line.
 
     Examples
     --------
@@ -97,10 +97,10 @@ def describe_cost(forecast: CostEstimate) -> str:
     >>> describe_cost(CostEstimate(0.1, 21_000_000, 1, (64, 64), "cpu", "float32"))
     'Run: about 1 s, 21 MB of memory, 1 tile, on cpu in float32'
     """
-    tiles = f"{forecast.tiles} tile" + ("" if forecast.tiles == 1 else "s")
-    size = forecast.memory
+    tiles = f"{estimate.tiles} tile" + ("" if estimate.tiles == 1 else "s")
+    size = estimate.memory
     memory = f"{size / 1e9:.1f} GB" if size > 5e8 else f"{math.ceil(size / 1e6)} MB"
     return (
-        f"Run: about {duration_text(forecast.seconds)}, {memory} of memory, "
-        f"{tiles}, on {forecast.device} in {forecast.precision}"
+        f"Run: about {duration_text(estimate.seconds)}, {memory} of memory, "
+        f"{tiles}, on {estimate.device} in {estimate.precision}"
     )

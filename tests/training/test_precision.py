@@ -17,10 +17,10 @@ from torch import Tensor
 import napari_unet
 from napari_unet.dataset.example import Example
 from napari_unet.errors import TrainingInterruptedError
-from napari_unet.network.devices import DeviceCapability
 from napari_unet.network.model import Model
+from napari_unet.network.precision import DeviceCapability
 from napari_unet.network.unet import UNet
-from napari_unet.training import number_format
+from napari_unet.training import precision
 from napari_unet.training.steps import TrainStep
 from napari_unet.training.train import iter_train, train
 
@@ -189,7 +189,7 @@ def test_a_resumed_training_gives_the_same_weights(
 def matrix_units(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that the CPU multiplies bfloat16 in hardware."""
     capability = DeviceCapability("cpu", bfloat16_matrix_units=True)
-    monkeypatch.setattr(number_format, "device_capability", lambda _: capability)
+    monkeypatch.setattr(precision, "device_capability", lambda _: capability)
 
 
 def chosen(**settings: Any) -> str:
@@ -217,7 +217,7 @@ def test_auto_takes_float32_where_it_is_not(inject: Inject, value: float) -> Non
 @pytest.mark.usefixtures("matrix_units")
 def test_the_trial_changes_nothing_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = SETTINGS | {"features": (16, 32), "steps": 3, "validation_every": 3}
-    monkeypatch.setattr(number_format, "MAX_GRADIENT_DIFFERENCE", -1.0)
+    monkeypatch.setattr(precision, "MAX_GRADIENT_DIFFERENCE", -1.0)
     tried, first = finish(iter_train([EXAMPLE], **settings))
     plain, second = finish(iter_train([EXAMPLE], precision="float32", **settings))
     assert [step.loss for step in tried] == [step.loss for step in plain]

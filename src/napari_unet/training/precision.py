@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_unet.errors import Note, SettingsError
-from napari_unet.network.devices import DTYPES, choose_precision, device_capability
+from napari_unet.network.precision import DTYPES, choose_precision, device_capability
 from napari_unet.training.batch_norm import find_norms
 from napari_unet.training.patch_sampling import Batch, BatchSampler
 from napari_unet.training.state import LoopState
