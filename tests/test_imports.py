@@ -15,6 +15,8 @@ import pytest
 
 import napari_unet as nu
 
+pytestmark = pytest.mark.process
+
 VIEWER = ("napari", "magicgui", "qtpy", "superqt")
 
 BLOCKER = """
@@ -51,7 +53,6 @@ import numpy as np
 before = dict(os.environ)
 import napari_unet
 
-pytestmark = pytest.mark.process
 
 found = pkgutil.walk_packages(napari_unet.__path__, "napari_unet.", onerror=print)
 modules = [m.name for m in found if m.name.split(".")[1] not in ("widgets", "__main__")]

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -116,6 +118,12 @@ class ScoreRecord(FrozenModel):
     model: str | None = None
     count: int | None = Field(None, ge=0)
     unit: Literal["object", "pixel"] | None = None
+
+    @model_serializer(mode="wrap")
+    def _leave_out_unknown(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # cards of before these fields keep their bytes when a model is copied
+        values: dict[str, Any] = handler(self)
+        return {k: v for k, v in values.items() if v is not None or k not in ("count", "unit")}
 
 
 class ModelCard(FrozenModel):
