@@ -22,6 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 import napari_unet as nu
 from napari_unet.samples import load_sample
 
@@ -133,10 +135,51 @@ def run_dock(recorder: Recorder) -> None:
     viewer.close()
 
 
+def run_stroke(recorder: Recorder) -> None:
+    """A stroke on a Labels layer, from the paint to the loss of the first step."""
+    _paint_and_train(recorder, while_training=False)
+
+
+def run_stroke_while_training(recorder: Recorder) -> None:
+    """The same in mid-training, from the paint to the loss of the next step."""
+    _paint_and_train(recorder, while_training=True)
+
+
+def _paint_and_train(recorder: Recorder, *, while_training: bool) -> None:
+    from napari.layers import Labels  # noqa: TID251
+
+    from napari_unet.widgets.annotation.snapshot import snapshot
+
+    sample = load_sample("nuclei_2d")
+    layer = Labels(np.array(sample.truth))
+    settings = {"features": (4, 8), "patch": (64, 64), "device": "cpu", "precision": "float32"}
+
+    def example() -> nu.Example:
+        labels, region, background = snapshot(layer, "all")
+        return nu.Example(sample.image, labels, region, background, axes=sample.axes)
+
+    def start() -> Any:
+        return nu.iter_train([example()], steps=9, validation_every=9, **settings)
+
+    job = start()
+    next(job)  # imports, compilation and caches
+    with recorder.recording():
+        layer.paint((20, 20), 5)
+        if while_training:
+            job.send(nu.MoreLabels([example()]))
+        else:
+            next(start())
+    last = max(i for i, name in enumerate(recorder.visits) if name == "training/losses")
+    recorder.visits = recorder.visits[: last + 1]
+    job.close()
+
+
 JOBS: dict[str, tuple[Callable[[Recorder], None], int]] = {
     "segment": (run_segment, 14),
     "segment-by-name": (run_segment_by_name, 14),
     "dock": (run_dock, 20),
+    "stroke": (run_stroke, 25),
+    "stroke-while-training": (run_stroke_while_training, 25),
 }
 
 

@@ -12,6 +12,9 @@ T = TypeVar("T")
 AXES = "TCZYX"
 SPATIAL = "ZYX"
 
+Plane = tuple[int, int]
+"""Time point and z of a plane; 0 where an array has no such axis."""
+
 
 def check_axes(axes: str, shape: Sequence[int]) -> str:
     """Return ``axes`` in upper case if they can describe an array of this shape.
@@ -188,3 +191,13 @@ def in_order(values: Sequence[T], axes: str) -> tuple[T, ...]:
     """
     table = dict(zip(spatial_axes(axes), values, strict=True))
     return tuple(table[axis] for axis in axes if axis in table)
+
+
+def plane_index(axes: str, plane: Plane) -> tuple[int | slice, ...]:
+    """Where a plane stands in labels with these axes.
+
+    >>> plane_index("TYX", (2, 0))
+    (2, slice(None, None, None), slice(None, None, None))
+    """
+    place = dict(zip("TZ", plane, strict=True))
+    return tuple(place.get(axis, slice(None)) for axis in axes)

@@ -17,6 +17,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from napari_unet.axes import Plane, plane_index
 from napari_unet.errors import FileError
 from napari_unet.io.reason import reason_of
 from napari_unet.recovery.arrays import (
@@ -40,7 +41,6 @@ from napari_unet.recovery.ownership import (
 
 logger = logging.getLogger(__name__)
 
-Plane = tuple[int, int]  # time point and z; 0 where the labels have no such axis
 REMOVED_KEPT = timedelta(days=1)  # that labels whose layer was removed are offered
 AXES = "^[TZYX]{2,4}$"
 
@@ -331,16 +331,6 @@ def find_lost_labels() -> list[StoredLabels]:
         except FileError as error:
             logger.info("%s", error)
     return sorted(found, key=lambda stored: stored.record.saved, reverse=True)
-
-
-def plane_index(axes: str, plane: Plane) -> tuple[int | slice, ...]:
-    """Where a plane stands in labels with these axes.
-
-    >>> plane_index("TYX", (2, 0))
-    (2, slice(None, None, None), slice(None, None, None))
-    """
-    place = dict(zip("TZ", plane, strict=True))
-    return tuple(place.get(axis, slice(None)) for axis in axes)
 
 
 def plane_of_chunk(axes: str, place: Sequence[int]) -> Plane:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels
 
+from napari_unet.axes import Plane, plane_index
 from napari_unet.errors import InputError
-from napari_unet.recovery.labels import Plane, plane_index
 from napari_unet.widgets.viewer.coordinates import position
 from napari_unet.widgets.viewer.layer_image import letters_of, shape_of
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.recovery.labels import LabelStore, Plane, StoredLabels, plane_index
+from napari_unet.axes import Plane, plane_index
+from napari_unet.recovery.labels import LabelStore, StoredLabels
 from napari_unet.widgets.annotation.layer_state import layer_from
 from napari_unet.widgets.annotation.painting import bind_done_key
 from napari_unet.widgets.annotation.snapshot import blank
