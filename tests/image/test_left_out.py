@@ -81,6 +81,15 @@ def test_a_dark_background_is_no_padding() -> None:
     assert limits_of(one).at() == ((0, 90),)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_drawing_of_squares_has_no_padding(count: int) -> None:
+    image = np.full((20, 12 * count + 4), 20, np.uint8)
+    for i in range(count):
+        image[5:12, 4 + 12 * i : 11 + 12 * i] = 200
+    assert limits_of(image).at() == ((20, 200),)
+    assert limits_of(image > 100).at() == ((0, 1),)
+
+
 @settings(max_examples=20)
 @given(st.data())
 def test_regions_of_a_padded_image_join_without_seams(data: st.DataObject) -> None:

@@ -22,6 +22,7 @@ MOST_CORNERS = 10  # of the polygon that bounds filled pixels, both ends counted
 SHORTEST_RUN = 3  # pixels of fill at the image's side
 RIM_PIXELS = 2  # beside filled pixels, which interpolation has mixed with them
 MOST_FILL = 0.95  # share of a plane
+FLAT = 0.9  # share of neighbours that are equal, from which there is no noise
 GLARING = 4  # times the range of the others, from which a frame is over-exposed
 NOISE_ABOVE = 5  # deviations between median and 99.8th percentile of noise alone, at most
 MOST_LUMPS = 3  # of saturated pixels in a frame; more of them are objects
@@ -101,9 +102,22 @@ def find_fill(pixels: PixelArray, known: Sequence[float] = ()) -> list[Fill]:
         if equal.all() or not math.isfinite(value) or not _touches_sides(equal):
             continue
         mask = _straight_runs(equal)
-        if mask is not None and (value in known or mask.mean() <= MOST_FILL):
-            found.append(Fill(value, _dilate(mask), sum(bool(mask[end]) for end in ends)))
+        if mask is None or (value not in known and mask.mean() > MOST_FILL):
+            continue
+        wide = _dilate(mask)
+        if value in known or not _is_flat(pixels, wide):
+            found.append(Fill(value, wide, sum(bool(mask[end]) for end in ends)))
     return found
+
+
+def _is_flat(pixels: PixelArray, left_out: Mask) -> bool:
+    """Whether nearly all pixels equal their neighbours, as in drawings and masks.
+
+    A camera's image has noise; without it an even background cannot be told from fill.
+    """
+    pairs = ~(left_out[:, 1:] | left_out[:, :-1])
+    equal = (pixels[:, 1:] == pixels[:, :-1]) & pairs
+    return bool(np.count_nonzero(equal) >= FLAT * np.count_nonzero(pairs))
 
 
 def _touches_sides(equal: Mask) -> bool:

@@ -400,7 +400,7 @@ def test_a_large_plane_is_not_decoded_first(
         asked.append((channels, shape))
         return True
 
-    monkeypatch.setattr("napari_unet.widgets.segment.live_decoding.is_large", is_large)
+    monkeypatch.setattr("napari_unet.inference.frames.is_large", is_large)
     monkeypatch.setattr(stack.live._plane_runner, "start", lambda *_: planes.append(None))
     set_value(stack, threshold=0.9)
     (labels,) = labels_of(viewer)

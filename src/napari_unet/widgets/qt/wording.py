@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from napari_unet.checks.finding import Finding
 from napari_unet.errors import Note, Text, UNetError
+
+if TYPE_CHECKING:  # the checks import scipy, for which an opening dock does not wait
+    from napari_unet.checks.finding import Finding
 
 
 def label_of(parameter: str, value: str = "") -> str:
@@ -97,7 +100,7 @@ def worded(told: UNetError | Finding | Note, *, brief: bool = False) -> str:
     ('‘Min. size’ -1 is negative; give 0 or more.', '‘Min. size’ -1 is negative.')
     """
     remedy = "" if brief else REMEDIES.get(told.code)
-    if isinstance(told, Finding):
+    if not isinstance(told, UNetError | Note):
         remedy = remedy if remedy is not None else REMEDIES.get(told.cause)
         remedy = None if remedy is None else Text(remedy).as_sentence()
     text = told.worded(label_of, remedy)

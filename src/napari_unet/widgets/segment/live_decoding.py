@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.errors import UNetError
-from napari_unet.inference.frames import is_large
 from napari_unet.progress import Progress
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.viewer.coordinates import position
@@ -183,6 +182,8 @@ def _sizes(kept: Kept) -> list[int]:
 
 def _frame_is_large(found: RoiPrediction) -> bool:
     """Whether a plane, or a volume of a 3D model, is decoded in blocks only."""
+    from napari_unet.inference.frames import is_large  # imports scipy
+
     config, prediction = found.prediction.card.architecture, found.prediction
     sizes = dict(zip(prediction.axes, prediction.scores.shape, strict=True))
     frame = tuple(int(sizes[axis]) for axis in "ZYX"[-config.ndim :])

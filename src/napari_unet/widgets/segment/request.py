@@ -15,7 +15,6 @@ from napari_unet.card import ModelCard
 from napari_unet.errors import FileError, InputError, SettingsError
 from napari_unet.image.roi import Roi
 from napari_unet.image.source import ImageSource, open_image
-from napari_unet.inference.frames import score_bytes
 from napari_unet.progress import Progress
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
 from napari_unet.widgets.qt.fields import FieldError, parse_channels
@@ -209,6 +208,8 @@ class Request:
 
     def _is_large(self) -> bool:
         """Whether the scores would take more than a quarter of the free memory."""
+        from napari_unet.inference.frames import score_bytes  # imports scipy
+
         shape = [part.stop - part.start for part in self.roi.of(self.opened).values()]
         size = score_bytes(self.card.architecture.out_channels, shape)
         return bool(size > psutil.virtual_memory().available // 4)
