@@ -35,12 +35,13 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Without windows, without processes of their own, without whole command runs and studies.
+# Without windows, without processes of their own, without whole trainings, command runs and studies.
+TRAININGS := checkpoint more_labels partial_labels train
 check: lint
 	$(BIN)/python scripts/draw_house.py --check
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal \
 		-m 'not slow and not process' tests --ignore=tests/widgets --ignore=tests/cli \
-		--ignore=tests/studies --ignore=tests/test_readme.py
+		--ignore=tests/studies --ignore=tests/test_readme.py $(TRAININGS:%=--ignore=tests/training/test_%.py)
 
 install: $(STAMP)
 
