@@ -171,6 +171,12 @@ def test_noise_alone_stays_dark() -> None:
     assert (500 + 4 * 20 - low) / (high - low) < 0.35
 
 
+def test_an_image_full_of_noisy_objects_is_not_taken_for_noise(camera: np.ndarray) -> None:
+    noise = np.random.default_rng(0).normal(0, camera.std(), camera.shape)
+    noisy = camera + noise
+    assert limits_of(noisy).at() == (pytest.approx(tuple(np.percentile(noisy, PERCENTILES))),)
+
+
 def test_one_object_in_a_large_field_is_seen() -> None:
     y, x = np.mgrid[:512, :512]
     light = ndimage.gaussian_filter(((y - 200) ** 2 + (x - 300) ** 2 < 100) * 300.0, 2)

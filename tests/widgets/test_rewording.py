@@ -61,10 +61,10 @@ def test_an_error_of_a_run_marks_its_field(
         (SettingsError("min_size of another image", parameter="device"), "device"),
         (InputError("the device", parameter="image"), "image"),
     ):
-        dock._tell(error)
+        dock._show_error(error)
         assert marked(dock.rows) == {name}
         dock.form.changed()
-    dock._tell(InputError("the tile and the device"))
+    dock._show_error(InputError("the tile and the device"))
     assert marked(dock.rows) == set()
 
 

@@ -22,7 +22,7 @@ MOST_CORNERS = 10  # of the polygon that bounds filled pixels, both ends counted
 SHORTEST_RUN = 3  # pixels of fill at the image's side
 RIM_PIXELS = 2  # beside filled pixels, which interpolation has mixed with them
 MOST_FILL = 0.95  # share of a plane
-FLAT = 0.9  # share of neighbours that are equal, from which there is no noise
+FLAT = 0.8  # share of neighbours that are equal, from which there is no noise
 GLARING = 4  # times the range of the others, from which a frame is over-exposed
 NOISE_ABOVE = 5  # deviations between median and 99.8th percentile of noise alone, at most
 MOST_LUMPS = 3  # of saturated pixels in a frame; more of them are objects
@@ -252,7 +252,8 @@ def find_hot_pixels(pixels: PixelArray, low: float, high: float, excess: float) 
     neighbours = np.sort(np.nan_to_num(around, nan=-math.inf, neginf=-math.inf), axis=0)[-2]
     values = pixels[rows, columns].astype(np.float64)
     above = values - neighbours
-    hot = (above > (values - low) / 2) & (above > excess)
+    # at the end of a line of one pixel there is nothing to compare with
+    hot = np.isfinite(neighbours) & (above > (values - low) / 2) & (above > excess)
     return HotPixels(rows[hot], columns[hot], neighbours[hot], len(rows))
 
 

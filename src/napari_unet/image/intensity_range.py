@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_unet.image.exclusion import (
     NOISE_ABOVE,
@@ -23,9 +22,12 @@ from napari_unet.image.exclusion import (
 )
 
 NOISE_BELOW = 6  # deviations between median and 1st percentile of noise alone, at most
+NOISE_PIXELS = 8192  # of a sample from which noise alone can be told by its percentiles
 NOISE_RANGE = 20  # deviations that an image of noise alone is stretched over
 OBJECT_DEVIATIONS = 8  # of smoothed noise, from which something bright is an object
 SMOOTHING_PIXELS = 5  # width of the mean that tells an object from noise
+FIELD_PIXELS = 61  # width of the mean that stands for the surroundings
+STRUCTURED = 2  # deviations of noise, from which the smoothed image is more than that
 OBJECT_PERCENTILE = 90  # of the pixels of objects too small for the upper percentile
 SERIES_TIMES = 4  # from which a series can be seen to bleach
 BLEACHED = 1.5  # ratio of the first to the last brightness
@@ -97,10 +99,12 @@ def find_range(planes: Sequence[Plane], lower: float, upper: float) -> Intensity
     if left_out:
         pixels = _join(planes, kept)
         low, high = (float(v) for v in np.percentile(pixels, (lower, upper)))
+        noise = estimate_noise(_masked(planes, kept))
     if low == high:  # nearly constant, or few bright pixels: take the full range
         low, high = float(pixels.min()), float(pixels.max())
     darkest, middle, brightest = (float(v) for v in np.percentile(pixels, (1, 50, 99.8)))
-    if brightest - middle < NOISE_ABOVE * noise and middle - darkest < NOISE_BELOW * noise:
+    noisy = brightest - middle < NOISE_ABOVE * noise and middle - darkest < NOISE_BELOW * noise
+    if noisy and pixels.size >= NOISE_PIXELS:
         high = max(high, _range_of_rare_objects(planes, kept, middle, noise))
     by_time = _follow_bleaching(planes, kept, low, lower, upper)
     excess = max(excess, float(np.finfo(np.float32).tiny)) if left_out["hot"] else 0.0
@@ -193,6 +197,8 @@ def _drop_lumps(
     """Leave out saturated lumps where objects far below them would else be lost."""
     if high <= low or high < max(_highest(plane.pixels) for plane in planes):
         return kept
+    if not (high.is_integer() and (int(high) + 1).bit_count() == 1):
+        return kept  # a detector saturates at 255, 4095, 65535 and the like
     found = [find_lumps(plane.pixels, high) for plane in planes]
     lumps = [
         np.zeros(p.pixels.shape, bool) if m is None else m
@@ -206,7 +212,7 @@ def _drop_lumps(
     if not rest.size:
         return kept
     middle, top = (float(v) for v in np.percentile(rest, (50, upper)))
-    if top - low > (high - low) / 2 or top - middle < NOISE_ABOVE * noise:
+    if top - low > (high - low) / 2 or top - middle <= NOISE_ABOVE * noise:
         return kept
     left_out += counts
     return without
@@ -232,20 +238,24 @@ def _range_of_rare_objects(
 ) -> float:
     """Upper limit where noise reaches up to the percentile: objects are rarer, or there are none.
 
-    An object shows in the mean of its neighbourhood; noise alone is stretched so little that it
-    stays dark.
+    An object shows in the mean of its neighbourhood, against that of a wider one. Where such
+    means differ by more than noise does all over the image, it is full of noisy objects, and
+    its percentile is right. Noise alone is stretched so little that it stays dark.
     """
     from scipy.ndimage import uniform_filter
 
-    bright: list[NDArray[np.float64]] = []
+    bright, deviations = [], []
     for plane, keep in zip(planes, kept, strict=True):
         pixels = plane.pixels.astype(np.float64)
         if keep is not None:
             pixels[~keep] = middle
-        smooth = uniform_filter(pixels, SMOOTHING_PIXELS) - middle
-        deviation = 1.4826 * float(np.median(np.abs(smooth - np.median(smooth))))
-        bright.append(pixels[smooth > OBJECT_DEVIATIONS * max(deviation, noise / SMOOTHING_PIXELS)])
-    found = np.concatenate(bright) if bright else np.zeros(0)
+        local = uniform_filter(pixels, SMOOTHING_PIXELS) - uniform_filter(pixels, FIELD_PIXELS)
+        deviation = 1.4826 * float(np.median(np.abs(local - np.median(local))))
+        deviations.append(deviation)
+        bright.append(pixels[local > OBJECT_DEVIATIONS * max(deviation, noise / SMOOTHING_PIXELS)])
+    if max(deviations) > STRUCTURED * noise / SMOOTHING_PIXELS:
+        return -np.inf
+    found = np.concatenate(bright)
     if found.size:
         return float(np.percentile(found, OBJECT_PERCENTILE))
     return middle + NOISE_RANGE * noise

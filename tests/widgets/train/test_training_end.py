@@ -88,7 +88,7 @@ def test_a_fault_between_two_steps_does_not_cost_what_was_learned(
         raise OSError("the screen is full")
 
     if learned:
-        monkeypatch.setattr(TrainingLink, "tell", fail)
+        monkeypatch.setattr(TrainingLink, "add_news", fail)
     else:
         monkeypatch.setattr(_training_job, "_Views", fail)
     with pytest.raises(OSError, match="screen"):

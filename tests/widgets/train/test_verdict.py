@@ -147,7 +147,7 @@ def test_whatever_an_image_is_called_a_name_is_suggested_that_can_be_had(text: s
         ("", "no name"),
         ("nuclei", "bundled"),
         ("NUCLEI", "bundled"),
-        ("a/b", "‘/’"),
+        ("a/b", "'/'"),
         ("a\\b", "in it"),
         ("mine", "already"),
         ("Mine", "already"),
