@@ -318,6 +318,24 @@ def test_imagej_without_a_length_has_no_pixel_size(tmp_path: Path, metadata: Any
     assert read_image(path).pixel_size is None
 
 
+@pytest.mark.parametrize("dots", [72, 96, 300, 600])
+def test_a_print_resolution_is_no_pixel_size_in_any_format(tmp_path: Path, dots: int) -> None:
+    image = np.zeros((8, 9), np.uint8)
+    write = tifffile.imwrite
+    write(tmp_path / "plain.tif", image, resolution=(dots, dots), resolutionunit="INCH")
+    for name, unit, per in (("inch", "inch", 1.0), ("cm", "cm", 2.54), ("um", "um", 25400.0)):
+        resolution = (dots / per, dots / per)
+        metadata = {"unit": unit}
+        write(
+            tmp_path / f"{name}.tif", image, imagej=True, resolution=resolution, metadata=metadata
+        )
+    size = {"axes": "YX", "PhysicalSizeX": 25400 / dots, "PhysicalSizeY": 25400 / dots}
+    write(tmp_path / "a.ome.tif", image, ome=True, metadata=size)
+    found = {path.name: read_image(path).pixel_size for path in tmp_path.iterdir()}
+    assert set(found.values()) == {None}
+    assert len(found) == 5
+
+
 @pytest.mark.parametrize(
     ("resolution", "unit", "expected"),
     [

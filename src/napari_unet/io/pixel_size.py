@@ -27,6 +27,8 @@ _MICROMETRES = {
 # Whole multiples of these dots per inch are what programs write that mean nothing by it.
 _SCREEN_DPI = (72, 96, 100, 120, 150, 180, 200, 240, 300, 360, 400, 600, 1200, 2400)
 
+LARGEST_FROM_MICROSCOPE = 40.0  # micrometres; 600 dots per inch are 42.3
+
 _RANGE = (1e-6, 1e6)
 """Micrometres: from a picometre to a metre per pixel."""
 
@@ -101,6 +103,24 @@ def is_print_resolution(size: float | None) -> bool:
     # One pixel per inch or centimetre is the tag's default value, not a measurement.
     values = (*_SCREEN_DPI, 1, 2.54)
     return any(abs(per_inch - value) <= 0.002 * value for value in values)
+
+
+def without_print_resolution(sizes: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Sizes by axis letter, or none of them where those of the plane are a print setting.
+
+    Programs that convert a TIFF of 72 dots per inch call it 353 µm a pixel. Sizes below
+    `LARGEST_FROM_MICROSCOPE` are believed, also where a fine print setting would give them.
+
+    Examples
+    --------
+    >>> without_print_resolution({"Y": 25400 / 72, "X": 25400 / 72})
+    {}
+    >>> without_print_resolution({"Y": 0.5, "X": 0.5})
+    {'Y': 0.5, 'X': 0.5}
+    """
+    plane = [size for axis in "YX" if (size := sizes.get(axis)) is not None]
+    printed = [s > LARGEST_FROM_MICROSCOPE and is_print_resolution(s) for s in plane]
+    return {} if any(printed) else dict(sizes)
 
 
 def order_sizes(sizes: Mapping[str, float | None], axes: str) -> PixelSize:

@@ -12,6 +12,7 @@ from napari_unet.io.pixel_size import (
     size_from_resolution,
     tidy,
     unit_in_micrometres,
+    without_print_resolution,
 )
 
 AXES_KEY = "napari_unet_axes"
@@ -117,7 +118,7 @@ def _ome_sizes(tif: Any) -> dict[str, float | None]:
     for axis in "ZYX":
         unit = unit_in_micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         sizes[axis] = _number(pixels.get(f"PhysicalSize{axis}"), unit)
-    return sizes
+    return without_print_resolution(sizes)
 
 
 def _imagej_sizes(tif: Any, metadata: dict[str, Any]) -> dict[str, float | None]:
@@ -137,7 +138,7 @@ def _imagej_sizes(tif: Any, metadata: dict[str, Any]) -> dict[str, float | None]
         length = unit_in_micrometres(metadata[own]) if own in metadata else unit
         if length is not None:
             sizes[axis] = size_from_resolution(_tag(tif, f"{axis}Resolution"), length)
-    return sizes
+    return without_print_resolution(sizes)
 
 
 def _resolution_sizes(tif: Any) -> dict[str, float | None]:
