@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_unet.axes import check_axes, label_axes
 from napari_unet.card import Task
 from napari_unet.dataset.example import Example
+from napari_unet.dataset.label_values import WholeNumbers
 from napari_unet.errors import InputError, TrainingError
 from napari_unet.image.source import ImageSource, open_image
 from napari_unet.tiling import Region
@@ -183,6 +184,8 @@ def open_example(
         raise InputError(
             f"labels are a {type(labels).__name__}", "give an array", parameter="labels"
         )
+    if task != "regression" and np.dtype(labels.dtype).kind == "f":
+        labels = WholeNumbers(labels)
     axes = _check_labels(source, labels, task)
     regions, masks = _split_region(example.region)
     if task == "regression" and "painted" in regions:
@@ -289,6 +292,13 @@ def _check_labels(source: ImageSource, labels: Any, task: Task) -> str:
             value=shape,
         )
     kinds = {"instance": "ui", "semantic": "uib", "regression": "uibf"}[task]
+    if np.dtype(labels.dtype).kind == "b" and task == "instance":
+        raise InputError(
+            "labels are a mask of one bit (bool), in which touching objects are one",
+            "number the objects, for example by skimage.measure.label, or choose ⟨task='semantic'⟩",
+            parameter="labels",
+            code="labels-are-a-mask",
+        )
     if np.dtype(labels.dtype).kind not in kinds:
         raise InputError(
             f"labels for the task ⟨task:{task!r}⟩ must be "
