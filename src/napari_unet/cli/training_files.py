@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from napari_unet.axes import label_axes
 from napari_unet.card import PALETTE, ClassInfo
 from napari_unet.dataset.example import Example
+from napari_unet.dataset.label_axes import arrange_labels
 from napari_unet.dataset.labelled_image import open_example
 from napari_unet.errors import FileError, SettingsError
 from napari_unet.io import read_image, record_path
@@ -81,11 +83,18 @@ def read_example(
     pixel_size: float | Sequence[float | None] | None = None,
 ) -> Example:
     """An example from an image file and a label file."""
-    file = read_image(image)
+    file, labelled = read_image(image), read_image(labels)
     used = axes or file.axes
+    array = labelled.array
+    if used is not None and len(used) == len(file.array.shape):
+        # files that name an axis wrongly do so both: the image's axes then count for both
+        alike = file.axes is not None and labelled.axes == label_axes(file.axes)
+        if not alike:
+            sizes = dict(zip(used, file.array.shape, strict=True))
+            array = arrange_labels(array, labelled.axes, used, sizes)
     return Example(
         file.array,
-        read_image(labels).array,
+        array,
         axes=used,
         channels=channels,
         pixel_size=file.pixel_size_along(used) if pixel_size is None else pixel_size,
