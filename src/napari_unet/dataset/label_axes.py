@@ -69,7 +69,7 @@ def arrange_labels(
         import dask.array
 
         chunks = getattr(labels, "chunks", None) or "auto"
-        labels = dask.array.from_array(labels, chunks=chunks)
+        labels = dask.array.from_array(labels, chunks=chunks)  # type: ignore[no-untyped-call]
     index = tuple(slice(None) if axis in target else 0 for axis in axes)
     kept = [axis for axis in axes if axis in target]
     order = [kept.index(axis) for axis in target if axis in kept]
