@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from qtpy.QtCore import QFileSystemWatcher, QObject, Qt, QTimer
+from qtpy.QtCore import QFileSystemWatcher, QObject, Qt, QTimer, Slot  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_unet.card import ModelCard, ScoreRecord, Task
@@ -62,9 +62,16 @@ class FolderWatch(QObject):
         self._pause.setSingleShot(True)
         self._pause.setInterval(FOLDER_DELAY_MS)
         self._pause.timeout.connect(self._report_change)
-        self._watcher.directoryChanged.connect(lambda _: self._pause.start())
+        self._watcher.directoryChanged.connect(self._restart_pause)
         self._watch_nearest_folder()
 
+    # A slot of the object itself: a change that is reported while the dock is closed is dropped
+    # with it. A lambda was called after it had been freed, which ended the process.
+    @Slot(str)  # type: ignore[untyped-decorator]
+    def _restart_pause(self, _folder: str) -> None:
+        self._pause.start()
+
+    @Slot()  # type: ignore[untyped-decorator]
     def _report_change(self) -> None:
         self._watch_nearest_folder()  # it may be there now, or gone
         self._on_change()
