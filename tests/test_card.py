@@ -195,7 +195,10 @@ def cards(draw: st.DrawFn) -> ModelCard:
     values = draw(st.lists(st.integers(0, 65535), unique=True, min_size=outputs, max_size=outputs))
     return ModelCard(
         name=draw(
-            st.text(st.characters(blacklist_characters="/\\\n\r\x85\u2028\u2029"), min_size=1)
+            st.text(
+                st.characters(codec="utf-8", exclude_characters="/\\\n\r\x85\u2028\u2029"),
+                min_size=1,
+            )
         ),
         description=draw(text),
         task=task,

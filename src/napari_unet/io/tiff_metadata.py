@@ -99,10 +99,10 @@ def tiff_sizes(tif: Any) -> dict[str, float | None]:
     else from the resolution tags when their unit is a length. Whole numbers of dots per inch
     that programs write by default (72, 96, 300, ...) are no measurement.
     """
-    if tif.is_ome:
-        return _ome_sizes(tif)
-    if tif.is_imagej:
-        return _imagej_sizes(tif, tif.imagej_metadata or {})
+    if tif.is_ome or tif.is_imagej:
+        sizes = _ome_sizes(tif) if tif.is_ome else _imagej_sizes(tif, tif.imagej_metadata or {})
+        # our own files say what was given, whatever it looks like
+        return sizes if _declared_axes(tif) is not None else without_print_resolution(sizes)
     if tif.is_shaped:
         metadata = _shaped_metadata(tif)
         if AXES_KEY in metadata:
@@ -118,7 +118,7 @@ def _ome_sizes(tif: Any) -> dict[str, float | None]:
     for axis in "ZYX":
         unit = unit_in_micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         sizes[axis] = _number(pixels.get(f"PhysicalSize{axis}"), unit)
-    return without_print_resolution(sizes)
+    return sizes
 
 
 def _imagej_sizes(tif: Any, metadata: dict[str, Any]) -> dict[str, float | None]:
@@ -138,7 +138,7 @@ def _imagej_sizes(tif: Any, metadata: dict[str, Any]) -> dict[str, float | None]
         length = unit_in_micrometres(metadata[own]) if own in metadata else unit
         if length is not None:
             sizes[axis] = size_from_resolution(_tag(tif, f"{axis}Resolution"), length)
-    return without_print_resolution(sizes)
+    return sizes
 
 
 def _resolution_sizes(tif: Any) -> dict[str, float | None]:
