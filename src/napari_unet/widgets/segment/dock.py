@@ -20,7 +20,8 @@ from napari_unet.widgets.segment.form import SegmentForm
 from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
 from napari_unet.widgets.segment.request import Outputs, Request
 from napari_unet.widgets.segment.run_bar import RunBar, describe_cost
-from napari_unet.widgets.viewer.result_layers import ResultLayers, lazily
+from napari_unet.widgets.viewer.lazy_values import lazily
+from napari_unet.widgets.viewer.result_layers import ResultLayers
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         seconds = f"in {record['seconds']:.1f} s."
         if labels is None:
             values = lazily(found, outputs.scratch)  # on disk for as long as they are shown
-            self.results.show_values(values, f"{name} {run.request.card.name}", placement)
+            self.results.show_values(values, run.layer, placement, preview=run.preview)
             if not run.preview:
                 self._forget()
             return f"Values predicted {seconds}", False

@@ -13,7 +13,7 @@ from napari_unet.errors import UNetError
 from napari_unet.progress import Progress
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.viewer.coordinates import position
-from napari_unet.widgets.viewer.result_layers import lazily
+from napari_unet.widgets.viewer.lazy_values import lazily
 
 if TYPE_CHECKING:
     from napari import Viewer

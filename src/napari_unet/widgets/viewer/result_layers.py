@@ -1,4 +1,4 @@
-"""Results as layers of the viewer: each with its run record, renewed unless somebody edited it."""
+"""Results as layers of the viewer: each with its run record, in place of the ones before."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import weakref
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.settings import DECODING_FIELDS
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, plain
 
@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 
 PLACE = ("scale", "translate", "rotate", "shear")  # and affine
 COMPARED_BYTES = 1 << 26  # bytes that are compared, within a tenth of a second
+SCORED_BY = (
+    "model",
+    "axes",
+    "channels",
+    "shape",
+    "extent",
+    "outline",
+    "pixel_size",
+    "zoom",
+    "intensity_limits",
+    "left_out",
+)
+"""What of a run record decides on the scores, beside the settings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +53,13 @@ class _Made:
 
 
 class ResultLayers:
-    """Shows results; one that nobody touched gives way to the next of the same image.
+    """Shows results; the latest one of an image takes the place of those before on the screen.
 
-    A layer that was painted on, changed, renamed or moved stays, and the next result becomes
-    another layer. Results are found by the image layer itself: its name may change meanwhile,
-    and another image may get the name that it had.
+    Labels that differ in their decoding alone, as while a threshold moves, are put into the
+    layer before, unless it was painted on, changed, renamed or moved. Any other result becomes a
+    layer of its own; those under it are hidden, not removed, and those that somebody edited stay
+    visible too. Results are found by the image layer itself: its name may change meanwhile, and
+    another image may get the name that it had.
 
     Parameters
     ----------
@@ -54,7 +69,8 @@ class ResultLayers:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self._made: WeakKeyDictionary[Image, _Made] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[Image, list[_Made]] = WeakKeyDictionary()  # the latest last
+        self._values: WeakKeyDictionary[Image, list[Layer]] = WeakKeyDictionary()
         self._images: WeakKeyDictionary[Layer, weakref.ref[Image]] = WeakKeyDictionary()
         self._preview: Any = None
         self._scores: list[Any] = []
@@ -62,18 +78,23 @@ class ResultLayers:
         viewer.layers.events.removed.connect(self._removed)
 
     def show(self, found: Segmentation, image: Image, placement: dict[str, Any]) -> Layer:
-        """Show labels of an image, in place of an untouched result of that image."""
+        """Show labels of an image, in place of earlier ones on the screen."""
         self.drop_preview()
         labels, record = found.labels, found.record
-        before = self._made.get(image)
-        if before is not None and _same_look(before, record) and self._untouched(before, placement):
+        before = self._latest(image)
+        if (
+            before is not None
+            and _same_scores(before, found)
+            and self._untouched(before, placement)
+        ):
             layer = before.layer
             with self._own_change:
                 layer.data = labels
             layer.metadata = {**layer.metadata, RECORD_KEY: record}
-            self._made[image] = replace(before, digest=_digest(labels), replaced=())
+            self._renew(image, replace(before, digest=_digest(labels), replaced=()))
             return layer
         layer = add_labels(self._viewer, found, f"{image.name} labels", placement)
+        self._hide_under(layer, image)
         self._images[plain(layer)] = weakref.ref(image)
         changes: list[object] = []
         layer.events.paint.connect(lambda _: changes.append(None))
@@ -81,7 +102,8 @@ class ResultLayers:
             lambda _: None if self._own_change.active else changes.append(None)
         )
         digest = _digest(layer.data)
-        self._made[image] = _Made(layer, layer.name, digest, placement, _lies(layer), changes)
+        made = _Made(layer, layer.name, digest, placement, _lies(layer), changes)
+        self._made.setdefault(image, []).append(made)
         return layer
 
     def show_plane(
@@ -102,7 +124,7 @@ class ResultLayers:
         labels : array
             The new labels there.
         """
-        made = self._made.get(image)
+        made = self._latest(image)
         if made is None or not self._untouched(made, placement):
             return False
         replaced = made.replaced
@@ -110,22 +132,22 @@ class ResultLayers:
             replaced = (*replaced, (index, made.layer.data[index].copy()))
         made.layer.data[index] = labels
         made.layer.refresh()
-        self._made[image] = replace(made, digest=_digest(made.layer.data), replaced=replaced)
+        self._renew(image, replace(made, digest=_digest(made.layer.data), replaced=replaced))
         return True
 
     def put_back(self, image: Image, placement: dict[str, Any]) -> None:
         """Undo `show_plane` where the whole does not follow, unless somebody worked on it."""
-        made = self._made.get(image)
+        made = self._latest(image)
         if made is None or not made.replaced or not self._untouched(made, placement):
             return
         for index, labels in reversed(made.replaced):
             made.layer.data[index] = labels
         made.layer.refresh()
-        self._made[image] = replace(made, digest=_digest(made.layer.data), replaced=())
+        self._renew(image, replace(made, digest=_digest(made.layer.data), replaced=()))
 
     def layer(self, image: Image) -> Layer | None:
         """The layer with the last labels of an image, where it still is."""
-        made = self._made.get(image)
+        made = self._latest(image)
         return made.layer if made is not None and made.layer in self._viewer.layers else None
 
     def image_of(self, layer: Layer) -> Image | None:
@@ -135,13 +157,24 @@ class ResultLayers:
         return image if image is not None and image in self._viewer.layers else None
 
     def show_values(
-        self, found: RoiPrediction, name: str, placement: dict[str, Any]
+        self,
+        found: RoiPrediction,
+        image: Image,
+        placement: dict[str, Any],
+        *,
+        preview: bool = False,
     ) -> list[Layer]:
-        """Show predicted values, an image layer for each channel."""
+        """Show predicted values, an image layer for each channel; a preview hides no others."""
         self.drop_preview()
-        count = found.prediction.card.architecture.out_channels
+        card = found.prediction.card
+        name, count = f"{image.name} {card.name}", card.architecture.out_channels
         names = [name] if count == 1 else [f"{name} {channel}" for channel in range(count)]
-        return self._add_values(found, names, placement)
+        layers = self._add_values(found, names, placement)
+        for layer in self._values.get(image, []):
+            if not preview and _overlap(layer, layers[0]):
+                layer.visible = False
+        self._values.setdefault(image, []).extend(layers)
+        return layers
 
     def show_scores(self, found: RoiPrediction, name: str, placement: dict[str, Any]) -> None:
         """Show scores as image layers under the others, in place of those before."""
@@ -194,22 +227,35 @@ class ResultLayers:
         axes, record = found.prediction.axes, found.prediction.record
         return add_values(self._viewer, found.scores, axes, names, placement, record, **look)
 
+    def _latest(self, image: Image) -> _Made | None:
+        made = self._made.get(image)
+        return made[-1] if made else None
+
+    def _renew(self, image: Image, made: _Made) -> None:
+        self._made[image][-1] = made
+
+    def _hide_under(self, layer: Layer, image: Image) -> None:
+        """Hide earlier results of an image where a new one lies, but for those that were edited."""
+        for made in self._made.get(image, []):
+            if made.layer.visible and _overlap(made.layer, layer) and not _is_edited(made):
+                made.layer.visible = False
+
     def _untouched(self, made: _Made, placement: dict[str, Any]) -> bool:
         layer = made.layer
         return (
             layer in self._viewer.layers
             and layer.name == made.name
-            and not made.changes
-            and _digest(layer.data) == made.digest
             and all(_same(placement[key], made.placement[key]) for key in placement)
-            and all(map(_same, _lies(layer), made.lies))
+            and not _is_edited(made)
         )
 
     def _removed(self, event: Any) -> None:
         """Hold no layer that is gone."""
         gone = event.value  # equal, not identical: the viewer gives plugins proxies
-        for image in [image for image, made in self._made.items() if made.layer == gone]:
-            del self._made[image]
+        for made in self._made.values():
+            made[:] = [each for each in made if each.layer != gone]
+        for values in self._values.values():
+            values[:] = [layer for layer in values if layer != gone]
         self._scores = [layer for layer in self._scores if layer != gone]
         if self._preview == gone:
             self._preview = None
@@ -224,10 +270,30 @@ def channel_names(card: ModelCard) -> list[str]:
     return list(CHANNELS)
 
 
-def _same_look(made: _Made, record: dict[str, Any]) -> bool:
-    """Whether a layer's colours and names suit a new result: both are of one model."""
+def _same_scores(made: _Made, found: Segmentation) -> bool:
+    """Whether labels are those of a layer but for their decoding."""
     before: Any = made.layer.metadata.get(RECORD_KEY, {})
-    return bool(before.get("model") == record.get("model"))
+    record = found.record
+    settings = [dict(each.get("settings", {})) for each in (before, record)]
+    if settings[0] == settings[1]:  # other labels are those of other pixels
+        return made.digest == _digest(found.labels) and before.get("model") == record.get("model")
+    scored = [{n: v for n, v in each.items() if n not in DECODING_FIELDS} for each in settings]
+    same = all(before.get(key) == record.get(key) for key in SCORED_BY)
+    return same and scored[0] == scored[1]
+
+
+def _is_edited(made: _Made) -> bool:
+    """Whether labels were painted on, replaced or moved since they were made."""
+    layer = made.layer
+    moved = not all(map(_same, _lies(layer), made.lies))
+    return moved or bool(made.changes) or _digest(layer.data) != made.digest
+
+
+def _overlap(layer: Layer, other: Layer) -> bool:
+    """Whether two layers have a place in common, as far as their boxes in the world tell."""
+    one, two = layer.extent.world, other.extent.world
+    n = min(one.shape[1], two.shape[1])  # aligned from the last axis, as the viewer does it
+    return bool((one[0, -n:] <= two[1, -n:]).all() and (two[0, -n:] <= one[1, -n:]).all())
 
 
 def _lies(layer: Any) -> tuple[Any, ...]:
@@ -326,42 +392,3 @@ def add_values(
             )
         )
     return layers
-
-
-class _OnDisk:
-    """An array on disk; the folder around it goes when nobody holds this any more."""
-
-    def __init__(self, array: Any, folder: TemporaryDirectory[str] | None) -> None:
-        self._array = array
-        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
-        if folder is not None:
-            weakref.finalize(self, folder.cleanup)
-
-    def __getitem__(self, index: Any) -> Any:
-        return np.asarray(self._array[index])
-
-
-def lazily(found: RoiPrediction, folder: TemporaryDirectory[str] | None) -> RoiPrediction:
-    """Scores that a layer can show without reading all of them.
-
-    Parameters
-    ----------
-    found : RoiPrediction
-        Scores in memory stay as they are.
-    folder : TemporaryDirectory or None
-        Where scores on disk lie. It is removed with the last layer that shows them.
-    """
-    values = found.prediction.scores
-    if isinstance(values, np.ndarray):
-        return found
-    import dask.array
-
-    lazy = dask.array.from_array(  # type: ignore[no-untyped-call]
-        _OnDisk(values, folder),
-        chunks=values.chunks,
-        name=False,  # else all is read for a checksum
-        fancy=False,
-        inline_array=True,
-        meta=np.empty((0,) * values.ndim, values.dtype),
-    )
-    return replace(found, prediction=replace(found.prediction, scores=lazy))

@@ -1,0 +1,106 @@
+"""What becomes of the earlier results of an image when there is a new one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image
+
+from napari_unet.samples import load_sample
+
+pytestmark = pytest.mark.windowless
+
+
+def seen(layers: list[Any]) -> list[tuple[str, bool]]:
+    return [(layer.name, layer.visible) for layer in layers]
+
+
+def test_a_new_result_hides_the_one_before_and_keeps_it(
+    segmented: Any, viewer: Any, run: Any, labels_of: Any
+) -> None:
+    (first,) = labels_of(viewer)
+    kept, record = first.data.copy(), first.metadata["napari_unet"]
+    segmented.rows["flips"].editor.value = True
+    run(segmented)
+    assert seen(labels_of(viewer)) == [("nuclei labels", False), ("nuclei labels [1]", True)]
+    np.testing.assert_array_equal(first.data, kept)
+    assert first.metadata["napari_unet"] == record
+    second = labels_of(viewer)[-1]
+    assert second.metadata["napari_unet"]["settings"]["flips"] is True
+    assert viewer.layers.selection.active == second
+    first.visible = True  # to compare: the next result is seen alone again
+    segmented.rows["flips"].editor.value = False
+    segmented.rows["object_diameter"].editor.value = 9.0
+    run(segmented)
+    assert [visible for _, visible in seen(labels_of(viewer))] == [False, False, True]
+
+
+def test_an_edited_result_stays_in_sight(
+    segmented: Any, viewer: Any, run: Any, labels_of: Any
+) -> None:
+    (first,) = labels_of(viewer)
+    first.paint((5, 5), 999)
+    segmented.rows["flips"].editor.value = True
+    run(segmented)
+    assert [visible for _, visible in seen(labels_of(viewer))] == [True, True]
+    assert first.data[5, 5] == 999
+
+
+def test_the_same_run_again_renews_its_layer(
+    segmented: Any, viewer: Any, run: Any, labels_of: Any, set_value: Any
+) -> None:
+    (first,) = labels_of(viewer)
+    run(segmented)
+    set_value(segmented, threshold=0.8)
+    run(segmented)
+    assert labels_of(viewer) == [first]
+    assert first.metadata["napari_unet"]["settings"]["threshold"] == 0.8
+
+
+def test_pixels_that_changed_make_another_result(
+    segmented: Any, viewer: Any, run: Any, labels_of: Any
+) -> None:
+    (first,) = labels_of(viewer)
+    kept = first.data.copy()
+    image = viewer.layers["nuclei"]
+    image.data = image.data[::-1].copy()  # whose intensity limits are the same
+    run(segmented)
+    np.testing.assert_array_equal(first.data, kept)
+    assert seen(labels_of(viewer)) == [("nuclei labels", False), ("nuclei labels [1]", True)]
+
+
+def test_results_of_other_parts_and_images_stay_in_sight(
+    dock: Any, viewer: Any, run: Any, labels_of: Any
+) -> None:
+    image = load_sample("nuclei_2d").image[:90, :200]
+    viewer.add_image(image, name="cells")
+    shapes = viewer.add_shapes(name="part")
+    for left in (0, 120, 30):
+        shapes.data = [[[0, left], [0, left + 60], [80, left + 60], [80, left]]]
+        dock.reset_choices()
+        dock.form.roi_picker.region.value = shapes
+        run(dock)
+    assert [visible for _, visible in seen(labels_of(viewer))] == [False, True, True]
+    other = viewer.add_image(image, name="others")
+    dock.form.images.choose(other)
+    dock.form.roi_picker.region.value = "Whole image"
+    run(dock)
+    assert [visible for _, visible in seen(labels_of(viewer))] == [False, True, True, True]
+
+
+def test_values_take_the_place_of_earlier_ones(
+    dock: Any, viewer: Any, save_model: Any, run: Any, press: Any, finish: Any
+) -> None:
+    save_model(task="regression")
+    image = np.random.default_rng(0).integers(0, 200, (40, 50)).astype(np.uint8)
+    viewer.add_image(image, name="noisy")
+    dock.reset_choices()
+    dock.form.models.choose("random")
+    run(dock)
+    run(dock)
+    press(dock.bar.preview)
+    finish(dock)
+    values = [layer for layer in viewer.layers if isinstance(layer, Image)][1:]
+    assert [visible for _, visible in seen(values)] == [False, True, True]
