@@ -22,8 +22,14 @@ from napari_unet.unet_config import FrozenModel, UNetConfig
 
 FORMAT_VERSION = 1
 
+MAX_CARD_DEPTH = 32  # lists and objects within one another
+MAX_CARD_INTEGER = 2**63 - 1
+MAX_OBJECT_PIXELS = 2**31 - 1
+MAX_INTENSITY = 1e30  # float32 ends at 3e38, and differences must fit too
+
 Task = Literal["instance", "semantic", "regression"]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Intensity = Annotated[float, Field(ge=-MAX_INTENSITY, le=MAX_INTENSITY)]
 
 
 class Normalization(FrozenModel):
@@ -41,7 +47,7 @@ class Normalization(FrozenModel):
     scope: Literal["image", "time", "plane"] = Field(
         "image", description="Limits for the whole image, for each time point, or for each plane."
     )
-    limits: tuple[tuple[float, float], ...] | None = Field(
+    limits: tuple[tuple[Intensity, Intensity], ...] | None = Field(
         None, description="For mode 'range': (low, high) of each channel, or one pair for all."
     )
 
@@ -84,7 +90,7 @@ class Decoding(FrozenModel):
 
     threshold: float = Field(0.5, gt=0, lt=1)
     split_depth: float = Field(0.15, gt=0, lt=1)
-    min_size: int = Field(0, ge=0)
+    min_size: int = Field(0, ge=0, le=MAX_OBJECT_PIXELS)
     smoothing: float = Field(0.0, ge=0, le=20)
     shape_radius: float = Field(0.0, ge=0, le=200)
 
@@ -178,7 +184,7 @@ class ModelCard(FrozenModel):
         None, gt=0, description="Median diameter of the training objects in pixels."
     )
     normalization: Normalization = Normalization()
-    output_limits: tuple[tuple[float, float], ...] | None = Field(
+    output_limits: tuple[tuple[Intensity, Intensity], ...] | None = Field(
         None, description="Regression: values that the outputs 0 and 1 stand for, per channel."
     )
     architecture: UNetConfig
@@ -253,6 +259,7 @@ def parse_card(text: str, source: str) -> ModelCard:
 
     try:
         data = json.loads(text)
+        _check_bounds(data)
         version = data["format_version"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ModelError(
@@ -278,6 +285,23 @@ def parse_card(text: str, source: str) -> ModelCard:
             f"The model card in {source} is damaged at {place!r} ({first['msg']})",
             "get a fresh copy of the file",
         ) from None
+
+
+def _check_bounds(data: Any) -> None:
+    """Raise ValueError for values that are nested deeper, or are larger, than a card's can be."""
+    level = [data]
+    for _ in range(MAX_CARD_DEPTH):
+        if any(isinstance(value, int) and abs(value) > MAX_CARD_INTEGER for value in level):
+            raise ValueError("an integer is too large")
+        level = [
+            inner
+            for value in level
+            if isinstance(value, (dict, list))
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return
+    raise ValueError("values are nested too deeply")
 
 
 PALETTE = ("#000000", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00")

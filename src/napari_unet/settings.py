@@ -16,7 +16,14 @@ from pydantic import (
     model_validator,
 )
 
-from napari_unet.card import ClassInfo, Decoding, Normalization, Task, distinct_values
+from napari_unet.card import (
+    MAX_OBJECT_PIXELS,
+    ClassInfo,
+    Decoding,
+    Normalization,
+    Task,
+    distinct_values,
+)
 from napari_unet.errors import SettingsError, describe_validation
 
 
@@ -68,7 +75,9 @@ class SegmentSettings(_Settings):
         description="How far the relative distance to the boundary must dip between two objects "
         "that touch; lower splits more.",
     )
-    min_size: int | None = Field(None, ge=0, description="Objects with fewer pixels are removed.")
+    min_size: int | None = Field(
+        None, ge=0, le=MAX_OBJECT_PIXELS, description="Objects with fewer pixels are removed."
+    )
     smoothing: float | None = Field(
         None,
         ge=0,

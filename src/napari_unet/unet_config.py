@@ -12,6 +12,15 @@ from pydantic import (
     model_validator,
 )
 
+# No network in use comes near these bounds; beyond them a file of a few kilobytes, or a slip of
+# the keyboard, would ask for hours or for more memory than there is.
+MAX_LEVELS = 10
+MAX_CHANNELS = 4096
+MAX_STRIDE = 256  # pixels of an axis that one pixel of the deepest level stands for
+MAX_STRIDE_PIXELS = 1 << 16  # of all axes together: what the smallest image is padded to
+
+Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
+
 
 class FrozenModel(BaseModel):
     """Values that do not change, all of them known by name: what crosses a file or a form."""
@@ -36,10 +45,13 @@ class UNetConfig(FrozenModel):
     """
 
     ndim: Literal[2, 3] = Field(2, description="Number of spatial axes.")
-    in_channels: int = Field(1, ge=1, description="Channels of the input image.")
-    out_channels: int = Field(1, ge=1, description="Channels of the output.")
-    features: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (16, 32, 64, 128, 256), min_length=1, description="Channels of each level."
+    in_channels: Channels = Field(1, description="Channels of the input image.")
+    out_channels: Channels = Field(1, description="Channels of the output.")
+    features: tuple[Channels, ...] = Field(
+        (16, 32, 64, 128, 256),
+        min_length=1,
+        max_length=MAX_LEVELS,
+        description="Channels of each level.",
     )
     strides: tuple[tuple[Annotated[int, Field(ge=1, le=8)], ...], ...] = Field(
         (), description="Pooling between the levels, one integer per axis; empty: 2 everywhere."
@@ -57,7 +69,8 @@ class UNetConfig(FrozenModel):
         if isinstance(data, dict) and not data.get("strides"):
             ndim = data.get("ndim", 2)
             features = data.get("features", (16, 32, 64, 128, 256))
-            if isinstance(ndim, int) and isinstance(features, (tuple, list)):
+            given = isinstance(features, (tuple, list)) and len(features) <= MAX_LEVELS
+            if ndim in (2, 3) and given:
                 data = {**data, "strides": ((2,) * ndim,) * (len(features) - 1)}
         return data
 
@@ -70,6 +83,11 @@ class UNetConfig(FrozenModel):
             )
         if any(len(stride) != self.ndim for stride in self.strides):
             raise ValueError(f"every stride needs {self.ndim} integers: {self.strides}")
+        if max(self.stride) > MAX_STRIDE or math.prod(self.stride) > MAX_STRIDE_PIXELS:
+            raise ValueError(
+                f"the strides come to {self.stride} pixels, more than {MAX_STRIDE} along an axis "
+                f"or {MAX_STRIDE_PIXELS} in all"
+            )
         return self
 
     @property
@@ -88,28 +106,27 @@ class UNetConfig(FrozenModel):
         pairs = zip(self.receptive_field, self.stride, strict=True)
         return tuple(-(-radius // stride) * stride for radius, stride in pairs)
 
+    @property
+    def widest_channels(self) -> float:
+        """Channels of the level that takes the most memory, per pixel of the image."""
+        width, pixels = float(self.out_channels), 1
+        for level, channels in enumerate(self.features):
+            pixels *= math.prod(self.strides[level - 1]) if level else 1
+            width = max(width, channels / pixels)
+        return width
+
     def _radius(self, axis: int) -> int:
-        strides = [s[axis] for s in self.strides]
+        """Reach of an output pixel through the deepest level, which no shorter way exceeds.
 
-        def encoder(level: int, low: int, high: int) -> tuple[int, int]:
-            low, high = low - 2, high + 2  # two 3-wide convolutions
-            if level == 0:
-                return low, high
-            s = strides[level - 1]
-            return encoder(level - 1, low * s, high * s + s - 1)
-
-        def decoder(level: int, low: int, high: int) -> tuple[int, int]:
-            if level == len(strides):
-                return encoder(level, low, high)
-            low, high = low - 2, high + 2
-            s = strides[level]
-            if self.upsampling == "linear":
-                # centre i of the fine grid lies at (i + 1/2) / s - 1/2 of the coarse one
-                below = (2 * low + 1 - s) // (2 * s), -(-(2 * high + 1 - s) // (2 * s))
-            else:
-                below = low // s, high // s
-            skip, deep = encoder(level, low, high), decoder(level + 1, *below)
-            return min(skip[0], deep[0]), max(skip[1], deep[1])
-
-        spans = (decoder(0, p, p) for p in range(math.prod(strides)))
-        return max(max(p - low, high - p) for p, (low, high) in enumerate(spans))
+        A pixel of level l is ``step`` pixels of the image wide. The two 3-wide convolutions of a
+        block reach 2 pixels of their level to each side, in the encoder and, above the deepest
+        level, in the decoder; linear interpolation reaches up to half a stride further. The
+        blocks of pixels that pooling makes add what a pixel can lie away from its block's end.
+        """
+        reach, step = 2, 1
+        for each in self.strides:
+            interpolated = each[axis] // 2 if self.upsampling == "linear" else 0
+            reach += (2 + interpolated) * step
+            step *= each[axis]
+            reach += 2 * step
+        return reach + step - 1

@@ -596,7 +596,6 @@ def test_a_damaged_card(tmp_path: Path, saved: Path, text: str) -> None:
         {"features": [4], "strides": []},
         {"norm": "none"},
         {"upsampling": "transposed"},
-        {"features": [2**31, 2**31]},  # refused before memory is asked for
     ],
     ids=str,
 )

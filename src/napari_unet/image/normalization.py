@@ -215,7 +215,8 @@ def normalize(
         pixels = block[channel]
         if high > low:
             wide = pixels.astype(np.float64) - low  # float32 cannot hold all limits
-            out[channel] = wide / (high - low)
+            with np.errstate(over="ignore"):  # the scores tell of limits that lie too close
+                out[channel] = wide / (high - low)
         else:
             out[channel] = 0
         if pixels.dtype.kind == "f" and not (finite := np.isfinite(pixels)).all():

@@ -222,7 +222,7 @@ def find_zoom(
 def memory_bytes(shape: Sequence[int], config: UNetConfig, precision: str = "float32") -> int:
     """Estimated peak memory of the network on one block of this shape."""
     size = 4 if precision == "float32" else 2
-    return math.prod(shape) * config.features[0] * size * LIVE_FEATURE_MAPS
+    return int(math.prod(shape) * config.widest_channels * size * LIVE_FEATURE_MAPS)
 
 
 def tile_budget(device: torch.device) -> int:

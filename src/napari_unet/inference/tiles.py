@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_unet.card import ModelCard
-from napari_unet.errors import InputError
+from napari_unet.errors import InputError, ModelError
 from napari_unet.image.normalization import read_normalized
 from napari_unet.inference.blending import blend_weights, extended_core, split_blended
 from napari_unet.inference.plan import PredictionPlan
@@ -124,6 +124,8 @@ def _predict_tile(
         logits = _average_flips(prepared, block) if plan.settings.flips else prepared(block)
         with torch.inference_mode():
             maps = _activate(logits, plan.card).cpu().numpy()
+        if not np.isfinite(maps).all():
+            raise _no_numbers(plan, prepared)
         cut: list[slice] = []
         weights: list[NDArray[np.float32] | None] = []
         for part, offset in zip(back, tile.read, strict=True):
@@ -143,6 +145,22 @@ def _predict_tile(
         first = plane - plan.roi["Z"].start
         target = (slice(first, first + 1), *target)
     return target, scores
+
+
+def _no_numbers(plan: PredictionPlan, prepared: PreparedNetwork) -> ModelError:
+    """Why scores are NaN or infinite, though pixels that are no numbers had become 0."""
+    remedy = "get a fresh copy of the model or train it anew"
+    if prepared.precision != "float32":
+        remedy = f"try ⟨precision='float32'⟩, or {remedy}"
+    pairs = [pair for limits in plan.limits.table.values() for pair in limits]
+    low, high = min(low for low, _ in pairs), max(high for _, high in pairs)
+    return ModelError(
+        f"The model {plan.card.name!r} gives values that are NaN or infinite, in "
+        f"{prepared.precision} with intensities from {low:g} to {high:g}",
+        remedy,
+        parameter="model",
+        code="not-finite",
+    )
 
 
 def _clear_missing(

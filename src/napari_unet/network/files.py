@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from napari_unet.card import ModelCard, parse_card
@@ -12,6 +14,7 @@ from napari_unet.errors import ModelError
 
 CARD_KEY = "napari_unet.card"
 SUFFIX = ".safetensors"
+MAX_HEADER_BYTES = 1 << 24  # JSON of all tensors' names and the card, its thumbnail included
 BUNDLED = Path(__file__).parents[1] / "models"
 
 
@@ -27,15 +30,30 @@ def model_files() -> dict[str, Path]:
     """Files of all models by name; bundled names are reserved and come first."""
     found: dict[str, Path] = {}
     for folder in (BUNDLED, user_models_folder()):
-        if folder.is_dir():
-            for path in sorted(folder.glob(f"*{SUFFIX}")):
-                found.setdefault(path.stem, path)
+        for path in _files_in(folder):
+            found.setdefault(path.stem, path)
     return found
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Regular files with the ending of a model: to open a pipe or a device may never end."""
+    try:
+        found = sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+    except OSError:  # missing, or not for this user to look into: then it offers no model
+        return []
+    return [path for path in found if _is_regular(path)]
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a link in a circle, or into a folder that is closed to this user
+        return False
 
 
 def bundled_names() -> frozenset[str]:
     """Names that no user model may take."""
-    return frozenset(path.stem for path in BUNDLED.glob(f"*{SUFFIX}"))
+    return frozenset(path.stem for path in _files_in(BUNDLED))
 
 
 def list_models() -> list[ModelCard]:
@@ -72,11 +90,24 @@ def find_model(source: str | Path) -> Path:
     known = model_files()
     if text in known:
         return known[text]
-    if path.is_file():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        mode = 0
+    except OSError as error:
+        mode = 0
+        if looks_like_path:
+            reason = f"The model file {text} cannot be read ({error.strerror})"
+            raise ModelError(reason, "check the path", parameter="model") from None
+    if stat.S_ISREG(mode):
         return path
-    if looks_like_path and path.is_dir():
+    if looks_like_path and stat.S_ISDIR(mode):
         raise ModelError(
             f"'{text}' is a folder", "name the .safetensors file in it", parameter="model"
+        )
+    if looks_like_path and mode:
+        raise ModelError(
+            f"{text} is no regular file", "name a .safetensors file", parameter="model"
         )
     if looks_like_path:
         raise ModelError(f"There is no model file {text}", "check the path", parameter="model")
@@ -99,10 +130,18 @@ def read_header(path: Path) -> ModelCard:
     from safetensors import SafetensorError, safe_open
 
     try:
+        size = _regular_size(path)
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:
         raise ModelError(f"The model file {path} cannot be read ({error.strerror})") from None
+    length = int.from_bytes(start[:8], "little")
+    if MAX_HEADER_BYTES < length <= size:
+        raise ModelError(
+            f"The header of {path.name} has {length} bytes, more than a model's "
+            f"({MAX_HEADER_BYTES}) can have",
+            "get a fresh copy of it",
+        )
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -122,6 +161,15 @@ def read_header(path: Path) -> ModelCard:
             "models are made by napari_unet.train or Model.save",
         )
     return parse_card(metadata[CARD_KEY], path.name)
+
+
+def _regular_size(path: Path) -> int:
+    """Bytes of a file; anything but a file, which could be endless, is refused."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file")
+    return status.st_size
 
 
 def file_sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from napari_unet.network.unet import UNet
 
 VERIFY_TOLERANCE = 1e-4
+TEST_PIXELS = 1 << 16
+MAX_TEST_BYTES = 1 << 31  # of one feature map of the stored test
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,11 @@ class Model:
                 f"The weights in {path.name} do not fit the architecture in its card",
                 "get a fresh copy of the file",
             ) from None
+        if not all(bool(value.isfinite().all()) for value in weights.values()):
+            raise ModelError(
+                f"The weights in {path.name} are not all numbers: some are NaN or infinite",
+                "get a fresh copy of the file, or train the model anew",
+            )
         tests: dict[str, Any] = {
             key: value.clone() for key, value in tensors.items() if key.startswith("test.")
         }
@@ -192,6 +200,7 @@ class Model:
             raise ModelError(
                 f"The model {self.card.name!r} has no stored test", "save it and load it again"
             )
+        self._check_test_size()
         try:
             found = _run(self.network, self._tests["test.input"])
             same = _close(found, self._tests["test.output"])
@@ -203,15 +212,32 @@ class Model:
                 "get a fresh copy of the file",
             )
 
+    def _check_test_size(self) -> None:
+        """Refuse a stored test that is no small one: it runs in one piece."""
+        config, stored = self.card.architecture, self._tests["test.input"]
+        pixels = math.prod(stored.shape[2:]) * math.prod(stored.shape[:1])
+        usual = math.prod(_example_sizes(config))
+        needed = pixels * config.widest_channels * 4
+        if pixels > max(usual, TEST_PIXELS) or needed > MAX_TEST_BYTES:
+            raise ModelError(
+                f"The stored test of the model {self.card.name!r} has {pixels} pixels, too many "
+                "to be recomputed",
+                "save the model anew, or use it as it is",
+            )
+
 
 def example_input(config: UNetConfig) -> Tensor:
     """The input of the stored test: fixed pseudo-random values in 0..1."""
     import numpy as np
     import torch
 
-    shape = (1, config.in_channels, *(max(2 * s, 8) for s in config.stride))
+    shape = (1, config.in_channels, *_example_sizes(config))
     values = np.random.default_rng(20260101).random(shape, dtype=np.float32)
     return torch.from_numpy(values)
+
+
+def _example_sizes(config: UNetConfig) -> tuple[int, ...]:
+    return tuple(max(2 * s, 8) for s in config.stride)
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:
