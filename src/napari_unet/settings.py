@@ -26,6 +26,8 @@ from napari_unet.card import (
 )
 from napari_unet.errors import SettingsError, describe_validation
 
+DEFAULT_MINUTES = 10.0  # of a training for which neither minutes nor steps are given
+
 
 def _known_device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name, re.ASCII):

@@ -343,7 +343,7 @@ def test_frames_too_large_for_memory_give_the_same_labels(
     image = noise.transpose(["TZYX"[-noise.ndim :].index(axis) for axis in axes])
     expected = segment(image, model, axes=axes, min_size=3, **FIXED)
     prediction = predict(image, model, axes=axes, output=tmp_path / "scores.zarr", **FIXED)
-    monkeypatch.setattr("napari_unet.inference.frames.LARGEST", 100)
+    monkeypatch.setattr("napari_unet.inference.frames.LARGEST_FRAME_BYTES", 100)
     monkeypatch.setattr("napari_unet.inference.frames.BLOCK", {2: (16, 9), 3: (3, 16, 9)})
     out = tmp_path / "out"
     out.mkdir()
@@ -360,7 +360,7 @@ def test_frames_too_large_for_memory_give_the_same_labels(
 def test_cancelling_a_large_frame_leaves_nothing_behind(
     make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("napari_unet.inference.frames.LARGEST", 100)
+    monkeypatch.setattr("napari_unet.inference.frames.LARGEST_FRAME_BYTES", 100)
     monkeypatch.setattr("napari_unet.inference.frames.BLOCK", {2: (16, 16), 3: (3, 16, 16)})
     job = iter_segment(
         NOISE[0], make_model(), axes="ZYX", tile=16, output=tmp_path / "labels.zarr", **FIXED
@@ -381,7 +381,7 @@ def test_scores_that_vanished_from_disk_are_not_taken_for_an_empty_result(
     shutil.rmtree(tmp_path / "s.zarr" / "c")
     with pytest.raises(FileError, match="not there any more"):
         decode(prediction)
-    monkeypatch.setattr("napari_unet.inference.frames.LARGEST", 100)
+    monkeypatch.setattr("napari_unet.inference.frames.LARGEST_FRAME_BYTES", 100)
     frame = ScoreBuffer(2, (8, 8), tmp_path)
     region = slice(0, 8), slice(0, 8)
     frame.write(0, region, np.ones((2, 8, 8), np.float32))
@@ -394,7 +394,7 @@ def test_scores_that_vanished_from_disk_are_not_taken_for_an_empty_result(
 def test_a_disk_without_room_is_told_in_words(
     make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("napari_unet.inference.frames.LARGEST", 100)
+    monkeypatch.setattr("napari_unet.inference.frames.LARGEST_FRAME_BYTES", 100)
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(FileError, match="segment a part of the image"):
         ScoreBuffer(2, (8, 8), tmp_path / "file")

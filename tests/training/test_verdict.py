@@ -14,7 +14,12 @@ from napari_unet.card import (
     ScoreRecord,
     TrainingRecord,
 )
-from napari_unet.training.verdict import FEW, compare, describe_held_out, describe_scores
+from napari_unet.training.verdict import (
+    FEW_HELD_OUT,
+    compare_with_base,
+    describe_held_out,
+    describe_scores,
+)
 from napari_unet.unet_config import UNetConfig
 
 
@@ -117,8 +122,8 @@ def test_a_new_network_has_a_table_alone() -> None:
         (3, "object", "on only 3 objects"),
         (1, "object", "on only 1 object"),
         (900, "pixel", "on only 900 pixels"),
-        (FEW["object"], "object", ""),
-        (FEW["pixel"], "pixel", ""),
+        (FEW_HELD_OUT["object"], "object", ""),
+        (FEW_HELD_OUT["pixel"], "pixel", ""),
     ],
 )
 @pytest.mark.parametrize("base", ["old", None])
@@ -129,7 +134,7 @@ def test_few_held_out_objects_are_told(count: int, thing: str, said: str, base: 
     if base is not None:
         records.append(score(base, AP_at_IoU_05=0.5).model_copy(update=held))
     told = card("instance", base, *records)
-    verdict = compare(told)
+    verdict = compare_with_base(told)
     shown = (verdict.sentence, " ".join(describe_scores(told)))
     for text in shown:
         assert said.removeprefix("on ") in text
@@ -147,7 +152,7 @@ def test_nothing_held_out() -> None:
 )
 def test_a_verdict_in_figures(new: float, old: float, better: bool | None) -> None:
     told = card("semantic", "old", score(Dice=new, Dice_of_1=0.7), score("old", Dice=old))
-    verdict = compare(told)
+    verdict = compare_with_base(told)
     assert verdict.better is better
     assert verdict.rows == (("Dice", new, old), ("Dice of vessel", 0.7, None))
     assert (verdict.base, verdict.images) == ("old", 3)
@@ -155,7 +160,10 @@ def test_a_verdict_in_figures(new: float, old: float, better: bool | None) -> No
 
 
 def test_a_verdict_without_anything_to_compare() -> None:
-    empty, alone = compare(card()), compare(card("semantic", None, score(Dice=0.9)))
+    empty, alone = (
+        compare_with_base(card()),
+        compare_with_base(card("semantic", None, score(Dice=0.9))),
+    )
     assert (empty.better, empty.rows, empty.images) == (None, (), 0)
     assert (alone.better, alone.rows, alone.base) == (None, (("Dice", 0.9, None),), None)
     assert "no base" in alone.sentence

@@ -11,7 +11,7 @@ import pytest
 from napari_unet.errors import InputError, Note, SettingsError
 from napari_unet.samples import load_sample
 from napari_unet.training.steps import TrainStep
-from napari_unet.widgets.qt.job import Report
+from napari_unet.widgets.qt.job import ProgressReport
 from napari_unet.widgets.train.bar import NEW_NETWORK, brief
 from napari_unet.widgets.train.form import TrainForm
 
@@ -129,4 +129,4 @@ def test_notes_and_phases_are_told_apart_by_their_codes(reword: Callable[[], Non
     step = TrainStep(1, 2, 0.5, 1e-3, None, None, 1.0, tuple(notes))
     assert brief(step.notes) == ([notes[0], NEW_NETWORK], [notes[1]])
     assert set(LAST) <= set(PHASES)
-    assert Report(1, 2, "comparing", "training", None).phase not in PHASES
+    assert ProgressReport(1, 2, "comparing", "training", None).phase not in PHASES

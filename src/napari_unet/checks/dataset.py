@@ -10,7 +10,7 @@ from napari_unet.card import ClassInfo, ModelCard
 from napari_unet.checks.finding import Report
 from napari_unet.checks.near_duplicates import find_near_copies
 from napari_unet.checks.sampling import sample_places
-from napari_unet.checks.scale import check_diameter, check_pixel_size
+from napari_unet.checks.scale import check_diameter, compare_pixel_sizes
 from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.dataset.properties import choose_classes, lacks_background
@@ -21,7 +21,7 @@ from napari_unet.settings import TrainConfig
 
 
 @dataclass(frozen=True, eq=False)
-class OpenedExample:
+class CheckedExample:
     """An example that can be used.
 
     Attributes
@@ -39,15 +39,15 @@ class OpenedExample:
     statistics: LabelStatistics
     doubt: Note | None
 
-    def shares_pixels(self, other: OpenedExample) -> bool:
+    def shares_pixels(self, other: CheckedExample) -> bool:
         """Whether both read the same pixels; a split keeps such examples on one side."""
         return share_pixels(self.labelled.source, other.labelled.source)
 
 
 def check_together(
     report: Report,
-    training: Sequence[OpenedExample],
-    validation: Sequence[OpenedExample] | None,
+    training: Sequence[CheckedExample],
+    validation: Sequence[CheckedExample] | None,
     ndim: int,
     base: ModelCard | None,
     config: TrainConfig,
@@ -58,7 +58,7 @@ def check_together(
     ----------
     report : Report
         Takes the findings.
-    training, validation : sequences of OpenedExample
+    training, validation : sequences of CheckedExample
         What is learned from and what is validated on; ``validation`` is None where a share is
         held out.
     ndim : int
@@ -74,7 +74,7 @@ def check_together(
     if config.task == "regression":
         _check_targets(report, [*training, *(validation or ())])
     everything = [*training, *(validation or ())]
-    check_pixel_size(report, [e.labelled.source for e in everything], ndim, base)
+    compare_pixel_sizes(report, [e.labelled.source for e in everything], ndim, base)
     if any(f.severity == "fault" or "look-like" in f.code for f in report.findings):
         return  # sizes and numbers of what the labels are not would only confuse
     if config.task == "instance":
@@ -84,11 +84,11 @@ def check_together(
     _check_split(report, training, validation, ndim, config)
 
 
-def _values(examples: Sequence[OpenedExample]) -> set[int]:
+def _values(examples: Sequence[CheckedExample]) -> set[int]:
     return {value for each in examples for value in each.statistics.values}
 
 
-def _check_content(report: Report, training: Sequence[OpenedExample], config: TrainConfig) -> None:
+def _check_content(report: Report, training: Sequence[CheckedExample], config: TrainConfig) -> None:
     single = training[0].index if len(training) == 1 else None
     if not any(each.statistics.known for each in training):
         report.drop_doubts("nothing-known")
@@ -122,8 +122,8 @@ def _check_content(report: Report, training: Sequence[OpenedExample], config: Tr
 
 def _check_classes(
     report: Report,
-    training: Sequence[OpenedExample],
-    validation: Sequence[OpenedExample],
+    training: Sequence[CheckedExample],
+    validation: Sequence[CheckedExample],
     base: ModelCard | None,
     config: TrainConfig,
 ) -> None:
@@ -151,7 +151,7 @@ def _check_classes(
             find_classes(_values(validation), classes)
 
 
-def _check_targets(report: Report, examples: Sequence[OpenedExample]) -> None:
+def _check_targets(report: Report, examples: Sequence[CheckedExample]) -> None:
     counts = {
         e.labelled.labels.shape[e.labelled.label_axes.index("C")]
         if "C" in e.labelled.label_axes
@@ -176,15 +176,15 @@ def _check_targets(report: Report, examples: Sequence[OpenedExample]) -> None:
 
 def _check_split(
     report: Report,
-    training: Sequence[OpenedExample],
-    validation: Sequence[OpenedExample] | None,
+    training: Sequence[CheckedExample],
+    validation: Sequence[CheckedExample] | None,
     ndim: int,
     config: TrainConfig,
 ) -> None:
     """What is validated on: that there is something, and that it is not learned from as well."""
     if validation is None and config.validation_fraction == 0:
         return
-    pairs: Iterator[tuple[OpenedExample, OpenedExample]]
+    pairs: Iterator[tuple[CheckedExample, CheckedExample]]
     if validation is not None:
         # parts of one image may well stand on either side
         pairs = ((a, b) for b in validation for a in training if not _known_apart(a, b))
@@ -227,7 +227,7 @@ def _check_split(
         )
 
 
-def _known_apart(one: OpenedExample, other: OpenedExample) -> bool:
+def _known_apart(one: CheckedExample, other: CheckedExample) -> bool:
     """Whether labels of one and the same image lie in different parts of it, where looked at."""
     first, second = one.labelled, other.labelled
     places = [[array_identity(a) for a in each.source.arrays] for each in (first, second)]

@@ -87,7 +87,7 @@ def _check_range(
     )
 
 
-def check_axes(report: Report, index: int, doubt: Note | None) -> None:
+def report_axes_doubt(report: Report, index: int, doubt: Note | None) -> None:
     """Tell where the axes were guessed and could be others."""
     if doubt is not None:
         report.doubt(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.card import ModelCard
 from napari_unet.checks.completeness import check_complete
-from napari_unet.checks.dataset import OpenedExample, check_together
+from napari_unet.checks.dataset import CheckedExample, check_together
 from napari_unet.checks.finding import Field, Finding, Report
-from napari_unet.checks.images import check_axes, check_image
+from napari_unet.checks.images import check_image, report_axes_doubt
 from napari_unet.checks.labels import check_labels
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_statistics import collect_statistics
@@ -89,7 +89,7 @@ def check_examples(
     ndim, opened = _open_all(report, usable, len(training), card, settings)
     normalization = card.normalization if card is not None else settings.normalization
     for each in opened:
-        check_axes(report, each.index, each.doubt)
+        report_axes_doubt(report, each.index, each.doubt)
         check_image(report, each.index, each.labelled.source, normalization, card)
         with report.errors_of("labels-unusable", each.index, "labels"):
             classes = choose_classes(card, settings, each.statistics.values)
@@ -162,7 +162,7 @@ def _open_all(
     count: int,
     card: ModelCard | None,
     config: TrainConfig,
-) -> tuple[int, list[OpenedExample]]:
+) -> tuple[int, list[CheckedExample]]:
     """Axes of the network, and the examples that fit; the first ``count`` are learned from."""
     training = [each for index, each in examples.items() if index < count]
     ndim = channels = 0
@@ -188,7 +188,7 @@ def _open(
     channels: int,
     card: ModelCard | None,
     config: TrainConfig,
-) -> OpenedExample | None:
+) -> CheckedExample | None:
     """An example, or a fault that names the part of it that does not fit."""
     known = config.classes or (card.classes if card is not None else ())
     values = [c.value for c in known] if config.task == "semantic" else []
@@ -203,7 +203,7 @@ def _open(
         if ndim == 3 and card is None and config.ndim == "auto":
             # nobody asked for volumes: it may be a time series
             doubt = open_example_image(example, ndim=2, in_channels=None).doubt
-        return OpenedExample(
+        return CheckedExample(
             index, labelled, collect_statistics(labelled, config.task, ndim), doubt
         )
     # a background that is none is a fault of its own, one that contradicts the region of that

@@ -21,7 +21,7 @@ UNEQUAL = 1.5  # ratio of pixel sizes
 FAR = 2.0  # ratio of diameters that augmentation does not make up for
 
 
-def check_pixel_size(
+def compare_pixel_sizes(
     report: Report, sources: Sequence[ImageSource], ndim: int, base: ModelCard | None
 ) -> None:
     """Compare the pixel sizes of images with one another, and with that of the base."""

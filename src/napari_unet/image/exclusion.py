@@ -33,7 +33,7 @@ SUBSAMPLE = 4  # every fourth row and column of a frame is enough to compare it
 
 
 @dataclass(frozen=True)
-class Plane:
+class SampledPlane:
     """A part of one plane of the sample, of one channel.
 
     Attributes
@@ -168,7 +168,7 @@ def _dilate(mask: Mask) -> Mask:
     return grown
 
 
-def find_unlike(planes: Sequence[Plane]) -> set[tuple[int, int]]:
+def find_unlike_frames(planes: Sequence[SampledPlane]) -> set[tuple[int, int]]:
     """Frames (time, z) that are as a whole unlike the others: blank or over-exposed ones.
 
     A frame without any contrast is one where others have some; so is one whose darkest pixels
@@ -257,7 +257,7 @@ def find_hot_pixels(pixels: PixelArray, low: float, high: float, excess: float) 
     return HotPixels(rows[hot], columns[hot], neighbours[hot], len(rows))
 
 
-def find_hot(
+def mask_hot_pixels(
     planes: Sequence[PixelArray], low: float, high: float, noise: float
 ) -> tuple[list[Mask], float]:
     """Masks of the hot pixels of each plane, and by how much they exceed their neighbours.

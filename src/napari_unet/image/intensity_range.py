@@ -13,12 +13,12 @@ from napari_unet.image.exclusion import (
     Fill,
     Mask,
     PixelArray,
-    Plane,
+    SampledPlane,
     estimate_noise,
     find_fill,
-    find_hot,
     find_lumps,
-    find_unlike,
+    find_unlike_frames,
+    mask_hot_pixels,
 )
 
 NOISE_BELOW = 6  # deviations between median and 1st percentile of noise alone, at most
@@ -63,12 +63,12 @@ class IntensityRange:
     by_time: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
 
-def find_range(planes: Sequence[Plane], lower: float, upper: float) -> IntensityRange:
+def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> IntensityRange:
     """Percentiles of the pixels that say something about the image.
 
     Parameters
     ----------
-    planes : sequence of Plane
+    planes : sequence of SampledPlane
         The sample of one channel.
     lower, upper : float
         Percentiles, 0 to 100.
@@ -80,7 +80,7 @@ def find_range(planes: Sequence[Plane], lower: float, upper: float) -> Intensity
     >>> image = 500 + 100 * np.sin(x / 5 + 1) * np.sin(y / 7 + 1)
     >>> framed = np.pad(image, 20)
     >>> for each in (image, framed):
-    ...     found = find_range([Plane(0, 0, each)], 1, 99.8)
+    ...     found = find_range([SampledPlane(0, 0, each)], 1, 99.8)
     ...     print(round(found.low), round(found.high), sorted(found.left_out), found.fill)
     403 599 [] ()
     403 599 ['fill'] (0.0,)
@@ -93,7 +93,7 @@ def find_range(planes: Sequence[Plane], lower: float, upper: float) -> Intensity
         return IntensityRange(0.0, 0.0, dict(left_out), fill, is_empty=True)
     low, high = (float(v) for v in np.percentile(pixels, (lower, upper)))
     noise = estimate_noise(_masked(planes, kept))
-    hot, excess = find_hot([plane.pixels for plane in planes], low, high, noise)
+    hot, excess = mask_hot_pixels([plane.pixels for plane in planes], low, high, noise)
     kept = _without(kept, hot, "hot", left_out)
     kept = _drop_lumps(planes, kept, low, high, noise, left_out, upper)
     if left_out:
@@ -111,7 +111,7 @@ def find_range(planes: Sequence[Plane], lower: float, upper: float) -> Intensity
     return IntensityRange(low, high, dict(+left_out), fill, excess, by_time=by_time)
 
 
-def _join(planes: Sequence[Plane], kept: Sequence[Mask | None]) -> PixelArray:
+def _join(planes: Sequence[SampledPlane], kept: Sequence[Mask | None]) -> PixelArray:
     """All pixels that are kept, in the order of the sample."""
     parts = [
         plane.pixels.ravel() if keep is None else plane.pixels[keep]
@@ -121,15 +121,15 @@ def _join(planes: Sequence[Plane], kept: Sequence[Mask | None]) -> PixelArray:
     return pixels.astype(np.uint8) if pixels.dtype.kind == "b" else pixels
 
 
-def _drop_frames(planes: Sequence[Plane], left_out: Counter[str]) -> list[Plane]:
-    unlike = find_unlike(planes)
+def _drop_frames(planes: Sequence[SampledPlane], left_out: Counter[str]) -> list[SampledPlane]:
+    unlike = find_unlike_frames(planes)
     if unlike:
         left_out["frames"] = len(unlike)
     return [plane for plane in planes if (plane.time, plane.z) not in unlike]
 
 
 def _drop_pixels(
-    planes: Sequence[Plane], left_out: Counter[str]
+    planes: Sequence[SampledPlane], left_out: Counter[str]
 ) -> tuple[list[Mask | None], tuple[float, ...]]:
     """Masks of the pixels that are numbers, and no fill; None keeps all of a plane. Fill values."""
     fills = [find_fill(plane.pixels) for plane in planes]
@@ -151,7 +151,9 @@ def _drop_pixels(
     return kept, values
 
 
-def _fill_values(planes: Sequence[Plane], fills: Sequence[Sequence[Fill]]) -> tuple[float, ...]:
+def _fill_values(
+    planes: Sequence[SampledPlane], fills: Sequence[Sequence[Fill]]
+) -> tuple[float, ...]:
     """Values of fill in at least two corners of a frame; in one there may be a bright object."""
     corners: Counter[tuple[float, int, int]] = Counter()
     for plane, found in zip(planes, fills, strict=True):
@@ -171,7 +173,7 @@ def _fill_mask(pixels: PixelArray, values: Sequence[float]) -> Mask:
     return mask
 
 
-def _masked(planes: Sequence[Plane], kept: Sequence[Mask | None]) -> list[PixelArray]:
+def _masked(planes: Sequence[SampledPlane], kept: Sequence[Mask | None]) -> list[PixelArray]:
     """Planes, with NaN for the pixels that are left out."""
     return [
         plane.pixels if keep is None else np.where(keep, plane.pixels, np.nan)
@@ -186,7 +188,7 @@ def _count(left_out: Counter[str], reason: str, mask: Mask) -> None:
 
 
 def _drop_lumps(
-    planes: Sequence[Plane],
+    planes: Sequence[SampledPlane],
     kept: list[Mask | None],
     low: float,
     high: float,
@@ -234,7 +236,7 @@ def _without(
 
 
 def _range_of_rare_objects(
-    planes: Sequence[Plane], kept: Sequence[Mask | None], middle: float, noise: float
+    planes: Sequence[SampledPlane], kept: Sequence[Mask | None], middle: float, noise: float
 ) -> float:
     """Upper limit where noise reaches up to the percentile: objects are rarer, or there are none.
 
@@ -262,7 +264,7 @@ def _range_of_rare_objects(
 
 
 def _follow_bleaching(
-    planes: Sequence[Plane],
+    planes: Sequence[SampledPlane],
     kept: Sequence[Mask | None],
     low: float,
     lower: float,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_unet.card import Normalization
 from napari_unet.errors import InputError, SettingsError
-from napari_unet.image.exclusion import Plane, find_hot_pixels
+from napari_unet.image.exclusion import SampledPlane, find_hot_pixels
 from napari_unet.image.intensity_range import IntensityRange, find_range
 from napari_unet.image.source import ImageSource
 from napari_unet.tiling import Region
@@ -310,7 +310,7 @@ def _channel_ranges(
     normalization: Normalization,
     on_block: Callable[[NDArray[Any]], None] | None,
 ) -> list[IntensityRange]:
-    samples: list[list[Plane]] = [[] for _ in source.channels]
+    samples: list[list[SampledPlane]] = [[] for _ in source.channels]
     for time, region in _sample_regions(source, times, planes):
         block = source.read(time, region)
         if on_block is not None:
@@ -318,7 +318,9 @@ def _channel_ranges(
         first = region[0].start if len(region) == 3 else 0
         for channel, pixels in enumerate(block):
             stack = pixels if pixels.ndim == 3 else pixels[None]
-            samples[channel] += [Plane(time, first + i, plane) for i, plane in enumerate(stack)]
+            samples[channel] += [
+                SampledPlane(time, first + i, plane) for i, plane in enumerate(stack)
+            ]
     return [find_range(each, normalization.lower, normalization.upper) for each in samples]
 
 

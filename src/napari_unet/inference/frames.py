@@ -27,7 +27,7 @@ from napari_unet.progress import Progress
 from napari_unet.settings import SegmentSettings, decoding_of
 from napari_unet.tiling import Region, TilePlan
 
-LARGEST = 1 << 30  # bytes of a frame that is kept in memory
+LARGEST_FRAME_BYTES = 1 << 30  # bytes of a frame that is kept in memory
 CHUNK = {2: (1024, 1024), 3: (32, 256, 256)}
 BLOCK = {2: (2048, 2048), 3: (64, 512, 512)}
 """Pixels of a frame that are decoded at once where it is large; multiples of the chunks on disk."""
@@ -53,7 +53,7 @@ def score_bytes(channels: int, shape: Iterable[int]) -> int:
 def is_large(channels: int, shape: tuple[int, ...]) -> bool:
     """Whether the scores of a frame are too large to be kept in memory."""
     size = score_bytes(channels, shape)
-    return bool(size > min(LARGEST, psutil.virtual_memory().available // 4))
+    return bool(size > min(LARGEST_FRAME_BYTES, psutil.virtual_memory().available // 4))
 
 
 class ScoreBuffer:

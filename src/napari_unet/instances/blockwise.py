@@ -206,7 +206,7 @@ class _Ledger:
 
     def settle(self, first: int) -> tuple[NDArray[np.int32], int]:
         """The final label of each preliminary one, and the number of objects."""
-        from napari_unet.instances.watershed import join
+        from napari_unet.instances.watershed import join_regions
 
         levels = np.concatenate(self._peaks)
         keys, inverse = np.unique(levels[:, 0], return_inverse=True)
@@ -216,7 +216,7 @@ class _Ledger:
         edges = edges[np.lexsort((edges[:, 1], -edges[:, 0]))]
         met = np.column_stack([edges[:, 0], np.searchsorted(keys, edges[:, 2:])])
         same = np.searchsorted(keys, np.concatenate(self._same))
-        objects = join(peaks, same, met, self._decoding.split_depth)
+        objects = join_regions(peaks, same, met, self._decoding.split_depth)
         owners = objects[np.searchsorted(keys, np.concatenate(self._names))]
         sizes = np.zeros(keys.size, np.int64)
         np.add.at(sizes, owners, np.concatenate(self._sizes))

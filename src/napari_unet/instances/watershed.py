@@ -153,7 +153,7 @@ def block_watershed(
     )
 
 
-def join(
+def join_regions(
     peaks: NDArray[np.int64],
     same: NDArray[np.int64],
     edges: NDArray[np.int64],
@@ -181,7 +181,9 @@ def join(
     Examples
     --------
     >>> peaks = np.array([4000, 3000, 2000])
-    >>> join(peaks, np.zeros((0, 2), int), np.array([[1900, 1, 2], [100, 0, 1]]), 0.1).tolist()
+    >>> join_regions(
+    ...     peaks, np.zeros((0, 2), int), np.array([[1900, 1, 2], [100, 0, 1]]), 0.1
+    ... ).tolist()
     [0, 1, 1]
     """
     objects: NDArray[np.int64] = kernels.join_parts(peaks.copy(), same, edges, _levels(depth))

@@ -74,12 +74,12 @@ def _score_model(
     if model.card.task == "instance":
         decoding = calibrate(predictions, pieces)
         model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
-    scores = score_predictions(predictions, pieces, **decoding_settings(model))
+    scores = score_predictions(predictions, pieces, **stored_decoding(model))
     pixels = sum(int(np.count_nonzero(piece.known)) for piece in pieces)
     return _ScoredModel(model, predictions, scores, pixels)
 
 
-def decoding_settings(model: Model) -> dict[str, Any]:
+def stored_decoding(model: Model) -> dict[str, Any]:
     """Settings that decode by the card of an instance model; none for others."""
     return model.card.decoding.model_dump() if model.card.task == "instance" else {}
 
@@ -123,7 +123,7 @@ def name_scores(scores: Scores) -> dict[str, float]:
 
 def make_thumbnail(model: Model, prediction: Prediction, piece: ValidationPiece) -> str:
     """A piece as the model sees it, of a stack its middle plane: a small PNG in base64."""
-    labels = np.asarray(drain(iter_decode(prediction, **decoding_settings(model))).labels)
+    labels = np.asarray(drain(iter_decode(prediction, **stored_decoding(model))).labels)
     image = piece.image
     if labels.ndim == 3:
         middle = labels.shape[0] // 2

@@ -16,6 +16,7 @@ from napari_unet.errors import FileError, Note, TrainingInterruptedError, UNetEr
 from napari_unet.metrics import InstanceScores
 from napari_unet.network.devices import out_of_memory, resolve_device
 from napari_unet.network.model import Model
+from napari_unet.settings import DEFAULT_MINUTES
 from napari_unet.training.batch_norm import freeze_statistics, update_statistics
 from napari_unet.training.checkpoint import Checkpoint
 from napari_unet.training.learning_rate import schedule_learning_rate
@@ -33,7 +34,6 @@ from napari_unet.training.snapshot import make_model
 from napari_unet.training.state import LoopState, Validation
 from napari_unet.training.steps import MoreLabels, Preview, Request, TrainStep
 
-DEFAULT_MINUTES = 10.0
 CHECKPOINT_INTERVAL_S = 120.0  # at most; each validation is followed by a checkpoint too
 FINAL_VALIDATIONS = 5  # that the last one, the calibration and the scores of the base take
 STATISTICS_PATCHES = 64

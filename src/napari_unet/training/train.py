@@ -12,10 +12,10 @@ from napari_unet.dataset.example import Example
 from napari_unet.errors import TrainingError, TrainingInterruptedError, UNetError
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
-from napari_unet.settings import TrainConfig, TrainOverrides, resolve
+from napari_unet.settings import DEFAULT_MINUTES, TrainConfig, TrainOverrides, resolve
 from napari_unet.training.checkpoint import Checkpoint
 from napari_unet.training.finalize import finalize_model
-from napari_unet.training.loop import DEFAULT_MINUTES, TrainingLoop
+from napari_unet.training.loop import TrainingLoop
 from napari_unet.training.setup import prepare_training
 from napari_unet.training.steps import MoreLabels, Preview, Request, TrainStep
 

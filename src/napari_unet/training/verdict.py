@@ -21,7 +21,7 @@ DECISIVE: dict[Task, tuple[str, ...]] = {
     "regression": ("PSNR", "MAE"),
 }
 # with fewer of them held out, the scores say little
-FEW = {"object": 20, "pixel": 5000}
+FEW_HELD_OUT = {"object": 20, "pixel": 5000}
 
 
 def describe_training(card: ModelCard) -> list[str]:
@@ -150,7 +150,7 @@ class Verdict:
     few: str = ""
 
 
-def compare(card: ModelCard) -> Verdict:
+def compare_with_base(card: ModelCard) -> Verdict:
     """Set the scores of a new model beside those of its base.
 
     Parameters
@@ -194,14 +194,14 @@ def describe_scores(card: ModelCard) -> list[str]:
     Parameters
     ----------
     card : ModelCard
-        As in `compare`.
+        As in `compare_with_base`.
 
     Returns
     -------
     list of str
         A table and a sentence.
     """
-    verdict = compare(card)
+    verdict = compare_with_base(card)
     if not verdict.images:
         return [verdict.sentence]
     lines = _table(card.name, verdict)
@@ -257,7 +257,7 @@ def describe_held_out(count: int, thing: str) -> str:
 
 def _few(record: ScoreRecord) -> str:
     """What the scores were measured on, where that is little and the card says so."""
-    if record.count is None or record.unit is None or record.count >= FEW[record.unit]:
+    if record.count is None or record.unit is None or record.count >= FEW_HELD_OUT[record.unit]:
         return ""
     return f"only {record.count} {record.unit}{'s' * (record.count != 1)}"
 

@@ -16,19 +16,19 @@ from qtpy.QtCore import QCoreApplication, QThreadPool
 
 from napari_unet.errors import InputError, UNetError
 from napari_unet.progress import Progress
-from napari_unet.widgets.qt.job import Job, JobRunner, Outcome, Report, _guarded
+from napari_unet.widgets.qt.job import Job, JobRunner, Outcome, ProgressReport, _guarded
 
 
 class Ears:
     """Hears all that a runner says, and in which thread."""
 
     def __init__(self) -> None:
-        self.reports: list[Report] = []
+        self.reports: list[ProgressReport] = []
         self.outcomes: list[Outcome] = []
         self.threads: set[int] = set()
         self.runner = JobRunner(self.report, self.outcome)
 
-    def report(self, report: Report) -> None:
+    def report(self, report: ProgressReport) -> None:
         self.threads.add(threading.get_ident())
         self.reports.append(report)
 

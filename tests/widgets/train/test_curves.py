@@ -14,7 +14,7 @@ from qtpy.QtGui import QColor, QMouseEvent, QPalette
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.training.steps import TrainStep
-from napari_unet.widgets.train.curve_plot import EMPTY, LOSS, METRIC, PAUSE, Curves
+from napari_unet.widgets.train.curve_plot import EMPTY, LOSS, METRIC, REDRAW_INTERVAL_MS, Curves
 from napari_unet.widgets.train.learning_curve import (
     MOST,
     LearningCurve,
@@ -210,7 +210,7 @@ def test_it_is_drawn_anew_five_times_a_second_at_most(
         curves.add(step(n))
     assert not drawn
     qtbot.waitUntil(lambda: bool(drawn))
-    qtbot.wait(PAUSE + 50)
+    qtbot.wait(REDRAW_INTERVAL_MS + 50)
     assert len(drawn) == 1
 
 

@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 from napari_unet.card import ScoreRecord, TrainingRecord
 from napari_unet.errors import ModelError
 from napari_unet.network.library import check_new_name
-from napari_unet.training.verdict import Verdict, compare
+from napari_unet.training.verdict import Verdict, compare_with_base
 from napari_unet.widgets.train.comparison import SIDE_PIXELS, draw_pictures
 from napari_unet.widgets.train.job import Comparison
 from napari_unet.widgets.train.verdict_panel import VerdictPanel, score_table, suggest_name
@@ -61,7 +61,7 @@ def trained(make_model: Any) -> Any:
 
 
 def show(panel: VerdictPanel, card: Any, comparison: Any = None, **more: Any) -> None:
-    panel.show(card, compare(card), comparison, **more)
+    panel.show(card, compare_with_base(card), comparison, **more)
 
 
 def test_it_says_which_model_is_better(panel: VerdictPanel, trained: Any) -> None:

@@ -38,7 +38,7 @@ FORECAST_AFTER_S = 1.0  # of work, before the time left is estimated
 
 
 @dataclass(frozen=True)
-class Report:
+class ProgressReport:
     """How far a running job is.
 
     Attributes
@@ -88,14 +88,14 @@ class JobRunner:
     Parameters
     ----------
     on_report : callable
-        Called with a `Report`, at most ten times a second.
+        Called with a `ProgressReport`, at most ten times a second.
     on_outcome : callable
         Called once per job with its `Outcome`.
     """
 
     def __init__(
         self,
-        on_report: Callable[[Report], None],
+        on_report: Callable[[ProgressReport], None],
         on_outcome: Callable[[Outcome], None],
     ) -> None:
         self._on_report = on_report
@@ -145,7 +145,7 @@ class JobRunner:
         if bar is not None:
             bar.close()
 
-    def _receive_report(self, worker: _Worker, report: Report | None) -> None:
+    def _receive_report(self, worker: _Worker, report: ProgressReport | None) -> None:
         if worker is not self._worker or report is None:
             return
         self._on_report(report)
@@ -197,7 +197,7 @@ def _end_workers() -> None:
 
 def _guarded(
     make: Callable[[], Job], cancelled: threading.Event
-) -> Generator[Report | None, None, Outcome]:
+) -> Generator[ProgressReport | None, None, Outcome]:
     """The job as steps of a worker: it always ends by returning an outcome.
 
     An error must not leave it: a RuntimeError, such as torch's out of memory, would be
@@ -221,7 +221,7 @@ def _guarded(
                 left = forecast.estimate_seconds(step, now)
                 if now - last[0] >= REPORT_INTERVAL_S or step.phase != last[1]:
                     last = (now, step.phase)
-                    yield Report(step.done, step.total, step.message, step.phase, left)
+                    yield ProgressReport(step.done, step.total, step.message, step.phase, left)
     except Exception as error:  # noqa: BLE001  # see above
         return Outcome(error=explain(error))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from magicgui.widgets import Container, ProgressBar, PushButton
 
 from napari_unet.widgets.qt.form import FAULT_COLOUR, text_label
-from napari_unet.widgets.qt.job import Report
+from napari_unet.widgets.qt.job import ProgressReport
 from napari_unet.widgets.qt.wording import duration_text
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class RunBar(Container):  # type: ignore[type-arg]
         self.progress.visible = True
         self.show_message(title)
 
-    def show_report(self, report: Report) -> None:
+    def show_report(self, report: ProgressReport) -> None:
         """Show how far the job is."""
         self.progress.max = report.total
         self.progress.value = report.done

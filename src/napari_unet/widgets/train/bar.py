@@ -9,7 +9,7 @@ from magicgui.widgets import Container, ProgressBar, PushButton
 
 from napari_unet.errors import Note
 from napari_unet.widgets.qt.form import FAULT_COLOUR, text_label
-from napari_unet.widgets.qt.job import Report
+from napari_unet.widgets.qt.job import ProgressReport
 from napari_unet.widgets.qt.wording import duration_text, worded
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class TrainBar(Container):  # type: ignore[type-arg]
         self._unknown()
         self.show_message(text)
 
-    def show_report(self, report: Report) -> None:
+    def show_report(self, report: ProgressReport) -> None:
         """Show how far the training is."""
         if report.total < 1:
             self._unknown()

@@ -23,7 +23,7 @@ from napari_unet.widgets.train.learning_curve import (
     step_scale,
 )
 
-PAUSE = 200  # milliseconds between two pictures
+REDRAW_INTERVAL_MS = 200  # milliseconds between two pictures
 EMPTY = "Loss and score will be drawn here while it trains."
 # for a dark and for a light background; told apart by colour-blind people too
 LOSS = ("#6fa8ff", "#1f62c4")
@@ -35,7 +35,7 @@ MEANINGS = {
     "where nothing is.",
     "PSNR": "Peak signal-to-noise ratio on the held-out part, in decibels: higher is better.",
 }
-FEW = 60  # scores that get a point each
+MOST_MARKED_SCORES = 60  # scores that get a point each
 
 # as numbers: that is what drawing text takes
 _LEFT = (Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter).value
@@ -65,7 +65,7 @@ class Curves(QWidget):
         self._at: float | None = None  # the step under the mouse
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
-        self._pause.setInterval(PAUSE)
+        self._pause.setInterval(REDRAW_INTERVAL_MS)
         self._pause.timeout.connect(self._renew)
         self.setMinimumHeight(110)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -213,7 +213,7 @@ class Curves(QWidget):
         painter.setPen(QPen(metric_colour, 1.8))
         dots = [_at(plot, score.step, score.value, steps, right) for score in curve.scores]
         painter.drawPolyline(QPolygonF(dots))
-        if len(curve.scores) <= FEW:
+        if len(curve.scores) <= MOST_MARKED_SCORES:
             painter.setBrush(metric_colour)
             for dot in dots:
                 painter.drawEllipse(dot, 1.8, 1.8)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_unet.errors import UNetError
 from napari_unet.network.library import save_user_model
-from napari_unet.training.verdict import compare
+from napari_unet.training.verdict import compare_with_base
 from napari_unet.widgets.train.verdict_panel import VerdictPanel
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Decision:
         card = trained.model.card
         # the training may be one of an earlier window
         image = next(iter(trained.session.images), image)
-        self.panel.show(card, compare(card), trained.comparison, image=image)
+        self.panel.show(card, compare_with_base(card), trained.comparison, image=image)
 
     def leave(self) -> None:
         """Leave an undecided model to whoever asks again: the dock is closed."""

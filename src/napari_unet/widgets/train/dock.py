@@ -17,7 +17,7 @@ from napari_unet.recovery.training import TrainingSession, begin_session
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets.qt.events import ClosingWatch
 from napari_unet.widgets.qt.form import order_tabs
-from napari_unet.widgets.qt.job import JobRunner, Outcome, Report
+from napari_unet.widgets.qt.job import JobRunner, Outcome, ProgressReport
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.notice import Notice
 from napari_unet.widgets.qt.warm_up import import_training
@@ -235,7 +235,7 @@ class TrainWidget(Container):  # type: ignore[type-arg]
 
     # what it tells
 
-    def _reported(self, report: Report) -> None:
+    def _reported(self, report: ProgressReport) -> None:
         self.bar.show_report(report)
         told = PHASES.get(report.phase)
         if told is not None:

@@ -12,7 +12,7 @@ from napari_unet.card import Task
 from napari_unet.training.steps import TrainStep
 
 MOST = 2000  # points of a curve
-MEMORY = 20  # steps over which the loss is smoothed
+SMOOTHING_STEPS = 20  # steps over which the loss is smoothed
 DECADES = 1.5  # a loss that spans more is drawn on a logarithmic axis
 
 # what the axis of a task's score spans at least, and the highest value there is
@@ -89,7 +89,7 @@ class LearningCurve:
     def _add_loss(self, step: int, loss: float) -> None:
         before = loss if self.latest is None else self.latest.smooth
         # a plain mean at first, so that the first loss has no more weight than the others
-        smooth = before + (loss - before) / min(self._seen + 1, MEMORY)
+        smooth = before + (loss - before) / min(self._seen + 1, SMOOTHING_STEPS)
         self.latest = LossPoint(step, loss, smooth)
         if self._seen % self._stride == 0:
             self.losses.append(self.latest)

@@ -10,7 +10,7 @@ from magicgui.widgets import FloatSpinBox, PushButton
 from qtpy.QtGui import QGuiApplication
 
 from napari_unet.card import Task
-from napari_unet.settings import TrainConfig
+from napari_unet.settings import DEFAULT_MINUTES, TrainConfig
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, SettingsForm
@@ -36,7 +36,6 @@ ADVANCED = (
     "precision",
 )
 DEVICES = ["auto", "cpu", "cuda", "mps"]
-DEFAULT_MINUTES = 10.0
 HELD = "Fixed while it trains."
 COPY_TIP = "The same training as a script, for the console, a notebook or a cluster."
 

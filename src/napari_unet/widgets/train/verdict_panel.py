@@ -174,7 +174,7 @@ def score_table(verdict: Verdict, most: int | None = None) -> str:
     Parameters
     ----------
     verdict : Verdict
-        Of `napari_unet.training.verdict.compare`.
+        Of `napari_unet.training.verdict.compare_with_base`.
     most : int, optional
         How many scores; None: all.
 
