@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from napari_unet.card import Normalization
 from napari_unet.image import normalization
-from napari_unet.image.normalization import IntensityLimits, find_limits, read_normalized
+from napari_unet.image.normalization import IntensityLimits, find_limits
+from napari_unet.image.normalized_region import read_normalized
 from napari_unet.image.source import open_image
 from napari_unet.samples import load_sample
 
@@ -99,14 +100,14 @@ def test_regions_of_a_padded_image_join_without_seams(data: st.DataObject) -> No
     image[1, 20, 20] = 9000
     source = open_image(image.astype(np.uint16), axes="ZYX", ndim=3)
     limits = IntensityLimits("image", {(0, 0): ((200, 300),)}, {}, ((0,),), (50,))
-    whole = read_normalized(source, 0, tuple(slice(0, n) for n in image.shape), limits)
+    whole = read_normalized(source, 0, tuple(slice(0, n) for n in image.shape), limits).pixels
     assert not whole[:, :, :9].any()
     assert whole.max() < 2
     region = []
     for size in image.shape:
         start = data.draw(st.integers(0, size - 1))
         region.append(slice(start, data.draw(st.integers(start + 1, size))))
-    part = read_normalized(source, 0, tuple(region), limits)
+    part = read_normalized(source, 0, tuple(region), limits).pixels
     np.testing.assert_array_equal(part, whole[(slice(None), *region)])
 
 
@@ -132,7 +133,7 @@ def test_hot_pixels(camera: np.ndarray, share: float) -> None:
     limits = limits_of(hot)
     np.testing.assert_allclose(limits.at()[0], np.percentile(camera, PERCENTILES), rtol=0.15)
     source = open_image(hot, axes="YX")
-    found = read_normalized(source, 0, (slice(0, 192), slice(0, 160)), limits)
+    found = read_normalized(source, 0, (slice(0, 192), slice(0, 160)), limits).pixels
     assert found.max() < 2
 
 

@@ -16,7 +16,8 @@ from scipy import ndimage
 from napari_unet.card import Normalization
 from napari_unet.errors import InputError, SettingsError
 from napari_unet.image import normalization
-from napari_unet.image.normalization import check_finite, find_limits, normalize
+from napari_unet.image.normalization import check_finite, find_limits
+from napari_unet.image.normalized_region import normalize
 from napari_unet.image.source import open_image
 
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unet.axes import score_axes
+from napari_unet.card import Normalization
 from napari_unet.errors import FileError, InputError, SettingsError, UNetError
 from napari_unet.inference.prediction import iter_predict, predict
 from napari_unet.inference.prepared_network import PreparedNetwork
@@ -290,6 +291,26 @@ def test_pixels_that_are_no_numbers_are_background(
     outside[3:6, 4:10] = False
     assert np.isfinite(scores[:, outside]).all()
     assert sum(found.record["left_out"].values()) == 3 * 6
+
+
+def test_a_lazy_float_image_is_computed_once_per_tile(make_model: MakeModel) -> None:
+    """To find NaN, nothing is read a second time: a Dask array would be computed again."""
+    image = PIXELS[0, 0, 0].astype(np.float32)
+    image[3:6, 4:10] = np.nan
+    reads: list[tuple[Any, ...]] = []
+
+    class Counting:
+        shape, dtype = image.shape, image.dtype
+
+        def __getitem__(self, region: Any) -> np.ndarray:
+            reads.append(region)
+            return image[region]
+
+    model = make_model(task="semantic")
+    limits = {"normalization": Normalization(mode="range", limits=((0, 1000),))}
+    found = predict(Counting(), model, axes="YX", **limits, **FIXED)
+    assert np.asarray(found.scores).shape == (2, *image.shape)
+    assert len(reads) == 1
 
 
 def test_an_absurd_scale_is_refused(make_model: MakeModel) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from napari_unet.card import Normalization
 from napari_unet.errors import InputError
-from napari_unet.image.normalization import find_limits, normalize
+from napari_unet.image.normalization import find_limits
+from napari_unet.image.normalized_region import normalize
 from napari_unet.image.source import open_image
 from napari_unet.inference.prediction import iter_predict, predict
 from napari_unet.inference.prepared_network import PreparedNetwork

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from napari_unet.dataset.label_statistics import FrameStatistics, LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.dataset.targets import INSTANCE_TARGETS, TargetSpec, encode_target
-from napari_unet.image.normalization import IntensityLimits, normalize
+from napari_unet.image.normalization import IntensityLimits
+from napari_unet.image.normalized_region import normalize
 from napari_unet.tiling import Region
 
 MAX_FRAME_BYTES = 128 << 20  # a larger frame is read patch by patch

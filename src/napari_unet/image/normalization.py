@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 
 from napari_unet.card import Normalization
 from napari_unet.errors import InputError, SettingsError
-from napari_unet.image.exclusion import SampledPlane, find_hot_pixels
+from napari_unet.image.exclusion import SampledPlane
 from napari_unet.image.intensity_range import IntensityRange, find_range
 from napari_unet.image.source import ImageSource
-from napari_unet.tiling import Region
 
 SAMPLE_PIXELS = 1 << 24
-MARGIN_PIXELS = 2  # around a region, that decide whether a pixel is fill or hot
 DEFAULT_CHUNK_PIXELS = 512  # where the array names no chunks of its own
 
 
@@ -196,99 +194,6 @@ def _table_by_time(ranges: Sequence[IntensityRange], times: range) -> dict[tuple
         ends = np.array(list(known.values()))
         channels.append([np.interp(times, list(known), ends[:, i]) for i in range(2)])
     return {(t, 0): tuple((float(low[t]), float(high[t])) for low, high in channels) for t in times}
-
-
-def normalize(
-    block: NDArray[Any],
-    limits: Limits,
-    fill: Sequence[Sequence[float]] = (),
-    hot: Sequence[float] = (),
-) -> NDArray[np.float32]:
-    """Map (C, *spatial) pixels so that each channel's limits become 0 and 1.
-
-    A channel whose limits coincide (a constant image) becomes 0, and so do pixels that are NaN
-    or infinite, and those that have a ``fill`` value of the channel as their neighbours do. A hot
-    pixel takes the value of a bright neighbour, where the limits tell that there are any.
-    """
-    out = np.empty(block.shape, np.float32)
-    for channel, (low, high) in enumerate(limits):
-        pixels = block[channel]
-        if high > low:
-            wide = pixels.astype(np.float64) - low  # float32 cannot hold all limits
-            with np.errstate(over="ignore"):  # the scores tell of limits that lie too close
-                out[channel] = wide / (high - low)
-        else:
-            out[channel] = 0
-        if pixels.dtype.kind == "f" and not (finite := np.isfinite(pixels)).all():
-            out[channel][~finite] = 0
-    for channel, (excess, (low, high)) in enumerate(zip(hot, limits, strict=False)):
-        if excess > 0 and high > low:
-            _replace_hot(out[channel], excess / (high - low))
-    for channel, values in enumerate(fill):
-        for value in values:
-            out[channel][_is_fill(block[channel], value)] = 0
-    return out
-
-
-def read_normalized(
-    source: ImageSource,
-    time: int,
-    region: Region,
-    limits: IntensityLimits,
-    plane: int = 0,
-) -> NDArray[np.float32]:
-    """Pixels (C, *spatial) of a region, normalised; fill around the image becomes 0.
-
-    Fill and hot pixels are told by their neighbours in the plane, of the image and not of the
-    region, so that regions join without seams.
-
-    Parameters
-    ----------
-    source : ImageSource
-        The image.
-    time : int
-        Time point.
-    region : tuple of slice
-        In the order of ``source.spatial``.
-    limits : IntensityLimits
-        From `find_limits`.
-    plane : int
-        Whose limits count, where each plane has its own.
-    """
-    pairs = limits.at(time, plane)
-    if not limits.has_defects:
-        return normalize(source.read(time, region), pairs)
-    shape = source.spatial_shape
-    grown = tuple(
-        slice(max(part.start - MARGIN_PIXELS, 0), min(part.stop + MARGIN_PIXELS, size))
-        if axis in "YX"
-        else part
-        for axis, part, size in zip(source.spatial, region, shape, strict=True)
-    )
-    inner = tuple(
-        slice(part.start - wide.start, part.stop - wide.start)
-        for part, wide in zip(region, grown, strict=True)
-    )
-    block = normalize(source.read(time, grown), pairs, limits.fill, limits.hot)
-    return np.ascontiguousarray(block[(slice(None), *inner)])
-
-
-def _replace_hot(values: NDArray[np.float32], excess: float) -> None:
-    """Give hot pixels of normalised planes (..., Y, X) the value of a bright neighbour."""
-    for plane in values.reshape(-1, *values.shape[-2:]):
-        found = find_hot_pixels(plane, 0.0, 1.0, excess)
-        plane[found.rows, found.columns] = found.neighbours
-
-
-def _is_fill(pixels: NDArray[Any], value: float) -> NDArray[np.bool_]:
-    """Pixels (..., Y, X) of squares of one value, three pixels wide."""
-    from scipy.ndimage import binary_dilation, binary_erosion
-
-    square = np.ones((1,) * (pixels.ndim - 2) + (3, 3), bool)
-    equal = pixels == value
-    inner = binary_erosion(equal, square, border_value=1)
-    found: NDArray[np.bool_] = binary_dilation(inner, square) & equal
-    return found
 
 
 def check_finite(block: NDArray[Any]) -> None:

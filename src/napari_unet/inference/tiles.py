@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from napari_unet.card import ModelCard
 from napari_unet.errors import InputError, ModelError
-from napari_unet.image.normalization import read_normalized
+from napari_unet.image.normalized_region import read_normalized
 from napari_unet.inference.blending import blend_weights, extended_core, split_blended
 from napari_unet.inference.plan import PredictionPlan
 from napari_unet.inference.prepared_network import PreparedNetwork, on_cpu
@@ -120,7 +121,7 @@ def _predict_tile(
         # no pixel has its centre here (a coarse image), or none has any contrast
         scores = np.zeros((config.out_channels, *sizes), np.float32)
     else:
-        block = _network_input(plan, tile.read, time, plane, old, new)
+        block, missing = _network_input(plan, tile.read, time, plane, old, new)
         logits = _average_flips(prepared, block) if plan.settings.flips else prepared(block)
         with torch.inference_mode():
             maps = _activate(logits, plan.card).cpu().numpy()
@@ -136,7 +137,8 @@ def _predict_tile(
         if new != old:
             scores = resample(scores, weights, range(1, scores.ndim))
         scores = np.ascontiguousarray(scores, np.float32)
-        _clear_missing(plan, scores, target, time, plane)
+        if missing is not None:
+            _clear_missing(plan.card, scores, missing.at(target))
     if plan.blended:
         scores = scores * blend_weights(plan, tile, target, old)
     target, scores = _cut(target, scores, plan.region[-config.ndim :])
@@ -163,25 +165,31 @@ def _no_numbers(plan: PredictionPlan, prepared: PreparedNetwork) -> ModelError:
     )
 
 
+class _Missing(NamedTuple):
+    """Pixels of the image that are NaN or infinite, in the region that was read for a tile."""
+
+    mask: NDArray[np.bool_]
+    region: Region
+
+    def at(self, target: Region) -> NDArray[np.bool_]:
+        return self.mask[
+            tuple(
+                slice(t.start - r.start, t.stop - r.start)
+                for t, r in zip(target, self.region, strict=True)
+            )
+        ]
+
+
 def _clear_missing(
-    plan: PredictionPlan,
-    scores: NDArray[np.float32],
-    target: Region,
-    time: int,
-    plane: int | None,
+    card: ModelCard, scores: NDArray[np.float32], missing: NDArray[np.bool_]
 ) -> None:
-    """Make pixels that are NaN or infinite background; values of a regression become NaN."""
-    if plan.source.dtype.kind != "f":
-        return
-    region = target if plane is None else (slice(plane, plane + 1), *target)
-    missing = ~np.isfinite(plan.source.read(time, region)).all(0)
-    missing = missing if plane is None else missing[0]
-    if plan.card.task == "regression":
+    """Make pixels that are missing background; values of a regression become NaN."""
+    if card.task == "regression":
         scores[:, missing] = np.nan
-    elif missing.any():
-        scores[:, missing] = 0
-        if plan.card.task == "semantic":
-            scores[0, missing] = 1
+        return
+    scores[:, missing] = 0
+    if card.task == "semantic":
+        scores[0, missing] = 1
 
 
 def _cut(
@@ -208,8 +216,11 @@ def _network_input(
     plane: int | None,
     old: tuple[int, ...],
     new: tuple[int, ...],
-) -> NDArray[np.float32]:
-    """Normalised pixels of a read region; past the image's far end its edge is repeated."""
+) -> tuple[NDArray[np.float32], _Missing | None]:
+    """Normalised pixels of a read region, and which are missing.
+
+    Past the image's far end its edge is repeated.
+    """
     inside = [slice(r.start, min(r.stop, n)) for r, n in zip(read, new, strict=True)]
     parts: list[AxisWeights] = [
         axis_weights(r.start, r.stop, n, o) if n != o else (r.start, r.stop, None)
@@ -218,15 +229,16 @@ def _network_input(
     region = tuple(slice(first, last) for first, last, _ in parts)
     if plane is not None:
         region = (slice(plane, plane + 1), *region)
-    block = read_normalized(plan.source, time, region, plan.limits, plane or 0)
+    block, mask = read_normalized(plan.source, time, region, plan.limits, plane or 0)
     if plane is not None:
-        block = block[:, 0]
+        block, mask = block[:, 0], None if mask is None else mask[0]
+    spatial = region if plane is None else region[1:]
     if new != old:
         block = resample(block, [matrix for _, _, matrix in parts], range(1, block.ndim))
     missing = [(0, r.stop - i.stop) for r, i in zip(read, inside, strict=True)]
     if any(after for _, after in missing):
         block = np.pad(block, [(0, 0), *missing], mode="edge")
-    return block
+    return block, None if mask is None else _Missing(mask, spatial)
 
 
 def _activate(logits: Tensor, card: ModelCard) -> Tensor:

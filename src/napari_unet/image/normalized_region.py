@@ -1,0 +1,136 @@
+"""Pixels of a region as the network sees them: limits become 0 and 1, defects go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.image.exclusion import find_hot_pixels
+from napari_unet.image.normalization import IntensityLimits, Limits
+from napari_unet.image.source import ImageSource
+from napari_unet.tiling import Region
+
+MARGIN_PIXELS = 2  # around a region, that decide whether a pixel is fill or hot
+
+
+def normalize(
+    block: NDArray[Any],
+    limits: Limits,
+    fill: Sequence[Sequence[float]] = (),
+    hot: Sequence[float] = (),
+) -> NDArray[np.float32]:
+    """Map (C, *spatial) pixels so that each channel's limits become 0 and 1.
+
+    A channel whose limits coincide (a constant image) becomes 0, and so do pixels that are NaN
+    or infinite, and those that have a ``fill`` value of the channel as their neighbours do. A hot
+    pixel takes the value of a bright neighbour, where the limits tell that there are any.
+    """
+    out = np.empty(block.shape, np.float32)
+    for channel, (low, high) in enumerate(limits):
+        pixels = block[channel]
+        if high > low:
+            wide = pixels.astype(np.float64) - low  # float32 cannot hold all limits
+            with np.errstate(over="ignore"):  # the scores tell of limits that lie too close
+                out[channel] = wide / (high - low)
+        else:
+            out[channel] = 0
+        if pixels.dtype.kind == "f" and not (finite := np.isfinite(pixels)).all():
+            out[channel][~finite] = 0
+    for channel, (excess, (low, high)) in enumerate(zip(hot, limits, strict=False)):
+        if excess > 0 and high > low:
+            _replace_hot(out[channel], excess / (high - low))
+    for channel, values in enumerate(fill):
+        for value in values:
+            out[channel][_is_fill(block[channel], value)] = 0
+    return out
+
+
+class NormalizedRegion(NamedTuple):
+    """What the network sees of a region.
+
+    Attributes
+    ----------
+    pixels : (C, *spatial) float32 array
+        Normalised pixels.
+    missing : (*spatial) bool array or None
+        Pixels that are NaN or infinite in a channel; None where there are none.
+    """
+
+    pixels: NDArray[np.float32]
+    missing: NDArray[np.bool_] | None
+
+
+def read_normalized(
+    source: ImageSource,
+    time: int,
+    region: Region,
+    limits: IntensityLimits,
+    plane: int = 0,
+) -> NormalizedRegion:
+    """A region, read once and normalised; fill around the image becomes 0.
+
+    Fill and hot pixels are told by their neighbours in the plane, of the image and not of the
+    region, so that regions join without seams.
+
+    Parameters
+    ----------
+    source : ImageSource
+        The image.
+    time : int
+        Time point.
+    region : tuple of slice
+        In the order of ``source.spatial``.
+    limits : IntensityLimits
+        From `find_limits`.
+    plane : int
+        Whose limits count, where each plane has its own.
+    """
+    pairs = limits.at(time, plane)
+    if not limits.has_defects:
+        block = source.read(time, region)
+        return NormalizedRegion(normalize(block, pairs), _find_missing(block))
+    shape = source.spatial_shape
+    grown = tuple(
+        slice(max(part.start - MARGIN_PIXELS, 0), min(part.stop + MARGIN_PIXELS, size))
+        if axis in "YX"
+        else part
+        for axis, part, size in zip(source.spatial, region, shape, strict=True)
+    )
+    inner = (
+        slice(None),
+        *(
+            slice(part.start - wide.start, part.stop - wide.start)
+            for part, wide in zip(region, grown, strict=True)
+        ),
+    )
+    block = source.read(time, grown)
+    pixels = normalize(block, pairs, limits.fill, limits.hot)[inner]
+    return NormalizedRegion(np.ascontiguousarray(pixels), _find_missing(block[inner]))
+
+
+def _find_missing(block: NDArray[Any]) -> NDArray[np.bool_] | None:
+    if block.dtype.kind != "f":
+        return None
+    missing: NDArray[np.bool_] = ~np.isfinite(block).all(0)
+    return missing if missing.any() else None
+
+
+def _replace_hot(values: NDArray[np.float32], excess: float) -> None:
+    """Give hot pixels of normalised planes (..., Y, X) the value of a bright neighbour."""
+    for plane in values.reshape(-1, *values.shape[-2:]):
+        found = find_hot_pixels(plane, 0.0, 1.0, excess)
+        plane[found.rows, found.columns] = found.neighbours
+
+
+def _is_fill(pixels: NDArray[Any], value: float) -> NDArray[np.bool_]:
+    """Pixels (..., Y, X) of squares of one value, three pixels wide."""
+    from scipy.ndimage import binary_dilation, binary_erosion
+
+    square = np.ones((1,) * (pixels.ndim - 2) + (3, 3), bool)
+    equal = pixels == value
+    inner = binary_erosion(equal, square, border_value=1)
+    found: NDArray[np.bool_] = binary_dilation(inner, square) & equal
+    return found
