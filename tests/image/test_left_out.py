@@ -184,3 +184,10 @@ def test_one_object_in_a_large_field_is_seen() -> None:
     image = (np.random.default_rng(0).normal(500, 20, light.shape) + light).astype(np.uint16)
     ((_, high),) = limits_of(image).at()
     assert 700 < high < 900
+
+
+def test_a_line_of_pixels_has_no_hot_ones() -> None:
+    """Four pixels one beside the other tell nothing of a neighbourhood."""
+    line = np.array([[100.0], [104], [180], [700]])
+    for image in (line, line.T):
+        assert limits_of(image).hot == ()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from napari_unet.card import Normalization
 from napari_unet.errors import InputError
 from napari_unet.image.normalization import find_limits
-from napari_unet.image.normalized_region import normalize
+from napari_unet.image.normalized_region import normalize, read_normalized
 from napari_unet.image.source import open_image
 from napari_unet.inference.prediction import iter_predict, predict
 from napari_unet.inference.prepared_network import PreparedNetwork
@@ -40,7 +40,8 @@ def whole_logits(image: np.ndarray, model: Model) -> torch.Tensor:
     """The network by itself on the whole normalised image (C, *spatial)."""
     axes = "C" + "ZYX"[-(image.ndim - 1) :]
     source = open_image(image, axes=axes, ndim=image.ndim - 1, in_channels=image.shape[0])
-    block = normalize(image, find_limits(source, Normalization()).at())
+    limits = find_limits(source, Normalization())
+    block = read_normalized(source, 0, tuple(slice(0, n) for n in image.shape[1:]), limits).pixels
     with torch.inference_mode():
         return model.network(torch.from_numpy(block)[None])[0]
 

@@ -245,14 +245,14 @@ def find_hot_pixels(pixels: PixelArray, low: float, high: float, excess: float) 
     (array([2]), array([3]), 1)
     """
     rows, columns = np.nonzero((pixels >= high) & (pixels > low))
-    if not rows.size:
+    if not rows.size or min(pixels.shape) < 3:  # too narrow for a neighbourhood
+        rows = columns = rows[:0]
         return HotPixels(rows, columns, np.zeros(0), 0)
     wide = np.pad(pixels.astype(np.float64), 1, constant_values=-math.inf)
     around = np.stack([wide[rows + y, columns + x] for y, x in NEIGHBOURS])
     neighbours = np.sort(np.nan_to_num(around, nan=-math.inf, neginf=-math.inf), axis=0)[-2]
     values = pixels[rows, columns].astype(np.float64)
     above = values - neighbours
-    # at the end of a line of one pixel there is nothing to compare with
     hot = np.isfinite(neighbours) & (above > (values - low) / 2) & (above > excess)
     return HotPixels(rows[hot], columns[hot], neighbours[hot], len(rows))
 
