@@ -172,6 +172,18 @@ def label_axes(axes: str) -> str:
     return axes.replace("C", "")
 
 
+def axes_beside(axes: str) -> str:
+    """Axes of a result where it is laid beside an image with ``axes``, not over it.
+
+    A viewer aligns arrays at their last axes. A result without C would slip against an image
+    in which C stands after other axes, so that it has C with length 1 there.
+
+    >>> axes_beside("TCYX"), axes_beside("CZYX"), axes_beside("YXC")
+    ('TCYX', 'ZYX', 'YXC')
+    """
+    return axes.replace("C", "") if axes.startswith("C") else axes
+
+
 def score_axes(axes: str) -> str:
     """Axes of the scores of an image with ``axes``: C stands before the spatial ones.
 
@@ -194,10 +206,10 @@ def in_order(values: Sequence[T], axes: str) -> tuple[T, ...]:
 
 
 def plane_index(axes: str, plane: Plane) -> tuple[int | slice, ...]:
-    """Where a plane stands in labels with these axes.
+    """Where a plane stands in labels with these axes; C has length 1 in labels.
 
-    >>> plane_index("TYX", (2, 0))
-    (2, slice(None, None, None), slice(None, None, None))
+    >>> plane_index("TCYX", (2, 0))
+    (2, 0, slice(None, None, None), slice(None, None, None))
     """
-    place = dict(zip("TZ", plane, strict=True))
+    place = {**dict(zip("TZ", plane, strict=True)), "C": 0}
     return tuple(place.get(axis, slice(None)) for axis in axes)

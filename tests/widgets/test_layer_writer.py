@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Shapes
 from npe2 import PluginManager, PluginManifest, io_utils
 
@@ -24,8 +25,9 @@ import napari_unet
 from napari_unet.errors import FileError, InputError
 from napari_unet.io import read_image
 from napari_unet.samples import load_sample
+from napari_unet.widgets.annotation.painting import new_labels
 from napari_unet.widgets.layer_writer import write_image_layer, write_labels_layer
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
 
 PLUGIN = "napari-unet-torch"
 MANIFEST = Path(napari_unet.__file__).with_name("napari.yaml")
@@ -132,6 +134,31 @@ def test_a_result_has_the_axes_of_its_run(tmp_path: Path, recorded: str) -> None
     # what the user has named goes before it
     layer.axis_labels = ("z", "y", "x")
     assert save(layer, path).axes == "ZYX"
+
+
+@pytest.mark.parametrize("kind", [Labels, Image])
+def test_a_result_beside_channels_is_written_without_them(
+    tmp_path: Path, kind: type[Layer]
+) -> None:
+    image = Image(np.zeros((3, 2, 20, 30)), scale=(1, 1, 0.5, 0.25), units="um")
+    placement = LayerImage.of(image).placement("TCYX")
+    data = np.arange(3 * 20 * 30, dtype=np.int32).reshape(3, 20, 30)
+    layer = kind(placement.lay(data), metadata={RECORD_KEY: {"axes": "TCYX"}}, **placement)
+    for names in (None, ("t", "c", "y", "x")):  # also where the layer names its axes
+        layer.axis_labels = names
+        read = save(layer, tmp_path / "result.tif")
+        assert (read.axes, read.pixel_size) == ("TYX", (0.5, 0.25))
+        np.testing.assert_array_equal(read.array, data)
+
+
+def test_painted_labels_have_the_axes_that_they_were_made_with(tmp_path: Path) -> None:
+    viewer = ViewerModel()
+    for shape, axes in (((3, 2, 20, 30), "TCYX"), ((3, 20, 30), "TYX"), ((3, 20, 30), "YXC")):
+        image = viewer.add_image(np.zeros(shape))
+        layer = new_labels(viewer, image, axes)
+        read = save(layer, tmp_path / "painted.tif")
+        assert read.axes == axes.replace("C", "")
+        assert read.array.shape == tuple(n for n, a in zip(shape, axes, strict=True) if a != "C")
 
 
 def test_without_a_record_there_is_no_file_beside(tmp_path: Path) -> None:

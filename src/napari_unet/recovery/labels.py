@@ -42,7 +42,7 @@ from napari_unet.recovery.ownership import (
 logger = logging.getLogger(__name__)
 
 REMOVED_KEPT = timedelta(days=1)  # that labels whose layer was removed are offered
-AXES = "^[TZYX]{2,4}$"
+AXES = "^[TCZYX]{2,5}$"
 
 
 def labels_folder() -> Path:
@@ -190,7 +190,7 @@ class LabelStore:
         name : str
             Of the layer.
         axes : str
-            Some of TZYX.
+            Some of TZYX, and C of length 1.
         shape, dtype
             Of the labels; those of one store do not change.
         details : mapping
@@ -217,7 +217,7 @@ class LabelStore:
                 self._write_record(record)
             else:
                 sizes = zip(axes, shape, strict=True)
-                chunks = [1 if a in "TZ" else max(1, min(n, CHUNK_EDGE)) for a, n in sizes]
+                chunks = [1 if a in "TCZ" else max(1, min(n, CHUNK_EDGE)) for a, n in sizes]
                 values = record.model_dump(mode="json")
                 self._array = create_array(self.folder, shape, dtype, chunks, values)
                 self._record = record

@@ -23,6 +23,7 @@ from napari_unet.widgets.annotation.marks import MARKS_KEY
 from napari_unet.widgets.annotation.saved_marks import check_room, write_marks
 from napari_unet.widgets.recovery.stores import mark_saved
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, letters_of
+from napari_unet.widgets.viewer.placement import lift
 
 _PLACE = ("scale", "rotate", "shear", "affine", "units", "axis_labels")
 _AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}  # where the layer does not name them
@@ -34,11 +35,12 @@ def write_labels_layer(
     """Write a labels layer without loss, in the smallest data type that holds its labels.
 
     The axes are those that the layer's axis labels name (such as z, y, x), else those of its
-    run record, else YX, ZYX, TZYX or TCZYX by their number. The pixel size is scale times unit,
-    and unknown where the unit is no length. Where the layer lies (its translation and rotation)
-    is not kept. A run record in the layer's metadata is written beside the file, and so are the
-    marks of painted labels: their image, the planes that are done, and the background. They
-    come back when the file is opened, with the place of the layer. In a TIFF painted labels take
+    marks or its run record, else YX, ZYX, TZYX or TCZYX by their number. The pixel size is scale
+    times unit, and unknown where the unit is no length. Where the layer lies (its translation and
+    rotation) is not kept. A run record in the layer's metadata is written beside the file, and so
+    are the marks of painted labels: their image, the planes that are done, and the background. They
+    come back when the file is opened, with the place of the layer. An axis of length 1 that the
+    labels have for the channels of their image is left out. In a TIFF painted labels take
     32 bits, which viewers tell labels by.
 
     Parameters
@@ -121,22 +123,26 @@ def _write(
     array = data[0] if attributes.get("multiscale") else data
     rgb = bool(attributes.get("rgb"))
     record = _record(attributes.get("metadata") or {})
+    is_result = write is not write_image or record is not None
     ndim = array.ndim - rgb
     # one pixel in the layer's place: what its axes and sizes are, one function knows
     pixel = np.zeros((1,) * ndim + (3,) * rgb, np.uint8)
     place = {key: attributes[key] for key in _PLACE if attributes.get(key) is not None}
     layer = LayerImage.of(Image(pixel, rgb=rgb, **place))
-    axes = _axes(layer.axis_labels, record) + "C" * rgb
+    axes = _axes(layer.axis_labels, attributes.get("metadata") or {}, array.shape) + "C" * rgb
     if axes.count("C") > 1:
         raise InputError(
             "The layer has colours and an axis named channel too, but a file has one axis C",
             "split the channels into layers, or rename that axis",
         )
+    sizes = layer.pixel_size(axes)
+    if is_result and not rgb and "C" in axes and array.shape[axes.index("C")] == 1:
+        array, axes = lift(array, axes)  # it lay beside its channels
     file = write(
         _finalize(Path(path)),
         array,
         axes=axes,
-        pixel_size=layer.pixel_size(axes),
+        pixel_size=sizes,
         record=record,
     )
     return [str(file)] if record is None else [str(file), str(record_path(file))]
@@ -155,15 +161,21 @@ def _place(data: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
     return place_of(Labels(pixel, **{key: attributes[key] for key in keys}))
 
 
-def _axes(axis_labels: tuple[str, ...], record: Mapping[str, Any] | None) -> str:
+def _axes(axis_labels: tuple[str, ...], metadata: Mapping[str, Any], shape: tuple[int, ...]) -> str:
     """Axes of a layer, colours left out."""
     ndim = len(axis_labels)
     named = letters_of(axis_labels)
     if named is not None:
         return named
-    recorded = label_axes(str((record or {}).get("axes", "")))
-    if len(recorded) == ndim:
-        return recorded
+    marks, record = metadata.get(MARKS_KEY), metadata.get(RECORD_KEY)
+    known = [marks.get("axes")] if isinstance(marks, Mapping) else []
+    if isinstance(record, Mapping):  # its axes are those of the image
+        of_image = str(record.get("axes", ""))
+        known += [label_axes(of_image), of_image]
+    for axes in known:
+        fits = isinstance(axes, str) and len(axes) == ndim
+        if fits and ("C" not in axes or shape[axes.index("C")] == 1):
+            return axes
     if ndim not in _AXES:
         raise InputError(
             f"A layer with {ndim} axes cannot be written, because a file has at most T, C, Z, Y "

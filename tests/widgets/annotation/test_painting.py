@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,10 +109,54 @@ def test_axes_that_do_not_fit_are_refused(bare_viewer: Any, stack: Image) -> Non
         new_labels(bare_viewer, stack, "YX")
 
 
-def test_channels_among_other_axes_are_to_be_split(bare_viewer: Any) -> None:
+def test_new_labels_lie_on_all_channels_of_a_hyperstack(bare_viewer: Any) -> None:
     image = bare_viewer.add_image(np.zeros((5, 2, 30, 40), np.uint8), name="movie")
-    with pytest.raises(InputError, match="Split Stack"):
-        new_labels(bare_viewer, image, "ZCYX")
+    layer = new_labels(bare_viewer, image, "TCYX")
+    assert layer.data.shape == (5, 1, 30, 40)
+    assert marks_of(layer) == Marks("movie", "TCYX")
+    for t, channel in ((3, 0), (2, 1)):
+        bare_viewer.dims.set_current_step((0, 1), (t, channel))
+        layer.paint(np.round(layer.world_to_data((t, channel, 9, 9))), t)
+        assert plane_shown(bare_viewer, layer, "TCYX") == (t, 0)
+        toggle_done(bare_viewer, layer)
+        assert np.flatnonzero(layer.data.any((1, 2, 3))).tolist() == ([3] if t == 3 else [2, 3])
+    labels, region, _ = snapshot(layer, "planes")
+    assert (labels.shape, region) == ((5, 30, 40), "planes")
+    np.testing.assert_array_equal(labels, layer.data[:, 0])
+    box = bare_viewer.add_shapes([[2, 0, 1, 1], [2, 0, 1, 5], [2, 0, 5, 5], [2, 0, 5, 1]])
+    _, mask, _ = snapshot(layer, box)
+    assert mask.shape == (5, 30, 40)
+    assert np.argwhere(mask).min(0).tolist() == [2, 1, 1]
+
+
+@pytest.mark.parametrize("part", [None, (2, 10, 20)])
+def test_a_prediction_of_a_hyperstack_is_corrected_on_its_planes(
+    bare_viewer: Any, part: Any
+) -> None:
+    image = bare_viewer.add_image(
+        np.zeros((5, 2, 30, 40), np.uint8), name="movie", scale=(3, 1, 0.5, 0.5)
+    )
+    place = LayerImage.of(image).placement("TCYX", part)
+    found = np.zeros((5, 30, 40), int)
+    found[3, 15:20, 25:30] = 7
+    first = (0, 0, 0) if part is None else part
+    cut = found[first[0] :, first[1] :, first[2] :]
+    metadata = {RECORD_KEY: {"axes": "TCYX"}}
+    result = bare_viewer.add_labels(place.lay(cut), metadata=metadata, **place)
+    layer = correct(bare_viewer, result, image, "TCYX")
+    np.testing.assert_array_equal(layer.data[:, 0], found)
+    marks = marks_of(layer)
+    assert marks is not None
+    assert marks.axes == "TCYX"
+    whole = ((0, 5), (0, 1), (0, 30), (0, 40))
+    assert marks.part == (None if part is None else ((2, 5), (0, 1), (10, 30), (20, 40)))
+    set_marks(layer, replace(marks, done=((3, 0),)))
+    labels, region, _ = snapshot(layer, "planes")
+    np.testing.assert_array_equal(labels[3], found[3])
+    if part is not None:
+        assert region[0].shape == (5, 30, 40)
+        assert np.argwhere(region[0]).min(0).tolist() == [3, 10, 20]
+    assert layer.data.shape == tuple(b for _, b in whole)
 
 
 # marks

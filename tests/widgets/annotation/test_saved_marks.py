@@ -69,6 +69,23 @@ def test_marks_come_back_with_the_file(
     assert read_image(path).axes == "ZYX"
 
 
+def test_labels_beside_channels_come_back_beside_them(bare_viewer: Any, tmp_path: Path) -> None:
+    image = bare_viewer.add_image(
+        np.zeros((3, 2, 40, 60), np.uint8), name="movie", scale=(2, 1, 0.5, 0.5)
+    )
+    layer = new_labels(bare_viewer, image, "TCYX")
+    layer.data[2, 0, 5:9, 5:9] = 4
+    set_marks(layer, replace(marks_of(layer), done=((2, 0),)))
+    layer.save(str(tmp_path / "mine.tif"), plugin=PLUGIN)
+    assert read_image(tmp_path / "mine.tif").axes == "TYX"
+    again = reopen(bare_viewer, tmp_path / "mine.tif")
+    assert marks_of(again) == marks_of(layer)
+    assert np.array_equal(again.data, layer.data)
+    for place in ((2, 0, 3, 4), (1, 1, 8, 9)):
+        world = image.data_to_world(place)
+        assert np.allclose(again.world_to_data(world), layer.world_to_data(world))
+
+
 def test_labels_that_lie_somewhere_already_stay_there(
     layer: Labels, bare_viewer: Any, tmp_path: Path
 ) -> None:

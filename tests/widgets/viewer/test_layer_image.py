@@ -141,19 +141,61 @@ def test_a_cut_out_lies_where_it_was_cut() -> None:
     np.testing.assert_allclose(result.data_to_world((0, 1, 1)), layer.data_to_world((2, 6, 8)))
 
 
-def test_the_channel_axis_is_left_out() -> None:
-    layer = Image(
-        np.zeros((4, 2, 20, 30)),
-        scale=(2, 9, 0.5, 0.25),
-        translate=(1, 7, 2, 3),
-        axis_labels=("z", "c", "y", "x"),
-        units=("um", "pixel", "um", "um"),
-    )
-    result = Labels(np.zeros((4, 20, 30), int), **LayerImage.of(layer).placement("ZCYX"))
+HYPERSTACK: dict[str, Any] = {
+    "scale": (2, 9, 0.5, 0.25),
+    "translate": (1, 7, 2, 3),
+    "axis_labels": ("z", "c", "y", "x"),
+    "units": ("um", "pixel", "um", "um"),
+}
+
+
+def test_a_channel_axis_in_front_is_left_out() -> None:
+    layer = Image(np.zeros((2, 4, 20, 30)), scale=(9, 2, 0.5, 0.25), translate=(7, 1, 2, 3))
+    placement = LayerImage.of(layer).placement("CZYX")
+    labels = np.zeros((4, 20, 30), int)
+    assert placement.lay(labels) is labels
+    result = Labels(labels, **placement)
     np.testing.assert_allclose(result.scale, (2, 0.5, 0.25))
     np.testing.assert_allclose(result.translate, (1, 2, 3))
-    assert result.axis_labels == ("z", "y", "x")
-    assert [str(unit) for unit in result.units] == ["micrometer"] * 3
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 7])
+def test_a_result_lies_on_every_channel_of_its_plane(channels: int) -> None:
+    layer = Image(np.zeros((4, channels, 20, 30)), **HYPERSTACK)
+    placement = LayerImage.of(layer).placement("ZCYX")
+    labels = np.arange(4 * 20 * 30).reshape(4, 20, 30)
+    result = Labels(placement.lay(labels), **placement)
+    assert np.shares_memory(result.data, labels)
+    assert result.axis_labels == layer.axis_labels
+    assert result.units == layer.units
+    for z in range(4):
+        for channel in range(channels):
+            world = layer.data_to_world((z, channel, 3, 4))
+            found = np.round(result.world_to_data(world)).astype(int)
+            assert found.tolist() == [z, 0, 3, 4]
+    # no pixel of it stands out of the image
+    np.testing.assert_allclose(
+        result.data_to_world((0, -0.5, 0, 0)), layer.data_to_world((0, -0.5, 0, 0))
+    )
+    np.testing.assert_allclose(
+        result.data_to_world((0, 0.5, 0, 0)), layer.data_to_world((0, channels - 0.5, 0, 0))
+    )
+
+
+@pytest.mark.parametrize("axes", ["TCYX", "TCZYX", "YXC", "ZYCX"])
+def test_values_lie_beside_channels_wherever_these_stand(axes: str) -> None:
+    sizes = {"T": 3, "C": 2, "Z": 4, "Y": 5, "X": 6}
+    viewer = ViewerModel()
+    image = viewer.add_image(np.zeros([sizes[a] for a in axes]), translate=range(len(axes)))
+    kept = axes.replace("C", "")
+    values = np.random.default_rng(0).random([2, *(sizes[a] for a in kept)])
+    placement = LayerImage.of(image).placement(axes)
+    for i, layer in enumerate(add_values(viewer, values, "C" + kept, ("a", "b"), placement, {})):
+        assert layer.ndim == image.ndim
+        for place in np.ndindex(*image.data.shape):
+            point = np.round(layer.world_to_data(image.data_to_world(place))).astype(int)
+            without = [n for n, a in zip(place, axes, strict=True) if a != "C"]
+            assert layer.data[tuple(point)] == values[(i, *without)]
 
 
 def test_colours_are_no_axis_of_the_result() -> None:

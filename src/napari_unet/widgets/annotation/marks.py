@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels
 
-from napari_unet.axes import Plane, plane_index
+from napari_unet.axes import Plane, axes_beside, label_axes, plane_index
 from napari_unet.errors import InputError
 from napari_unet.widgets.viewer.coordinates import position
 from napari_unet.widgets.viewer.layer_image import letters_of, shape_of
@@ -93,7 +93,8 @@ class Marks:
     image : str
         Name of the image layer.
     axes : str
-        Of the labels: some of TZYX.
+        Of the layer: some of TZYX, and C, of length 1, where the image has channels after other
+        axes.
     done : tuple of (int, int)
         Time point and z of the planes in which everything is labelled, sorted.
     background : int or None
@@ -145,7 +146,7 @@ class Marks:
             )
         except (KeyError, TypeError, ValueError):
             return None
-        known = set(axes) <= set("TZYX") and {"Y", "X"} <= set(axes)
+        known = set(axes) <= set("TCZYX") and {"Y", "X"} <= set(axes)
         return found if known and len(set(axes)) == len(axes) else None
 
 
@@ -192,15 +193,36 @@ def marks_for(layer: Labels, image: Image | None = None, axes: str = "") -> Mark
     found = marks_of(layer)
     if found is not None:
         return found
-    own = axes.replace("C", "")
-    if len(own) != layer.ndim:
+    own = axes_of_labels(layer, image, axes)
+    if not own:
         own = letters_of(layer.axis_labels) or "TZYX"[-layer.ndim :]
-    if not set(own) <= set("TZYX") or len(own) != layer.ndim:
+    channels = shape_of(layer)[own.index("C")] if "C" in own else 1
+    if channels > 1 or len(own) != layer.ndim:
         raise InputError(
             f"The layer ‘{layer.name}’ has {layer.ndim} axes, which do not go with an image",
             "make new labels for the image",
         )
     return Marks("" if image is None else image.name, own)
+
+
+def axes_of_labels(layer: Any, image: Image | None, axes: str) -> str:
+    """Axes of a layer whose labels are those of an image; empty where they cannot be.
+
+    Parameters
+    ----------
+    layer : Labels
+        Laid beside the image by `Placement`, or without that axis C.
+    image : Image or None
+        None where it is not known: its colours are not known from channels then.
+    axes : str
+        Of the image's array.
+    """
+    own = axes[: image.ndim] if image is not None else axes
+    for found in (label_axes(axes), axes_beside(own)):
+        channels = shape_of(layer)[found.index("C")] if "C" in found[: layer.ndim] else 1
+        if len(found) == layer.ndim and channels == 1:
+            return found
+    return ""
 
 
 def plane_count(layer: Any, axes: str) -> tuple[int, int]:

@@ -9,11 +9,13 @@ import numpy as np
 from napari.utils.notifications import show_info
 from numpy.typing import NDArray
 
+from napari_unet.axes import label_axes
 from napari_unet.errors import InputError
 from napari_unet.widgets.annotation.marks import (
     MARKS_KEY,
     Marks,
     adopt,
+    axes_of_labels,
     done_at,
     marks_for,
     marks_of,
@@ -24,6 +26,7 @@ from napari_unet.widgets.annotation.marks import (
 from napari_unet.widgets.annotation.snapshot import Trusted, blank, snapshot, trusted
 from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level_of
+from napari_unet.widgets.viewer.placement import Placement, lift
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,8 +73,8 @@ def new_labels(viewer: Viewer, image: Image, axes: str) -> Labels:
     Returns
     -------
     Labels
-        int32, named "IMAGE labels", of 0 everywhere. It takes memory only where it is
-        painted on.
+        int32, named "IMAGE labels", of 0 everywhere, laid beside the image as `Placement` does
+        it. It takes memory only where it is painted on.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def new_labels(viewer: Viewer, image: Image, axes: str) -> Labels:
         the memory.
     """
     shape, placement = _grid(image, axes)
-    marks = Marks(image.name, axes.replace("C", ""))
+    marks = Marks(image.name, placement.axes)
     return _add(viewer, blank(shape), f"{image.name} labels", marks, {}, placement)
 
 
@@ -113,9 +116,15 @@ def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
         give the memory.
     """
     shape, placement = _grid(image, axes)
-    labels = level_of(result)
-    ends, steps = _place(result, image, axes, shape)
-    values: NDArray[Any] = np.asarray(labels)
+    own = axes_of_labels(result, image, axes)
+    if not own:
+        raise InputError(
+            f"‘{result.name}’ has {result.ndim} axes, labels of ‘{image.name}’ have "
+            f"{len(label_axes(axes))}",
+            "choose the image that it was made of",
+        )
+    values: NDArray[Any] = placement.lay(np.asarray(lift(level_of(result), own)[0]))
+    ends, steps = _place(result, own, image, axes, placement)
     if (
         not np.can_cast(values.dtype, np.int32)
         and values.size
@@ -130,11 +139,11 @@ def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
     whole = ends == tuple((0, n) for n in shape)
     copy[part] = values if whole and values.shape == shape else values[np.ix_(*steps)]
     record = result.metadata.get(RECORD_KEY)
-    marks = marks_of(result) or Marks(image.name, axes.replace("C", ""))
+    marks = marks_of(result) or Marks(image.name, placement.axes)
     marks = replace(
         marks,
         image=image.name,
-        axes=axes.replace("C", ""),
+        axes=placement.axes,
         done=(),
         corrected=dict(record) if isinstance(record, dict) else marks.corrected,
         part=None if whole else ends,
@@ -193,7 +202,7 @@ def _appearance(result: Labels) -> dict[str, Any]:
     return look
 
 
-def _grid(image: Image, axes: str) -> tuple[tuple[int, ...], dict[str, Any]]:
+def _grid(image: Image, axes: str) -> tuple[tuple[int, ...], Placement]:
     """Shape of the labels of an image, and where they lie."""
     found = LayerImage.of(image)
     if len(axes) != len(found.shape) or not {"Y", "X"} <= set(axes):
@@ -203,48 +212,43 @@ def _grid(image: Image, axes: str) -> tuple[tuple[int, ...], dict[str, Any]]:
             parameter="axes",
             value=axes,
         )
-    if "C" in axes[1:] and not image.rgb:
-        raise InputError(
-            f"The channels of ‘{image.name}’ ({axes}) come after other axes, so that labels cannot "
-            "lie on it",
-            "split them first: right-click the layer, ‘Split Stack’",
-        )
-    shape = tuple(n for n, axis in zip(found.shape, axes, strict=True) if axis != "C")
-    return shape, found.placement(axes)
+    placement = found.placement(axes)
+    return placement.shape(dict(zip(axes, found.shape, strict=True))), placement
 
 
 def _place(
-    result: Labels, image: Image, axes: str, shape: tuple[int, ...]
+    result: Labels, own: str, image: Image, axes: str, placement: Placement
 ) -> tuple[tuple[tuple[int, int], ...], list[NDArray[np.intp]]]:
-    """Which pixels of the image a prediction covers, and which of its own lies on each."""
-    own = axes.replace("C", "")
-    sizes = [int(n) for n in level_of(result).shape]
-    if result.ndim != len(own):
-        raise InputError(
-            f"‘{result.name}’ has {result.ndim} axes, labels of ‘{image.name}’ have {len(own)}",
-            "choose the image that it was made of",
-        )
+    """Which pixels of the image's labels a prediction covers, and which of its own lies on each.
+
+    ``own`` are the axes of the prediction, which has C where the image's labels have it, or not.
+    """
+    sizes = dict(zip(own, (int(n) for n in level_of(result).shape), strict=True))
+    shape = dict(zip(axes, LayerImage.of(image).shape, strict=True)) | {"C": 1}
     kept = [i for i, axis in enumerate(axes) if axis != "C"]
     grid = LayerImage.of(image).place.set_slice(kept)
     affine = image.affine.set_slice(kept)
+    letters = [axis for axis in own if axis != "C"]
 
-    def pixel(place: NDArray[np.float64]) -> NDArray[np.float64]:
-        world = np.asarray(result.data_to_world(place))
-        return np.asarray(grid.inverse(affine.inverse(world)))
+    def pixel(place: dict[str, float]) -> NDArray[np.float64]:
+        world = np.asarray(result.data_to_world([place.get(axis, 0.0) for axis in own]))
+        along = world[[own.index(axis) for axis in letters]]
+        return np.asarray(grid.inverse(affine.inverse(along)))
 
-    origin = pixel(np.zeros(result.ndim))
-    ratios = np.empty(result.ndim)
-    for i, unit in enumerate(np.eye(result.ndim)):
-        along = pixel(unit) - origin
+    origin = pixel({})
+    ratios = np.empty(len(letters))
+    for i, axis in enumerate(letters):
+        along = pixel({axis: 1.0}) - origin
         ratios[i] = along[i]
-        slant = np.abs(np.delete(along, i)).max() * sizes[i]
-        if ratios[i] <= 0 or slant > GRID_TOLERANCE_PIXELS * max(sizes):
+        slant = np.abs(np.delete(along, i)).max() * sizes[axis]
+        if ratios[i] <= 0 or slant > GRID_TOLERANCE_PIXELS * max(sizes.values()):
             raise InputError(
                 f"‘{result.name}’ does not lie along the pixels of ‘{image.name}’",
                 "choose the image that it was made of",
             )
-    ends, steps = [], []
-    for first, ratio, size, n in zip(origin, ratios, sizes, shape, strict=True):
+    found = {"C": ((0, 1), np.zeros(1, np.intp))}
+    for axis, first, ratio in zip(letters, origin, ratios, strict=True):
+        size, n = sizes[axis], shape[axis]
         # pixels of the image whose centres lie on a pixel of the prediction
         start = max(0, int(np.ceil(round(first - ratio / 2, 3))))
         stop = min(n, int(np.ceil(round(first + ratio * (size - 0.5), 3))))
@@ -254,6 +258,6 @@ def _place(
                 "choose the image that it was made of",
             )
         at = np.floor(np.round((np.arange(start, stop) - first) / ratio + 0.5, 3))
-        ends.append((start, stop))
-        steps.append(at.clip(0, size - 1).astype(np.intp))
-    return tuple(ends), steps
+        found[axis] = (start, stop), at.clip(0, size - 1).astype(np.intp)
+    ends, steps = zip(*(found[axis] for axis in placement.axes), strict=True)
+    return ends, list(steps)

@@ -16,6 +16,7 @@ from napari_unet.widgets.annotation.layer_watch import watch_layer
 from napari_unet.widgets.annotation.marks import (
     Marks,
     adopt,
+    axes_of_labels,
     describe_done,
     done_at,
     marks_for,
@@ -185,7 +186,7 @@ class PaintingPanel:
     def _adopt(self, layer: Labels) -> Marks:
         """The marks of the layer, which may be one that the viewer's own button made."""
         image = self._image
-        if image is not None and layer.ndim != len(self._axes.replace("C", "")):
+        if image is not None and not axes_of_labels(layer, image, self._axes):
             image = None
         return adopt(layer, image, self._axes if image is not None else "")
 

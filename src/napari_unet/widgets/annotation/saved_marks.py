@@ -12,6 +12,7 @@ from napari_unet.recovery.ownership import read_index
 from napari_unet.widgets.annotation.layer_state import put_at
 from napari_unet.widgets.annotation.marks import MARKS_KEY, Marks, marks_of, set_marks
 from napari_unet.widgets.viewer.layer_image import level_of
+from napari_unet.widgets.viewer.placement import Placement
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -63,6 +64,13 @@ def write_marks(
     return write_record(path, {**(record or {}), MARKS_KEY: known})
 
 
+def _has_axes(layer: Labels, axes: str) -> bool:
+    """Whether these are the axes of a layer, which may lack C."""
+    return layer.ndim in {len(axes), len(axes.replace("C", ""))} and not (
+        layer.multiscale and layer.ndim < len(axes)
+    )
+
+
 def bring_back_marks(layer: Labels) -> bool:
     """Give a layer that was read from a file the marks that stand beside the file.
 
@@ -85,8 +93,10 @@ def bring_back_marks(layer: Labels) -> bool:
         same = path.stat().st_size == values.get("bytes")
     except OSError:
         return False
-    if marks is None or not same or len(marks.axes) != level_of(layer).ndim:
+    if marks is None or not same or not _has_axes(layer, marks.axes):
         return False
+    if layer.ndim < len(marks.axes):  # files have no axis for the channels that labels lie beside
+        layer.data = Placement(marks.axes, {}).lay(level_of(layer))
     place = values.get("place")
     if isinstance(place, Mapping) and (layer.scale == 1).all() and not layer.translate.any():
         put_at(layer, place)

@@ -6,7 +6,7 @@ import math
 import mmap
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from napari_unet.widgets.annotation.marks import (
     plane_index,
 )
 from napari_unet.widgets.viewer.layer_image import level_of
+from napari_unet.widgets.viewer.placement import lift
 from napari_unet.widgets.viewer.shapes import AREAS, corners, fill, has_area, in_pixels
 
 if TYPE_CHECKING:
@@ -164,9 +165,9 @@ class Trusted:
     Attributes
     ----------
     labels : array-like
-        Those of the layer itself: they change while somebody paints.
+        Those of the layer itself: they change while somebody paints. They have no axis C.
     marks : Marks
-        Of the layer.
+        Of the layer, with the axes of ``labels``.
     way : {"all", "planes", "painted", "mask"}
         Where labels can be trusted.
     planes : tuple of (int, int)
@@ -267,9 +268,15 @@ def trusted(layer: Labels, way: str | Shapes) -> Trusted:
         If a Shapes layer has no area that covers a pixel of the labels.
     """
     marks = marks_for(layer)
-    labels = level_of(layer)
-    if not isinstance(way, str):
-        return Trusted(labels, marks, "mask", mask=mask_of_shapes(way, layer, marks.axes))
+    labels, axes = lift(level_of(layer), marks.axes)
+    drawn = mask_of_shapes(way, layer, marks.axes) if not isinstance(way, str) else None
+    if marks.part is not None:
+        part = tuple(p for a, p in zip(marks.axes, marks.part, strict=True) if a in axes)
+        marks = replace(marks, part=part)
+    before, marks = marks.axes, replace(marks, axes=axes)
+    if drawn is not None:
+        return Trusted(labels, marks, "mask", mask=lift(drawn, before)[0])
+    assert isinstance(way, str)
     if way not in ("all", "planes", "painted"):
         raise InputError(
             f"{way!r} does not say where labels can be trusted",
@@ -277,7 +284,7 @@ def trusted(layer: Labels, way: str | Shapes) -> Trusted:
         )
     if way != "planes":
         return Trusted(labels, marks, way)
-    times, depth = plane_count(layer, marks.axes)
+    times, depth = plane_count(layer, before)
     done = tuple((t, z) for t, z in marks.done if t < times and z < depth)
     mask = None if marks.part is None else _mask_of_part(labels.shape, marks, done)
     return Trusted(labels, marks, way, done, mask)
@@ -294,7 +301,7 @@ def snapshot(layer: Labels, way: str | Shapes) -> Known:
     Returns
     -------
     labels : integer array
-        A copy with the axes of the layer. It takes memory only where there are labels.
+        A copy with the axes of the layer but C. It takes memory only where there are labels.
     region : str, array or tuple
         As `napari_unet.Example` takes it. For "planes" those that are done: "planes", with a
         mask (sizes of T and Z, 1 along Y and X) of those among them that are empty. Where

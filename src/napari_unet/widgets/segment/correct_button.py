@@ -9,10 +9,11 @@ from magicgui.widgets import PushButton
 from napari.layers import Image, Labels
 
 from napari_unet.errors import UNetError
+from napari_unet.widgets.annotation.marks import axes_of_labels
 from napari_unet.widgets.annotation.painting import correct
 from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.qt.wording import worded
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -112,5 +113,5 @@ def _axes(layer: Labels, image: Image) -> str:
     """Axes of the image's array by the record of a result; empty where they do not fit."""
     record: Any = layer.metadata.get(RECORD_KEY)
     axes = str(record.get("axes", "")) if isinstance(record, dict) else ""
-    fits = len(axes) == len(LayerImage.of(image).shape) and len(axes.replace("C", "")) == layer.ndim
+    fits = len(axes) == len(shape_of(image)) and axes_of_labels(layer, image, axes)
     return axes if fits else ""

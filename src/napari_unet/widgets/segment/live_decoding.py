@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_unet.inference.roi import RoiPrediction
     from napari_unet.settings import SegmentSettings
     from napari_unet.widgets.segment.request import Outputs, Request
+    from napari_unet.widgets.viewer.placement import Placement
     from napari_unet.widgets.viewer.result_layers import ResultLayers
 
 
@@ -37,14 +38,14 @@ class Kept:
         What was run.
     image : Image
         The layer that was segmented.
-    placement : dict
+    placement : Placement
         Where the labels lie.
     """
 
     outputs: Outputs
     request: Request
     image: Image
-    placement: dict[str, Any]
+    placement: Placement
 
     @property
     def found(self) -> RoiPrediction:
@@ -144,15 +145,15 @@ class LiveDecoding:
 
     def _in_view(self, kept: Kept) -> tuple[int, int, tuple[Any, ...]]:
         """Time point and plane that are in view, and the part of the labels that holds them."""
-        axes = kept.found.axes
+        axes, shown = kept.found.axes, kept.placement.axes
         layer = self._results.layer(kept.image)
         sizes = _sizes(kept)
-        point = np.zeros(len(axes))
+        point = np.zeros(len(shown))
         if layer is not None:
             point = np.asarray(layer.world_to_data(position(self._viewer, layer)))
         at = {
-            axis: int(np.clip(round(float(p)), 0, n - 1))
-            for axis, p, n in zip(axes, point, sizes, strict=True)
+            axis: int(np.clip(round(float(point[shown.index(axis)])), 0, n - 1))
+            for axis, n in zip(axes, sizes, strict=True)
         }
         single = "T" if kept.request.card.architecture.ndim == 3 else "TZ"
         index = tuple(at[axis] if axis in single else slice(None) for axis in axes)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.errors import InputError
 from napari_unet.widgets.annotation.layer_watch import watch_layer
-from napari_unet.widgets.annotation.marks import Plane, adopt, marks_of
+from napari_unet.widgets.annotation.marks import Plane, adopt, axes_of_labels, marks_of
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.train.example_line import ExampleLine
@@ -323,7 +323,8 @@ class ExampleTable:
         shape, axes = shape_of(image), self._axes_of(image)
         if len(axes) != len(shape):
             return False
-        wanted = tuple(n for n, axis in zip(shape, axes, strict=True) if axis != "C")
+        own, sizes = axes_of_labels(layer, image, axes), dict(zip(axes, shape, strict=True))
+        wanted = tuple(1 if axis == "C" else sizes[axis] for axis in own)
         found = shape_of(layer)
         return found in (wanted, shape) if self.task == "regression" else found == wanted
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_unet.widgets.train.link import Previewed
+    from napari_unet.widgets.viewer.placement import Placement
 
 NEW, BASE = "training preview", "base preview"
 EARLY = "(early) "  # in front: the list of layers cuts the ends of long names
@@ -36,7 +37,7 @@ _Key = tuple[str, int]  # which of the two, and of values the channel
 class _Shown:
     layer: Any
     name: str  # that it was given here
-    placement: dict[str, Any]
+    placement: Placement
     limits: tuple[float, float] | None  # of values, that they were given here
 
 
@@ -81,7 +82,7 @@ class TrainingPreview:
         self._closed.clear()
         self._task, self._classes = task, tuple(classes)
 
-    def show(self, news: Previewed, image: Image, placement: dict[str, Any]) -> None:
+    def show(self, news: Previewed, image: Image, placement: Placement) -> None:
         """Show a preview, in place of the one before.
 
         Parameters
@@ -90,8 +91,8 @@ class TrainingPreview:
             From the training.
         image : Image
             The layer that it is of.
-        placement : dict
-            scale, translate, rotate, shear, affine, units and axis_labels of its layer.
+        placement : Placement
+            Where it lies.
         """
         kind = BASE if news.of_base else NEW
         if kind in self._closed:
@@ -103,7 +104,8 @@ class TrainingPreview:
         for i, part in enumerate(parts):
             number = f" {i}" if len(parts) > 1 else ""
             text = f"{EARLY if news.early else ''}{name}{number}"
-            self._show((kind, i), part, text, placement, image, news.view.axes)
+            values = placement.lay(part)
+            self._show((kind, i), values, text, placement, image, news.view.axes)
 
     def drop(self) -> None:
         """Take the layers away, where they still are."""
@@ -126,7 +128,7 @@ class TrainingPreview:
         key: _Key,
         values: NDArray[Any],
         name: str,
-        placement: dict[str, Any],
+        placement: Placement,
         image: Image,
         axes: str,
     ) -> None:
@@ -150,7 +152,7 @@ class TrainingPreview:
             shown.name = shown.layer.name
 
     def _make(
-        self, kind: str, values: NDArray[Any], name: str, placement: dict[str, Any], axes: str
+        self, kind: str, values: NDArray[Any], name: str, placement: Placement, axes: str
     ) -> Layer:
         record = {"operation": "preview of a training", "axes": axes}
         about: dict[str, Any] = {"name": name, "metadata": {RECORD_KEY: record}, **placement}
@@ -209,7 +211,7 @@ class TrainingPreview:
             self._closed.add(key[0])
 
 
-def _can_follow(shown: _Shown, values: NDArray[Any], placement: dict[str, Any]) -> bool:
+def _can_follow(shown: _Shown, values: NDArray[Any], placement: Placement) -> bool:
     """Whether a layer can take other data: only where it lies may differ, not how."""
     layer = shown.layer
     fixed = set(placement) - {"translate"}
@@ -220,7 +222,7 @@ def _can_follow(shown: _Shown, values: NDArray[Any], placement: dict[str, Any]) 
     )
 
 
-def _renew(shown: _Shown, values: NDArray[Any], placement: dict[str, Any]) -> None:
+def _renew(shown: _Shown, values: NDArray[Any], placement: Placement) -> None:
     layer = shown.layer
     if layer.data.shape == values.shape:
         layer.data[...] = values  # quicker, and what napari keeps of the layer stays

@@ -10,14 +10,22 @@ import numpy as np
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
 
+from napari_unet.axes import label_axes
 from napari_unet.card import Task
 from napari_unet.dataset.example import Example
 from napari_unet.errors import InputError
 from napari_unet.settings import TrainConfig
-from napari_unet.widgets.annotation.marks import Marks, marks_of, plane_count, plane_index
+from napari_unet.widgets.annotation.marks import (
+    Marks,
+    axes_of_labels,
+    marks_of,
+    plane_count,
+    plane_index,
+)
 from napari_unet.widgets.annotation.snapshot import Trusted, mask_of_shapes, trusted
 from napari_unet.widgets.recovery.stores import store_of
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level_of
+from napari_unet.widgets.viewer.placement import lift
 
 if TYPE_CHECKING:
     from napari_unet.widgets.train.example_line import ExampleLine
@@ -74,7 +82,7 @@ def labelled_layers(
             f"‘{labels.name}’ began as a prediction, and not all of it is marked as done",
             "choose done planes, or take all of it as truth",
         )
-    known = _target(labels, line.where, axes) if task == "regression" else None
+    known = _target(labels, line.where, image, axes) if task == "regression" else None
     store = store_of(labels)
     return LabelledLayers(
         image=LayerImage.of(image),
@@ -85,6 +93,7 @@ def labelled_layers(
         task=task,
         image_file=image.source.path,
         labels_file=labels.source.path,
+        labels_axes=axes_of_labels(labels, image, axes),
         label_store=None if store is None else str(store.folder),
     )
 
@@ -113,19 +122,20 @@ def _known(line: ExampleLine) -> Trusted:
     return found
 
 
-def _target(layer: Image, where: Any, axes: str) -> Trusted:
+def _target(layer: Image, where: Any, image: Image, axes: str) -> Trusted:
     """The image that is to come out, and where it counts."""
-    array = level_of(layer)
-    marks = Marks("", axes.replace("C", ""))
+    own = axes_of_labels(layer, image, axes)
+    array, known = lift(level_of(layer), own or label_axes(axes))
+    marks = Marks("", known)
     if not isinstance(where, Shapes):
         return Trusted(array, marks, "all")
-    if layer.ndim != len(marks.axes):
+    if not own:
         raise InputError(
             f"‘{layer.name}’ has channels, so that no shapes can say where it counts",
             "choose everywhere",
         )
-    mask = mask_of_shapes(where, layer, marks.axes)
-    return Trusted(array, marks, "mask", mask=np.asarray(mask))
+    mask, _ = lift(np.asarray(mask_of_shapes(where, layer, own)), own)
+    return Trusted(array, marks, "mask", mask=mask)
 
 
 def _missing(image: Image, task: Task) -> tuple[str, str]:
@@ -161,6 +171,8 @@ class LabelledLayers:
         What is learned: a regression's target is not copied, nobody paints on it.
     image_file, labels_file : str or None
         Where they were read from, as far as the layers know.
+    labels_axes : str
+        Of the layer with the labels, which may have a C of length 1; empty: not known.
     label_store : str or None
         The folder where the labels are kept against a crash.
     """
@@ -173,6 +185,7 @@ class LabelledLayers:
     task: Task = "instance"
     image_file: str | None = None
     labels_file: str | None = None
+    labels_axes: str = ""
     label_store: str | None = None
 
     @property
@@ -311,7 +324,7 @@ def _read_lines(each: LabelledLayers, number: int) -> list[str]:
     """Lines of a script that make one example."""
     lines = [
         f"image_{number} = {_source(each.image_file, each.image.name)}",
-        f"labels_{number} = {_source(each.labels_file, each.labels_name)}",
+        f"labels_{number} = {_source(each.labels_file, each.labels_name, each.labels_axes)}",
     ]
     region = repr(each.trusted.way)
     if each.whole_planes:
@@ -343,8 +356,11 @@ def _read_lines(each: LabelledLayers, number: int) -> list[str]:
     ]
 
 
-def _source(file: str | None, name: str) -> str:
-    return f"viewer.layers[{name!r}].data" if file is None else f"read_image({file!r}).array"
+def _source(file: str | None, name: str, axes: str = "") -> str:
+    if file is not None:
+        return f"read_image({file!r}).array"
+    without = f"[{', '.join('0' if a == 'C' else ':' for a in axes)}]" if "C" in axes else ""
+    return f"viewer.layers[{name!r}].data{without}"
 
 
 def _size(each: LabelledLayers) -> str | None:

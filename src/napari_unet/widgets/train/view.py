@@ -16,6 +16,7 @@ from napari_unet.widgets.viewer.view import View
 
 if TYPE_CHECKING:
     from napari_unet.training.steps import Preview
+    from napari_unet.widgets.viewer.placement import Placement
 
 LARGEST_SIDE_PIXELS = 512  # of a preview, which must not delay the training
 LARGEST_SIDE_3D_PIXELS = 256
@@ -76,8 +77,8 @@ class TrainingView:
         arrays = [np.asarray(array[index]) for array in self.image.arrays]
         return arrays[0] if len(arrays) == 1 else arrays
 
-    def placement(self, ndim: int) -> dict[str, Any]:
-        """Where labels of the part lie, as arguments of a layer."""
+    def placement(self, ndim: int) -> Placement:
+        """Where labels of the part lie."""
         part = self.part(ndim)
         corner = [part[axis].start for axis in self.axes if axis != "C"]
         return self.image.placement(self.axes, corner)

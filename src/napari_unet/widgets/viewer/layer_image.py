@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.transforms import CompositeAffine
+from numpy.typing import NDArray
 
-from napari_unet.axes import guess_axes
+from napari_unet.axes import axes_beside, guess_axes
 from napari_unet.io.pixel_size import tidy, unit_in_micrometres
 from napari_unet.widgets.qt.wording import label_of
+from napari_unet.widgets.viewer.placement import Placement
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -76,24 +78,7 @@ class LayerImage:
         if layer.multiscale:
             level = min(level, len(layer.data) - 1)
             coarser = np.asarray(layer.downsample_factors[level], float)[: layer.ndim]
-        finest = CompositeAffine(
-            scale=layer.scale,
-            translate=layer.translate,
-            rotate=layer.rotate,
-            shear=layer.shear,
-            ndim=layer.ndim,
-        )
-        # the first pixel of a coarser level covers several of the finest: its centre is theirs
-        shift = finest.linear_matrix @ ((coarser - 1) / 2)
-        place = CompositeAffine(
-            scale=layer.scale * coarser,
-            translate=layer.translate + shift,
-            rotate=layer.rotate,
-            shear=layer.shear,
-            ndim=layer.ndim,
-            units=layer.units,
-            axis_labels=layer.axis_labels,
-        )
+        place = _coarsen(layer, coarser)
         # the length of a step along each axis, whatever the layer is turned or stretched by
         steps = np.linalg.norm(layer.affine.linear_matrix @ place.linear_matrix, axis=0)
         units = [unit_in_micrometres(unit) for unit in layer.units]
@@ -163,8 +148,8 @@ class LayerImage:
             if axis in "ZYX"
         )
 
-    def placement(self, axes: str, corner: Sequence[int] | None = None) -> dict[str, Any]:
-        """Arguments that lay a result over the image.
+    def placement(self, axes: str, corner: Sequence[int] | None = None) -> Placement:
+        """How a result is laid beside the image.
 
         Parameters
         ----------
@@ -172,26 +157,48 @@ class LayerImage:
             Of the array. The result has them less C.
         corner : sequence of int, optional
             Where in the image the result begins, one pixel index per axis of the result.
-
-        Returns
-        -------
-        dict
-            scale, translate, rotate, shear, affine, units and axis_labels of a layer.
         """
-        kept = [i for i, axis in enumerate(axes) if axis != "C"]
-        place = self.place.set_slice(kept)
+        own = axes[: len(self.axis_labels)]  # colours are no axis of a layer
+        shown = axes_beside(own)
+        place = self.place
+        if "C" in shown:
+            # one pixel that covers all channels: it is there whichever of them is shown
+            place = _coarsen(
+                place, [n if a == "C" else 1 for a, n in zip(own, self.shape, strict=False)]
+            )
+        kept = [i for i, axis in enumerate(own) if axis in shown]
+        place = place.set_slice(kept)
         translate = place.translate
         if corner is not None:
-            translate = translate + place.linear_matrix @ np.asarray(corner, float)
-        return {
-            "scale": place.scale,
-            "translate": translate,
-            "rotate": place.rotate,
-            "shear": place.shear,
-            "affine": self.affine.set_slice(kept).affine_matrix,
-            "units": place.units,
-            "axis_labels": place.axis_labels,
-        }
+            first = dict(zip(axes.replace("C", ""), corner, strict=True))
+            translate = translate + place.linear_matrix @ [float(first.get(a, 0)) for a in shown]
+        return Placement(
+            shown,
+            {
+                "scale": place.scale,
+                "translate": translate,
+                "rotate": place.rotate,
+                "shear": place.shear,
+                "affine": self.affine.set_slice(kept).affine_matrix,
+                "units": place.units,
+                "axis_labels": place.axis_labels,
+            },
+        )
+
+
+def _coarsen(place: Any, factors: Sequence[float] | NDArray[Any]) -> CompositeAffine:
+    """Where pixels lie that cover so many of a layer, or of a place, along each axis."""
+    known = {"rotate": place.rotate, "shear": place.shear, "ndim": len(factors)}
+    finest = CompositeAffine(scale=place.scale, translate=place.translate, **known)
+    # the first pixel covers several of the finer ones: its centre is theirs
+    shift = finest.linear_matrix @ ((np.asarray(factors, float) - 1) / 2)
+    return CompositeAffine(
+        scale=place.scale * np.asarray(factors, float),
+        translate=place.translate + shift,
+        units=place.units,
+        axis_labels=place.axis_labels,
+        **known,
+    )
 
 
 def letters_of(axis_labels: Sequence[str]) -> str | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_unet.card import ModelCard
     from napari_unet.inference.results import Segmentation
     from napari_unet.inference.roi import RoiPrediction
+    from napari_unet.widgets.viewer.placement import Placement
 
 PLACE = ("scale", "translate", "rotate", "shear")  # and affine
 COMPARED_BYTES = 1 << 26  # bytes that are compared, within a tenth of a second
@@ -46,7 +47,7 @@ class _Made:
     layer: Any
     name: str
     digest: int
-    placement: dict[str, Any]
+    placement: Placement
     lies: tuple[Any, ...]  # the layer's transforms
     changes: list[object]  # grows with every stroke, and with data that another gives
     replaced: tuple[tuple[tuple[Any, ...], Any], ...] = ()  # what stood in planes that are newer
@@ -77,10 +78,10 @@ class ResultLayers:
         self._own_change = Blocker()  # data of a layer that is set here
         viewer.layers.events.removed.connect(self._removed)
 
-    def show(self, found: Segmentation, image: Image, placement: dict[str, Any]) -> Layer:
+    def show(self, found: Segmentation, image: Image, placement: Placement) -> Layer:
         """Show labels of an image, in place of earlier ones on the screen."""
         self.drop_preview()
-        labels, record = found.labels, found.record
+        labels, record = placement.lay(found.labels), found.record
         before = self._latest(image)
         if (
             before is not None
@@ -109,7 +110,7 @@ class ResultLayers:
     def show_plane(
         self,
         image: Image,
-        placement: dict[str, Any],
+        placement: Placement,
         index: tuple[Any, ...],
         labels: NDArray[Any],
     ) -> bool:
@@ -120,13 +121,14 @@ class ResultLayers:
         image, placement
             Of the result, as in `show`.
         index : tuple of int or slice
-            Which part of its data.
+            Which part of it, one per axis of the image but C.
         labels : array
             The new labels there.
         """
         made = self._latest(image)
         if made is None or not self._untouched(made, placement):
             return False
+        index = placement.index(index)
         replaced = made.replaced
         if all(index != known for known, _ in replaced):
             replaced = (*replaced, (index, made.layer.data[index].copy()))
@@ -135,7 +137,7 @@ class ResultLayers:
         self._renew(image, replace(made, digest=_digest(made.layer.data), replaced=replaced))
         return True
 
-    def put_back(self, image: Image, placement: dict[str, Any]) -> None:
+    def put_back(self, image: Image, placement: Placement) -> None:
         """Undo `show_plane` where the whole does not follow, unless somebody worked on it."""
         made = self._latest(image)
         if made is None or not made.replaced or not self._untouched(made, placement):
@@ -160,7 +162,7 @@ class ResultLayers:
         self,
         found: RoiPrediction,
         image: Image,
-        placement: dict[str, Any],
+        placement: Placement,
         *,
         preview: bool = False,
     ) -> list[Layer]:
@@ -176,7 +178,7 @@ class ResultLayers:
         self._values.setdefault(image, []).extend(layers)
         return layers
 
-    def show_scores(self, found: RoiPrediction, name: str, placement: dict[str, Any]) -> None:
+    def show_scores(self, found: RoiPrediction, name: str, placement: Placement) -> None:
         """Show scores as image layers under the others, in place of those before."""
         self.drop_scores()
         active = self._viewer.layers.selection.active
@@ -208,7 +210,7 @@ class ResultLayers:
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
 
-    def show_preview(self, found: Segmentation, name: str, placement: dict[str, Any]) -> Layer:
+    def show_preview(self, found: Segmentation, name: str, placement: Placement) -> Layer:
         """Show labels of a part; the next preview or result takes them away."""
         self.drop_preview()
         self._preview = add_labels(self._viewer, found, name, placement)
@@ -222,7 +224,7 @@ class ResultLayers:
         self._preview = None
 
     def _add_values(
-        self, found: RoiPrediction, names: list[str], placement: dict[str, Any], **look: Any
+        self, found: RoiPrediction, names: list[str], placement: Placement, **look: Any
     ) -> list[Layer]:
         axes, record = found.prediction.axes, found.prediction.record
         return add_values(self._viewer, found.scores, axes, names, placement, record, **look)
@@ -240,7 +242,7 @@ class ResultLayers:
             if made.layer.visible and _overlap(made.layer, layer) and not _is_edited(made):
                 made.layer.visible = False
 
-    def _untouched(self, made: _Made, placement: dict[str, Any]) -> bool:
+    def _untouched(self, made: _Made, placement: Placement) -> bool:
         layer = made.layer
         return (
             layer in self._viewer.layers
@@ -317,7 +319,7 @@ def _digest(data: NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(rows[::step]).data, zlib.crc32(shape))
 
 
-def add_labels(viewer: Viewer, found: Segmentation, name: str, placement: dict[str, Any]) -> Layer:
+def add_labels(viewer: Viewer, found: Segmentation, name: str, placement: Placement) -> Layer:
     """Show labels as a layer that carries its run record.
 
     Classes get the colours of the model's card, and their names in the status bar.
@@ -336,7 +338,9 @@ def add_labels(viewer: Viewer, found: Segmentation, name: str, placement: dict[s
             "class": [c.name for c in card.classes],
         }
     metadata = {RECORD_KEY: found.record}
-    return viewer.add_labels(found.labels, name=name, metadata=metadata, **placement, **look)
+    return viewer.add_labels(
+        placement.lay(found.labels), name=name, metadata=metadata, **placement, **look
+    )
 
 
 def compile_colours(dtype: Any) -> None:
@@ -355,7 +359,7 @@ def add_values(
     values: Any,
     axes: str,
     names: Sequence[str],
-    placement: dict[str, Any],
+    placement: Placement,
     record: dict[str, Any],
     **look: Any,
 ) -> list[Layer]:
@@ -371,8 +375,8 @@ def add_values(
         Of ``values``.
     names : sequence of str
         Of the layers, one per channel.
-    placement : dict
-        From `LayerImage.placement`.
+    placement : Placement
+        Where they lie.
     record : dict
         The run record.
     **look
@@ -384,7 +388,7 @@ def add_values(
         index = tuple(channel if i == axis else slice(None) for i in range(values.ndim))
         layers.append(
             viewer.add_image(
-                values[index],
+                placement.lay(values[index]),
                 name=name,
                 metadata={RECORD_KEY: record},
                 **placement,
