@@ -168,13 +168,12 @@ def _axes(axis_labels: tuple[str, ...], metadata: Mapping[str, Any], shape: tupl
     if named is not None:
         return named
     marks, record = metadata.get(MARKS_KEY), metadata.get(RECORD_KEY)
-    known = [marks.get("axes")] if isinstance(marks, Mapping) else []
+    known = [str(marks.get("axes"))] if isinstance(marks, Mapping) else []
     if isinstance(record, Mapping):  # its axes are those of the image
         of_image = str(record.get("axes", ""))
         known += [label_axes(of_image), of_image]
     for axes in known:
-        fits = isinstance(axes, str) and len(axes) == ndim
-        if fits and ("C" not in axes or shape[axes.index("C")] == 1):
+        if len(axes) == ndim and ("C" not in axes or shape[axes.index("C")] == 1):
             return axes
     if ndim not in _AXES:
         raise InputError(

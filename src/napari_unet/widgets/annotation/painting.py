@@ -29,7 +29,7 @@ from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level
 from napari_unet.widgets.viewer.placement import Placement, lift
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from napari import Viewer
     from napari.layers import Image, Labels
@@ -178,7 +178,7 @@ def _add(
     name: str,
     marks: Marks,
     metadata: dict[str, Any],
-    look: dict[str, Any],
+    look: Mapping[str, Any],
 ) -> Labels:
     metadata = {**metadata, MARKS_KEY: marks.as_json()}
     layer = viewer.add_labels(labels, name=name, metadata=metadata, **look)
