@@ -291,12 +291,12 @@ def test_an_example_of_files(tmp_path: Path) -> None:
     stack = squares(2, planes=3)
     image = write_image(tmp_path / "a.tif", stack, axes="ZYX", pixel_size=(2.0, 0.5, 0.25))
     labels = write_labels(tmp_path / "b.tif", stack > 100, axes="ZYX")
-    example = read_example(image, labels)
+    example, _ = read_example(image, labels)
     assert example.axes == "ZYX"
     assert example.pixel_size == pytest.approx([2.0, 0.5, 0.25])
     np.testing.assert_array_equal(np.asarray(example.image), stack)
     np.testing.assert_array_equal(np.asarray(example.labels), stack > 100)
-    example = read_example(image, labels, axes="TYX", channels=[0], pixel_size=0.7)
+    example, _ = read_example(image, labels, axes="TYX", channels=[0], pixel_size=0.7)
     assert (example.axes, example.channels, example.pixel_size) == ("TYX", [0], 0.7)
 
 

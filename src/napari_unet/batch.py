@@ -17,7 +17,8 @@ from napari_unet.inference.prediction import iter_predict
 from napari_unet.inference.results import Prediction, Segmentation
 from napari_unet.inference.segmentation import iter_segmentation, refuse_client
 from napari_unet.io import read_image, write_image, write_labels
-from napari_unet.io.folders import check_writable, find_images, plain_stem
+from napari_unet.io.folders import check_writable, find_images
+from napari_unet.io.naming import plain_stem
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import SegmentOverrides, SegmentSettings, resolve
@@ -111,7 +112,8 @@ def iter_segment_files(
             value=file_format,
         )
     wanted = resolve(SegmentSettings, settings, overrides)
-    files = find_images(paths)
+    found = find_images(paths)
+    files = found.files
     outputs = _outputs(files, Path(output_dir), "_scores" if scores else "_labels", file_format)
     loaded = Model.load(model)
     if loaded.card.task == "regression" and not scores:
@@ -122,6 +124,8 @@ def iter_segment_files(
     check_writable(Path(output_dir))
     results: list[FileResult] = []
     total = PARTS * len(files)
+    for note in found.notes:
+        yield Progress(0, total, str(note))
     for number, (source, output) in enumerate(zip(files, outputs, strict=True)):
         began = time.perf_counter()
         record: dict[str, Any] | None = None
@@ -171,7 +175,8 @@ def segment_files(
     Parameters
     ----------
     paths : sequence of path
-        Files, and folders of which all images are taken.
+        Files, and folders of which all images are taken, but no labels that lie beside them by
+        their names, such as ``a_masks.tif`` beside ``a.tif``.
     model : Model, str or Path
         As in `napari_unet.segment`.
     output_dir : path

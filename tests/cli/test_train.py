@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 import napari_unet as nu
 from napari_unet.cli import main, training
 from napari_unet.cli.bars import run_with_bar, seconds_left
-from napari_unet.cli.training_files import refuse_predictions
+from napari_unet.cli.parser import build_parser
+from napari_unet.cli.training_files import find_files, read_examples, refuse_predictions
 from napari_unet.errors import FileError, Note, TrainingInterruptedError
 from napari_unet.io import read_image, write_image, write_labels
 from napari_unet.network.files import read_header
@@ -81,8 +82,9 @@ def test_train_to_a_file_and_use_it(
     printed = capsys.readouterr()
     assert all(line.startswith("napari-unet: warning: ") for line in printed.err.splitlines())
     lines = printed.out.splitlines()
-    # what was decided, the validation, the file, and how good it is
-    assert "held out" in lines[0]
+    # how the files were paired, what was decided, the validation, the file, and how good it is
+    assert lines[0] == "3 pairs by the same name"
+    assert "held out" in lines[1]
     assert any(line.startswith("step 3 of 3: loss ") and "mean AP" in line for line in lines)
     assert any(line.startswith(f"{path}: 3 steps on 2 examples (") for line in lines)
     assert re.search(r"^held-out part, 1 image +first.v2$", printed.out, re.MULTILINE)
@@ -130,6 +132,68 @@ def test_train_a_model_of_ones_own(
     assert card.architecture.features == (4, 8)
 
 
+LAYOUTS = {
+    "beside": (("d/{}.tif", "d/{}_masks.tif"), ("d", "d"), "2 pairs by the ending _masks"),
+    "one folder": (("d/{}.tif", "d/{}_seg.npy"), ("d",), "2 pairs by the ending _seg.npy"),
+    "two folders": (("i/{}.tif", "m/{}_mask.tif"), ("i", "m"), "2 pairs by the ending _mask"),
+    "beginnings": (("i/image_{}.tif", "m/mask_{}.tif"), ("i", "m"), "image_… with mask_…"),
+    "nnU-Net": (("i/c_{:03d}_0000.tif", "m/c_{:03d}.tif"), ("i", "m"), "nnU-Net"),
+    "cases": (("d/{}/image.tif", "d/{}/mask.tif"), ("d",), "2 pairs by the names image with mask"),
+    "tracking": (("01/t00{}.tif", "01_GT/SEG/man_seg00{}.tif"), ("01", "01_GT"), "Cell Tracking"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_pairs_as_people_keep_them(
+    layout: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (image_name, labels_name), folders, said = LAYOUTS[layout]
+    for i in range(2):
+        truth = (squares(2) > 100) * (1 + np.arange(28) // 12 + i)
+        write_image(image_name.format(i), squares(2), axes="YX")
+        if labels_name.endswith(".npy"):
+            np.save(labels_name.format(i), {"masks": truth.astype(np.uint16)})  # type: ignore[arg-type]
+        else:
+            write_labels(labels_name.format(i), truth.astype(np.uint8), axes="YX")
+    assert main(["train", *folders, "-o", "new.safetensors", *QUICK, "--steps", "1"]) == 0
+    printed = capsys.readouterr()
+    assert said in printed.out.splitlines()[0]
+    assert "note:" not in printed.err
+
+
+def test_channels_in_files_of_their_own_are_one_image(here: Path) -> None:
+    for i in range(2):
+        write_image(f"i/c_{i:04d}.tif", squares(2) + np.uint8(i), axes="YX")
+    write_labels("m/c.tif", (squares(2) > 100).astype(np.uint8), axes="YX")
+    files = find_files([(Path("i"), Path("m"))], None)
+    options = build_parser(["train"]).parse_args(["train", "i", "m", "-o", "x"])
+    (example,) = read_examples(files, options, "instance")
+    assert [int(each[0, 0]) for each in example.image] == [20, 21]
+
+
+def test_masks_of_one_object_each_are_joined(here: Path) -> None:
+    write_image("d/7/images/x.tif", squares(2), axes="YX")
+    for i in range(2):
+        mask = np.zeros(squares(2).shape, np.uint8)
+        mask[5:12, 4 + 12 * i : 11 + 12 * i] = 255
+        write_labels(f"d/7/masks/{i}.tif", mask, axes="YX")
+    files = find_files([(Path("d"), Path("d"))], None)
+    options = build_parser(["train"]).parse_args(["train", "d", "-o", "x"])
+    (example,) = read_examples(files, options, "instance")
+    assert sorted(np.unique(example.labels)) == [0, 1, 2]
+
+
+def test_labels_are_not_segmented(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("d/a.tif", "d/a_masks.tif", "d/b.tif"):
+        write_image(name, squares(2), axes="YX")
+    np.save("d/b_seg.npy", {"masks": squares(2)})  # type: ignore[arg-type]
+    assert main(["segment", "d", "-m", "nuclei", "-o", "out"]) == 0
+    assert [name for name in written() if name.endswith(".tif")] == ["a_labels.tif", "b_labels.tif"]
+    err = capsys.readouterr().err
+    assert "a_masks.tif" in err
+    assert "b_seg.npy" in err
+
+
 @pytest.mark.parametrize(
     ("output", "said"),
     [
@@ -168,14 +232,23 @@ def test_names_that_no_new_model_can_have(
     assert Path("there.safetensors").read_bytes() == b""
 
 
-def test_an_image_without_labels(
+def test_an_image_without_labels_is_left_out_and_told(
     pairs: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("labels/b.tif").unlink()
-    assert main(["train", *pairs, "-o", "new.safetensors", *QUICK]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "b.tif has no labels" in line
-    assert not Path("new.safetensors").exists()
+    Path("labels/b.tif").rename("labels/other.tif")
+    assert main(["train", *pairs, "-o", "new.safetensors", *QUICK, "--steps", "1"]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if "note:" in line]
+    assert "1 image has no labels in labels, and is left out: b.tif" in notes[0]
+    assert "_masks" in notes[0]
+    assert "other.tif" in notes[1]
+
+
+def test_no_image_with_labels(pairs: tuple[str, str], refusal: Callable[..., str]) -> None:
+    for name in "abc":
+        Path(f"labels/{name}.tif").rename(f"labels/truth of {name}.tif")
+    line = refusal()
+    for said in ("b.tif", "truth of a.tif", "_masks", "man_seg000"):
+        assert said in line
 
 
 @pytest.mark.parametrize(
@@ -640,7 +713,7 @@ def test_a_training_that_cannot_go_on_keeps_the_best(
     monkeypatch.setattr(training, "iter_train", broken)
     assert main(["train", *pairs, "-o", "new.safetensors", *QUICK, "--no-checks"]) == 2
     printed = capsys.readouterr()
-    assert printed.out == "The memory is short.\n"
+    assert printed.out == "3 pairs by the same name\nThe memory is short.\n"
     (line,) = printed.err.splitlines()
     assert line.startswith("napari-unet: error: The loss became nan at step 2.")
     assert ("was saved as new.safetensors" in line) == learned

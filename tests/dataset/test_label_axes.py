@@ -62,5 +62,5 @@ def test_files_that_declare_other_orders_make_a_pair(tmp_path: Path) -> None:
     labels = image % 3
     write_image(tmp_path / "image.ome.tif", image, axes="TZYX")
     write_labels(tmp_path / "labels.ome.tif", labels.transpose(1, 0, 2, 3), axes="ZTYX")
-    example = read_example(tmp_path / "image.ome.tif", tmp_path / "labels.ome.tif")
+    example, _ = read_example(tmp_path / "image.ome.tif", tmp_path / "labels.ome.tif")
     np.testing.assert_array_equal(np.asarray(example.labels), labels)

@@ -1,4 +1,4 @@
-"""Images in folders, pairs of image and labels, and whether a folder can be written to."""
+"""Images in folders, and whether a folder can be written to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from napari_unet.errors import FileError
-from napari_unet.io.folders import check_writable, example_files, find_images, plain_stem
+from napari_unet.io.folders import check_writable, find_images
+from napari_unet.io.naming import plain_stem
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -23,15 +24,26 @@ def test_images_of_a_folder(tmp_path: Path) -> None:
     make(tmp_path, "b.tif", "A.PNG", "c.ome.tiff", "d.jpeg", "e.npy", "g.zarr/zarr.json")
     make(tmp_path, "notes.txt", ".hidden.tif", "below/f.tif", "folder.tif/x", "h.csv")
     make(tmp_path, "b_labels.tif", "b_labels.json", "b_scores.ome.tif", "b_overlay.txt")
-    names = [path.name for path in find_images([tmp_path])]
+    names = [path.name for path in find_images([tmp_path]).files]
     assert names == ["A.PNG", "b.tif", "c.ome.tiff", "d.jpeg", "e.npy", "g.zarr"]
 
 
 def test_named_files_are_taken_as_they_are(tmp_path: Path) -> None:
     make(tmp_path / "f", "z.tif")
     paths = [tmp_path / "x_labels.tif", tmp_path / "missing.tif", tmp_path / "f", "./y.txt"]
-    assert find_images(paths) == [paths[0], paths[1], tmp_path / "f" / "z.tif", Path("y.txt")]
-    assert find_images([str(paths[0]), paths[0]]) == [paths[0]]
+    assert find_images(paths).files == [paths[0], paths[1], tmp_path / "f" / "z.tif", Path("y.txt")]
+    assert find_images([str(paths[0]), paths[0]]).files == [paths[0]]
+
+
+def test_labels_beside_their_images_are_left_out_and_told(tmp_path: Path) -> None:
+    make(tmp_path, "a.tif", "a_masks.tif", "b.png", "b_seg.npy", "b_flows.tif", "mask_1.tif")
+    make(tmp_path, "image_1.tif", "lonely_mask.tif")
+    found = find_images([tmp_path])
+    assert [p.name for p in found.files] == ["a.tif", "b.png", "image_1.tif", "lonely_mask.tif"]
+    (note,) = found.notes
+    for name in ("a_masks.tif", "b_seg.npy", "b_flows.tif", "mask_1.tif"):
+        assert name in str(note)
+    assert find_images([tmp_path / "a_masks.tif"]).files == [tmp_path / "a_masks.tif"]
 
 
 def test_no_images(tmp_path: Path) -> None:
@@ -63,68 +75,6 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_plain_stems(name: str, stem: str) -> None:
     assert plain_stem(Path("folder.ome") / name) == stem
-
-
-# Pairs
-
-
-def test_labels_by_name_in_another_folder(tmp_path: Path) -> None:
-    images = make(tmp_path / "images", "a.png", "b.ome.tif", "c.tif")
-    labels = make(tmp_path / "labels", "c_labels.tif", "a.tif", "b.tif", "unused.tif")
-    assert example_files(images, labels) == [
-        (images / "a.png", labels / "a.tif"),
-        (images / "b.ome.tif", labels / "b.tif"),
-        (images / "c.tif", labels / "c_labels.tif"),
-    ]
-
-
-def test_labels_beside_the_images(tmp_path: Path) -> None:
-    make(tmp_path, "a.tif", "a_labels.tif", "b.png", "b_labels.ome.tif")
-    assert example_files(tmp_path, tmp_path) == [
-        (tmp_path / "a.tif", tmp_path / "a_labels.tif"),
-        (tmp_path / "b.png", tmp_path / "b_labels.ome.tif"),
-    ]
-
-
-def test_the_same_name_goes_before_a_result(tmp_path: Path) -> None:
-    images = make(tmp_path / "images", "a.tif")
-    labels = make(tmp_path / "labels", "a.tif", "a_labels.tif")
-    assert example_files(images, labels) == [(images / "a.tif", labels / "a.tif")]
-
-
-def test_an_image_is_never_its_own_labels(tmp_path: Path) -> None:
-    make(tmp_path, "a.tif")
-    with pytest.raises(FileError, match=r"a\.tif has no labels"):
-        example_files(tmp_path, tmp_path)
-
-
-def test_an_image_without_labels(tmp_path: Path) -> None:
-    images = make(tmp_path / "images", "a.tif", "b.tif")
-    labels = make(tmp_path / "labels", "a.tif")
-    with pytest.raises(FileError, match=r"b\.tif has no labels"):
-        example_files(images, labels)
-
-
-def test_two_files_or_zarr_images(tmp_path: Path) -> None:
-    make(tmp_path, "a.tif", "truth.png", "a.zarr/zarr.json", "t.zarr/zarr.json")
-    for pair in (("a.tif", "truth.png"), ("a.zarr", "t.zarr"), ("a.tif", "t.zarr")):
-        image, labels = (tmp_path / name for name in pair)
-        assert example_files(image, labels) == [(image, labels)]
-
-
-@pytest.mark.parametrize(
-    ("images", "labels", "said"),
-    [
-        ("folder", "a.tif", "one is a folder"),
-        ("a.tif", "folder", "one is a folder"),
-        ("missing", "a.tif", "missing does not exist"),
-        ("folder", "missing", "missing does not exist"),
-    ],
-)
-def test_pairs_that_are_none(images: str, labels: str, said: str, tmp_path: Path) -> None:
-    make(tmp_path, "a.tif", "folder/b.tif")
-    with pytest.raises(FileError, match=said):
-        example_files(tmp_path / images, tmp_path / labels)
 
 
 # Writing

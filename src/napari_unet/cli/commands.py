@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.cli.bars import run_with_bar
 from napari_unet.cli.parser import chosen_settings
-from napari_unet.cli.wording import one_line, option_of
+from napari_unet.cli.wording import one_line, option_of, print_notes
 from napari_unet.errors import FileError, ModelError
 from napari_unet.network.files import bundled_names, model_files
 
@@ -28,9 +28,12 @@ def predict(options: Namespace) -> int:
 
 def _files(options: Namespace, *, scores: bool) -> int:
     from napari_unet.batch import FileDone, iter_segment_files
+    from napari_unet.io.folders import find_images
 
+    found = find_images(options.images)
+    print_notes(found.notes)
     job = iter_segment_files(
-        options.images,
+        found.files,
         options.model,
         options.output,
         axes=options.axes,

@@ -36,7 +36,10 @@ object maps or values, as the model gives them.
 example:
   napari-unet predict cells.tif -m nuclei -o results""",
     "train": """\
-Labels have the names of their images; a.tif may also be labelled in a_labels.tif.
+Labels are found by their names: a.tif in two folders; a_masks, a_mask, a_label, a_labels or
+a_seg.npy beside a; mask_0 or label_0 beside 0, image_0 or img_0; nnU-Net's case_0000 with case; a
+folder per case with image and mask, or with images/ and masks/, of one object a file; the Cell
+Tracking Challenge's 01/t000 with 01_GT/SEG/man_seg000. What was recognised is told.
 
 Where not all is labelled, --region says what is: 'planes' for stacks of which some planes are
 labelled completely, 'painted' for strokes, of which --background names the label that means
@@ -135,7 +138,11 @@ def _add_training_files(parser: argparse.ArgumentParser) -> None:
         "images", type=Path, metavar="IMAGES", help="image file, or folder of images"
     )
     parser.add_argument(
-        "labels", type=Path, metavar="LABELS", help="label file, or folder of labels by name"
+        "labels",
+        type=Path,
+        nargs="?",
+        metavar="LABELS",
+        help="label file, or folder of labels by name (default: in the folder of the images)",
     )
     pair = ("IMAGES", "LABELS")
     parser.add_argument(

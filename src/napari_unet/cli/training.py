@@ -18,7 +18,7 @@ from napari_unet.cli.training_files import (
     read_examples,
     refuse_predictions,
 )
-from napari_unet.cli.wording import one_line, option_of
+from napari_unet.cli.wording import one_line, option_of, print_notes
 from napari_unet.errors import FileError, ModelError, SettingsError, TrainingInterruptedError
 from napari_unet.io.folders import check_writable
 from napari_unet.network.files import SUFFIX, bundled_names, model_files, user_models_folder
@@ -39,13 +39,16 @@ def run_training(options: Namespace) -> int:
     if base is not None:
         settings.setdefault("task", base.card.task)
     config = resolve(TrainConfig, None, {**settings, "name": name})
-    pairs = [(options.images, options.labels), *(options.also or ())]
+    pairs = [(options.images, options.labels or options.images), *(options.also or ())]
     files = find_files(pairs, options.region_masks)
     given = options.validation and find_files([options.validation], options.region_masks)
     if not options.no_checks:
         refuse_predictions([*files.labels, *(given.labels if given else ())])
-    examples = read_examples(files, options)
-    validation = read_examples(given, options) if given else None
+    for line in [*files.recognised, *(given.recognised if given else ())]:
+        print(one_line(line), flush=True)
+    examples = read_examples(files, options, config.task)
+    validation = read_examples(given, options, config.task) if given else None
+    print_notes([*files.notes, *(given.notes if given else ())])
     if options.named:
         classes = _classes(options.named, [*examples, *(validation or ())], config)
         config = resolve(TrainConfig, config, {"classes": classes})

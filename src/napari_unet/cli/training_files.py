@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 
 from napari_unet.axes import label_axes
-from napari_unet.card import PALETTE, ClassInfo
+from napari_unet.card import PALETTE, ClassInfo, Task
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_axes import arrange_labels
 from napari_unet.dataset.labelled_image import open_example
-from napari_unet.errors import FileError, SettingsError
+from napari_unet.errors import FileError, Note, SettingsError
 from napari_unet.io import read_image, record_path
-from napari_unet.io.folders import example_files, mask_files
+from napari_unet.io.cellpose_files import is_pickled
+from napari_unet.io.example_files import FilePair, find_pairs
+from napari_unet.io.folders import mask_files
+from napari_unet.io.label_files import LabelFile, read_labels
+from napari_unet.io.naming import LABEL_ONLY
 from napari_unet.io.record import find_record
 
 COPYING = 60.0  # seconds that files may lie apart which were written or copied together
@@ -30,15 +34,30 @@ class TrainingFiles:
 
     Attributes
     ----------
-    images, labels : list of Path
-        Pairs.
+    pairs : list of FilePair
+        Images and their labels.
     masks : list of Path, or None
         Where the labels of each can be trusted.
+    recognised : list of str
+        How the pairs of each two folders were recognised, in words.
+    notes : list of Note
+        Which files were left out.
     """
 
-    images: list[Path]
-    labels: list[Path]
+    pairs: list[FilePair]
     masks: list[Path] | None
+    recognised: list[str]
+    notes: list[Note]
+
+    @property
+    def images(self) -> list[Path]:
+        """The image of each pair, of several channels the first."""
+        return [pair.images[0] for pair in self.pairs]
+
+    @property
+    def labels(self) -> list[Path]:
+        """All label files."""
+        return [path for pair in self.pairs for path in pair.labels]
 
 
 def find_files(pairs: Sequence[tuple[Path, Path]], masks: Path | None) -> TrainingFiles:
@@ -49,24 +68,34 @@ def find_files(pairs: Sequence[tuple[Path, Path]], masks: Path | None) -> Traini
     FileError
         If an image has no labels, or no mask where masks are named.
     """
-    found = [pair for images, labels in pairs for pair in example_files(images, labels)]
-    images = [image for image, _ in found]
-    regions = mask_files(images, masks) if masks is not None else None
-    return TrainingFiles(images, [labels for _, labels in found], regions)
+    found = [find_pairs(images, labels) for images, labels in pairs]
+    listed = [pair for each in found for pair in each.pairs]
+    regions = None if masks is None else mask_files([pair.images[0] for pair in listed], masks)
+    return TrainingFiles(
+        listed,
+        regions,
+        [each.recognised for each in found if each.recognised],
+        [note for each in found for note in each.notes],
+    )
 
 
-def read_examples(files: TrainingFiles, options: Namespace) -> list[Example]:
-    """Examples with the axes, channels, pixel size, region and background of the options."""
+def read_examples(files: TrainingFiles, options: Namespace, task: Task) -> list[Example]:
+    """Examples with the axes, channels, pixel size, region and background of the options.
+
+    What is told of a label file is added to the notes of ``files``.
+    """
     names = options.region or (() if files.masks is not None else ("all",))
     examples = []
-    for i, (image, labels) in enumerate(zip(files.images, files.labels, strict=True)):
-        example = read_example(
-            image,
-            labels,
+    for i, pair in enumerate(files.pairs):
+        example, notes = read_example(
+            pair.images,
+            pair.labels,
+            task=task,
             axes=options.axes,
             channels=options.channels,
             pixel_size=options.pixel_size,
         )
+        files.notes.extend(notes)
         masks = () if files.masks is None else (_read_mask(files.masks[i], example.labels),)
         parts = (*names, *masks)
         region = parts[0] if len(parts) == 1 else parts
@@ -75,15 +104,30 @@ def read_examples(files: TrainingFiles, options: Namespace) -> list[Example]:
 
 
 def read_example(
-    image: Path,
-    labels: Path,
+    images: Path | Sequence[Path],
+    labels: Path | Sequence[Path],
     *,
+    task: Task = "instance",
     axes: str | None = None,
     channels: Sequence[int] | None = None,
     pixel_size: float | Sequence[float | None] | None = None,
-) -> Example:
-    """An example from an image file and a label file."""
-    file, labelled = read_image(image), read_image(labels)
+) -> tuple[Example, tuple[Note, ...]]:
+    """An example from an image file, or one per channel, and a label file, or one per object.
+
+    Returns
+    -------
+    example : Example
+        Its labels have the order of axes of the image.
+    notes : tuple of Note
+        What is to be told of the files.
+    """
+    pictures = [read_image(path) for path in _listed(images)]
+    file = pictures[0]
+    if task == "regression":
+        target = read_image(_listed(labels)[0])
+        labelled = LabelFile(target.array, target.axes)
+    else:
+        labelled = read_labels(_listed(labels))
     used = axes or file.axes
     array = labelled.array
     if used is not None and len(used) == len(file.array.shape):
@@ -92,13 +136,18 @@ def read_example(
         if not alike:
             sizes = dict(zip(used, file.array.shape, strict=True))
             array = arrange_labels(array, labelled.axes, used, sizes)
-    return Example(
-        file.array,
+    example = Example(
+        file.array if len(pictures) == 1 else [each.array for each in pictures],
         array,
         axes=used,
         channels=channels,
         pixel_size=file.pixel_size_along(used) if pixel_size is None else pixel_size,
     )
+    return example, labelled.notes
+
+
+def _listed(paths: Path | Sequence[Path]) -> Sequence[Path]:
+    return [paths] if isinstance(paths, Path) else paths
 
 
 def _read_mask(path: Path, labels: Any) -> Any:
@@ -120,6 +169,8 @@ def refuse_predictions(labels: Sequence[Path]) -> None:
         If there are such labels, or labels cannot be opened.
     """
     for path in labels:
+        if path.suffix.lower() in LABEL_ONLY or (path.suffix == ".npy" and is_pickled(path)):
+            continue  # no file of ours
         file = read_image(path, eager_bytes=0)
         record = find_record(file.array) or find_record(file)  # a bitmap does not know its file
         if record is None or _changed_since(path):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
+
+from napari_unet.errors import Note
+
 IMAGE_OPTIONS = ("axes", "channels", "pixel_size")
 TRAINING_OPTIONS = ("base", "checkpoint", "region", "background", "validation")
 
@@ -31,6 +36,12 @@ def one_line(message: str) -> str:
     'a b does not exist.'
     """
     return " ".join(message.splitlines())
+
+
+def print_notes(notes: Iterable[Note]) -> None:
+    """Print what is to be told beside a result, a line each, on standard error."""
+    for note in notes:
+        print(f"napari-unet: note: {one_line(note.worded(option_of))}", file=sys.stderr)
 
 
 def _names() -> set[str]:

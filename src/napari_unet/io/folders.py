@@ -1,19 +1,41 @@
-"""Folders: the images in them, pairs of image and labels, whether they can be written to."""
+"""Folders: the images in them, masks by their names, whether they can be written to."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from napari_unet.errors import FileError
+from napari_unet.errors import FileError, Note
 from napari_unet.io import READ_SUFFIXES
+from napari_unet.io.naming import list_names, plain_stem
+from napari_unet.io.pairing import find_companions
 
 RESULT_ENDINGS = ("_labels", "_scores")
 
 
-def find_images(paths: Sequence[str | Path]) -> list[Path]:
-    """Files named, and the images in folders named, without earlier results; each once.
+@dataclass(frozen=True)
+class FoundImages:
+    """Image files, and what is to be told of others.
+
+    Attributes
+    ----------
+    files : list of Path
+        Each once.
+    notes : tuple of Note
+        Which files of the folders were left out, and why.
+    """
+
+    files: list[Path]
+    notes: tuple[Note, ...] = ()
+
+
+def find_images(paths: Sequence[str | Path]) -> FoundImages:
+    """Files named, and the images in folders named.
+
+    Of a folder, earlier results are left out, and what its name says to be labels of an image
+    beside it, or made of it, such as ``a_masks.tif`` beside ``a.tif``.
 
     Raises
     ------
@@ -21,57 +43,35 @@ def find_images(paths: Sequence[str | Path]) -> list[Path]:
         If there are none, or a folder cannot be looked into.
     """
     found: list[Path] = []
+    notes: list[Note] = []
     for path in map(Path, paths):
-        if _is_folder(path):
+        if is_folder(path):
             inside = [p for p in _images_in(path) if not plain_stem(p).endswith(RESULT_ENDINGS)]
+            beside = find_companions(p.name for p in inside)
             if not inside:
                 raise FileError(
                     f"The folder {path} has no images",
                     f"these are read: {', '.join(sorted(READ_SUFFIXES))}",
                 )
-            found += inside
+            found += [p for p in inside if p.name not in beside]
+            notes += _companion_notes(path, beside)
         else:
             found.append(path)
     if not found:
         raise FileError("No image files were named", "give files or folders")
-    return list(dict.fromkeys(found))
+    return FoundImages(list(dict.fromkeys(found)), tuple(notes))
 
 
-def example_files(images: Path, labels: Path) -> list[tuple[Path, Path]]:
-    """Pairs of image and label file: two files, or two folders.
-
-    In folders, the labels of ``a.tif`` have the same stem (``a.png``) or are named as the
-    results of a segmentation are (``a_labels.tif``); the folders may be the same one.
-
-    Raises
-    ------
-    FileError
-        If an image has no labels, or only one of the two is a folder.
-    """
-    for path in (images, labels):
-        if not path.exists():
-            raise FileError(f"{path} does not exist", "check the name and the folder")
-    if _is_folder(images) != _is_folder(labels):
-        raise FileError(
-            f"Of {images} and {labels} one is a folder and the other a file",
-            "give two folders, or two files",
-        )
-    if not _is_folder(images):
-        return [(images, labels)]
-    table = {plain_stem(path): path for path in _images_in(labels)}
-    pairs = []
-    for path in find_images([images]):
-        stem = plain_stem(path)
-        partner = table.get(stem)
-        if partner is None or partner.resolve() == path.resolve():
-            partner = table.get(f"{stem}_labels")
-        if partner is None:
-            raise FileError(
-                f"{path} has no labels in {labels}",
-                "give a file of the same name there, or move the image away",
-            )
-        pairs.append((path, partner))
-    return pairs
+def _companion_notes(folder: Path, beside: Mapping[str, str]) -> Iterator[Note]:
+    if not beside:
+        return
+    first, image = next(iter(beside.items()))
+    count = len(beside)
+    what = f"{first} is labels of {image} by its name, or made of it, and is"
+    if count > 1:
+        what = f"{count} files are labels of images beside them by their names, or made of them "
+        what += f"({list_names(list(beside))}), and are"
+    yield Note("labels-left-out", f"In {folder} {what} left out", "name the files to have them all")
 
 
 def mask_files(images: Sequence[Path], masks: Path) -> list[Path]:
@@ -86,7 +86,7 @@ def mask_files(images: Sequence[Path], masks: Path) -> list[Path]:
     """
     if not masks.exists():
         raise FileError(f"{masks} does not exist", "check the name and the folder")
-    if not _is_folder(masks):
+    if not is_folder(masks):
         if len(images) > 1:
             raise FileError(
                 f"{masks} is one mask for {len(images)} images",
@@ -140,33 +140,34 @@ def check_writable(folder: Path) -> None:
         ) from None
 
 
-def plain_stem(path: Path) -> str:
-    """File name without its ending, ``.ome.tif`` being one.
-
-    >>> plain_stem(Path("a/cells.ome.tif"))
-    'cells'
-    """
-    return path.stem.removesuffix(".ome").removesuffix(".OME")
-
-
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
     """Whether it is a folder of images, which a Zarr image is not."""
     return path.is_dir() and path.suffix.lower() != ".zarr"
 
 
-def _images_in(folder: Path) -> list[Path]:
-    """The images in a folder by name, earlier results and all; hidden files left out."""
+def list_folder(folder: Path) -> list[Path]:
+    """What is in a folder, by name.
+
+    Raises
+    ------
+    FileError
+        If it cannot be looked into.
+    """
     try:
-        names = sorted(folder.iterdir())
+        return sorted(folder.iterdir())
     except OSError as error:
         raise FileError(
             f"The folder {folder} cannot be looked into ({error.strerror})",
             "change its permissions, or name the files",
         ) from None
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """The images in a folder by name, earlier results and all; hidden files left out."""
     return [
         path
-        for path in names
+        for path in list_folder(folder)
         if path.suffix.lower() in READ_SUFFIXES
         and not path.name.startswith(".")
-        and not _is_folder(path)
+        and not is_folder(path)
     ]
