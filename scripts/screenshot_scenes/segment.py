@@ -24,7 +24,7 @@ def segment(stage: Stage) -> None:
 
     corners = [[60, 80], [40, 300], [250, 380], [330, 150]]
     shapes = viewer.add_shapes([corners], shape_type="polygon", name="part", opacity=0.3)
-    dock.form.extents.region.value = shapes
+    dock.form.roi_picker.region.value = shapes
     _run(stage, dock)
     stage.shoot(f"segment_region_{theme}")
     viewer.layers.remove(shapes)

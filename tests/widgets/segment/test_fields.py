@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_unet.samples import load_sample
+from napari_unet.widgets.qt.form import FAULT_COLOUR
 
 pytestmark = pytest.mark.windowless
 
@@ -23,6 +24,18 @@ def test_without_an_image_the_dock_says_what_to_do(dock: Any) -> None:
     assert not dock.bar.run.enabled
     assert "Open Sample" in dock.rows["image"].fault
     assert "Open Sample" in dock.bar.message.value
+
+
+def test_red_is_kept_for_errors(dock: Any, viewer: Any) -> None:
+    def reds() -> list[bool]:
+        row = dock.rows["image" if dock.form.image is None else "axes"]
+        parts = (row._note, row.editor.native, dock.bar.message.native)
+        return [FAULT_COLOUR in part.styleSheet() for part in parts]
+
+    assert reds() == [False] * 3  # there is only no image yet
+    viewer.add_image(np.zeros((5, 32, 32)))
+    dock.form.axes.value = "TZ"
+    assert reds() == [True] * 3
 
 
 def test_an_image_that_is_gone_leaves_nothing_in_the_form(dock: Any, viewer: Any) -> None:

@@ -46,6 +46,35 @@ def test_labels_follow_the_threshold_without_the_network(
     np.testing.assert_array_equal(labels.data, again)
 
 
+def test_objects_keep_their_colours_while_settings_move(
+    segmented: Any, viewer: Any, labels_of: Any, set_value: Any, run: Any
+) -> None:
+    def flip() -> None:
+        segmented.rows["flips"].editor.value = True
+        run(segmented)  # into another layer
+
+    renumbered = False
+    changes = (
+        lambda: set_value(segmented, threshold=0.9, min_size=60),
+        lambda: set_value(segmented, threshold=0.4, min_size=0),
+        flip,
+    )
+    for change in changes:
+        layer = labels_of(viewer)[-1]
+        before, looks = layer.data.copy(), colours_of(layer)
+        change()
+        layer = labels_of(viewer)[-1]
+        both = (before > 0) & (layer.data > 0)
+        same = (looks[before[both]] == colours_of(layer)[layer.data[both]]).all(1)
+        assert same.mean() > 0.97  # but for objects that were split or joined
+        renumbered |= bool((before[both] != layer.data[both]).mean() > 0.5)
+    assert renumbered
+
+
+def colours_of(layer: Any) -> np.ndarray:
+    return np.array([[0] * 4, *map(layer.get_color, range(1, layer.data.max() + 1))])
+
+
 def test_a_painted_layer_stays_as_it_is(
     segmented: Any, viewer: Any, labels_of: Any, set_value: Any
 ) -> None:

@@ -25,6 +25,7 @@ from napari_unet.widgets.annotation.marks import (
 )
 from napari_unet.widgets.annotation.snapshot import Trusted, blank, snapshot, trusted
 from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.viewer.label_colours import object_colours
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level_of
 from napari_unet.widgets.viewer.placement import Placement, lift
 
@@ -84,7 +85,8 @@ def new_labels(viewer: Viewer, image: Image, axes: str) -> Labels:
     """
     shape, placement = _grid(image, axes)
     marks = Marks(image.name, placement.axes)
-    return _add(viewer, blank(shape), f"{image.name} labels", marks, {}, placement)
+    look = {**placement, "colormap": object_colours()}
+    return _add(viewer, blank(shape), f"{image.name} labels", marks, {}, look)
 
 
 def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
@@ -191,12 +193,8 @@ def _add(
 
 
 def _appearance(result: Labels) -> dict[str, Any]:
-    """Colours and names of a prediction's classes."""
-    from napari.utils.colormaps import DirectLabelColormap
-
-    look: dict[str, Any] = {}
-    if isinstance(result.colormap, DirectLabelColormap):
-        look["colormap"] = result.colormap.model_copy(deep=True)
+    """Colours of a prediction, and the names of its classes."""
+    look: dict[str, Any] = {"colormap": result.colormap.model_copy(deep=True)}
     if len(result.features.columns) > 0:
         look["features"] = result.features.copy()
     return look

@@ -73,7 +73,7 @@ class Row:
     def __init__(self, editor: Widget, label: str, tooltip: str) -> None:
         self.editor: Any = editor
         self.fault = ""
-        self._said = ("", "")
+        self._said = ("", "", False)
         self.native = QWidget()
         self.label = QLabel(label)
         self._note: QLabel | None = None  # most rows never have anything to say
@@ -107,9 +107,9 @@ class Row:
         self.native.setVisible(visible)
         self.label.setVisible(visible)
 
-    def show_message(self, hint: str = "", fault: str = "") -> None:
-        """Show a fault, else a hint, else nothing."""
-        said = (hint, fault)
+    def show_message(self, hint: str = "", fault: str = "", *, calm: bool = False) -> None:
+        """Show a fault, else a hint, else nothing; a ``calm`` fault is only not done yet."""
+        said = (hint, fault, calm)
         if said == self._said:
             return  # a style sheet costs milliseconds, and a form has many rows
         self._said = said
@@ -120,10 +120,11 @@ class Row:
             self.native.layout().addWidget(self._note)  # type: ignore[union-attr]
         self._note.setText(fault or hint)
         self._note.setVisible(bool(fault or hint))
-        self._note.setStyleSheet(f"color: {FAULT_COLOUR};" if fault else "font-style: italic;")
+        red = bool(fault) and not calm
+        self._note.setStyleSheet(f"color: {FAULT_COLOUR};" if red else "font-style: italic;")
         kind = _qt_class(type(self.editor.native).__name__)
         border = f"{kind} {{ border: 1px solid {FAULT_COLOUR}; }}"
-        self.editor.native.setStyleSheet(border if fault else "")
+        self.editor.native.setStyleSheet(border if red else "")
 
 
 class Form(QScrollArea):

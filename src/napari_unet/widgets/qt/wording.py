@@ -83,6 +83,19 @@ REMEDIES = {
 }
 """What to do, by the code of an error or a finding, where a form has other means."""
 
+NEXT_STEPS = frozenset(
+    {
+        "no-image",
+        "no-labels",
+        "not-corrected",
+        "nothing-done",
+        "nothing-known",
+        "no-background",
+        "background-not-painted",
+    }
+)
+"""Codes of what is only not done yet: a form tells it calmly, and keeps red for errors."""
+
 VALUES = {**TASK_NAMES, **TRUSTED_NAMES}
 """What a form calls a value of a setting."""
 
@@ -105,6 +118,17 @@ def worded(told: UNetError | Finding | Note, *, brief: bool = False) -> str:
         remedy = None if remedy is None else Text(remedy).as_sentence()
     text = told.worded(label_of, remedy)
     return text[:1].upper() + text[1:]
+
+
+def is_next_step(told: UNetError | Finding) -> bool:
+    """Whether something is only not done yet, such as an image that is not open.
+
+    >>> from napari_unet.errors import InputError
+    >>> is_next_step(InputError("There is no image", "open one", code="no-image"))
+    True
+    """
+    cause = "" if isinstance(told, UNetError) else told.cause
+    return not NEXT_STEPS.isdisjoint((told.code, cause))
 
 
 def duration_text(seconds: float) -> str:

@@ -15,7 +15,7 @@ from napari_unet.widgets.qt.form import order_tabs
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.warm_up import import_torch
-from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.segment.form import SegmentForm
 from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
 from napari_unet.widgets.segment.request import Outputs, Request
@@ -120,7 +120,8 @@ class SegmentWidget(Container):  # type: ignore[type-arg]
         self.bar.set_ready(ready=request is not None)
         problem = worded(fault.error) if fault else self._broken
         if problem or not live:
-            self.bar.show_message(problem or READY, fault=bool(problem))
+            calm = fault is not None and is_next_step(fault.error)
+            self.bar.show_message(problem or READY, fault=bool(problem) and not calm)
         self._cost_runner.drop()  # what it would say is of no use now
         if request is None:
             self._pause.stop()

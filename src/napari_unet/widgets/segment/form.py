@@ -19,7 +19,7 @@ from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import Form, Row, SettingsForm, order_tabs, text_label
-from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.segment.correct_button import CorrectButton
 from napari_unet.widgets.segment.diameter_tool import DiameterTool
 from napari_unet.widgets.segment.image_picker import ImagePicker
@@ -260,8 +260,12 @@ class SegmentForm:
         self.pixel_size.value = describe_pixel_size(sizes, axes)
         fault = self.fault
         for name, row in self.rows.items():
-            wrong = fault is not None and fault.field == name
-            row.show_message(hints.get(name, ""), worded(fault.error) if fault and wrong else "")
+            wrong = fault.error if fault is not None and fault.field == name else None
+            row.show_message(
+                hints.get(name, ""),
+                "" if wrong is None else worded(wrong),
+                calm=wrong is not None and is_next_step(wrong),
+            )
         self._fold(opened=self._opened)
 
     def changed(self) -> None:
@@ -280,7 +284,7 @@ class SegmentForm:
         if image is None:
             self.roi_picker.set_image(None, "", 2)
             self.diameter.set_image(None, "")
-            raise FieldError("image", UNetError(*NO_IMAGE))
+            raise FieldError("image", UNetError(*NO_IMAGE, code="no-image"))
         if self.images.fault:
             raise FieldError("layers", InputError(self.images.fault))
         if card is None:

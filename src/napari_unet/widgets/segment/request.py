@@ -19,7 +19,7 @@ from napari_unet.progress import Progress
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
 from napari_unet.widgets.qt.fields import FieldError, parse_channels
 from napari_unet.widgets.segment.image_picker import PER_CHANNEL
-from napari_unet.widgets.viewer.result_layers import compile_colours
+from napari_unet.widgets.viewer.label_colours import compile_colours
 
 if TYPE_CHECKING:
     from napari_unet.inference.cost import CostEstimate

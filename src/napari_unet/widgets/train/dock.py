@@ -21,7 +21,7 @@ from napari_unet.widgets.qt.job import JobRunner, Outcome, ProgressReport
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.notice import Notice
 from napari_unet.widgets.qt.warm_up import import_training
-from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.recovery.autosave import Autosave
 from napari_unet.widgets.recovery.offers import TrainingOffers, open_images, repeat
 from napari_unet.widgets.train.bar import READY, READY_ON_BASE, TrainBar
@@ -161,8 +161,9 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         # the whole of it stands beside the field
         short = self._broken or form.first_problem if new else ""
         said = " ".join(filter(None, (last, short)))
+        calm = form.first is not None and is_next_step(form.first)
         if said:
-            self.bar.show_message(said, fault=failed or said == short, more=new)
+            self.bar.show_message(said, fault=failed or (said == short and not calm), more=new)
         elif form.checked:
             self.bar.show_message(READY if form.models.source is None else READY_ON_BASE)
         else:

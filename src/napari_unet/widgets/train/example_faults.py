@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_unet.errors import UNetError
 from napari_unet.widgets.annotation.painting import correct
-from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.train.finding_lines import Line
 from napari_unet.widgets.train.request import UncorrectedError
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
@@ -72,7 +72,7 @@ class ExampleFaults:
             if RECORD_KEY not in line.labels.metadata:  # that has begun
                 first = "Done planes", lambda: line.trust("planes")
             actions = (first, ("Take as truth", lambda: self._table.take_as_truth(line.labels)))
-        return [Line(worded(error), fault=True, actions=actions)]
+        return [Line(worded(error), fault=True, actions=actions, calm=is_next_step(error))]
 
     def _correct(self, line: ExampleLine) -> None:
         """Make a copy that can be painted on; it takes the place of the prediction."""

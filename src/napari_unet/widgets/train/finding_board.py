@@ -9,7 +9,7 @@ from qtpy.QtCore import QTimer
 
 from napari_unet.checks.finding import Field, Finding
 from napari_unet.widgets.qt.form import Row
-from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.train.example_line import ExampleLine
 from napari_unet.widgets.train.example_table import ExampleTable
 from napari_unet.widgets.train.finding_lines import FindingLines, Line
@@ -87,7 +87,7 @@ class FindingBoard:
             # the same for the same examples, however they are painted on
             key = (finding.code, finding.field, kind, tuple(each.content for each in about))
             if finding.severity == "fault":
-                lines.append(Line(worded(finding), fault=True))
+                lines.append(Line(worded(finding), fault=True, calm=is_next_step(finding)))
             elif key not in self._dismissed:
                 lines.append(Line(worded(finding), fault=False, actions=(self._button(key),)))
         return lines

@@ -26,11 +26,14 @@ class Line:
         Whether it keeps the training from starting; else it is a doubt.
     actions : tuple of (str, callable)
         Small buttons beside it.
+    calm : bool
+        Whether a fault is only something that is not done yet.
     """
 
     text: str
     fault: bool
     actions: tuple[tuple[str, Callable[[], None]], ...] = ()
+    calm: bool = False
 
 
 class FindingLines:
@@ -76,8 +79,10 @@ class FindingLines:
         self.native.setVisible(bool(lines))
 
 
-def _content(lines: Sequence[Line]) -> list[tuple[str, bool, list[str]]]:
-    return [(line.text, line.fault, [name for name, _ in line.actions]) for line in lines]
+def _content(lines: Sequence[Line]) -> list[tuple[object, ...]]:
+    return [
+        (line.text, line.fault, line.calm, [name for name, _ in line.actions]) for line in lines
+    ]
 
 
 def _line(line: Line) -> QWidget:
@@ -86,7 +91,8 @@ def _line(line: Line) -> QWidget:
     column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(1)
     text = text_label(line.text).native
-    text.setStyleSheet(f"color: {FAULT_COLOUR};" if line.fault else "font-style: italic;")
+    red = line.fault and not line.calm
+    text.setStyleSheet(f"color: {FAULT_COLOUR};" if red else "font-style: italic;")
     row = QHBoxLayout()
     row.setSpacing(4)
     buttons = [_button(*action) for action in line.actions]

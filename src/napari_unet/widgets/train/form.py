@@ -134,15 +134,16 @@ class TrainForm:
     @property
     def first_fault(self) -> str:
         """What keeps the training from starting, in the words of the form; or empty."""
-        return "" if self._first is None else worded(self._first)
+        return "" if self.first is None else worded(self.first)
 
     @property
     def first_problem(self) -> str:
         """The same without what to do about it."""
-        return "" if self._first is None else worded(self._first, brief=True)
+        return "" if self.first is None else worded(self.first, brief=True)
 
     @property
-    def _first(self) -> UNetError | Finding | None:
+    def first(self) -> UNetError | Finding | None:
+        """What keeps the training from starting."""
         if self.fault is not None:
             return self.fault.error
         return next(iter(self.board.faults), None)
@@ -301,7 +302,7 @@ class TrainForm:
 
     def _layers(self, line: ExampleLine, task: Task) -> LabelledLayers:
         if line.image is None:
-            raise InputError(*NO_IMAGE)
+            raise InputError(*NO_IMAGE, code="no-image")
         try:
             axes, channels = self.fields.checked(line.image)
         except InputError as error:

@@ -69,18 +69,20 @@ def labelled_layers(
     """
     image, labels = line.image, line.labels
     if image is None:
-        raise InputError(*NO_IMAGE)
+        raise InputError(*NO_IMAGE, code="no-image")
     if labels is None:
-        raise InputError(*_missing(image, task))
+        raise InputError(*_missing(image, task), code="no-labels")
     if task != "regression" and RECORD_KEY in labels.metadata and not is_truth:
         raise UncorrectedError(
             f"‘{labels.name}’ is a prediction that nobody has corrected",
             "correct it and train on that, or take it as truth",
+            code="not-corrected",
         )
     if task != "regression" and not is_truth and _is_half_corrected(labels, line.where):
         raise UncorrectedError(
             f"‘{labels.name}’ began as a prediction, and not all of it is marked as done",
             "choose done planes, or take all of it as truth",
+            code="not-corrected",
         )
     known = _target(labels, line.where, image, axes) if task == "regression" else None
     store = store_of(labels)
@@ -118,6 +120,7 @@ def _known(line: ExampleLine) -> Trusted:
             f"{what} ‘{line.labels.name}’ is marked as done",
             f"label {'one' if several else 'it'} completely and press ‘This plane is done’, or "
             "choose where else its labels can be trusted",
+            code="nothing-done",
         )
     return found
 

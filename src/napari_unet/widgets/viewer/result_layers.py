@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_unet.settings import DECODING_FIELDS
 from napari_unet.widgets.qt.blocker import Blocker
+from napari_unet.widgets.viewer.label_colours import keep_colours, number_as, object_colours
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, plain
 
 if TYPE_CHECKING:
@@ -89,12 +90,16 @@ class ResultLayers:
             and self._untouched(before, placement)
         ):
             layer = before.layer
+            earlier = layer.data
             with self._own_change:
                 layer.data = labels
+            keep_colours(layer, layer, earlier)
             layer.metadata = {**layer.metadata, RECORD_KEY: record}
             self._renew(image, replace(before, digest=_digest(labels), replaced=()))
             return layer
         layer = add_labels(self._viewer, found, f"{image.name} labels", placement)
+        if before is not None and all(map(_same, _lies(before.layer), _lies(layer))):
+            keep_colours(layer, before.layer, before.layer.data)
         self._hide_under(layer, image)
         self._images[plain(layer)] = weakref.ref(image)
         changes: list[object] = []
@@ -123,7 +128,8 @@ class ResultLayers:
         index : tuple of int or slice
             Which part of it, one per axis of the image but C.
         labels : array
-            The new labels there.
+            The new labels there, which get the numbers that the same objects have there now: so
+            they keep their colours until the whole, with its own numbers, gets the colours.
         """
         made = self._latest(image)
         if made is None or not self._untouched(made, placement):
@@ -132,7 +138,7 @@ class ResultLayers:
         replaced = made.replaced
         if all(index != known for known, _ in replaced):
             replaced = (*replaced, (index, made.layer.data[index].copy()))
-        made.layer.data[index] = labels
+        made.layer.data[index] = number_as(made.layer.data, index, labels)
         made.layer.refresh()
         self._renew(image, replace(made, digest=_digest(made.layer.data), replaced=replaced))
         return True
@@ -322,7 +328,8 @@ def _digest(data: NDArray[Any]) -> int:
 def add_labels(viewer: Viewer, found: Segmentation, name: str, placement: Placement) -> Layer:
     """Show labels as a layer that carries its run record.
 
-    Classes get the colours of the model's card, and their names in the status bar.
+    Classes get the colours of the model's card, and their names in the status bar; objects get
+    colours of which none is red.
     """
     look: dict[str, Any] = {}
     card = found.card
@@ -337,21 +344,12 @@ def add_labels(viewer: Viewer, found: Segmentation, name: str, placement: Placem
             "index": [c.value for c in card.classes],
             "class": [c.name for c in card.classes],
         }
+    else:
+        look["colormap"] = object_colours()
     metadata = {RECORD_KEY: found.record}
     return viewer.add_labels(
         placement.lay(found.labels), name=name, metadata=metadata, **placement, **look
     )
-
-
-def compile_colours(dtype: Any) -> None:
-    """Compile napari's map from labels to colours for a data type.
-
-    Its first use takes seconds, in which the window would stand still: call this in a worker.
-    """
-    from napari.utils.colormaps import DirectLabelColormap
-
-    colours: dict[int | None, Any] = {0: "transparent", 1: "white", None: "transparent"}
-    DirectLabelColormap(color_dict=colours).map(np.ones((2, 2), dtype))
 
 
 def add_values(
