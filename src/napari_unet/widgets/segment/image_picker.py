@@ -270,9 +270,9 @@ class _LayersRow(Row):
         layout.addWidget(self._inside)
         self._editors = list(editors)
 
-    def show_message(self, hint: str = "", fault: str = "") -> None:
+    def show_message(self, hint: str = "", fault: str = "", *, calm: bool = False) -> None:
         """Show a fault, else a hint, else nothing."""
-        super().show_message(hint, fault)
+        super().show_message(hint, fault, calm=calm)
         border = f"QComboBox {{ border: 1px solid {FAULT_COLOUR}; }}"
         for editor in self._editors:
             editor.native.setStyleSheet(border if fault else "")

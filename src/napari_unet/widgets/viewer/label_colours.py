@@ -133,7 +133,8 @@ def number_as(data: NDArray[Any], index: tuple[Any, ...], labels: NDArray[Any]) 
     numbers = match_labels(data[index], labels)
     new = np.flatnonzero(numbers[1:] == 0) + 1
     numbers[new] = int(data.max(initial=0)) + 1 + np.arange(new.size)
-    return numbers[labels].astype(data.dtype)
+    found: NDArray[Any] = numbers[labels].astype(data.dtype)
+    return found
 
 
 def compile_colours(dtype: Any) -> None:
