@@ -316,6 +316,16 @@ def test_instance_scores_of_a_hand_computed_case() -> None:
     assert scores.panoptic_quality == pytest.approx(1.6 / 3.5)
     assert scores.dice == 2 * (16 + 12) / (64 + 48)
     assert scores.jaccard == 28 / 84
+    assert scores.area_ratio == scores.area_ratio_mean == 1
+
+
+def test_areas_of_matched_objects() -> None:
+    truth = squares((0, 0, 4, 4), (8, 0, 4, 4), (16, 0, 4, 4))
+    large = squares((0, 0, 4, 5), (8, 0, 4, 6), (16, 0, 4, 4), (24, 8, 2, 2))
+    scores = evaluate([large, truth, squares()], [truth, truth, squares()])
+    assert scores.area_ratio == 1  # the median of 1.25, 1.5 and four times 1
+    assert scores.area_ratio_mean == (1.25 + 1) / 2
+    assert evaluate(squares((0, 0, 1, 1)), truth).area_ratio is None
 
 
 def test_panoptic_quality_counts_pairs_from_a_half_on() -> None:

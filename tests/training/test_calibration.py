@@ -42,6 +42,35 @@ def test_specks_raise_the_smallest_size(bright_model: Callable[..., Model]) -> N
     assert labels.max() == 4
 
 
+def soft_disks(count: int, radius: float) -> nu.Example:
+    """Disks with blurred rims, 8 pixels wide at half of their height, and truth of a radius."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((40, 40 * count), np.float32)
+    truth = np.zeros(image.shape, np.int32)
+    y, x = np.indices(image.shape)
+    for number in range(count):
+        row, column = rng.uniform(19, 21, 2)
+        distance = np.hypot(y - row, x - column - 40 * number)
+        image = np.maximum(image, np.clip((8 + 6 - distance) / 12, 0, 1).astype(np.float32))
+        truth[distance <= radius] = number + 1
+    return nu.Example(image, truth, axes="YX")
+
+
+def test_areas_are_unbiased_where_that_costs_nothing(bright_model: Callable[..., Model]) -> None:
+    large, small = soft_disks(25, 8.4), soft_disks(25, 7.6)
+    model = bright_model()
+    for example in (large, small):
+        before, after = (
+            nu.evaluate(nu.segment(example.image, model, **decoding.model_dump()), example.labels)
+            for decoding in (Decoding(), found_for(model, example))
+        )
+        assert abs(after.area_ratio - 1) < 0.03 < abs(before.area_ratio - 1)
+        assert after.ap[0.75] == before.ap[0.75] == 1
+    assert found_for(model, large).threshold < 0.5 < found_for(model, small).threshold
+    few = soft_disks(4, 8.4)
+    assert found_for(model, few).threshold == 0.5
+
+
 def test_a_sound_default_stays(bright_model: Callable[..., Model]) -> None:
     example = specked_disks(0)
     clean = nu.Example((np.asarray(example.labels) > 0).astype(np.float32), example.labels)

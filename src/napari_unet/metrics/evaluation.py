@@ -25,6 +25,8 @@ from napari_unet.metrics.scores import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
 
 @overload
 def evaluate(
@@ -171,6 +173,7 @@ def _mean(values: Iterable[float]) -> float:
 
 def _instance_scores(pairs: list[Pair]) -> InstanceScores:
     by_image: list[dict[float, _ObjectCounts]] = []
+    areas: list[NDArray[np.float64]] = []
     foreground: list[RegionCounts] = []
     for pair in pairs:
         objects = ObjectOverlap.of(pair)
@@ -178,6 +181,8 @@ def _instance_scores(pairs: list[Pair]) -> InstanceScores:
         for threshold in IOU_THRESHOLDS:
             match = objects.match(threshold)
             counts[threshold] = _ObjectCounts(match.tp, match.fp, match.fn, float(match.iou.sum()))
+            if threshold == 0.5:
+                areas.append(match.area_ratio)
         by_image.append(counts)
         predicted, true = pair.counted()
         foreground.append(RegionCounts.of(predicted > 0, true > 0))
@@ -185,6 +190,7 @@ def _instance_scores(pairs: list[Pair]) -> InstanceScores:
     pooled = {t: _ObjectCounts.pooled(counts[t] for counts in by_image) for t in IOU_THRESHOLDS}
     half = [counts[0.5] for counts in by_image]
     pooled_foreground = overlap.pool(foreground)
+    matched = np.concatenate(areas)
     return InstanceScores(
         task="instance",
         images=len(pairs),
@@ -209,6 +215,8 @@ def _instance_scores(pairs: list[Pair]) -> InstanceScores:
         dice_mean=_mean(c.dice for c in foreground),
         jaccard=pooled_foreground.jaccard,
         jaccard_mean=_mean(c.jaccard for c in foreground),
+        area_ratio=float(np.median(matched)) if matched.size else None,
+        area_ratio_mean=_mean(np.median(a) for a in areas if a.size) if matched.size else None,
     )
 
 

@@ -31,6 +31,8 @@ class InstanceMatch:
         Labels of the matched objects, pair by pair, in ascending order of the truth.
     iou : ndarray of float64, shape (n_pairs,)
         Intersection over union of each pair.
+    area_ratio : ndarray of float64, shape (n_pairs,)
+        Pixels of the predicted object over those of the true one, of each pair.
     unmatched_prediction, unmatched_truth : ndarray of int
         Labels of the false positives and of the false negatives, ascending.
     """
@@ -39,6 +41,7 @@ class InstanceMatch:
     prediction: NDArray[Any]
     truth: NDArray[Any]
     iou: NDArray[np.float64]
+    area_ratio: NDArray[np.float64]
     unmatched_prediction: NDArray[Any]
     unmatched_truth: NDArray[Any]
 
@@ -118,6 +121,8 @@ class ObjectOverlap:
         Positions in `true_labels` and `predicted_labels` of each overlapping pair.
     iou : ndarray of float64, shape (n_overlaps,)
         Intersection over union of each overlapping pair, above 0.
+    area_ratio : ndarray of float64, shape (n_overlaps,)
+        Pixels of the predicted over those of the true object of each overlapping pair.
     """
 
     true_labels: NDArray[Any]
@@ -125,6 +130,7 @@ class ObjectOverlap:
     true: NDArray[np.int64]
     predicted: NDArray[np.int64]
     iou: NDArray[np.float64]
+    area_ratio: NDArray[np.float64]
 
     @classmethod
     def of(cls, pair: Pair) -> ObjectOverlap:
@@ -153,7 +159,14 @@ class ObjectOverlap:
         )
         rows, columns = table.row.astype(np.int64), table.col.astype(np.int64)
         union = true_sizes[rows] + predicted_sizes[columns] - table.data
-        return cls(true_labels, predicted_labels, rows, columns, table.data / union)
+        return cls(
+            true_labels,
+            predicted_labels,
+            rows,
+            columns,
+            table.data / union,
+            predicted_sizes[columns] / true_sizes[rows],
+        )
 
     def match(self, threshold: float) -> InstanceMatch:
         """Match the objects at an IoU `threshold` in (0, 1], see `match_instances`."""
@@ -166,11 +179,13 @@ class ObjectOverlap:
         true, predicted, iou = self.true[candidate], self.predicted[candidate], self.iou[candidate]
         chosen = _assign(true, predicted, iou)
         true, predicted, iou = true[chosen], predicted[chosen], iou[chosen]
+        area_ratio = self.area_ratio[candidate][chosen]
         return InstanceMatch(
             threshold=threshold,
             prediction=self.predicted_labels[predicted],
             truth=self.true_labels[true],
             iou=iou,
+            area_ratio=area_ratio,
             unmatched_prediction=np.delete(self.predicted_labels, predicted),
             unmatched_truth=np.delete(self.true_labels, true),
         )

@@ -88,6 +88,9 @@ class InstanceScores(Scores):
         the two qualities above. A pair at exactly 0.5 counts here.
     dice, dice_mean, jaccard, jaccard_mean : float
         Overlap of the foregrounds, whichever object a pixel belongs to.
+    area_ratio, area_ratio_mean : float or None
+        Pixels of the predicted over those of the true object, median of the pairs matched at
+        IoU 0.5: above 1 the objects come out too large. None where nothing was matched.
     """
 
     tp: dict[float, int]
@@ -111,6 +114,8 @@ class InstanceScores(Scores):
     dice_mean: float
     jaccard: float
     jaccard_mean: float
+    area_ratio: float | None
+    area_ratio_mean: float | None
 
     def __str__(self) -> str:
         lines = [self._heading()]
@@ -123,6 +128,9 @@ class InstanceScores(Scores):
             f"  foreground: Dice {self._figure(self.dice, self.dice_mean)}"
             f"  Jaccard {self._figure(self.jaccard, self.jaccard_mean)}"
         )
+        if self.area_ratio is not None and self.area_ratio_mean is not None:
+            areas = self._figure(self.area_ratio, self.area_ratio_mean)
+            lines.append(f"  area of matched objects over the true one: {areas}")
         return "\n".join(lines)
 
     def _line(self, iou: float) -> str:

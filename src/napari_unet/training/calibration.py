@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -16,6 +17,9 @@ from napari_unet.metrics import InstanceScores
 from napari_unet.training.scoring import score_predictions
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
+AREA_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+AP_TOLERANCE = 0.002  # that unbiased areas may cost: less than a handful of objects changes
+LEAST_MATCHED = 20  # objects; fewer tell little of their areas
 SPLIT_DEPTHS = (0.15, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4)
 SIZE_SHARES = (0.0, 0.5, 1.0)
 SMALL_OBJECT_PERCENTILE = 1.0  # percentile of the true sizes
@@ -29,6 +33,8 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
     The settings are judged by the AP at IoU 0.5 to 0.75, averaged, on the known pixels; a
     setting must be better than that of the card to replace it. Objects are split by the
     learned distance, or by the shape of the foreground with a radius that its pieces suggest.
+    Of the thresholds that are as good as the best one, that is taken in the end whose objects
+    have the area of the true ones.
 
     Parameters
     ----------
@@ -43,13 +49,13 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
         For the model's card.
     """
 
-    def score_decoding(decoding: Decoding) -> float:
+    def evaluate_decoding(decoding: Decoding) -> InstanceScores:
         scores = score_predictions(predictions, pieces, **decoding.model_dump())
         assert isinstance(scores, InstanceScores)
-        return float(np.mean([ap for iou, ap in scores.ap_mean.items() if iou <= 0.75]))
+        return scores
 
     best = predictions[0].card.decoding
-    highest = score_decoding(best)
+    highest = _mean_ap(evaluate_decoding(best))
     small = _find_small_size(pieces)
     for field, values in (
         ("shape_radius", (0.0, *_propose_radii(predictions, best, small))),
@@ -61,10 +67,32 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
             if value == getattr(best, field):
                 continue
             candidate = best.model_copy(update={field: value})
-            reached = score_decoding(candidate)
+            reached = _mean_ap(evaluate_decoding(candidate))
             if reached > highest + 1e-9:
                 best, highest = candidate, reached
-    return best
+    return _unbias_areas(best, evaluate_decoding)
+
+
+def _mean_ap(scores: InstanceScores) -> float:
+    return float(np.mean([ap for iou, ap in scores.ap_mean.items() if iou <= 0.75]))
+
+
+def _unbias_areas(best: Decoding, evaluate: Callable[[Decoding], InstanceScores]) -> Decoding:
+    """The threshold at which areas are least biased, of those that are as good as the best."""
+    scores = evaluate(best)
+    if scores.tp[0.5] < LEAST_MATCHED or scores.area_ratio is None:
+        return best
+    lowest, least_bias = _mean_ap(scores) - AP_TOLERANCE, abs(math.log(scores.area_ratio))
+    chosen = best
+    for threshold in AREA_THRESHOLDS:
+        candidate = best.model_copy(update={"threshold": threshold})
+        scores = evaluate(candidate)
+        if _mean_ap(scores) < lowest or scores.area_ratio is None:
+            continue
+        bias = abs(math.log(scores.area_ratio))
+        if bias < least_bias - 1e-9:
+            chosen, least_bias = candidate, bias
+    return chosen
 
 
 def _find_small_size(pieces: Sequence[ValidationPiece]) -> float:

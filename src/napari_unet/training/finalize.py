@@ -104,12 +104,15 @@ def _make_record(scored: _ScoredModel, name: str | None) -> ScoreRecord:
 def name_scores(scores: Scores) -> dict[str, float]:
     """The scores that are told of a model.
 
-    Instance: AP and F1 as means over images; semantic: Dice, and that of each class;
+    Instance: AP and F1 as means over images, the area of the objects that were found over the
+    true one (median); semantic: Dice, and that of each class;
     regression: mean absolute error and PSNR in dB, where there is any error.
     """
     if isinstance(scores, InstanceScores):
         found = {f"AP at IoU {iou}": scores.ap_mean[iou] for iou in (0.5, 0.7, 0.9)}
         found["F1 at IoU 0.5"] = scores.f1_mean[0.5]
+        if scores.area_ratio is not None:
+            found["median area ratio"] = scores.area_ratio
     elif isinstance(scores, SemanticScores):
         found = {"Dice": scores.macro_dice_mean}
         found |= {class_dice(value): dice for value, dice in scores.dice.items()}
