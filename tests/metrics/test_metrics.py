@@ -387,7 +387,9 @@ def test_instance_scores_are_bounded_ordered_and_symmetric(
     prediction, truth = pair
     scores, swapped = evaluate(prediction, truth), evaluate(truth, prediction)
     for name, value in vars(scores).items():
-        if name not in ("task", "images", "tp", "fp", "fn"):
+        if name.startswith("area_ratio"):
+            assert value is None or 0.5 <= value <= 2, name  # at IoU 0.5 and above
+        elif name not in ("task", "images", "tp", "fp", "fn"):
             figures = value.values() if isinstance(value, dict) else [value]
             assert all(0 <= figure <= 1 for figure in figures), name
     aps = [scores.ap[t] for t in IOU_THRESHOLDS]
