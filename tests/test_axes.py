@@ -67,6 +67,16 @@ def test_wrong_axes_are_named(axes: str, shape: tuple[int, ...], says: str) -> N
         ((2, 3, 20, 50, 60), 3, 3, "TCZYX", True),
         ((5, 50, 60), 2, None, "CYX", False),
         ((50, 60, 3), 2, None, "YXC", False),
+        ((128, 192, 2), 2, 1, "YXC", True),
+        ((128, 192, 5), 2, 1, "YXC", True),
+        ((128, 192, 1), 2, 1, "YXC", True),
+        ((128, 192, 16), 3, 1, "YXC", True),
+        ((9, 128, 192, 2), 2, 1, "ZYXC", True),
+        ((4, 9, 128, 192, 3), 2, 1, "TZYXC", False),
+        ((20, 30, 9), 2, 1, "ZYX", True),
+        ((3, 9, 2, 50, 60), 2, 1, "TZCYX", True),
+        ((9, 2, 50, 60), 2, None, "ZCYX", True),
+        ((2, 9, 50, 60), 2, None, "CZYX", False),
     ],
 )
 def test_guesses(
@@ -75,6 +85,27 @@ def test_guesses(
     guessed, doubt = guess_axes(shape, ndim=ndim, channels=channels)
     assert guessed == axes
     assert bool(doubt) == doubtful
+
+
+@pytest.mark.parametrize(
+    ("shape", "ndim", "axes", "offered"),
+    [
+        ((3, 50, 60), 2, "ZYX", ["TYX", "CYX"]),
+        ((9, 50, 60), 2, "ZYX", ["TYX"]),
+        ((9, 2, 50, 60), 2, "TZYX", ["TCYX"]),
+        ((9, 3, 50, 60), 3, "TZYX", ["ZCYX"]),
+        ((2, 9, 50, 60), 2, "TZYX", ["CZYX"]),
+        ((3, 2, 50, 60), 2, "TZYX", ["TCYX", "CZYX"]),
+        ((128, 192, 5), 2, "YXC", ["ZYX"]),
+    ],
+)
+def test_two_to_five_beside_time_or_depth_may_be_channels(
+    shape: tuple[int, ...], ndim: int, axes: str, offered: list[str]
+) -> None:
+    guessed, doubt = guess_axes(shape, ndim=ndim)
+    assert guessed == axes
+    assert doubt is not None
+    assert re.findall(r"axes='(\w+)'", doubt.remedy) == offered
 
 
 @given(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
@@ -305,3 +306,19 @@ def test_in_order_follows_the_letters(letters: list[str], dropped: int) -> None:
     kept = "".join(a for a in letters[dropped:] + letters[:dropped] if a != "T" or dropped % 2)
     sizes = {"Z": 3.0, "Y": 2.0, "X": 1.0}
     assert in_order((3.0, 2.0, 1.0), kept) == tuple(sizes[a] for a in kept if a in sizes)
+
+
+@pytest.mark.parametrize("channels", [2, 5])
+def test_channels_behind_the_pixels_are_to_be_named(tmp_path: Path, channels: int) -> None:
+    image = nu.load_sample("nuclei_2d").image[:64, :80]
+    path = tmp_path / "channels.tif"
+    tifffile.imwrite(path, np.dstack([image] * channels))
+    (result,) = nu.segment_files([path], "nuclei", tmp_path)
+    assert result.output is None
+    assert result.fault.parameter == "channels"
+    assert f"(axes 'YXC') has {channels}" in result.fault.problem
+    (result,) = nu.segment_files([path], "nuclei", tmp_path, channels=[1])
+    labels = read_image(result.output)
+    assert (labels.axes, labels.array.shape) == ("YX", image.shape)
+    assert "The last axis" in result.record["axes_doubt"]
+    np.testing.assert_array_equal(labels.array, nu.segment(image, "nuclei"))

@@ -12,6 +12,11 @@ T = TypeVar("T")
 AXES = "TCZYX"
 SPATIAL = "ZYX"
 
+COLOURS = (3, 4)  # samples of a pixel in colour, and with alpha
+FEW_CHANNELS = range(2, 6)  # as most images have that have any
+MOST_CHANNELS = 32  # behind the pixels
+Z_OR_T = "The first axis may be Z or T: it was taken as Z"
+
 Plane = tuple[int, int]
 """Time point and z of a plane; 0 where an array has no such axis."""
 
@@ -92,6 +97,8 @@ def guess_axes(
     ('YX', None)
     >>> guess_axes((64, 64, 3), channels=3)
     ('YXC', None)
+    >>> guess_axes((64, 64, 2))[0]
+    'YXC'
     >>> axes, doubt = guess_axes((10, 64, 64))
     >>> axes, str(doubt)
     ('ZYX', "The first axis may be Z or T: it was taken as Z; give axes='TYX' for time.")
@@ -116,33 +123,73 @@ def _guess(
             "give it another shape or select a part",
             parameter="image",
         )
+    last = shape[-1]
+    wanted = last == channels and last > 1 and shape[0] != channels and n == 3
+    if not tail and (wanted or are_channels_last(shape)):
+        axes, doubt = _guess(shape[:-1], ndim, 1, "C")
+        if wanted or last in COLOURS:
+            return f"{axes}C", doubt
+        text = f"The last axis, of length {last}, is too short for rows and was taken as C"
+        return f"{axes}C", _note(text, ("ZYX", "TZYX", "TCZYX")[n - 3], "if it is X")
     if n == 5:
-        said = "Five axes were taken as 'TCZYX'", "give ⟨axes=⟩ for another order"
-        return "TCZYX", Note("axes-guessed", *said)
-    rgb = shape[-1] in (3, 4) and min(shape[-3:-1]) > 4
+        if _is_few(shape[2]) and not _is_few(shape[1]):
+            said = "Five axes were taken as 'TZCYX', since the third is short"
+            return "TZCYX", _note(said, "TCZYX", "for another order")
+        said = "Five axes were taken as 'TCZYX'"
+        return "TCZYX", Note("axes-guessed", said, "give ⟨axes=⟩ for another order")
     if channels is None:
-        channels = shape[-1] if rgb else (shape[0] if n == 3 or ndim == 3 else shape[1])
+        second = n == 4 and ndim == 2 and not (_is_few(shape[0]) and not _is_few(shape[1]))
+        channels = shape[1] if second else shape[0]
+    few = [] if tail else [i for i in range(n - 2) if _is_few(shape[i])]
     if n == 3:
-        if rgb or (channels > 1 and shape[-1] == channels and shape[0] != channels):
-            return "YXC", None
         if channels > 1 and shape[0] == channels and ndim == 2:
             return "CYX", None
         if ndim == 3:
             return "ZYX", None
-        return "ZYX", _doubt("Z or T", f"TYX{tail}", "for time")
-    if rgb:
-        return "ZYXC", _doubt("Z or T", f"TYXC{tail}", "for time")
+        may = "Z or T, or C with its length of " + str(shape[0]) if few else "Z or T"
+        text = f"The first axis may be {may}: it was taken as Z"
+        more = [("CYX", "for channels")] if few else []
+        return "ZYX", _note(text, f"TYX{tail}", "for time", *more)
     if channels > 1 and shape[1] == channels:
-        return "ZCYX", _doubt("Z or T", f"TCYX{tail}", "for time")
+        return "ZCYX", _note(Z_OR_T, "TCYX", "for time")
     if channels > 1 and shape[0] == channels:
         return "CZYX", None
-    return "TZYX", _doubt("T or C", f"CZYX{tail}", "otherwise")
+    if tail:
+        return "TZYX", None
+    inner = "TCYX" if ndim == 2 else "ZCYX"
+    if few == [0, 1]:
+        lengths = f"of lengths {shape[0]} and {shape[1]}"
+        text = f"The first two axes, {lengths}, were taken as T and Z, and one of them may be C"
+        return "TZYX", _note(text, inner, "if it is the second", ("CZYX", "if it is the first"))
+    if few == [1]:
+        text = f"The second axis may be Z, or C with its length of {shape[1]}: it was taken as Z"
+        return "TZYX", _note(text, inner, "for channels")
+    return "TZYX", _note("The first axis may be T or C: it was taken as T", "CZYX", "otherwise")
 
 
-def _doubt(either: str, other: str, where: str) -> Note:
-    """The first axis may be either, was taken as the first of them; ``other`` is for the other."""
-    text = f"The first axis may be {either}: it was taken as {either[0]}"
-    return Note("axes-guessed", text, f"give ⟨axes='{other}'⟩ {where}")
+def are_channels_last(shape: Sequence[int]) -> bool:
+    """Whether the last axis of an array is too short for rows of pixels, so that it holds channels.
+
+    >>> are_channels_last((128, 192, 2)), are_channels_last((20, 128, 192))
+    (True, False)
+    """
+    if len(shape) < 3:
+        return False
+    last, across = shape[-1], min(shape[-3:-1])
+    if last in COLOURS:
+        return across > max(COLOURS)
+    times = 4 if last <= max(FEW_CHANNELS) else 8
+    return last <= MOST_CHANNELS and across >= times * last
+
+
+def _is_few(length: int) -> bool:
+    return length in FEW_CHANNELS
+
+
+def _note(text: str, axes: str, when: str, *more: tuple[str, str]) -> Note:
+    """A doubt, and the other axes that the image may have."""
+    offers = [f"⟨axes='{letters}'⟩ {case}" for letters, case in ((axes, when), *more)]
+    return Note("axes-guessed", text, f"give {', or '.join(offers)}")
 
 
 def spatial_axes(axes: str) -> str:

@@ -36,6 +36,7 @@ from napari_unet.io import (
     write_labels,
     write_record,
 )
+from napari_unet.io.declared_axes import declared_axes
 
 SIZES = st.sampled_from([0.1, 0.325, 0.65, 1.0, 2.5, 12.0, 1e-3, 123.456]) | st.floats(1e-4, 1e4)
 
@@ -1009,3 +1010,59 @@ def test_importing_io_is_light() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
     assert result.stdout.strip() == "[]"
+
+
+# axes that a file declares for an array that another program has read
+
+
+def test_a_file_says_the_axes_of_what_was_read_from_it(tmp_path: Path) -> None:
+    series = np.zeros((3, 2, 16, 24), np.uint8)
+    tifffile.imwrite(tmp_path / "ij.tif", series, imagej=True, metadata={"axes": "TCYX"})
+    tifffile.imwrite(tmp_path / "a.ome.tif", series, metadata={"axes": "ZCYX"})
+    tifffile.imwrite(tmp_path / "plain.tif", series)
+    write_image(tmp_path / "ours.tif", series, axes="CTYX")
+    store = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    store.create_array("0", shape=series.shape, dtype="u1", chunks=series.shape)
+    axes = [{"name": "z"}, {"name": "c"}, {"name": "y"}, {"name": "x"}]
+    image = {"version": "0.4", "axes": axes, "datasets": [{"path": "0"}]}
+    store.attrs["multiscales"] = [image]
+    found = {
+        path.name: declared_axes(path, tifffile.imread(path).shape)
+        for path in tmp_path.glob("*.tif")
+    }
+    # ours is read by others as it is stored, which is not the order that it declares
+    assert found == {"ij.tif": "TCYX", "a.ome.tif": "ZCYX", "plain.tif": None, "ours.tif": "TCYX"}
+    assert declared_axes(tmp_path / "a.zarr", series.shape) == "ZCYX"
+    assert declared_axes(tmp_path / "a.zarr", (3, 16, 24)) == "ZYX"  # one of its channels
+    assert declared_axes(tmp_path / "ij.tif", (3, 2, 16, 25)) is None
+    assert declared_axes(tmp_path / "ij.tif", (16, 24)) is None
+
+
+def test_a_file_that_says_nothing_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "broken.tif").write_bytes(b"II*\0 and nothing of sense")
+    (tmp_path / "folder").mkdir()
+    for path in (None, "", "https://example.org/a.tif", tmp_path / "gone.tif"):
+        assert declared_axes(path, (3, 16, 16)) is None
+    for path in (tmp_path / "broken.tif", tmp_path / "folder", tmp_path):
+        assert declared_axes(path, (3, 16, 16)) is None
+
+
+def test_a_file_that_was_written_anew_is_asked_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    for axes in ("TYX", "ZYX"):
+        tifffile.imwrite(path, np.zeros((5, 16, 16), "u1"), imagej=True, metadata={"axes": axes})
+        os.utime(path, ns=(0, {"TYX": 10**9, "ZYX": 2 * 10**9}[axes]))
+        assert declared_axes(path, (5, 16, 16)) == axes
+
+
+@pytest.mark.parametrize("options", [{}, {"ome": True}, {"imagej": True}, {"metadata": None}])
+@pytest.mark.parametrize("channels", [2, 5])
+def test_channels_behind_the_pixels_are_no_columns(
+    tmp_path: Path, options: dict[str, Any], channels: int
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((128, 192, channels), np.uint8), **options)
+    assert read_image(tmp_path / "a.tif").axes is None
+    assert declared_axes(tmp_path / "a.tif", (128, 192, channels)) is None
+    # who names the axes is believed
+    written = write_image(tmp_path / "b.tif", np.zeros((128, 192, channels)), axes="ZYX")
+    assert read_image(written).axes == "ZYX"

@@ -19,9 +19,9 @@ from napari_unet.io.reason import reason_of
 from napari_unet.io.tiff import open_tiff
 from napari_unet.io.zarr_files import is_zarr, open_zarr
 
-_TIFF = (".tif", ".tiff", ".btf", ".tf8")
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 _BITMAP = (".png", ".jpg", ".jpeg")
-READ_SUFFIXES = (*_TIFF, *_BITMAP, ".npy", ".zarr")
+READ_SUFFIXES = (*TIFF_SUFFIXES, *_BITMAP, ".npy", ".zarr")
 """Endings of the files that `read_image` opens."""
 
 _EAGER_BYTES = 64 * 2**20
@@ -40,7 +40,7 @@ class ImageFile:
         reads what is sliced, when it is sliced.
     axes : str or None
         One letter over TCZYX per axis of ``array``; None where the file does not say what
-        an axis is.
+        an axis is, or calls rows of pixels what is far too short for them.
     pixel_size : tuple of float or None, or None
         Micrometres per spatial axis in the order of ``axes``; None where the file does not
         say. Always None where ``axes`` is None.
@@ -113,7 +113,7 @@ def read_image(path: str | os.PathLike[str], *, eager_bytes: int = _EAGER_BYTES)
     pixel_size: PixelSize = None
     if path.is_dir():
         array, axes, pixel_size = open_zarr(path)
-    elif suffix in _TIFF:
+    elif suffix in TIFF_SUFFIXES:
         array, axes, pixel_size = open_tiff(path, eager_bytes)
     elif suffix in _BITMAP:
         array, axes = open_bitmap(path)

@@ -17,7 +17,7 @@ from napari_unet.io.lazy import LazyArray
 from napari_unet.io.pixel_size import PixelSize, order_sizes
 from napari_unet.io.reason import reason_of
 from napari_unet.io.tiff_check import find_broken_list, find_missing_pixels
-from napari_unet.io.tiff_metadata import tiff_axes, tiff_sizes
+from napari_unet.io.tiff_metadata import credible_axes, tiff_axes, tiff_sizes
 
 _PAGE_BYTES = 4 * 2**20
 """Planes up to this size are decoded whole; larger ones in the strips or tiles they have."""
@@ -44,6 +44,7 @@ def open_tiff(
             series = tif.series[0]
             _refuse(path, find_missing_pixels(tif, series))
             order, axes = tiff_axes(tif, series)
+            axes = credible_axes(axes, [series.get_shape(squeeze=False)[i] for i in order], tif)
             sizes = tiff_sizes(tif)
             array: NDArray[Any] | LazyArray
             if series.nbytes <= eager_bytes:
@@ -64,6 +65,26 @@ def open_tiff(
         if tif is not None and not lazy:
             tif.close()
     return array, axes, order_sizes(sizes, axes) if axes else None
+
+
+def read_tiff_layout(path: Path) -> tuple[str, tuple[int, ...]] | None:
+    """Axes that a TIFF file declares, in the order of storage, and the length of each.
+
+    None where it declares none: pages are not counted. No pixels are read.
+    """
+    import tifffile
+
+    with _quiet(tifffile.logger()), tifffile.TiffFile(path) as tif:
+        if not (tif.is_ome or tif.is_imagej or tif.is_shaped or tif.is_lsm or tif.is_stk):
+            return None
+        series = tif.series[0]
+        order, axes = tiff_axes(tif, series)
+        shape = [series.get_shape(squeeze=False)[i] for i in order]
+        axes = credible_axes(axes, shape, tif)
+    if axes is None:
+        return None
+    stored = sorted(zip(order, axes, shape, strict=True))
+    return "".join(axis for _, axis, _ in stored), tuple(int(n) for _, _, n in stored)
 
 
 def _refuse(path: Path, damage: str | None) -> None:

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import Any
 
+from napari_unet.axes import FEW_CHANNELS, are_channels_last
 from napari_unet.io.pixel_size import (
     is_print_resolution,
     size_from_resolution,
@@ -58,6 +59,18 @@ def tiff_axes(tif: Any, series: Any) -> tuple[tuple[int, ...], str | None]:
         raise ValueError("it has both channels and colours; split one of them into files")
     known = set(axes) <= set("TCZYX") and len(set(axes)) == len(axes) and {"Y", "X"} <= set(axes)
     return tuple(letters), axes if known else None
+
+
+def credible_axes(axes: str | None, shape: Sequence[int], tif: Any) -> str | None:
+    """The axes of a TIFF file, or None where its last axis can be no row of pixels.
+
+    Programs that are given an array (Y, X, C) without axes call it a stack of planes that are as
+    wide as there are channels. What this package has written is believed.
+    """
+    if axes is None or axes.endswith("C") or _declared_axes(tif) is not None:
+        return axes
+    few = shape[-1] <= max(FEW_CHANNELS)
+    return None if few and are_channels_last(shape) else axes
 
 
 def _declared_order(

@@ -22,7 +22,8 @@ from napari_unet.widgets.annotation.layer_state import place_of
 from napari_unet.widgets.annotation.marks import MARKS_KEY
 from napari_unet.widgets.annotation.saved_marks import check_room, write_marks
 from napari_unet.widgets.recovery.stores import mark_saved
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, letters_of
+from napari_unet.widgets.viewer.layer_axes import letters_of
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
 from napari_unet.widgets.viewer.placement import lift
 
 _PLACE = ("scale", "rotate", "shear", "affine", "units", "axis_labels")

@@ -12,7 +12,8 @@ from napari.layers import Image, Labels
 from napari_unet.axes import Plane, axes_beside, label_axes, plane_index
 from napari_unet.errors import InputError
 from napari_unet.widgets.viewer.coordinates import position
-from napari_unet.widgets.viewer.layer_image import letters_of, shape_of
+from napari_unet.widgets.viewer.layer_axes import letters_of
+from napari_unet.widgets.viewer.layer_image import shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer

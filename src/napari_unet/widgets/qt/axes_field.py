@@ -14,14 +14,16 @@ from napari_unet.widgets.qt.form import Row
 AXES_TIP = (
     "What each axis of the image means, in order: T time, C channel, Z plane, Y row, X column."
 )
+TAKEN_OVER = "Taken as typed for another image: type them here if they differ."
 
 
 class AxesField:
     """The axes of one image at a time, and its channels.
 
-    What was typed for an image holds for it while it exists, whichever image is shown
-    meanwhile. Images are told apart by identity: any object that can be weakly referenced
-    stands for one. The ``rows`` are to be put into a form.
+    What is typed belongs to the image, which keeps it. Only what an image cannot keep, since it
+    does not fit, stays here, whichever image is shown meanwhile. Images are told apart by
+    identity: any object that can be weakly referenced stands for one. The ``rows`` are to be put
+    into a form.
 
     Parameters
     ----------
@@ -32,11 +34,13 @@ class AxesField:
         Gives the channels that are taken of an image with these axes where none were typed.
     on_change : callable
         Called when something was typed.
+    keep : callable
+        Gives axes that were typed to an image; False where they cannot be its axes.
     channels_tip : str
         What the channels are for.
     holds_for : callable, optional
-        Whether axes that were typed for another image hold for this one too. Where it is
-        given, the channels hold for all images.
+        Whether axes that were typed for another image may hold for this one, where its own are
+        doubtful. Where it is given, the channels hold for all images.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class AxesField:
         guess: Callable[[Any], tuple[str, str]],
         default_channels: Callable[[Any, str], tuple[int, ...]],
         on_change: Callable[[], None],
+        keep: Callable[[Any, str], bool],
         *,
         channels_tip: str,
         holds_for: Callable[[Any, str], bool] | None = None,
@@ -51,8 +56,11 @@ class AxesField:
         self._guess = guess
         self._default_channels = default_channels
         self._on_change = on_change
+        self._keep = keep
         self._holds_for = holds_for
-        self._typed: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        # what images do not keep, with what was known of them then
+        self._typed: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._typed_channels: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._common_channels: str | None = None
         self._image: Any = None
@@ -68,7 +76,8 @@ class AxesField:
     @property
     def typed(self) -> tuple[Any, ...]:
         """All that was typed; equal while nothing else was."""
-        return self._common_channels, *self._typed.values(), *self._typed_channels.values()
+        axes = (*self._typed.values(), *self._kept.values())
+        return self._common_channels, *axes, *self._typed_channels.values()
 
     def show(self, image: Any | None) -> None:
         """Show the axes and channels of an image; None: there is no image."""
@@ -111,27 +120,34 @@ class AxesField:
         return parse_channels(self.channels_text(image))
 
     def forget(self, image: Any) -> None:
-        """Forget what was typed for an image."""
+        """Forget what was typed for an image and not kept by it."""
         self._typed.pop(image, None)
         self._typed_channels.pop(image, None)
 
     def _find(self, image: Any) -> tuple[str, str]:
         """Axes, and the doubt about them."""
-        if image in self._typed:
-            return self._typed[image], ""
-        if self._holds_for is not None:
-            others = [axes for axes in self._typed.values() if self._holds_for(image, axes)]
-            if others:
-                return others[-1], ""
-        return self._guess(image)
+        axes, doubt = self._guess(image)
+        text, known = self._typed.get(image, ("", None))
+        if known == axes:
+            return text, ""
+        self._typed.pop(image, None)  # the image has got others since
+        if doubt and self._holds_for is not None:
+            others = [self._guess(other)[0] for other in self._kept if other is not image]
+            fitting = [other for other in others if self._holds_for(image, other)]
+            if fitting and fitting[-1] != axes:
+                return fitting[-1], TAKEN_OVER
+        return axes, doubt
 
     def _store_axes(self) -> None:
         if self._image is None:
             return
         self._typed.pop(self._image, None)
+        self._kept.pop(self._image, None)  # put in again as the last
         text = self.axes.value.strip().upper()
-        if text != self._find(self._image)[0]:
-            self._typed[self._image] = text
+        if self._keep(self._image, text):
+            self._kept[self._image] = text
+        else:
+            self._typed[self._image] = text, self._guess(self._image)[0]
         self._on_change()
 
     def _store_channels(self) -> None:

@@ -25,6 +25,7 @@ from napari_unet.widgets.segment.diameter_tool import DiameterTool
 from napari_unet.widgets.segment.image_picker import ImagePicker
 from napari_unet.widgets.segment.request import Request
 from napari_unet.widgets.segment.roi_picker import WHOLE, RoiPicker, describe
+from napari_unet.widgets.viewer.layer_axes import name_axes
 from napari_unet.widgets.viewer.layer_image import LayerImage, describe_pixel_size, plain
 from napari_unet.widgets.viewer.view import view_of
 
@@ -86,7 +87,11 @@ class SegmentForm:
         self.images = ImagePicker(viewer, self.refresh)
         self.level = ChoiceList(self._levels)
         self.fields = AxesField(
-            self._guess_axes, self._default_channels, self.refresh, channels_tip=CHANNELS_TIP
+            self._guess_axes,
+            self._default_channels,
+            self.refresh,
+            self._name_axes,
+            channels_tip=CHANNELS_TIP,
         )
         self.axes, self.channels = self.fields.axes, self.fields.channels
         self.pixel_size = text_label()
@@ -360,6 +365,13 @@ class SegmentForm:
             return self.image.guess_axes(ndim=ndim, channels=channels)
         except UNetError:
             return "", ""  # the check says what is wrong
+
+    def _name_axes(self, _: Image, axes: str) -> bool:
+        """Write axes into the chosen layers; not where each is a channel, and they name C."""
+        several = len(self._watched) > 1
+        return not (several and "C" in axes) and all(
+            name_axes(plain(x), axes) for x in self._watched
+        )
 
     def _default_channels(self, _: Image, axes: str) -> tuple[int, ...]:
         """As many channels as the model takes."""

@@ -10,7 +10,7 @@ from napari_unet.axes import check_axes, guess_axes
 from napari_unet.card import ModelCard
 from napari_unet.errors import UNetError
 from napari_unet.widgets.qt.axes_field import AxesField
-from napari_unet.widgets.qt.wording import label_of
+from napari_unet.widgets.viewer.layer_axes import name_axes
 from napari_unet.widgets.viewer.layer_image import LayerImage, plain, shape_of
 
 CHANNELS_TIP = "Which channels the model gets, counted from 0; of all images that have channels."
@@ -19,8 +19,8 @@ CHANNELS_TIP = "Which channels the model gets, counted from 0; of all images tha
 class ExampleAxes:
     """Guesses the axes of images, and offers them in a field.
 
-    What was typed for an image holds for others with as many axes, until something was typed
-    for them; the channels are those of all images.
+    What was typed for an image belongs to its layer. Other images with as many axes, whose own are
+    doubtful, take it over, which is said; the channels are those of all images.
 
     Parameters
     ----------
@@ -42,6 +42,7 @@ class ExampleAxes:
             self._guess,
             self._default_channels,
             on_change,
+            name_axes,
             channels_tip=CHANNELS_TIP,
             holds_for=_holds_for,
         )
@@ -90,12 +91,10 @@ class ExampleAxes:
     def _guess(self, image: Image) -> tuple[str, str]:
         found, labels = LayerImage.of(image), self._label_shape(image)
         channels = 1 if self._card is None else self._card.architecture.in_channels
+        # where labels have an axis less, they have no channels
+        flat = labels is not None and len(labels) == len(found.shape) - 1
         try:
-            flat = labels is not None and len(labels) == len(found.shape) - 1
-            if flat and not found.rgb:  # there is an axis of channels, which labels have not
-                axes, doubt = guess_axes(found.shape, ndim=self._ndim, channels=None)
-                return axes, "" if doubt is None else doubt.worded(label_of)
-            return found.guess_axes(ndim=self._ndim, channels=channels)
+            return found.guess_axes(ndim=self._ndim, channels=None if flat else channels)
         except UNetError:
             return "", ""
 

@@ -232,7 +232,7 @@ class ExampleTable:
             self._report_change()
 
     def _report_change(self) -> None:
-        layers = [part for line in self.lines for part in (line.labels, line.region)]
+        layers = [part for x in self.lines for part in (x.labels, x.region, x.image)]
         self._watch([layer for layer in layers if layer is not None])
         single = len(self.lines) == 1
         for line in self.lines:
@@ -342,8 +342,15 @@ class ExampleTable:
     def _listen(self, layer: Any) -> Callable[[], None]:
         """Listen to a layer; gives what ends it."""
         if not isinstance(layer, Labels):
-            layer.events.data.connect(self._painted)
-            return lambda: layer.events.data.disconnect(self._painted)
+            events = layer.events.data, layer.events.axis_labels
+            for event in events:
+                event.connect(self._painted)
+
+            def leave() -> None:
+                for event in events:
+                    event.disconnect(self._painted)
+
+            return leave
 
         def touched(planes: set[Plane] | None) -> None:
             if planes:

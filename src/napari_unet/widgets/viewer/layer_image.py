@@ -11,22 +11,16 @@ from napari.utils.transforms import CompositeAffine
 from numpy.typing import NDArray
 
 from napari_unet.axes import axes_beside, guess_axes
+from napari_unet.io.declared_axes import declared_axes
 from napari_unet.io.pixel_size import tidy, unit_in_micrometres
 from napari_unet.widgets.qt.wording import label_of
+from napari_unet.widgets.viewer.layer_axes import letters_of
 from napari_unet.widgets.viewer.placement import Placement
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
 RECORD_KEY = "napari_unet"  # in a layer's metadata
-
-_LETTERS = {
-    "T": ("t", "time"),
-    "C": ("c", "ch", "channel", "channels"),
-    "Z": ("z", "depth"),
-    "Y": ("y",),
-    "X": ("x",),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +45,10 @@ class LayerImage:
         Scale, shear, rotation and translation, with units and labels.
     affine : Affine
         The layer's further transform.
+    file : str or None
+        That the layer was read from, as far as it knows.
+    file_shape : tuple of int
+        Shape of the array there: that of the finest level.
     """
 
     name: str
@@ -60,6 +58,8 @@ class LayerImage:
     spacing: tuple[float | None, ...]
     place: CompositeAffine
     affine: Any
+    file: str | None
+    file_shape: tuple[int, ...]
 
     @classmethod
     def of(cls, layer: Image, *channels: Image, level: int = 0) -> LayerImage:
@@ -93,6 +93,8 @@ class LayerImage:
             ),
             place=place,
             affine=layer.affine,
+            file=layer.source.path,
+            file_shape=shape_of(layer),
         )
 
     @property
@@ -110,18 +112,27 @@ class LayerImage:
         """Shape of the array, colours included."""
         return tuple(int(n) for n in self.array.shape)
 
-    def guess_axes(self, *, ndim: int, channels: int) -> tuple[str, str]:
+    @property
+    def known_axes(self) -> str | None:
+        """Axes of the array that the layer names, else those that its file declares; or None."""
+        named = letters_of(self.axis_labels)
+        if named is not None:
+            return named + "C" * self.rgb
+        found = declared_axes(self.file, self.file_shape)
+        return found if found is None or found.endswith("C") or not self.rgb else None
+
+    def guess_axes(self, *, ndim: int, channels: int | None) -> tuple[str, str]:
         """Axes of the array, and the doubt about them in words.
 
         Parameters
         ----------
         ndim, channels : int
-            Spatial axes and input channels of the model.
+            Spatial axes and input channels of the model; None: there is an axis of channels.
 
         Returns
         -------
         axes : str
-            Taken from the layer's axis labels where they name them; else guessed.
+            Those that are known; else guessed.
         doubt : str
             Empty where there is none.
 
@@ -130,9 +141,9 @@ class LayerImage:
         InputError
             If the array has too few or too many axes.
         """
-        named = letters_of(self.axis_labels)
-        if named is not None:
-            return named + "C" * self.rgb, ""
+        known = self.known_axes
+        if known is not None:
+            return known, ""
         if not self.rgb:
             in_axis = channels if len(self.arrays) == 1 else 1
             axes, doubt = guess_axes(self.shape, ndim=ndim, channels=in_axis)
@@ -199,22 +210,6 @@ def _coarsen(place: Any, factors: Sequence[float] | NDArray[Any]) -> CompositeAf
         axis_labels=place.axis_labels,
         **known,
     )
-
-
-def letters_of(axis_labels: Sequence[str]) -> str | None:
-    """Axes that the labels of a layer spell; None where they say nothing.
-
-    Examples
-    --------
-    >>> letters_of(("time", "y", "x")), letters_of(("-2", "-1"))
-    ('TYX', None)
-    """
-    table = {word: letter for letter, words in _LETTERS.items() for word in words}
-    letters = [table.get(label.strip().lower(), "?") for label in axis_labels]
-    distinct = len(set(letters)) == len(letters)
-    if "?" in letters or not distinct or not {"Y", "X"} <= set(letters):
-        return None
-    return "".join(letters)
 
 
 def describe_pixel_size(sizes: Sequence[float | None], axes: str) -> str:

@@ -1,0 +1,63 @@
+"""The axes of a layer belong to the layer: its ``axis_labels`` carry them.
+
+What is typed into a dock is written there, as "t", "c", "y", "x". So it holds in every dock and for
+labels that are made from the layer, napari shows it at its sliders, and it is saved with the layer.
+Where a layer names no axes, its file is asked, and then they are guessed: `LayerImage.guess_axes`.
+A guess is not written into a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from napari_unet.axes import check_axes
+from napari_unet.errors import InputError
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+_LETTERS = {
+    "T": ("t", "time"),
+    "C": ("c", "ch", "channel", "channels"),
+    "Z": ("z", "depth"),
+    "Y": ("y",),
+    "X": ("x",),
+}
+
+
+def letters_of(axis_labels: Sequence[str]) -> str | None:
+    """Axes that the labels of a layer spell; None where they say nothing.
+
+    Examples
+    --------
+    >>> letters_of(("time", "y", "x")), letters_of(("-2", "-1"))
+    ('TYX', None)
+    """
+    table = {word: letter for letter, words in _LETTERS.items() for word in words}
+    letters = [table.get(label.strip().lower(), "?") for label in axis_labels]
+    distinct = len(set(letters)) == len(letters)
+    if "?" in letters or not distinct or not {"Y", "X"} <= set(letters):
+        return None
+    return "".join(letters)
+
+
+def name_axes(layer: Image, axes: str) -> bool:
+    """Write the axes of a layer's array into the layer; False where they cannot be its axes.
+
+    Parameters
+    ----------
+    layer : Image
+        The layer.
+    axes : str
+        As they were typed; of a layer of colours they end in C, which is no axis of the layer.
+    """
+    finest = layer.data[0] if layer.multiscale else layer.data
+    try:
+        letters = check_axes(axes, finest.shape)
+    except InputError:
+        return False
+    if layer.rgb and not letters.endswith("C"):
+        return False
+    layer.axis_labels = tuple(letters.lower()[: layer.ndim])
+    return True
