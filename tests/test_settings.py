@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -152,7 +152,11 @@ def test_any_name_of_a_config_is_one_that_a_card_takes() -> None:
 @given(st.sampled_from([2, 3]), st.integers(1, 4), st.data())
 def test_any_network_of_a_config_is_an_architecture(ndim: Any, levels: int, data: Any) -> None:
     strides = tuple(data.draw(st.tuples(*[st.integers(1, 8)] * ndim)) for _ in range(levels - 1))
-    config = TrainConfig(features=(4,) * levels, strides=strides)
+    try:
+        config = TrainConfig(features=(4,) * levels, strides=strides)
+    except ValidationError as error:
+        assert "strides come to" in str(error)  # noqa: PT017 - most do not
+        assume(False)
     UNetConfig(ndim=ndim, features=config.features, strides=config.strides)
 
 
@@ -281,8 +285,8 @@ def train_configs(draw: st.DrawFn) -> TrainConfig:
         steps=draw(st.integers(1, 10**7)) if budget == "steps" else None,
         patch=draw(st.none() | st.tuples(size, size) | st.tuples(size, size, size)),
         learning_rate=draw(st.floats(1e-8, 1)),
-        features=tuple(draw(st.lists(size, min_size=1, max_size=5))),
-        strides=tuple(draw(st.lists(st.tuples(st.integers(1, 8), st.integers(1, 8)), max_size=3))),
+        features=tuple(draw(st.lists(st.integers(1, 4096), min_size=1, max_size=5))),
+        strides=tuple(draw(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), max_size=3))),
         seed=draw(st.integers(0, 2**31 - 1)),
     )
 

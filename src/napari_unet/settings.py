@@ -25,6 +25,7 @@ from napari_unet.card import (
     distinct_values,
 )
 from napari_unet.errors import SettingsError, describe_validation
+from napari_unet.unet_config import MAX_LEVELS, Channels, bounded_strides
 
 DEFAULT_MINUTES = 10.0  # of a training for which neither minutes nor steps are given
 
@@ -174,8 +175,10 @@ class TrainConfig(_Settings):
     normalization: Normalization = Field(
         default_factory=Normalization, description="How intensities are normalised."
     )
-    features: tuple[Size, ...] = Field(
-        (), description="Channels per level of a new network; empty: from the data."
+    features: tuple[Channels, ...] = Field(
+        (),
+        max_length=MAX_LEVELS,
+        description="Channels per level of a new network; empty: from the data.",
     )
     strides: tuple[tuple[Stride, ...], ...] = Field(
         (), description="Pooling per level and axis of a new network; empty: from the data."
@@ -220,6 +223,11 @@ class TrainConfig(_Settings):
     @classmethod
     def _distinct(cls, classes: tuple[ClassInfo, ...]) -> tuple[ClassInfo, ...]:
         return distinct_values(classes)
+
+    @field_validator("strides")
+    @classmethod
+    def _bounded(cls, strides: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+        return bounded_strides(strides)
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

@@ -29,6 +29,17 @@ class FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def bounded_strides(strides: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    """The strides, if they are not out of bounds together; else a ValueError for the validator."""
+    pooled = tuple(map(math.prod, zip(*strides, strict=False)))
+    if max(pooled, default=1) > MAX_STRIDE or math.prod(pooled) > MAX_STRIDE_PIXELS:
+        raise ValueError(
+            f"the strides come to {pooled} pixels, more than {MAX_STRIDE} along an axis or "
+            f"{MAX_STRIDE_PIXELS} in all"
+        )
+    return strides
+
+
 class UNetConfig(FrozenModel):
     """The architecture of a U-Net (Ronneberger et al. 2015; 3D: Cicek et al. 2016).
 
@@ -83,11 +94,7 @@ class UNetConfig(FrozenModel):
             )
         if any(len(stride) != self.ndim for stride in self.strides):
             raise ValueError(f"every stride needs {self.ndim} integers: {self.strides}")
-        if max(self.stride) > MAX_STRIDE or math.prod(self.stride) > MAX_STRIDE_PIXELS:
-            raise ValueError(
-                f"the strides come to {self.stride} pixels, more than {MAX_STRIDE} along an axis "
-                f"or {MAX_STRIDE_PIXELS} in all"
-            )
+        bounded_strides(self.strides)
         return self
 
     @property

@@ -18,6 +18,7 @@ from napari_unet.image.source import open_image
 from napari_unet.inference.output import OutputArray
 from napari_unet.inference.prediction import iter_predict, predict
 from napari_unet.inference.segmentation import segment
+from napari_unet.io.scratch import sweep_leftovers
 from napari_unet.network.model import Model
 
 MakeModel = Callable[..., Model]
@@ -159,3 +160,60 @@ def test_a_full_disk_is_told_in_words(tmp_path: Path, monkeypatch: pytest.Monkey
         array.write(0, (slice(0, 20), slice(0, 20)), np.ones((20, 20), np.int32))
     array.discard()
     assert not list(tmp_path.iterdir())
+
+
+def filled(target: Path) -> OutputArray:
+    output = OutputArray("YX", {"Y": 20, "X": 20}, None, np.int32, target)
+    output.write(0, (slice(0, 20), slice(0, 20)), np.full((20, 20), 7, np.int32))
+    return output
+
+
+def test_an_output_that_another_run_made_meanwhile_is_kept_beside_it(tmp_path: Path) -> None:
+    target = tmp_path / "labels.zarr"
+    first, second, third = filled(target), filled(target), filled(target)
+    first.finish({"run": 1})
+    for late, place in ((second, "labels-2.zarr"), (third, "labels-3.zarr")):
+        with pytest.raises(FileError, match=f"another run.*{place}"):
+            late.finish({"run": place})
+        late.discard()  # as the end of a run that fails does
+        kept = zarr.open_array(tmp_path / place, mode="r")
+        assert (kept[:] == 7).all()
+        assert kept.attrs["napari_unet"] == {"run": place}
+    assert zarr.open_array(target, mode="r").attrs["napari_unet"] == {"run": 1}
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_finished_output_outlives_a_disk_that_is_full_at_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for target in (tmp_path / "labels.zarr", remote):
+        output = filled(target)  # type: ignore[arg-type]
+        with monkeypatch.context() as patch:
+            patch.setattr("zarr.core.attributes.Attributes.__setitem__", full)
+            with pytest.raises(FileError, match=r"complete.*No space left"):
+                output.finish({"run": 1})
+        output.discard()
+        assert (zarr.open_array(target, mode="r")[:] == 7).all()
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.zarr"]
+
+
+def test_a_finished_output_that_cannot_be_renamed_stays_for_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = filled(tmp_path / "labels.zarr")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        with pytest.raises(FileError, match=r"Permission denied.*array\.zarr") as caught:
+            output.finish({})
+    output.discard()
+    (place,) = tmp_path.iterdir()
+    assert str(place) in str(caught.value)
+    sweep_leftovers(tmp_path, again=True)
+    assert (zarr.open_array(place / "array.zarr", mode="r")[:] == 7).all()

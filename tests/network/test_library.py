@@ -153,8 +153,19 @@ def test_a_renaming_that_fails_leaves_the_model(
             rename_model("old", "new")
     Model.load("old").verify()
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", full)
-        with pytest.raises(FileError, match=r"'old' cannot be renamed \(No space"):
+        patch.setattr(Path, "hardlink_to", full)
+        with pytest.raises(FileError, match="disk is full"):
+            rename_model("old", "new")
+    unlink = Path.unlink
+
+    def locked(path: Path, *arguments: Any, **options: Any) -> None:
+        if path.name == "old.safetensors":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        unlink(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", locked)  # as where another program has it open
+        with pytest.raises(FileError, match=r"'old' cannot be renamed \(Permission"):
             rename_model("old", "new")
     Model.load("old").verify()
     assert names() == ["old"]
@@ -267,7 +278,7 @@ def test_no_file_is_open_when_one_is_replaced(
     save_user_model(model, "mine")
     opened: list[Any] = []
     still_open: list[list[str]] = []
-    open_path, replace = Path.open, os.replace
+    open_path, replace, link = Path.open, os.replace, Path.hardlink_to
 
     def watched(self: Path, *arguments: Any, **options: Any) -> Any:
         opened.append(open_path(self, *arguments, **options))
@@ -277,12 +288,18 @@ def test_no_file_is_open_when_one_is_replaced(
         still_open.append([str(file.name) for file in opened if not file.closed])
         replace(source, target, **options)
 
+    def check_link(self: Path, target: Path) -> None:
+        still_open.append([str(file.name) for file in opened if not file.closed])
+        link(self, target)
+
     monkeypatch.setattr(Path, "open", watched)
     monkeypatch.setattr(os, "replace", check)
+    monkeypatch.setattr(Path, "hardlink_to", check_link)
     rename_model("mine", "yours")
     export_model("yours", tmp_path / "copy")
-    assert len(opened) >= 4
-    assert still_open == [[], []]
+    export_model("yours", tmp_path / "copy", overwrite=True)
+    assert len(opened) >= 6
+    assert still_open == [[], [], []]
 
 
 def test_a_model_is_not_exported_onto_itself(model: Model) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from napari_unet.errors import FileError
+from napari_unet.io.locks import LOCK, try_lock
 from napari_unet.recovery.arrays import INDEX, write_attributes
 from napari_unet.recovery.labels import (
     LabelStore,
@@ -24,7 +25,7 @@ from napari_unet.recovery.labels import (
     labels_folder,
     plane_index,
 )
-from napari_unet.recovery.ownership import LOCK, find_abandoned, state_folder, try_lock
+from napari_unet.recovery.ownership import find_abandoned, state_folder
 
 # keeps labels until its standard input is closed
 OWNER = """

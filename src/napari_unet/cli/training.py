@@ -211,7 +211,7 @@ def _pass_checks(
 
 
 def _save(model: Model, target: Path) -> Path:
-    """Save a model; where its place cannot be written to, in another one.
+    """Save a model; where its place cannot be written to, or is taken by now, in another one.
 
     Raises
     ------
@@ -219,18 +219,22 @@ def _save(model: Model, target: Path) -> Path:
         If it is not at its place; the message says where it is.
     """
     try:
-        return model.save(target)
+        return model.save(target, overwrite=False)
     except FileError as error:
         fault = error
-    # hours of training must not be lost to a full disk
-    for folder in (user_models_folder(), Path.cwd(), Path(tempfile.gettempdir())):
-        place = folder / target.name
-        if place.exists() or folder.resolve() == target.parent.resolve():
+    # hours of training must not be lost to a full disk, or to another training of the same name
+    names = [target.name, *(f"{target.stem}-{number}{SUFFIX}" for number in range(2, 100))]
+    folders = (target.parent, user_models_folder(), Path.cwd(), Path(tempfile.gettempdir()))
+    for folder in folders:
+        if fault.code != "exists" and folder.resolve() == target.parent.resolve():
             continue
-        try:
-            kept = model.save(place)
-        except FileError:
-            continue
-        told = f"{fault.problem.template}; the model was saved as {kept} instead"
-        raise FileError(told, **fault.fields) from None
+        for name in names:
+            try:
+                kept = model.save(folder / name, overwrite=False)
+            except FileError as error:
+                if error.code == "exists":
+                    continue
+                break  # another name would not help here
+            told = f"{fault.problem.template}; the model was saved as {kept} instead"
+            raise FileError(told, **fault.fields) from None
     raise fault

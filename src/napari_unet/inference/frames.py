@@ -7,10 +7,10 @@ by block, with the same labels.
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +23,7 @@ from napari_unet.inference.output import OutputArray
 from napari_unet.inference.run_record import ResultSummary
 from napari_unet.instances import maps as instances
 from napari_unet.instances.linking import PlaneLinker
+from napari_unet.io.scratch import ScratchFolder
 from napari_unet.progress import Progress
 from napari_unet.settings import SegmentSettings, decoding_of
 from napari_unet.tiling import Region, TilePlan
@@ -72,7 +73,7 @@ class ScoreBuffer:
     def __init__(self, channels: int, shape: tuple[int, ...], near: Path | None = None) -> None:
         self.shape = shape
         self.large = is_large(channels, shape)
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: ScratchFolder | None = None
         self._array: Any
         if not self.large:
             self._array = np.zeros((channels, *shape), np.float32)
@@ -80,9 +81,9 @@ class ScoreBuffer:
         import zarr
 
         with _named_faults():
-            self._folder = TemporaryDirectory(prefix=".napari-unet-", dir=near)
+            self._folder = ScratchFolder(near or Path(tempfile.gettempdir()))
             self._array = zarr.create_array(
-                store=self._folder.name,
+                store=str(self._folder.path / "scores"),
                 shape=(channels, *shape),
                 chunks=(channels, *map(min, CHUNK[len(shape)], shape)),
                 dtype=np.float32,
@@ -125,7 +126,7 @@ class ScoreBuffer:
     def close(self) -> None:
         """Remove what is on disk."""
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.remove()
             self._folder = None
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,12 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes, score_axes
 from napari_unet.errors import FileError
+from napari_unet.io.atomic import flush_tree
+from napari_unet.io.reason import reason_of
+from napari_unet.io.scratch import ScratchFolder
 from napari_unet.tiling import Region
 
+ARRAY = "array.zarr"  # in a scratch folder, until it is complete
 CHUNK = {"T": 1, "C": 1, "Z": 32, "Y": 512, "X": 512}
 
 
@@ -62,7 +65,7 @@ class OutputArray:
         shape = tuple((channels or 1) if axis == "C" else sizes[axis] for axis in self.axes)
         self._canonical = [a for a in "CZYX" if a in self.axes]
         self._target: Path | None = None
-        self._partial: Path | None = None
+        self._scratch: ScratchFolder | None = None
         self._remote: str | None = None
         self.array: Any
         if output is None:
@@ -74,7 +77,7 @@ class OutputArray:
     @property
     def folder(self) -> Path | None:
         """Where a local zarr array is written."""
-        return None if self._partial is None else self._partial.parent
+        return None if self._target is None else self._target.parent
 
     def write(self, time: int, region: Region, block: NDArray[Any]) -> None:
         """Put a block ([C,] *spatial, canonical order) at a time point and region."""
@@ -94,24 +97,43 @@ class OutputArray:
         return block.transpose([axes.index(axis) for axis in self._canonical])
 
     def finish(self, record: dict[str, Any]) -> Any:
-        """Complete the array and return it; the record goes into a zarr array's attributes."""
-        if self._partial is not None and self._target is not None:
-            import zarr
+        """Complete the array and return it; the record goes into a zarr array's attributes.
 
+        Raises
+        ------
+        FileError
+            If the array is not under its name, or has no record. It is kept all the same: the
+            message says where.
+        """
+        remote, self._remote = self._remote, None  # from here on nothing is discarded
+        scratch, self._scratch = self._scratch, None
+        if scratch is None and remote is None:
+            return self.array
+        fault: Exception | None = None
+        try:
             self.array.attrs["napari_unet"] = json.loads(json.dumps(record, default=str))
-            self._partial.replace(self._target)
-            self._partial = None
-            return zarr.open_array(self._target, mode="r")
-        if self._remote is not None:
-            self.array.attrs["napari_unet"] = json.loads(json.dumps(record, default=str))
-            self._remote = None
-        return self.array
+        except Exception as error:  # noqa: BLE001 - a store raises what it likes
+            fault = error
+        place: str | Path | None = remote
+        if scratch is not None and self._target is not None:
+            place = _move_into_place(scratch, self._target)
+        if fault is not None:
+            raise FileError(
+                f"The output {place} is complete, but its record cannot be written "
+                f"({reason_of(fault)})",
+                "make room; the values can be used as they are",
+            ) from fault
+        if remote is not None:
+            return self.array
+        import zarr
+
+        return zarr.open_array(self._target, mode="r")
 
     def discard(self) -> None:
         """Remove an incomplete array."""
-        if self._partial is not None:
-            shutil.rmtree(self._partial, ignore_errors=True)
-            self._partial = None
+        if self._scratch is not None:
+            self._scratch.remove()
+            self._scratch = None
         if self._remote is not None:
             import fsspec
 
@@ -159,13 +181,11 @@ class OutputArray:
             self._target = local
             if self._target.exists():
                 raise FileError(f"The output {output} exists", "give another name or remove it")
-            self._partial = self._target.with_name(
-                f".{self._target.name}.{uuid.uuid4().hex}.partial"
-            )
-            store = self._partial
         try:
-            if self._partial is not None:
-                self._partial.parent.mkdir(parents=True, exist_ok=True)
+            if self._target is not None:
+                self._target.parent.mkdir(parents=True, exist_ok=True)
+                self._scratch = ScratchFolder(self._target.parent)
+                store = self._scratch.path / ARRAY
             array = zarr.create_array(
                 store=str(store),
                 shape=shape,
@@ -179,9 +199,41 @@ class OutputArray:
             raise FileError(
                 f"The output {output} cannot be written ({error})", "choose another folder"
             ) from None
-        if self._partial is None:
+        if self._target is None:
             self._remote = str(output)
         return array
+
+
+def _move_into_place(scratch: ScratchFolder, target: Path) -> Path:
+    """Give a finished array its name; where another run has taken that, it is kept beside it."""
+    whole = scratch.path / ARRAY
+    flush_tree(whole)
+    names = [target.name, *(f"{target.stem}-{n}{target.suffix}" for n in range(2, 100))]
+    fault: OSError | None = None
+    for place in map(target.with_name, names):
+        try:
+            if place.exists():  # an empty folder would be replaced
+                continue
+            whole.rename(place)
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                continue
+            fault = error
+            break
+        scratch.remove()
+        if place != target:
+            raise FileError(
+                f"The output {target} was made by another run meanwhile; this one's is {place}",
+                "compare the two, and remove one",
+                code="exists",
+            )
+        return place
+    scratch.abandon()
+    reason = "" if fault is None else f" ({reason_of(fault)})"
+    raise FileError(
+        f"The output {target} is complete, but cannot get its name{reason}; it is {whole}",
+        "rename it by hand",
+    )
 
 
 def _local_path(output: str | Path) -> Path | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +106,7 @@ def save_user_model(model: Model, name: str, *, description: str | None = None) 
     card = model.card.model_copy(update=update)
     target = _user_file(name)
     data = type(model)(card, model.network).to_bytes()
-    with atomic_path(target) as temporary:
+    with _refusing_a_taken_name(name), atomic_path(target, exclusive=True) as temporary:
         temporary.write_bytes(data)
     return target
 
@@ -142,11 +144,18 @@ def rename_model(name: str, new: str) -> Path:
         check_new_name(new)
     card = read_header(source).model_copy(update={"name": new})
     target = _user_file(new)
-    if target.exists() and not target.samefile(source):
-        raise ModelError(f"There is a model {new!r} already", "choose another name")
-    _write_copy(source, source, card)
-    try:  # the last step: until then the model is found under its old name
-        source.rename(target)
+    try:
+        if target.exists() and target.samefile(source):  # capitals are not told apart there
+            _write_copy(source, source, card)
+            source.rename(target)
+            return target
+        with _refusing_a_taken_name(new):
+            _write_copy(source, target, card, exclusive=True)
+        try:
+            source.unlink(missing_ok=True)  # the last step: nothing is lost where it fails
+        except OSError:
+            target.unlink()
+            raise
     except OSError as error:
         raise FileError(
             f"The model {name!r} cannot be renamed ({reason_of(error)})",
@@ -212,13 +221,22 @@ def export_model(name: str, path: str | Path, *, overwrite: bool = False) -> Pat
         target /= name + SUFFIX
     elif target.suffix != SUFFIX:
         target = target.with_name(target.name + SUFFIX)
-    if target.exists() and not overwrite:
-        raise FileError(f"There is a file {target} already", "choose another name, or remove it")
-    if target.exists() and target.samefile(source):
+    if overwrite and target.exists() and target.samefile(source):
         raise FileError(f"{target} is the model {name!r} itself", "choose another place")
-    card = read_header(source)
-    _write_copy(source, target, card.model_copy(update={"name": name}))
+    card = read_header(source).model_copy(update={"name": name})
+    _write_copy(source, target, card, exclusive=not overwrite)
     return target
+
+
+@contextmanager
+def _refusing_a_taken_name(name: str) -> Iterator[None]:
+    """Another process can have taken a name since it was checked."""
+    try:
+        yield
+    except FileError as error:
+        if error.code != "exists":
+            raise
+        raise ModelError(f"There is a model {name!r} already", "choose another name") from None
 
 
 def _known_model(name: str) -> Path:
@@ -244,14 +262,18 @@ def _user_file(name: str) -> Path:
     return user_models_folder() / f"{name}{SUFFIX}"
 
 
-def _write_copy(source: Path, target: Path, card: ModelCard) -> None:
+def _write_copy(source: Path, target: Path, card: ModelCard, *, exclusive: bool = False) -> None:
     """Write a model file with another card, atomically; the bytes of the tensors stay.
 
     A safetensors file is the length of its header (8 bytes, little-endian), the header (JSON,
     blanks to a multiple of 8 bytes), and the tensors.
     """
     # the files are closed before the target is replaced: Windows replaces none that is open
-    with atomic_path(target) as temporary, source.open("rb") as old, temporary.open("wb") as new:
+    with (
+        atomic_path(target, exclusive=exclusive) as temporary,
+        source.open("rb") as old,
+        temporary.open("wb") as new,
+    ):
         (length,) = struct.unpack("<Q", old.read(8))
         header = json.loads(old.read(length))
         header["__metadata__"] = {CARD_KEY: card.model_dump_json()}

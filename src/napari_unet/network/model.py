@@ -131,13 +131,15 @@ class Model:
         }
         return cls(card, network.eval(), path, file_sha256(path), tests)
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, overwrite: bool = True) -> Path:
         """Write the model to a file, atomically. Equal models give equal bytes.
 
         Parameters
         ----------
         path : str or Path
-            ``.safetensors`` is added where it is missing. An existing file is replaced.
+            ``.safetensors`` is added where it is missing.
+        overwrite : bool
+            Whether a file that is there may be replaced.
 
         Returns
         -------
@@ -147,7 +149,7 @@ class Model:
         Raises
         ------
         FileError
-            If the file cannot be written.
+            If the file cannot be written; with the code "exists" where it is there already.
 
         Examples
         --------
@@ -159,7 +161,7 @@ class Model:
         if target.suffix != ".safetensors":
             target = target.with_name(target.name + ".safetensors")
         data = self.to_bytes()
-        with atomic_path(target) as temporary:
+        with atomic_path(target, exclusive=not overwrite) as temporary:
             temporary.write_bytes(data)
         return target
 

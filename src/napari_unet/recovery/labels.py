@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from napari_unet.axes import Plane, plane_index
 from napari_unet.errors import FileError
+from napari_unet.io.locks import try_lock
 from napari_unet.io.reason import reason_of
 from napari_unet.recovery.arrays import (
     CHUNK_EDGE,
@@ -36,7 +37,6 @@ from napari_unet.recovery.ownership import (
     read_index,
     remove_folder,
     state_folder,
-    try_lock,
 )
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from typing import Any
 from filelock import FileLock
 
 from napari_unet.errors import FileError
+from napari_unet.io.locks import LOCK, try_lock
 from napari_unet.io.reason import reason_of
 
-LOCK = "lock"  # file in each folder
 KEPT_S = 30 * 86400.0  # that abandoned data is offered
 CONTENTION_S = 1.0  # that an owner waits: whoever looks for abandoned data holds a lock briefly
 
@@ -25,23 +25,6 @@ def state_folder() -> Path:
 
     override = os.environ.get("NAPARI_UNET_STATE")
     return Path(override) if override else user_state_path("napari-unet", appauthor=False)
-
-
-def try_lock(folder: Path, timeout_s: float = 0.0) -> FileLock | None:
-    """Lock a folder; None where another owner holds it or the file system has no locks.
-
-    The file system drops the lock when the process ends, however it ends. The lock counts in
-    other containers and on other machines as far as the file system passes locks on.
-    """
-    if not folder.is_dir():
-        return None  # which the lock would create
-    # a "soft" lock file would outlive a killed process
-    lock = FileLock(folder / LOCK, thread_local=False, fallback_to_soft=False)
-    try:
-        lock.acquire(timeout=timeout_s)
-    except OSError:  # Timeout is one too
-        return None
-    return lock
 
 
 def lock_folder(folder: Path) -> FileLock:

@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from napari_unet.dataset.example import Example
 from napari_unet.errors import FileError, Note, UNetError, note_of
 from napari_unet.io.atomic import atomic_path
+from napari_unet.io.locks import try_lock
 from napari_unet.recovery.examples import (
     StoredImages,
     missing_images,
@@ -31,7 +32,6 @@ from napari_unet.recovery.ownership import (
     read_index,
     remove_folder,
     state_folder,
-    try_lock,
 )
 from napari_unet.settings import TrainConfig
 
