@@ -14,6 +14,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_unet.checks import Finding
+from napari_unet.dataset.label_placement import LabelPlacement
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets.annotation.marks import Marks
 from napari_unet.widgets.annotation.snapshot import Trusted
@@ -25,7 +26,8 @@ from napari_unet.widgets.train.class_table import ClassTable, appearance_of
 from napari_unet.widgets.train.example_line import guessed
 from napari_unet.widgets.train.finding_lines import FindingLines, Line
 from napari_unet.widgets.train.findings import Checked, FindingsRunner
-from napari_unet.widgets.train.request import LabelledLayers, TrainingRequest
+from napari_unet.widgets.train.labelled_layers import LabelledLayers
+from napari_unet.widgets.train.request import TrainingRequest
 from napari_unet.widgets.viewer.layer_image import LayerImage
 
 pytestmark = pytest.mark.windowless
@@ -39,7 +41,8 @@ def request_of(labels: Any, way: str = "all", **more: Any) -> TrainingRequest:
     base = more.pop("base", None)
     background = more.pop("background", None)
     trusted = Trusted(labels, Marks("cells", axes, background=background), way, **more)
-    layers = LabelledLayers(image, "labels", trusted, axes, task=config.task)
+    place = LabelPlacement(axes, axes, labels.shape, labels.shape, (0,) * labels.ndim)
+    layers = LabelledLayers(image, "labels", trusted, axes, place, task=config.task)
     return TrainingRequest((layers,), base, config)
 
 

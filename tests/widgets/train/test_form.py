@@ -468,13 +468,13 @@ def test_a_fault_stands_under_its_example(
     opened: Opened, bare_viewer: Any, image: Any, truth: Any
 ) -> None:
     bare_viewer.add_labels(truth, name="truth")
-    wrong = bare_viewer.add_labels(truth[:50], name="cut")
+    wrong = bare_viewer.add_labels(truth, name="cut", translate=(0.5, 0))
     opened.form.table.add()
     opened.form.table.lines[1].choose(image, wrong)
     form = opened.settle()
     assert form.has_faults
     assert said(form, 0) == ""
-    assert "(50, 160)" in said(form, 1)
+    assert "‘cut’ lies 0.5 pixels beside" in said(form, 1)
     assert form.first_fault in said(form, 1)
 
 

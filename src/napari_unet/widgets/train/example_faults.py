@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_unet.errors import UNetError
 from napari_unet.widgets.annotation.painting import correct
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.train.finding_lines import Line
-from napari_unet.widgets.train.request import UncorrectedError
+from napari_unet.widgets.train.label_candidates import Unmatched
+from napari_unet.widgets.train.label_matching import convert_to_labels, lay_on
+from napari_unet.widgets.train.labelled_layers import UncorrectedError, UnmatchedError
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 
 if TYPE_CHECKING:
@@ -72,7 +75,27 @@ class ExampleFaults:
             if RECORD_KEY not in line.labels.metadata:  # that has begun
                 first = "Done planes", lambda: line.trust("planes")
             actions = (first, ("Take as truth", lambda: self._table.take_as_truth(line.labels)))
+        if isinstance(error, UnmatchedError) and line.image is not None:
+            actions = tuple(self._remedies(error.found, line.image))
         return [Line(worded(error), fault=True, actions=actions, calm=is_next_step(error))]
+
+    def _remedies(self, found: Unmatched, image: Image) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Buttons that make labels of layers that are none yet, or do not lie on the image."""
+        for picture in found.pictures:
+            yield f"Convert ‘{picture.name}’ to Labels", partial(self._convert, picture)
+        for layer, error in found.mismatches:
+            if error.code == "unplaced":
+                yield (
+                    f"Lay ‘{layer.name}’ on ‘{image.name}’",
+                    partial(lay_on, image, self._axes_of(image), layer),
+                )
+
+    def _convert(self, picture: Image) -> None:
+        """Add the labels that an image layer holds, and hide that."""
+        layers = self._viewer.layers
+        place = next(i for i, each in enumerate(layers) if each == picture) + 1
+        layers.insert(place, convert_to_labels(picture))
+        picture.visible = False
 
     def _correct(self, line: ExampleLine) -> None:
         """Make a copy that can be painted on; it takes the place of the prediction."""

@@ -68,6 +68,7 @@ class ExampleLine:
         self._on_change = on_change
         self._blocker = Blocker()
         self._by_hand = False  # the region was chosen, not suggested
+        self.is_image_chosen = False  # by the user, not suggested
         self.target = False  # a regression
         # of labels that had no marks: the identity of their data, and the guess
         self._guesses: WeakKeyDictionary[Any, tuple[int, Way]] = WeakKeyDictionary()
@@ -94,7 +95,7 @@ class ExampleLine:
         second.addWidget(self.trusted_choice.native, 1)
         second.addWidget(self.remove)
         column.addWidget(self.findings.native)
-        self.image_choice.changed.connect(lambda _: self._changed())
+        self.image_choice.changed.connect(lambda _: self._image_changed())
         self.labels_choice.changed.connect(lambda _: self._changed(anew=True))
         self.trusted_choice.changed.connect(lambda _: self._changed(by_hand=True))
 
@@ -180,6 +181,11 @@ class ExampleLine:
                 self._guesses[plain(labels)] = id(data), guessed(data)
         # what was guessed stays while they are painted on, and get marks by that
         return suggested(labels, self._guesses.get(plain(labels), (0, "painted"))[1])
+
+    def _image_changed(self) -> None:
+        if not self._blocker.active:
+            self.is_image_chosen = True
+        self._changed()
 
     def _changed(self, *, anew: bool = False, by_hand: bool = False) -> None:
         if self._blocker.active:

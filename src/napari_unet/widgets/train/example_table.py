@@ -13,11 +13,13 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.errors import InputError
 from napari_unet.widgets.annotation.layer_watch import watch_layer
-from napari_unet.widgets.annotation.marks import Plane, adopt, axes_of_labels, marks_of
+from napari_unet.widgets.annotation.marks import Plane, adopt, marks_of
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.train.example_line import ExampleLine
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY, plain, shape_of
+from napari_unet.widgets.train.label_candidates import LabelCandidates, Unmatched
+from napari_unet.widgets.train.layer_places import LayerPlaces
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, plain
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -65,6 +67,8 @@ class ExampleTable:
         self._strokes = 0  # so often somebody has painted, drawn or marked something
         self._known: list[Any] = []  # layers that were seen before
         self._watched: dict[Any, Callable[[], None]] = {}  # what ends listening
+        self._places = LayerPlaces(self._moved)
+        self._matching = LabelCandidates(viewer, axes_of)
         # predictions taken as truth, with their records
         self._truths: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self.task: Task = "instance"
@@ -112,6 +116,7 @@ class ExampleTable:
     def start(self) -> None:
         """Fill the table from the layers that there are."""
         self._known = list(self._viewer.layers)
+        self._places.watch(self._known)
         with self._blocker:
             for layer in self._marked(self._known):
                 self._append(self._image_of(layer), layer)
@@ -162,6 +167,7 @@ class ExampleTable:
         layers = list(self._viewer.layers)
         new = [layer for layer in layers if not any(layer == known for known in self._known)]
         self._known = layers
+        self._places.watch(layers)
         before = self._chosen()
         with self._blocker:
             for line in list(self.lines):
@@ -178,6 +184,8 @@ class ExampleTable:
                     line.choose(self._next_image(), line.labels)
                 if line.labels is None:
                     self._choose_labels(line)
+                if line.labels is None and any(isinstance(layer, Labels) for layer in new):
+                    self._turn_to_labelled(line)
         if self._chosen() != before:
             self._report_change()
 
@@ -196,6 +204,7 @@ class ExampleTable:
     def close(self) -> None:
         """Stop listening to the layers; no widget is touched."""
         self._watch([])
+        self._places.watch([])
         self._known = []
 
     # lines
@@ -283,6 +292,9 @@ class ExampleTable:
         used = [line.image for line in self.lines]
         active = self._viewer.layers.selection.active
         free = [image for image in images if image not in used]
+        if self.task != "regression":
+            # what holds labels is no image to learn from, while there are others
+            free = [x for x in free if not self._matching.holds_labels_of_another(x)] or free
         if active in free:
             return active
         labelled = [image for image in free if self._best(image) is not None]
@@ -295,38 +307,30 @@ class ExampleTable:
             if found is not None:
                 line.choose(line.image, found)
 
+    def _turn_to_labelled(self, line: ExampleLine) -> None:
+        """Let a line whose image was only suggested have one that has labels."""
+        used = [each.image for each in self.lines]
+        if line.is_image_chosen:
+            return
+        for image in self._images():
+            found = None if image in used else self._best(image)
+            if found is not None:
+                line.choose(image, found)
+                return
+
+    def unmatched(self, image: Image) -> Unmatched:
+        """Layers that might be labels of an image, and why they cannot be taken."""
+        return self._matching.unmatched(image, self.task, self._candidates(image))
+
     def _best(self, image: Image) -> Any:
         used = [line.labels for line in self.lines]
         ranked = [
-            (self._rank(image, layer), -number, layer)
-            for number, layer in enumerate(self._candidates(image))
+            ((*rank, number), layer)
+            for number, layer in enumerate(reversed(self._candidates(image)))
             if layer not in used
+            and (rank := self._matching.rank(image, layer, self.task)) is not None
         ]
-        found = min(ranked, key=lambda each: each[:2], default=None)
-        return None if found is None or found[0] > 2 else found[2]
-
-    def _rank(self, image: Image, layer: Any) -> int:
-        """How well labels suit an image: 0 the best, above 2 not at all."""
-        if not self._fits(image, layer):
-            return 3
-        if self.task == "regression":
-            return 1 if RECORD_KEY not in layer.metadata else 3
-        marks = marks_of(layer)
-        if marks is not None:
-            return 0 if marks.image == image.name else 3
-        if not layer.editable:
-            return 3  # a preview, or a result that grows
-        return 2 if RECORD_KEY in layer.metadata else 1
-
-    def _fits(self, image: Image, layer: Any) -> bool:
-        """Whether labels, or a target, have the shape that an image needs."""
-        shape, axes = shape_of(image), self._axes_of(image)
-        if len(axes) != len(shape):
-            return False
-        own, sizes = axes_of_labels(layer, image, axes), dict(zip(axes, shape, strict=True))
-        wanted = tuple(1 if axis == "C" else sizes[axis] for axis in own)
-        found = shape_of(layer)
-        return found in (wanted, shape) if self.task == "regression" else found == wanted
+        return min(ranked, key=lambda each: each[0], default=(None, None))[1]
 
     # what is heard
 
@@ -374,6 +378,18 @@ class ExampleTable:
         if image is not None and marks_of(layer) is None and not self._is_raw(layer):
             with suppress(InputError):
                 adopt(layer, image, self._axes_of(image))
+
+    def _moved(self, layer: Any) -> None:
+        """A layer lies elsewhere now, so that it may have other labels, or be labels of another."""
+        if self._blocker.active:
+            return
+        with self._blocker:
+            for line in self.lines:
+                if line.labels is None:
+                    self._choose_labels(line)
+        if any(layer in (line.image, line.labels) for line in self.lines):
+            self._strokes += 1
+        self._on_paint()
 
     def _painted(self, _: object = None) -> None:
         if not self._blocker.active:

@@ -28,12 +28,8 @@ from napari_unet.widgets.train.example_line import ExampleLine
 from napari_unet.widgets.train.example_table import ExampleTable
 from napari_unet.widgets.train.finding_board import FindingBoard
 from napari_unet.widgets.train.findings import Checked, FindingsRunner
-from napari_unet.widgets.train.request import (
-    NO_IMAGE,
-    LabelledLayers,
-    TrainingRequest,
-    labelled_layers,
-)
+from napari_unet.widgets.train.labelled_layers import NO_IMAGE, LabelledLayers, labelled_layers
+from napari_unet.widgets.train.request import TrainingRequest
 from napari_unet.widgets.train.settings import HELD, TrainSettings, hold_row
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, shape_of
 
@@ -310,7 +306,8 @@ class TrainForm:
                 raise FieldError("axes", error) from None
             raise
         is_truth = line.labels is not None and self.table.is_taken_as_truth(line.labels)
-        return labelled_layers(line, axes, channels, task, is_truth=is_truth)
+        unmatched = self.table.unmatched(line.image) if line.labels is None else None
+        return labelled_layers(line, axes, channels, task, is_truth=is_truth, unmatched=unmatched)
 
     def _found(self, checked: Checked) -> None:
         """Take in what was found; new classes change the request, which is looked at again."""
