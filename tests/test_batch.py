@@ -147,6 +147,71 @@ def test_a_zarr_image(model: nu.Model, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(result.output).array, nu.segment(squares(), model))
 
 
+def ome_zarr(path: Path, image: np.ndarray) -> None:
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    group.create_array("0", data=image)
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": [{"path": "0"}]}]
+
+
+@pytest.fixture
+def plate(tmp_path: Path) -> Path:
+    path = tmp_path / "in" / "plate.zarr"
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    group.attrs["plate"] = {"version": "0.4", "wells": [{"path": "A/1"}, {"path": "B/2"}]}
+    for count, well in enumerate(("A/1", "B/2"), 1):
+        group.require_group(well).attrs["well"] = {"version": "0.4", "images": [{"path": "0"}]}
+        ome_zarr(path / well / "0", squares(count))
+    ome_zarr(path.with_name("plain"), squares(3))  # a store whatever its name
+    return path
+
+
+def test_a_plate_stands_for_its_wells(plate: Path, model: nu.Model, tmp_path: Path) -> None:
+    for named, expected in (
+        ([plate], {"plate_A_1_0": 1, "plate_B_2_0": 2}),
+        ([plate.parent], {"plain": 3, "plate_A_1_0": 1, "plate_B_2_0": 2}),
+        ([plate / "B"], {"plate_B_2_0": 2}),
+        ([plate / "B" / "2"], {"plate_B_2_0": 2}),
+        ([plate / "B" / "2" / "0"], {"plate_B_2_0": 2}),
+        ([plate / "B" / "2" / "0" / "0"], {"plate_B_2_0_0": 2}),
+    ):
+        results = nu.segment_files(named, model, tmp_path / "out")
+        outputs = {r.output.name: r.record["objects"] for r in results if r.output and r.record}
+        assert outputs == {f"{name}_labels.tif": count for name, count in expected.items()}
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Path:
+    path = tmp_path / "s.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as tif:
+        for count in (1, 2, 3):
+            tif.write(squares(count), metadata={"axes": "YX", "Name": f"position {count}"})
+    return path
+
+
+def test_scenes_are_told_or_run_one_by_one(scenes: Path, model: nu.Model, tmp_path: Path) -> None:
+    (result,) = nu.segment_files([scenes], model, tmp_path / "out")
+    assert result.record is not None
+    assert (result.record["objects"], result.record["scene"]) == (1, 0)
+    assert result.record["notes"] == [str(note) for note in result.notes]
+    assert "position 2" in result.record["notes"][0]
+    (result,) = nu.segment_files([scenes], model, tmp_path / "out", scene="position 3")
+    assert result.record is not None
+    assert (result.record["objects"], result.record["notes"]) == (3, [])
+    results = nu.segment_files([scenes], model, tmp_path / "out", scene="all")
+    outputs = {r.output.name: r.record["objects"] for r in results if r.output and r.record}
+    assert outputs == {f"s_scene{k}_labels.tif": k + 1 for k in range(3)}
+
+
+def test_a_preview_does_not_stop_a_folder(folder: Path, model: nu.Model) -> None:
+    write_image(folder / "b.png", squares(), axes="YX")
+    results = nu.segment_files([folder], model, folder.parent / "out")
+    assert [result.source.name for result in results] == ["a.tif", "b.tif", "c.tif"]
+    assert [len(result.notes) for result in results] == [0, 1, 0]
+    assert results[1].record is not None
+    assert "b.png" in results[1].record["notes"][0]
+
+
 # Records
 
 

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from napari_unet.axes import in_order
-from napari_unet.errors import InputError, ModelError, UNetError
+from napari_unet.errors import InputError, ModelError, Note, UNetError
 from napari_unet.inference.options import FileOptions, RunOptions, show_keywords
 from napari_unet.inference.prediction import iter_predict
 from napari_unet.inference.results import Prediction, Segmentation
 from napari_unet.inference.segmentation import iter_segmentation, refuse_client
 from napari_unet.io import read_image, write_image, write_labels
 from napari_unet.io.folders import check_writable, find_images
-from napari_unet.io.naming import plain_stem
+from napari_unet.io.listing import FoundImage
+from napari_unet.io.reading import count_scenes
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import SegmentOverrides, SegmentSettings, resolve
 
+ALL_SCENES = "all"
 PARTS = 1000  # units of progress in a file
 FORMATS = ("tif", "ome.tif")
 
@@ -45,6 +47,8 @@ class FileResult:
         How long it took.
     fault : UNetError or None
         The error itself, with its fields.
+    notes : tuple of Note
+        What was left out of the file or beside it; also in the record, as ``notes``.
     """
 
     source: Path
@@ -53,6 +57,7 @@ class FileResult:
     error: str | None
     seconds: float
     fault: UNetError | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +77,7 @@ def iter_segment_files(
     axes: str | None = None,
     channels: Sequence[int] | None = None,
     pixel_size: float | Sequence[float | None] | None = None,
+    scene: int | str | None = None,
     file_format: str = "tif",
     scores: bool = False,
     **overrides: Unpack[SegmentOverrides],
@@ -113,8 +119,8 @@ def iter_segment_files(
         )
     wanted = resolve(SegmentSettings, settings, overrides)
     found = find_images(paths)
-    files = found.files
-    outputs = _outputs(files, Path(output_dir), "_scores" if scores else "_labels", file_format)
+    tasks = _tasks(found.images, scene)
+    outputs = _outputs(tasks, Path(output_dir), "_scores" if scores else "_labels", file_format)
     loaded = Model.load(model)
     if loaded.card.task == "regression" and not scores:
         raise ModelError(
@@ -123,15 +129,15 @@ def iter_segment_files(
         )
     check_writable(Path(output_dir))
     results: list[FileResult] = []
-    total = PARTS * len(files)
+    total = PARTS * len(tasks)
     for note in found.notes:
         yield Progress(0, total, str(note))
-    for number, (source, output) in enumerate(zip(files, outputs, strict=True)):
+    for number, (task, output) in enumerate(zip(tasks, outputs, strict=True)):
         began = time.perf_counter()
-        record: dict[str, Any] | None = None
+        written: _Written | None = None
         fault: UNetError | None = None
         job = _run_file(
-            source,
+            task,
             output,
             loaded,
             scores=scores,
@@ -140,22 +146,29 @@ def iter_segment_files(
             channels=channels,
             pixel_size=pixel_size,
         )
+        title = task.image.title
         try:
             while True:
                 step = next(job)
                 done = number * PARTS + PARTS * step.done // max(step.total, 1)
-                yield Progress(done, total, f"{source.name}: {step.message}", step.phase)
+                yield Progress(done, total, f"{title}: {step.message}", step.phase)
         except StopIteration as end:
-            record = end.value
+            written = end.value
         except UNetError as error:
             fault = error
         finally:
             job.close()
-        seconds = time.perf_counter() - began
-        written, said = (output, None) if fault is None else (None, str(fault))
-        result = FileResult(source, written, record, said, seconds, fault)
+        result = FileResult(
+            task.image.path,
+            None if written is None else output,
+            None if written is None else written.record,
+            None if fault is None else str(fault),
+            time.perf_counter() - began,
+            fault,
+            task.image.notes if written is None else written.notes,
+        )
         results.append(result)
-        said = f"{source.name}: {said or 'done'}"
+        said = f"{title}: {result.error or 'done'}"
         yield FileDone((number + 1) * PARTS, total, said, result=result)
     return results
 
@@ -176,7 +189,9 @@ def segment_files(
     ----------
     paths : sequence of path
         Files, and folders of which all images are taken, but no labels that lie beside them by
-        their names, such as ``a_masks.tif`` beside ``a.tif``.
+        their names, such as ``a_masks.tif`` beside ``a.tif``, and no previews of the same name; of
+        a Zarr store also what lies in it: a level, labels, a well. A plate or a well stands for all
+        of its images.
     model : Model, str or Path
         As in `napari_unet.segment`.
     output_dir : path
@@ -191,6 +206,10 @@ def segment_files(
         Which channels to use, in the model's order.
     pixel_size : float or sequence of float, optional
         Micrometres per spatial axis, for all files; None: as each file says.
+    scene : int or str, optional
+        Which image of files that hold several: its number from 0, or its name; "all": each of
+        them, with a result of its own, such as ``cells_scene1_labels.tif``. By default the first,
+        or a larger one of which that is the thumbnail; what is left out stands in the notes.
     file_format : {"tif", "ome.tif"}
         Of what is written.
     scores : bool
@@ -221,34 +240,62 @@ def segment_files(
     return drain(iter_segment_files(paths, model, output_dir, **overrides))
 
 
-def _outputs(files: Sequence[Path], folder: Path, ending: str, file_format: str) -> list[Path]:
-    outputs = [folder / f"{plain_stem(path)}{ending}.{file_format}" for path in files]
+@dataclass(frozen=True)
+class _Task:
+    """One image to run, with the name of its result."""
+
+    image: FoundImage
+    scene: int | str | None
+    name: str
+
+
+@dataclass(frozen=True)
+class _Written:
+    record: dict[str, Any]
+    notes: tuple[Note, ...]
+
+
+def _tasks(images: Sequence[FoundImage], scene: int | str | None) -> list[_Task]:
+    tasks = []
+    for image in images:
+        count = count_scenes(image.path) if scene == ALL_SCENES else 1
+        if count > 1:
+            tasks += [_Task(image, i, f"{image.name}_scene{i}") for i in range(count)]
+        else:
+            tasks.append(_Task(image, None if scene == ALL_SCENES else scene, image.name))
+    return tasks
+
+
+def _outputs(tasks: Sequence[_Task], folder: Path, ending: str, file_format: str) -> list[Path]:
+    outputs = [folder / f"{task.name}{ending}.{file_format}" for task in tasks]
     counts = Counter(outputs)
-    inputs = {path.resolve() for path in files}
-    for path, output in zip(files, outputs, strict=True):
+    inputs = {task.image.path.resolve() for task in tasks}
+    for task, output in zip(tasks, outputs, strict=True):
         if counts[output] > 1:
             raise InputError(
                 f"Two images would both be written to {output.name}",
-                f"rename one of them (such as {path}), or run them into different folders",
+                f"rename one of them (such as {task.image.path}), or run them into different "
+                "folders",
             )
         if output.resolve() in inputs:
             raise InputError(
-                f"The result of {path} would replace {output}, which is an input too",
+                f"The result of {task.image.path} would replace {output}, which is an input too",
                 "leave that out, or choose another output folder",
             )
     return outputs
 
 
 def _run_file(
-    source: Path, target: Path, model: Model, *, scores: bool, **options: Unpack[RunOptions]
-) -> Generator[Progress, None, dict[str, Any]]:
-    """Run one file and write the result; the run record."""
-    file = read_image(source)
+    task: _Task, target: Path, model: Model, *, scores: bool, **options: Unpack[RunOptions]
+) -> Generator[Progress, None, _Written]:
+    """Run one file and write the result."""
+    source = task.image.path
+    file = read_image(source, scene=task.scene)
     axes = options.get("axes")
     options["axes"] = axes or file.axes
     if options.get("pixel_size") is None:
         options["pixel_size"] = file.pixel_size_along(axes)
-    names = {"source": _in_unicode(source), "output": _in_unicode(target)}
+    notes = (*task.image.notes, *file.notes)
     result: Prediction | Segmentation
     if scores:
         result = predicted = yield from iter_predict(file.array, model, **options)
@@ -256,13 +303,19 @@ def _run_file(
     else:
         result = segmented = yield from iter_segmentation(file.array, model, **options)
         array = segmented.labels
-    record = {**result.record, **names}
+    record = {
+        **result.record,
+        "source": _in_unicode(source),
+        "scene": file.scene if len(file.scenes) > 1 else None,
+        "notes": [str(note) for note in notes],
+        "output": _in_unicode(target),
+    }
     size = in_order(result.pixel_size, result.axes)
     if scores:
         write_image(target, array, axes=result.axes, pixel_size=size, record=record)
     else:
         write_labels(target, array, axes=result.axes, pixel_size=size, record=record)
-    return record
+    return _Written(record, notes)
 
 
 def _in_unicode(path: Path) -> str:

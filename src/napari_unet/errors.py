@@ -192,6 +192,15 @@ def note_of(code: str, error: Exception, prefix: str = "") -> Note:
     return Note(code, f"{prefix}{type(error).__name__}: {error}")
 
 
+def note_about(source: object, note: Note) -> Note:
+    """A note that names the file that it is about.
+
+    >>> str(note_about("a.tif", Note("scenes-left-out", "It holds 2 images")))
+    'a.tif: It holds 2 images.'
+    """
+    return Note(note.code, f"{source}: {note.text.template}", note.remedy.template)
+
+
 class InputError(UNetError):
     """An image, a label array, or a description of one (axes, channels) cannot be used."""
 

@@ -71,6 +71,28 @@ def test_segment_one_file(name: str, bright: str, capsys: pytest.CaptureFixture[
     np.testing.assert_array_equal(labels > 0, squares() > 100)
 
 
+def test_scenes_that_are_left_out_are_told(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with tifffile.TiffWriter("s.ome.tif", ome=True) as tif:
+        for count in (1, 2):
+            tif.write(squares(count), metadata={"axes": "YX", "Name": f"position {count}"})
+    assert main(["segment", "s.ome.tif", "-m", bright, "-o", "out"]) == 0
+    printed = capsys.readouterr()
+    assert ": 1 object (" in printed.out
+    (line,) = printed.err.splitlines()
+    assert line.startswith("napari-unet: note: s.ome.tif: The file holds 2 images")
+    assert "give --scene 1" in line
+    assert main(["segment", "s.ome.tif", "-m", bright, "-o", "out", "--scene", "1"]) == 0
+    printed = capsys.readouterr()
+    assert ": 2 objects (" in printed.out
+    assert printed.err == ""
+    assert main(["segment", "s.ome.tif", "-m", bright, "-o", "all", "--scene", "all"]) == 0
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        str(Path("all", f"s_scene{k}_labels.tif")) for k in range(2)
+    ]
+    assert main(["segment", "s.ome.tif", "-m", bright, "-o", "out", "--scene", "2"]) == 2
+    assert "position 2" in capsys.readouterr().err
+
+
 def test_segment_several_files_and_folders(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
     for name, count in (("one/a.tif", 1), ("one/b.png", 2), ("c.tif", 3)):
         write_image(name, squares(count), axes="YX")
@@ -248,10 +270,14 @@ def test_a_bad_file_among_good_ones(bright: str, capsys: pytest.CaptureFixture[s
 def test_two_images_of_one_name(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("in/a.tif", "in/a.png", "in/b.tif"):
         write_image(name, squares(), axes="YX")
-    assert main(["segment", "in", "-m", bright, "-o", "out"]) == 2
+    assert main(["segment", "in/a.tif", "in/a.png", "-m", bright, "-o", "out"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "a_labels.tif" in line
     assert not Path("out").exists()
+    assert main(["segment", "in", "-m", bright, "-o", "out"]) == 0  # the PNG is a preview
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "a.png beside a.tif" in line
+    assert written() == [f"{name}_labels.{end}" for name in "ab" for end in ("json", "tif")]
 
 
 @pytest.mark.parametrize(

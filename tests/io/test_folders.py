@@ -77,6 +77,21 @@ def test_plain_stems(name: str, stem: str) -> None:
     assert plain_stem(Path("folder.ome") / name) == stem
 
 
+def test_a_picture_beside_a_file_of_its_name_is_a_preview(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "a.tif", "b.JPG", "b.ome.tif", "c.jpg", "c.png", "d.jpg", "e.npy")
+    found = find_images([tmp_path]).images
+    assert [i.path.name for i in found] == ["a.tif", "b.ome.tif", "c.png", "d.jpg", "e.npy"]
+    notes = {image.path.name: [str(note) for note in image.notes] for image in found}
+    assert [name for name, said in notes.items() if said] == ["a.tif", "b.ome.tif", "c.png"]
+    assert "a.png beside a.tif" in notes["a.tif"][0]
+
+
+def test_files_of_one_name_that_are_no_previews_are_told_apart(tmp_path: Path) -> None:
+    make(tmp_path, "a.tif", "a.npy", "a.ome.tif", "b.tif")
+    names = [image.name for image in find_images([tmp_path]).images]
+    assert names == ["a_npy", "a_ome_tif", "a_tif", "b"]
+
+
 # Writing
 
 

@@ -30,15 +30,15 @@ def _files(options: Namespace, *, scores: bool) -> int:
     from napari_unet.batch import FileDone, iter_segment_files
     from napari_unet.io.folders import find_images
 
-    found = find_images(options.images)
-    print_notes(found.notes)
+    print_notes(find_images(options.images).notes)
     job = iter_segment_files(
-        found.files,
+        options.images,
         options.model,
         options.output,
         axes=options.axes,
         channels=options.channels,
         pixel_size=options.pixel_size,
+        scene=options.scene,
         file_format=options.format,
         scores=scores,
         **chosen_settings(options),
@@ -53,7 +53,8 @@ def _files(options: Namespace, *, scores: bool) -> int:
 
 
 def _report(result: FileResult) -> None:
-    """One line on a file; a fault, or a doubt about its axes, on standard error."""
+    """One line on a file; faults, and what is to be told of it, on standard error."""
+    print_notes(result.notes, result.source)
     fault = result.fault
     if fault is not None:
         # faults of files name the file themselves

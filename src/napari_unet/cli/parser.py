@@ -80,13 +80,19 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         ("predict", "write the scores of a model"),
     ):
         sub = _add_command(commands, name, text)
-        sub.add_argument("images", nargs="+", metavar="IN", help="image file, or folder of images")
+        sub.add_argument(
+            "images",
+            nargs="+",
+            metavar="IN",
+            help="image file, image inside a zarr store, plate, or folder of these",
+        )
         _add_model(sub, "-m", "--model", required=True)
         sub.add_argument("-o", "--output", required=True, type=Path, help="folder for the results")
         sub.add_argument(
             "--format", choices=("tif", "ome.tif"), default="tif", help="(default: tif)"
         )
         _add_image_options(sub)
+        _add_scene(sub, "; 'all' for each of them, with a result of its own")
         if command == name:
             from napari_unet.settings import SegmentSettings
 
@@ -95,6 +101,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     sub = _add_command(commands, "train", "train a model")
     _add_training_files(sub)
     _add_image_options(sub)
+    _add_scene(sub)
     _add_regions(sub)
     if command == "train":
         from napari_unet.settings import TrainConfig
@@ -251,6 +258,16 @@ def _add_image_options(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE[,SIZE]",
         help="micrometres: one number, or one per spatial axis in the order of the axes, as in "
         "0.5,0.1,0.1 (default: as the file says)",
+    )
+
+
+def _add_scene(parser: argparse.ArgumentParser, more: str = "") -> None:
+    parser.add_argument(
+        "--scene",
+        type=lambda text: int(text) if text.isascii() and text.isdigit() else text,
+        metavar="N",
+        help=f"which image of files that hold several: its number from 0, or its name{more} "
+        "(default: the first that is no thumbnail)",
     )
 
 

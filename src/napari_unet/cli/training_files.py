@@ -15,7 +15,7 @@ from napari_unet.card import PALETTE, ClassInfo, Task
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_axes import arrange_labels
 from napari_unet.dataset.labelled_image import open_example
-from napari_unet.errors import FileError, Note, SettingsError
+from napari_unet.errors import FileError, Note, SettingsError, note_about
 from napari_unet.io import read_image, record_path
 from napari_unet.io.cellpose_files import is_pickled
 from napari_unet.io.example_files import FilePair, find_pairs
@@ -94,6 +94,7 @@ def read_examples(files: TrainingFiles, options: Namespace, task: Task) -> list[
             axes=options.axes,
             channels=options.channels,
             pixel_size=options.pixel_size,
+            scene=options.scene,
         )
         files.notes.extend(notes)
         masks = () if files.masks is None else (_read_mask(files.masks[i], example.labels),)
@@ -111,8 +112,11 @@ def read_example(
     axes: str | None = None,
     channels: Sequence[int] | None = None,
     pixel_size: float | Sequence[float | None] | None = None,
+    scene: int | str | None = None,
 ) -> tuple[Example, tuple[Note, ...]]:
     """An example from an image file, or one per channel, and a label file, or one per object.
+
+    ``scene`` is that of the image, and of the labels too where their file holds as many.
 
     Returns
     -------
@@ -121,13 +125,13 @@ def read_example(
     notes : tuple of Note
         What is to be told of the files.
     """
-    pictures = [read_image(path) for path in _listed(images)]
+    pictures = [read_image(path, scene=scene) for path in _listed(images)]
     file = pictures[0]
     if task == "regression":
         target = read_image(_listed(labels)[0])
-        labelled = LabelFile(target.array, target.axes)
+        labelled = LabelFile(target.array, target.axes, target.notes)
     else:
-        labelled = read_labels(_listed(labels))
+        labelled = read_labels(_listed(labels), like=file)
     used = axes or file.axes
     array = labelled.array
     if used is not None and len(used) == len(file.array.shape):
@@ -143,7 +147,8 @@ def read_example(
         channels=channels,
         pixel_size=file.pixel_size_along(used) if pixel_size is None else pixel_size,
     )
-    return example, labelled.notes
+    told = [note_about(each.path, note) for each in pictures for note in each.notes]
+    return example, (*told, *labelled.notes)
 
 
 def _listed(paths: Path | Sequence[Path]) -> Sequence[Path]:
@@ -152,7 +157,7 @@ def _listed(paths: Path | Sequence[Path]) -> Sequence[Path]:
 
 def _read_mask(path: Path, labels: Any) -> Any:
     """A mask; one with fewer axes than the labels counts for all their planes."""
-    mask = read_image(path).array
+    mask = read_image(path, as_labels=True).array
     missing = len(labels.shape) - len(mask.shape)
     return np.asarray(mask)[(None,) * missing] if missing > 0 else mask
 
@@ -171,7 +176,7 @@ def refuse_predictions(labels: Sequence[Path]) -> None:
     for path in labels:
         if path.suffix.lower() in LABEL_ONLY or (path.suffix == ".npy" and is_pickled(path)):
             continue  # no file of ours
-        file = read_image(path, eager_bytes=0)
+        file = read_image(path, eager_bytes=0, as_labels=True)
         record = find_record(file.array) or find_record(file)  # a bitmap does not know its file
         if record is None or _changed_since(path):
             continue

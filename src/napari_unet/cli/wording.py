@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from napari_unet.errors import Note
 
-IMAGE_OPTIONS = ("axes", "channels", "pixel_size")
+IMAGE_OPTIONS = ("axes", "channels", "pixel_size", "scene")
 TRAINING_OPTIONS = ("base", "checkpoint", "region", "background", "validation")
 
 
@@ -38,10 +39,12 @@ def one_line(message: str) -> str:
     return " ".join(message.splitlines())
 
 
-def print_notes(notes: Iterable[Note]) -> None:
-    """Print what is to be told beside a result, a line each, on standard error."""
+def print_notes(notes: Iterable[Note], source: Path | None = None) -> None:
+    """Print what is to be told beside a result, or of a file, a line each, on standard error."""
+    place = "" if source is None else f"{source}: "
     for note in notes:
-        print(f"napari-unet: note: {one_line(note.worded(option_of))}", file=sys.stderr)
+        said = one_line(place + note.worded(option_of))
+        print(f"napari-unet: note: {said}", file=sys.stderr)
 
 
 def _names() -> set[str]:

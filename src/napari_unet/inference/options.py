@@ -57,6 +57,8 @@ class FileOptions(ImageOptions, SegmentOverrides, total=False):
         Settings; single fields of it can be given as keywords too.
     client : optional
         Not available yet: must be None.
+    scene : int or str, optional
+        Which image of files that hold several: its number from 0, its name, or "all".
     file_format : {"tif", "ome.tif"}
         Of what is written.
     scores : bool
@@ -65,6 +67,7 @@ class FileOptions(ImageOptions, SegmentOverrides, total=False):
 
     settings: SegmentSettings | None
     client: Any
+    scene: int | str | None
     file_format: str
     scores: bool
 

@@ -9,23 +9,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.errors import FileError
+from napari_unet.errors import FileError, Note
+from napari_unet.io.opened import Opened
 from napari_unet.io.reason import reason_of
 
 
-def open_bitmap(path: Path) -> tuple[NDArray[Any], str]:
+def open_bitmap(path: Path, *, as_labels: bool = False) -> Opened:
     """Read a PNG or JPEG file.
 
     A palette is replaced by its colours (by grey levels if all are grey), CMYK by RGB. An
     alpha channel that is opaque everywhere is dropped; otherwise it stays as the last
-    channel.
+    channel. Of a file with several pictures the first is read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    as_labels : bool
+        Whether to give the numbers of a palette and not its colours.
 
     Returns
     -------
-    array : ndarray
-        Grey (Y, X), or (Y, X, C), as bool, uint8 or uint16.
-    axes : str
-        ``"YX"`` or ``"YXC"``.
+    Opened
+        Grey (Y, X), or colours (Y, X, C), as bool, uint8 or uint16.
 
     Raises
     ------
@@ -44,8 +50,9 @@ def open_bitmap(path: Path) -> tuple[NDArray[Any], str]:
             # Pillow warns of large pictures and refuses huge ones.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                others = getattr(picture, "n_frames", 1) - 1
                 picture.load()
-                if picture.mode == "P":
+                if picture.mode == "P" and not as_labels:
                     has_alpha = "transparency" in picture.info
                     colours = picture.convert("RGBA" if has_alpha else "RGB")
                     array = _grey_if_grey(np.array(colours))
@@ -65,7 +72,9 @@ def open_bitmap(path: Path) -> tuple[NDArray[Any], str]:
         ) from error
     if array.dtype.kind == "i":  # some versions of Pillow widen 16-bit grey to 32 bits
         array = array.astype(np.uint16)
-    return drop_opaque_alpha(array)
+    text = f"The file holds {others + 1} pictures, of which the first was taken"
+    left_out = Note("scenes-left-out", text, "save them as single files for all")
+    return Opened(*drop_opaque_alpha(array), notes=(left_out,) if others > 0 else ())
 
 
 def drop_opaque_alpha(array: NDArray[Any]) -> tuple[NDArray[Any], str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from napari_unet.io.reading import TIFF_SUFFIXES
 from napari_unet.io.tiff import read_tiff_layout
-from napari_unet.io.zarr_files import is_zarr, open_zarr
+from napari_unet.io.zarr_files import open_zarr
+from napari_unet.io.zarr_members import is_inside_zarr
 
 Layout = tuple[str, tuple[int, ...]]
 """Axes over TCZYX in the order of storage, and the length of each."""
@@ -76,10 +77,10 @@ def _read_layout(file: Path, modified_ns: int, size: int) -> Layout | None:
     del modified_ns, size
     try:
         if file.is_dir():
-            if not is_zarr(file):
+            if not is_inside_zarr(file):
                 return None
-            array, axes, _ = open_zarr(file)
-            return None if axes is None else (axes, tuple(array.shape))
+            found = open_zarr(file)
+            return None if found.axes is None else (found.axes, tuple(found.array.shape))
         return read_tiff_layout(file) if file.suffix.lower() in TIFF_SUFFIXES else None
     except Exception:  # noqa: BLE001  # a guess is made then: the pixels are there already
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from napari_unet.errors import FileError, Note
 from napari_unet.io import READ_SUFFIXES
 from napari_unet.io.folders import find_images, is_folder, list_folder
+from napari_unet.io.listing import leave_out_previews
 from napari_unet.io.naming import LABEL_FOLDERS, LABEL_ONLY, is_tracking_folder, list_names
 from napari_unet.io.pairing import KNOWN, Pairing, describe_patterns, pair_files
 
@@ -70,7 +71,7 @@ def find_pairs(images: Path, labels: Path) -> FoundPairs:
     if not is_folder(images):
         return FoundPairs([FilePair((images,), (labels,))])
     one_folder = images.resolve() == labels.resolve()
-    pictures = list(_names(images, labels=one_folder))
+    pictures, previews = _without_previews(images, labels=one_folder)
     if not pictures:
         find_images([images])  # raises an error that says why
     found = pair_files(pictures, None if one_folder else _names(labels, labels=True))
@@ -84,7 +85,13 @@ def find_pairs(images: Path, labels: Path) -> FoundPairs:
         )
         for pair in found.pairs
     ]
-    return FoundPairs(pairs, describe_patterns(found.pairs), tuple(_notes(found, images, labels)))
+    notes = (*_notes(found, images, labels), *previews)
+    return FoundPairs(pairs, describe_patterns(found.pairs), notes)
+
+
+def _without_previews(folder: Path, *, labels: bool) -> tuple[list[str], list[Note]]:
+    kept, notes = leave_out_previews([folder / name for name in _names(folder, labels=labels)])
+    return [path.relative_to(folder).as_posix() for path in kept], list(notes.values())
 
 
 def _names(folder: Path, *, labels: bool) -> Iterator[str]:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_unet.errors import FileError, Note
 from napari_unet.io import READ_SUFFIXES
+from napari_unet.io.listing import (
+    FoundImage,
+    leave_out_previews,
+    open_up,
+    with_distinct_names,
+)
 from napari_unet.io.naming import list_names, plain_stem
 from napari_unet.io.pairing import find_companions
+from napari_unet.io.zarr_members import is_inside_zarr, is_zarr
 
 RESULT_ENDINGS = ("_labels", "_scores")
 
@@ -21,45 +28,61 @@ class FoundImages:
 
     Attributes
     ----------
-    files : list of Path
+    images : list of FoundImage
         Each once.
     notes : tuple of Note
         Which files of the folders were left out, and why.
     """
 
-    files: list[Path]
+    images: list[FoundImage]
     notes: tuple[Note, ...] = ()
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of the images."""
+        return [image.path for image in self.images]
 
 
 def find_images(paths: Sequence[str | Path]) -> FoundImages:
     """Files named, and the images in folders named.
 
-    Of a folder, earlier results are left out, and what its name says to be labels of an image
-    beside it, or made of it, such as ``a_masks.tif`` beside ``a.tif``.
+    Of a folder, earlier results are left out, what its name says to be labels of an image
+    beside it, or made of it, such as ``a_masks.tif`` beside ``a.tif``, and pictures that are
+    previews of a file of their name. A plate, a well, or another Zarr store that lists its images
+    stands for all of them.
 
     Raises
     ------
     FileError
         If there are none, or a folder cannot be looked into.
     """
-    found: list[Path] = []
+    found: list[FoundImage] = []
     notes: list[Note] = []
     for path in map(Path, paths):
         if is_folder(path):
-            inside = [p for p in _images_in(path) if not plain_stem(p).endswith(RESULT_ENDINGS)]
-            beside = find_companions(p.name for p in inside)
-            if not inside:
+            files = [p for p in _images_in(path) if not plain_stem(p).endswith(RESULT_ENDINGS)]
+            beside = find_companions(p.name for p in files)
+            if not files:
                 raise FileError(
                     f"The folder {path} has no images",
                     f"these are read: {', '.join(sorted(READ_SUFFIXES))}",
                 )
-            found += [p for p in inside if p.name not in beside]
+            kept, previews = leave_out_previews([p for p in files if p.name not in beside])
+            inside = [
+                replace(image, notes=(previews[file],)) if file in previews else image
+                for file in kept
+                for image in open_up(file)
+            ]
+            found += with_distinct_names(inside)
             notes += _companion_notes(path, beside)
         else:
-            found.append(path)
+            found += open_up(path)
     if not found:
         raise FileError("No image files were named", "give files or folders")
-    return FoundImages(list(dict.fromkeys(found)), tuple(notes))
+    once: dict[Path, FoundImage] = {}
+    for image in found:  # a file that is named and lies in a folder too is one image
+        once.setdefault(image.path, image)
+    return FoundImages(list(once.values()), tuple(notes))
 
 
 def _companion_notes(folder: Path, beside: Mapping[str, str]) -> Iterator[Note]:
@@ -141,8 +164,8 @@ def check_writable(folder: Path) -> None:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether it is a folder of images, which a Zarr image is not."""
-    return path.is_dir() and path.suffix.lower() != ".zarr"
+    """Whether it is a folder of images, which a Zarr image and what lies in one are not."""
+    return path.is_dir() and path.suffix.lower() != ".zarr" and not is_inside_zarr(path)
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -167,7 +190,6 @@ def _images_in(folder: Path) -> list[Path]:
     return [
         path
         for path in list_folder(folder)
-        if path.suffix.lower() in READ_SUFFIXES
-        and not path.name.startswith(".")
-        and not is_folder(path)
+        if not path.name.startswith(".")
+        and (is_zarr(path) or (path.suffix.lower() in READ_SUFFIXES and not is_folder(path)))
     ]

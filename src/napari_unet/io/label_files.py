@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.errors import FileError, Note
+from napari_unet.errors import FileError, Note, note_about
 from napari_unet.io.cellpose_files import is_pickled, read_cellpose_labels
 from napari_unet.io.reading import ImageFile, read_image
 
@@ -37,7 +37,7 @@ class LabelFile:
     notes: tuple[Note, ...] = ()
 
 
-def read_labels(paths: Sequence[Path]) -> LabelFile:
+def read_labels(paths: Sequence[Path], like: ImageFile | None = None) -> LabelFile:
     """Read the labels of an image.
 
     A colour picture of which all channels are equal is grey. Cellpose's ``_seg.npy`` files are
@@ -47,6 +47,8 @@ def read_labels(paths: Sequence[Path]) -> LabelFile:
     ----------
     paths : sequence of Path
         One file; or several masks of one object each, which are numbered in this order.
+    like : ImageFile, optional
+        The image. Of a file that holds as many images as the image's, that of its scene is read.
 
     Raises
     ------
@@ -59,17 +61,23 @@ def read_labels(paths: Sequence[Path]) -> LabelFile:
     (path,) = paths
     if path.suffix.lower() == ".npy" and is_pickled(path):
         return LabelFile(*read_cellpose_labels(path))
-    return _without_colours(read_image(path))
+    file = read_image(path, as_labels=True)
+    if like is not None and 1 < len(file.scenes) == len(like.scenes):
+        file = read_image(path, as_labels=True, scene=like.scene)
+    return _without_colours(file)
 
 
 def _without_colours(file: ImageFile) -> LabelFile:
     axes = file.axes
+    # what is said of their pixel size matters only for images
+    told = [note for note in file.notes if note.code != "pixel-size"]
+    notes = tuple(note_about(file.path, note) for note in told)
     if axes is None or axes[-1] != "C" or file.array.shape[-1] not in COLOURS:
-        return LabelFile(file.array, axes)
+        return LabelFile(file.array, axes, notes)
     picture: NDArray[Any] = np.asarray(file.array)
     red = picture[..., 0]
     if (red == picture[..., 1]).all() and (red == picture[..., 2]).all():
-        return LabelFile(red, axes[:-1])
+        return LabelFile(red, axes[:-1], notes)
     count = len(np.unique(picture[..., :3].reshape(-1, 3), axis=0))
     if count <= FEW_COLOURS:
         remedy = (

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from napari_unet.errors import InputError
+from napari_unet.errors import InputError, Note
 
 PixelSize = tuple[float | None, ...] | None
 """Micrometres per spatial axis, in the image's order of axes; None where unknown."""
@@ -29,8 +29,8 @@ _SCREEN_DPI = (72, 96, 100, 120, 150, 180, 200, 240, 300, 360, 400, 600, 1200, 2
 
 LARGEST_FROM_MICROSCOPE = 40.0  # micrometres; 600 dots per inch are 42.3
 
-_RANGE = (1e-6, 1e6)
-"""Micrometres: from a picometre to a metre per pixel."""
+_RANGE = (1e-5, 1e5)
+"""Micrometres: from ten picometres to ten centimetres per pixel."""
 
 
 def unit_in_micrometres(unit: object) -> float | None:
@@ -60,14 +60,46 @@ def tidy(size: float) -> float | None:
     return float(f"{size:.8g}")
 
 
+def believable_sizes(
+    declared: Mapping[str, float | None],
+) -> tuple[dict[str, float | None], tuple[Note, ...]]:
+    """Sizes by axis letter of which those that no pixel has are unknown, and what is told of them.
+
+    Parameters
+    ----------
+    declared : mapping of str to float or None
+        Micrometres as a file gives them; NaN for what is no number, None where it says nothing.
+
+    Examples
+    --------
+    >>> sizes, notes = believable_sizes({"Y": 0.0, "X": 0.5})
+    >>> sizes, str(notes[0])
+    ({'Y': None, 'X': 0.5}, 'The file gives a pixel size of 0 µm along Y, which no pixel has: \
+it was taken as unknown; give pixel_size if you know it.')
+    """
+    sizes = {axis: None if size is None else tidy(size) for axis, size in declared.items()}
+    wrong = [
+        f"{size:g} µm along {axis}"
+        for axis, size in declared.items()
+        if size is not None and sizes[axis] is None
+    ]
+    if not wrong:
+        return sizes, ()
+    text = f"The file gives a pixel size of {', '.join(wrong)}, which no pixel has: it was taken "
+    return sizes, (Note("pixel-size", f"{text}as unknown", "give ⟨pixel_size⟩ if you know it"),)
+
+
 def size_from_resolution(pixels: Sequence[int] | float | None, unit: float) -> float | None:
-    """Pixel size in micrometres from a resolution tag, pixels per ``unit`` micrometres."""
+    """Pixel size in micrometres from a resolution tag, pixels per ``unit`` micrometres.
+
+    None where the tag is missing or not positive: then nothing is said of the size.
+    """
     if pixels is None:
         return None
     numerator, denominator = pixels if isinstance(pixels, Sequence) else (pixels, 1)
     if numerator <= 0 or denominator <= 0:
         return None
-    return tidy(unit * denominator / numerator)
+    return float(f"{unit * denominator / numerator:.8g}")
 
 
 def resolution_from_size(size: float | None, unit: float = 1.0) -> tuple[int, int]:
@@ -142,7 +174,7 @@ def check_pixel_size(pixel_size: PixelSize, axes: str) -> dict[str, float]:
     ------
     InputError
         If there is not one size per spatial axis, or one is not a length in micrometres
-        between a picometre and a metre.
+        between ten picometres and ten centimetres.
     """
     if pixel_size is None:
         return {}

@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.axes import spatial_in_order
-from napari_unet.errors import FileError
+from napari_unet.errors import FileError, InputError, Note, UNetError
 from napari_unet.io.bitmaps import open_bitmap
 from napari_unet.io.lazy import LazyArray
+from napari_unet.io.opened import Opened
 from napari_unet.io.pixel_size import PixelSize
 from napari_unet.io.reason import reason_of
+from napari_unet.io.scenes import Scene
 from napari_unet.io.tiff import open_tiff
-from napari_unet.io.zarr_files import is_zarr, open_zarr
+from napari_unet.io.zarr_files import open_zarr
+from napari_unet.io.zarr_members import is_inside_zarr
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 _BITMAP = (".png", ".jpg", ".jpeg")
@@ -44,12 +47,25 @@ class ImageFile:
     pixel_size : tuple of float or None, or None
         Micrometres per spatial axis in the order of ``axes``; None where the file does not
         say. Always None where ``axes`` is None.
+    notes : tuple of Note
+        What was left out of the file, or taken otherwise than it is stored, in words: further
+        images, a thumbnail, an inversion, a pixel size that none can have.
+    scenes : tuple of Scene
+        All images of the file, where it can hold several; else empty.
+    scene : int
+        Which of them was read.
+    channel_names : tuple of str
+        Names along the axis C; empty where the file does not give them.
     """
 
     path: Path
     array: NDArray[Any] | LazyArray
     axes: str | None
     pixel_size: PixelSize
+    notes: tuple[Note, ...] = ()
+    scenes: tuple[Scene, ...] = ()
+    scene: int = 0
+    channel_names: tuple[str, ...] = ()
 
     def pixel_size_along(self, axes: str | None) -> list[float | None] | None:
         """Micrometres along each spatial axis of ``axes``, where others than the file's are used.
@@ -62,14 +78,25 @@ class ImageFile:
         return [known.get(axis) for axis in spatial_in_order(axes or self.axes)]
 
 
-def read_image(path: str | os.PathLike[str], *, eager_bytes: int = _EAGER_BYTES) -> ImageFile:
+def read_image(
+    path: str | os.PathLike[str],
+    *,
+    scene: int | str | None = None,
+    as_labels: bool = False,
+    eager_bytes: int = _EAGER_BYTES,
+) -> ImageFile:
     """Open an image file.
 
     TIFF (plain, BigTIFF, OME-TIFF, ImageJ hyperstack), PNG, JPEG, ``.npy``, and Zarr
-    folders (an array, or an OME-Zarr image, at full resolution). Of a TIFF file with
-    several images the first is read. Colour samples become the axis C. The alpha channel of
-    a PNG is dropped where it is opaque everywhere; a TIFF keeps all of its samples. A TIFF
-    palette is not applied (its indices are the pixels), that of a PNG is.
+    folders (an array, an OME-Zarr image at full resolution, one of its levels or labels, an image
+    in a well of a plate). Of a file with several images one is read, the first unless that is a
+    thumbnail of another, and the others are named in ``notes``. Colour samples become the axis C.
+    The alpha channel of a PNG is dropped where it is opaque everywhere; a TIFF keeps all of its
+    samples.
+
+    Images are read as they are shown: a palette is replaced by its colours, unless these only
+    stand for brightness, and unsigned integers of which the file says that small ones are bright
+    are inverted. Labels are read as they are stored.
 
     Pixel sizes come from OME metadata, from ImageJ's unit and resolution, or from the TIFF
     resolution tags where these hold a length and not a print setting such as 72 or 300 dots
@@ -79,6 +106,10 @@ def read_image(path: str | os.PathLike[str], *, eager_bytes: int = _EAGER_BYTES)
     ----------
     path : path-like
         The file, or the folder of a Zarr image.
+    scene : int or str, optional
+        Which image of a file that holds several: its number from 0, or its name.
+    as_labels : bool
+        Whether to leave the numbers as they are stored, such as the indices of a palette.
     eager_bytes : int
         TIFF and ``.npy`` images up to this many bytes are read at once, which also finds
         damaged pixels. Larger ones, and all Zarr images, are read when they are sliced.
@@ -86,13 +117,15 @@ def read_image(path: str | os.PathLike[str], *, eager_bytes: int = _EAGER_BYTES)
     Returns
     -------
     ImageFile
-        Pixels, axes and pixel size.
+        Pixels, axes, pixel size, and what is to be told of them.
 
     Raises
     ------
     FileError
         If the file is missing, empty, truncated, damaged, not readable for the user, or of
         a kind that is not supported.
+    InputError
+        If it has no such scene.
 
     Examples
     --------
@@ -108,17 +141,21 @@ def read_image(path: str | os.PathLike[str], *, eager_bytes: int = _EAGER_BYTES)
     path = Path(path)
     suffix = path.suffix.lower()
     _check_path(path, suffix)
-    array: NDArray[Any] | LazyArray
-    axes: str | None
-    pixel_size: PixelSize = None
     if path.is_dir():
-        array, axes, pixel_size = open_zarr(path)
+        found = open_zarr(path, scene)
     elif suffix in TIFF_SUFFIXES:
-        array, axes, pixel_size = open_tiff(path, eager_bytes)
-    elif suffix in _BITMAP:
-        array, axes = open_bitmap(path)
+        found = open_tiff(path, eager_bytes, scene, as_labels=as_labels)
     else:
-        array, axes = _open_npy(path, eager_bytes)
+        if scene not in (None, 0):
+            raise InputError(
+                f"{path} has no image ⟨scene={scene!r}⟩: such a file holds one",
+                "leave it out",
+                parameter="scene",
+                value=scene,
+            )
+        bitmap = suffix in _BITMAP
+        found = open_bitmap(path, as_labels=as_labels) if bitmap else _open_npy(path, eager_bytes)
+    array = found.array
     if array.dtype.kind not in "buifc":
         raise FileError(
             f"{path} holds values of type {array.dtype}, which are no pixels",
@@ -129,7 +166,24 @@ def read_image(path: str | os.PathLike[str], *, eager_bytes: int = _EAGER_BYTES)
             f"{path} holds an array of shape {array.shape}, which is no image",
             "an image has at least two axes, none of length 0",
         )
-    return ImageFile(path, array, axes, pixel_size)
+    return ImageFile(
+        path,
+        array,
+        found.axes,
+        found.pixel_size,
+        found.notes,
+        found.scenes,
+        found.scene,
+        found.channel_names,
+    )
+
+
+def count_scenes(path: str | os.PathLike[str]) -> int:
+    """How many images a file holds; 1 where it cannot be opened."""
+    try:
+        return max(1, len(read_image(path, eager_bytes=0).scenes))
+    except UNetError:
+        return 1
 
 
 def _check_path(path: Path, suffix: str) -> None:
@@ -137,7 +191,7 @@ def _check_path(path: Path, suffix: str) -> None:
     kinds = ", ".join(READ_SUFFIXES)
     try:
         if path.is_dir():
-            if not is_zarr(path):
+            if not is_inside_zarr(path):
                 raise FileError(
                     f"{path} is a folder, not an image", f"give the path of one image ({kinds})"
                 )
@@ -163,7 +217,7 @@ def _check_path(path: Path, suffix: str) -> None:
         ) from error
 
 
-def _open_npy(path: Path, eager_bytes: int) -> tuple[NDArray[Any] | LazyArray, str | None]:
+def _open_npy(path: Path, eager_bytes: int) -> Opened:
     try:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:
@@ -174,4 +228,4 @@ def _open_npy(path: Path, eager_bytes: int) -> tuple[NDArray[Any] | LazyArray, s
         ) from error
     axes = "YX" if mapped.ndim == 2 else None
     lazy = LazyArray(path, mapped)
-    return (lazy if mapped.nbytes > eager_bytes else np.asarray(lazy)), axes
+    return Opened(lazy if mapped.nbytes > eager_bytes else np.asarray(lazy), axes)

@@ -12,26 +12,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.errors import FileError
+from napari_unet.errors import FileError, UNetError
 from napari_unet.io.lazy import LazyArray
-from napari_unet.io.pixel_size import PixelSize, order_sizes
+from napari_unet.io.opened import Opened
+from napari_unet.io.photometric import Conversion, ConvertedArray, tiff_conversion
+from napari_unet.io.pixel_size import order_sizes
 from napari_unet.io.reason import reason_of
+from napari_unet.io.scenes import Scene, choose_scene
 from napari_unet.io.tiff_check import find_broken_list, find_missing_pixels
-from napari_unet.io.tiff_metadata import credible_axes, tiff_axes, tiff_sizes
+from napari_unet.io.tiff_metadata import (
+    credible_axes,
+    tiff_axes,
+    tiff_channel_names,
+    tiff_sizes,
+)
 
 _PAGE_BYTES = 4 * 2**20
 """Planes up to this size are decoded whole; larger ones in the strips or tiles they have."""
 
 
 def open_tiff(
-    path: Path, eager_bytes: int
-) -> tuple[NDArray[Any] | LazyArray, str | None, PixelSize]:
-    """Open the first image of a TIFF file; of a pyramid, its full resolution.
+    path: Path, eager_bytes: int, scene: int | str | None = None, *, as_labels: bool = False
+) -> Opened:
+    """Open an image of a TIFF file; of a pyramid, its full resolution.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    eager_bytes : int
+        Images up to this size are read at once.
+    scene : int, str or None
+        Which image of several; None: as `choose_scene` has it.
+    as_labels : bool
+        Whether to leave the numbers as they are stored, without palette or inversion.
 
     Raises
     ------
     FileError
         If the file is no TIFF, is truncated or damaged, or needs a codec that is missing.
+    InputError
+        If it has no such image.
     """
     import tifffile
 
@@ -41,18 +62,29 @@ def open_tiff(
         with _quiet(tifffile.logger()):
             tif = tifffile.TiffFile(path)
             _refuse(path, find_broken_list(path, tif))
-            series = tif.series[0]
+            scenes = tuple(_describe(series) for series in tif.series)
+            chosen, notes = choose_scene(path, scenes, scene)
+            series = tif.series[chosen]
             _refuse(path, find_missing_pixels(tif, series))
             order, axes = tiff_axes(tif, series)
             axes = credible_axes(axes, [series.get_shape(squeeze=False)[i] for i in order], tif)
-            sizes = tiff_sizes(tif)
+            sizes, told = tiff_sizes(tif, chosen)
+            notes += told
+            names = tiff_channel_names(tif, chosen)
+            conversion = None
+            if not as_labels:
+                conversion, told = tiff_conversion(series.keyframe)
+                notes += told
             array: NDArray[Any] | LazyArray
             if series.nbytes <= eager_bytes:
                 array = _read_whole(series, order)
+                array = array if conversion is None else conversion.apply(array)
             else:
-                array = _read_lazily(path, tif, series, order)
+                array = _read_lazily(path, tif, series, order, conversion)
                 lazy = True
-    except FileError:
+            if conversion is not None and conversion.colours and axes:
+                axes += "C"
+    except UNetError:
         raise
     except OSError as error:
         raise FileError(
@@ -64,7 +96,14 @@ def open_tiff(
     finally:
         if tif is not None and not lazy:
             tif.close()
-    return array, axes, order_sizes(sizes, axes) if axes else None
+    known = order_sizes(sizes, axes) if axes else None
+    return Opened(array, axes, known, notes, scenes, chosen, names)
+
+
+def _describe(series: Any) -> Scene:
+    shape, axes = series.shape, series.axes
+    plane = tuple(shape[axes.index(axis)] if axis in axes else 1 for axis in "YX")
+    return Scene(str(series.name or ""), tuple(shape), plane)
 
 
 def read_tiff_layout(path: Path) -> tuple[str, tuple[int, ...]] | None:
@@ -100,26 +139,39 @@ def _read_whole(series: Any, order: tuple[int, ...]) -> NDArray[Any]:
     return np.ascontiguousarray(whole, dtype=whole.dtype.newbyteorder("="))
 
 
-def _read_lazily(path: Path, tif: Any, series: Any, order: tuple[int, ...]) -> LazyArray:
+def _read_lazily(
+    path: Path, tif: Any, series: Any, order: tuple[int, ...], conversion: Conversion | None
+) -> LazyArray:
     shape = series.get_shape(squeeze=False)
     keyframe = series.keyframe
+    source: Any
     if series.dataoffset is not None and not series.is_multifile:
         dtype = np.dtype(tif.byteorder + series.dtype.char)
         source = np.memmap(path, dtype, "r", series.dataoffset, shape)
-        return LazyArray(path, source, order, tif.close)
+        return _lazy(path, tif, source, order, conversion)
     stored = shape[:-1] if series.get_axes(squeeze=False)[-1] == "S" and shape[-1] == 1 else shape
     if tuple(stored[-len(keyframe.shape) :]) != tuple(keyframe.shape):
         # Planes of another shape than the image's last axes, as tifffile stores an image one
         # pixel wide, cannot be addressed one by one.
-        return LazyArray(path, _read_whole(series, order), close=tif.close)
+        source = _read_whole(series, order)
+        return _lazy(path, tif, source, tuple(range(source.ndim)), conversion)
     import zarr
 
     # Per plane is faster, but a large plane must not be decoded again for each tile of it.
     whole_planes = not keyframe.is_tiled and keyframe.nbytes <= _PAGE_BYTES
     store = series.aszarr(level=0, squeeze=False, chunkmode=2 if whole_planes else 0)
-    array = LazyArray(path, zarr.open_array(store, mode="r"), order, tif.close)
+    array = _lazy(path, tif, zarr.open_array(store, mode="r"), order, conversion)
     _ = array[(0,) * array.ndim]  # a missing codec or a broken start shows here, not later
     return array
+
+
+def _lazy(
+    path: Path, tif: Any, source: Any, order: tuple[int, ...], conversion: Conversion | None
+) -> LazyArray:
+    if conversion is not None:
+        order += (len(source.shape),) if conversion.colours else ()
+        source = ConvertedArray(source, conversion)
+    return LazyArray(path, source, order, tif.close)
 
 
 def _open_error(path: Path, error: Exception) -> FileError:

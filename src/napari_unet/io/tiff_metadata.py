@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari_unet.axes import FEW_CHANNELS, are_channels_last
+from napari_unet.errors import Note
 from napari_unet.io.pixel_size import (
+    believable_sizes,
     is_print_resolution,
     size_from_resolution,
-    tidy,
     unit_in_micrometres,
     without_print_resolution,
 )
@@ -105,26 +106,62 @@ def _declared_axes(tif: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def tiff_sizes(tif: Any) -> dict[str, float | None]:
-    """Pixel size in micrometres by axis letter; what is unknown is None or left out.
+def tiff_sizes(tif: Any, scene: int) -> tuple[dict[str, float | None], tuple[Note, ...]]:
+    """Pixel size in micrometres by axis letter, and what is to be told of it.
 
-    Read from OME-XML, from ImageJ's unit, spacing and resolution, from our own metadata, or
-    else from the resolution tags when their unit is a length. Whole numbers of dots per inch
-    that programs write by default (72, 96, 300, ...) are no measurement.
+    What is unknown is None or left out. Read from OME-XML, from ImageJ's unit, spacing and
+    resolution, from our own metadata, or else from the resolution tags when their unit is a
+    length. Whole numbers of dots per inch that programs write by default (72, 96, 300, ...) are no
+    measurement, and 0, negative or absurd numbers no size.
+
+    Parameters
+    ----------
+    tif : tifffile.TiffFile
+        The file.
+    scene : int
+        Which of its images.
     """
     if tif.is_ome or tif.is_imagej:
-        sizes = _ome_sizes(tif) if tif.is_ome else _imagej_sizes(tif, tif.imagej_metadata or {})
+        found = _ome_sizes(tif, scene) if tif.is_ome else _imagej_sizes(tif)
+        sizes, notes = believable_sizes(found)
         # our own files say what was given, whatever it looks like
-        return sizes if _declared_axes(tif) is not None else without_print_resolution(sizes)
-    if tif.is_shaped:
-        metadata = _shaped_metadata(tif)
-        if AXES_KEY in metadata:
-            return {a: _number(metadata.get(f"PhysicalSize{a}"), 1.0) for a in "ZYX"}
-    return _resolution_sizes(tif)
+        if _declared_axes(tif) is not None:
+            return sizes, notes
+        measured = without_print_resolution(sizes)
+        if sizes and not measured:
+            told = f"The pixel size in the file, {max(s for s in sizes.values() if s):.4g} µm, "
+            text = f"{told}comes from a print setting: it was taken as unknown"
+            notes += (Note("pixel-size", text, "give ⟨pixel_size⟩ if you know it"),)
+        return measured, notes
+    metadata = _shaped_metadata(tif, scene) if tif.is_shaped else {}
+    if AXES_KEY in metadata:
+        return believable_sizes({a: _number(metadata.get(f"PhysicalSize{a}"), 1.0) for a in "ZYX"})
+    return believable_sizes(_resolution_sizes(tif))
 
 
-def _ome_sizes(tif: Any) -> dict[str, float | None]:
-    pixels = next((e for e in _ome_root(tif).iter() if _name(e) == "Pixels"), None)
+def tiff_channel_names(tif: Any, scene: int) -> tuple[str, ...]:
+    """Names of the channels as OME-XML or ImageJ's labels give them; empty where one has none."""
+    if tif.is_imagej:
+        return _imagej_channel_names(tif.imagej_metadata or {})
+    if not tif.is_ome:
+        return ()
+    pixels = _ome_pixels(tif, scene)
+    channels = [] if pixels is None else [e for e in pixels if _name(e) == "Channel"]
+    names = tuple((channel.get("Name") or "").strip() for channel in channels)
+    return names if all(names) else ()
+
+
+def _imagej_channel_names(metadata: dict[str, Any]) -> tuple[str, ...]:
+    """Labels of planes, where all planes of a channel have the same and no other has it."""
+    channels, labels = metadata.get("channels", 1), metadata.get("Labels") or ()
+    names = tuple(str(label).strip() for label in labels[:channels])
+    distinct = len(set(names)) == channels > 1 and all(names)
+    alike = all(str(each).strip() == names[i % channels] for i, each in enumerate(labels))
+    return names if distinct and alike else ()
+
+
+def _ome_sizes(tif: Any, scene: int) -> dict[str, float | None]:
+    pixels = _ome_pixels(tif, scene)
     if pixels is None:
         return {}
     sizes = {}
@@ -134,7 +171,14 @@ def _ome_sizes(tif: Any) -> dict[str, float | None]:
     return sizes
 
 
-def _imagej_sizes(tif: Any, metadata: dict[str, Any]) -> dict[str, float | None]:
+def _ome_pixels(tif: Any, scene: int) -> ET.Element | None:
+    """The element of an image, in the order that tifffile gives its series; else the first."""
+    found = [e for e in _ome_root(tif).iter() if _name(e) == "Pixels"]
+    return found[scene] if scene < len(found) else next(iter(found), None)
+
+
+def _imagej_sizes(tif: Any) -> dict[str, float | None]:
+    metadata = tif.imagej_metadata or {}
     if "unit" not in metadata:
         sizes = _resolution_sizes(tif)
         unit = _RESOLUTION_UNITS.get(_tag(tif, "ResolutionUnit")) if sizes else None
@@ -163,23 +207,23 @@ def _resolution_sizes(tif: Any) -> dict[str, float | None]:
 
 
 def _number(value: Any, unit: float | None) -> float | None:
-    """A length in a unit, as micrometres."""
+    """A length in a unit, as micrometres; None where there is none, NaN where it is no number."""
+    if value is None or unit is None:
+        return None
     try:
-        number = abs(float(value))  # ImageJ writes a negative spacing for a reversed stack
+        number = float(value)
     except (TypeError, ValueError):
-        return None
-    if unit is None or not math.isfinite(number):
-        return None
-    return tidy(number * unit) if unit != 1.0 else (number if tidy(number) else None)
+        return math.nan
+    return float(f"{number * unit:.8g}") if unit != 1.0 else number
 
 
 def _tag(tif: Any, name: str) -> Any:
     return tif.pages.first.tags.valueof(name)
 
 
-def _shaped_metadata(tif: Any) -> dict[str, Any]:
-    found = tif.shaped_metadata
-    return dict(found[0]) if found else {}
+def _shaped_metadata(tif: Any, scene: int = 0) -> dict[str, Any]:
+    found = tif.shaped_metadata or ()
+    return dict(found[scene]) if scene < len(found) else {}
 
 
 def _ome_root(tif: Any) -> ET.Element:

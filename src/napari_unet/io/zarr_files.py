@@ -1,50 +1,78 @@
-"""Zarr arrays and OME-Zarr images, in a local folder."""
+"""Zarr arrays and OME-Zarr images, in a local folder, or inside one."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_unet.errors import FileError
+from napari_unet.errors import FileError, Note, UNetError
 from napari_unet.io.lazy import LazyArray
-from napari_unet.io.pixel_size import PixelSize, order_sizes, tidy, unit_in_micrometres
+from napari_unet.io.opened import Opened
+from napari_unet.io.pixel_size import believable_sizes, order_sizes, unit_in_micrometres
 from napari_unet.io.reason import reason_of
+from napari_unet.io.scenes import Scene, choose_scene
+from napari_unet.io.zarr_members import (
+    containing_image,
+    images_inside,
+    ome_attributes,
+)
 
-_MARKERS = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 
-
-def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr array or group, whatever its name."""
-    return any((path / marker).is_file() for marker in _MARKERS)
-
-
-def open_zarr(path: Path) -> tuple[LazyArray, str | None, PixelSize]:
+def open_zarr(path: Path, scene: int | str | None = None) -> Opened:
     """Open a Zarr array, or the full resolution of an OME-Zarr image (0.1 to 0.5).
 
-    Axes come from OME-Zarr's metadata, else from the names of the array's dimensions.
+    Axes come from OME-Zarr's metadata, else from the names of the array's dimensions. An array
+    that is a level of an OME-Zarr image has that image's axes, and the pixel size of the level.
+
+    Parameters
+    ----------
+    path : Path
+        The folder of the array or group.
+    scene : int, str or None
+        Which image of several, as of a file that bioformats2raw has converted: its number, or
+        its path in the store.
 
     Raises
     ------
     FileError
-        If the folder is damaged, or holds no image or several.
+        If the folder is damaged, or holds no image or several, as a plate does.
+    InputError
+        If it has no such image.
     """
     import zarr
 
     try:
+        scenes: tuple[Scene, ...] = ()
+        chosen = 0
+        notes: tuple[Note, ...] = ()
         node = zarr.open(path, mode="r")
-        attributes: Mapping[str, Any] = dict(node.attrs)
-        if isinstance(node, zarr.Array):
-            axes = _dimension_axes(node, attributes)
-            return LazyArray(path, node), axes, None
-        if "bioformats2raw.layout" in _ome(attributes) and "0" in node:
-            node = node["0"]
-            attributes = dict(node.attrs)
-        image = _multiscale(path, node, attributes)
-        array = node[image["datasets"][0]["path"]]
-        axes, sizes = _ome_axes(image, array)
-        return LazyArray(path, array), axes, order_sizes(sizes, axes) if axes else None
-    except FileError:
+        if isinstance(node, zarr.Group):
+            members = images_inside(path)
+            if scene is not None or "bioformats2raw.layout" in ome_attributes(node):
+                scenes = tuple(_describe(node, name) for name in members) or (_describe(node, ""),)
+                chosen, notes = choose_scene(path, scenes, scene)
+                node = node[members[chosen]] if members else node
+            elif members:
+                raise _not_one(path, members)
+        elif scene not in (None, 0):
+            shape = tuple(int(n) for n in node.shape)
+            choose_scene(path, (Scene("", shape, _plane(shape)),), scene)
+        array, image, dataset, told = _array_of(path, node)
+        notes += told
+        axes, sizes, names = _ome_axes(image, dataset, array)
+        sizes, told = believable_sizes(sizes)
+        return Opened(
+            LazyArray(path, array),
+            axes,
+            order_sizes(sizes, axes) if axes else None,
+            (*notes, *told),
+            scenes,
+            chosen,
+            names,
+        )
+    except UNetError:
         raise
     except Exception as error:
         # Stores, codecs and metadata of other programs raise errors of any kind.
@@ -54,14 +82,68 @@ def open_zarr(path: Path) -> tuple[LazyArray, str | None, PixelSize]:
         ) from error
 
 
-def _ome(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """OME metadata: under ``ome`` since version 0.5, before at the top."""
-    nested = attributes.get("ome")
-    return nested if isinstance(nested, Mapping) else attributes
+def level_paths(path: Path) -> list[Path]:
+    """Folders of the levels of an OME-Zarr image, the finest first; none for an array."""
+    import zarr
+
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        return []
+    image = _multiscale(path, node, ome_attributes(node))
+    return [path / str(dataset["path"]) for dataset in image["datasets"]]
+
+
+def _array_of(
+    path: Path, node: Any
+) -> tuple[Any, Mapping[str, Any], Mapping[str, Any], tuple[Note, ...]]:
+    """The array to read, the metadata of the image that it belongs to and those of its level.
+
+    Last what is to be told.
+    """
+    import zarr
+
+    if isinstance(node, zarr.Array):
+        attributes, image, dataset = containing_image(path) or ({}, {}, {})
+        return node, {**image, **_omero(attributes)}, dataset, ()
+    attributes = ome_attributes(node)
+    image = _multiscale(path, node, attributes)
+    others = len(attributes.get("multiscales") or ()) - 1
+    text = f"The group lists {others + 1} images, of which the first was taken"
+    notes = (Note("scenes-left-out", text),) if others > 0 else ()
+    array = node[str(image["datasets"][0]["path"])]
+    return array, {**image, **_omero(attributes)}, {}, notes
+
+
+def _omero(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {"omero": attributes.get("omero")}
+
+
+def _describe(node: Any, name: str) -> Scene:
+    """An image of a store; its shape is left out where it cannot be read."""
+    try:
+        member = node[name] if name else node
+        image = _multiscale(Path(name), member, ome_attributes(member))
+        shape = tuple(int(n) for n in member[str(image["datasets"][0]["path"])].shape)
+    except Exception:  # noqa: BLE001  # one damaged image must not hide the others
+        shape = ()
+    return Scene(name, shape, _plane(shape))
+
+
+def _plane(shape: tuple[int, ...]) -> tuple[int, int]:
+    return (shape[-2], shape[-1]) if len(shape) > 1 else (0, 0)
+
+
+def _not_one(path: Path, members: list[str]) -> FileError:
+    inside = ", ".join(members[:5]) + (", ..." if len(members) > 5 else "")
+    count = "one image" if len(members) == 1 else f"{len(members)} images"
+    return FileError(
+        f"{path} is no image but holds {count}: {inside}",
+        f"give the path of one, such as {path / members[0]}",
+    )
 
 
 def _multiscale(path: Path, node: Any, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    images = _ome(attributes).get("multiscales")
+    images = attributes.get("multiscales")
     if images:
         return images[0]  # type: ignore[no-any-return]
     members = sorted(node.keys())
@@ -74,29 +156,49 @@ def _multiscale(path: Path, node: Any, attributes: Mapping[str, Any]) -> Mapping
     )
 
 
-def _ome_axes(image: Mapping[str, Any], array: Any) -> tuple[str | None, dict[str, float | None]]:
+def _ome_axes(
+    image: Mapping[str, Any], dataset: Mapping[str, Any], array: Any
+) -> tuple[str | None, dict[str, float | None], tuple[str, ...]]:
+    """Axes, sizes by axis letter (NaN for what is no number), and names of channels."""
     declared = image.get("axes")
     if declared is None:
         if image.get("version") in ("0.1", "0.2") and array.ndim == 5:
-            return "TCZYX", {}
-        return _dimension_axes(array, dict(array.attrs)), {}
+            return "TCZYX", {}, _channel_names(image, "TCZYX", array)
+        return _dimension_axes(array, dict(array.attrs)), {}, ()
     entries = [item if isinstance(item, Mapping) else {"name": item} for item in declared]
     axes = _over_tczyx([item["name"] for item in entries], array.ndim)
     if axes is None:
-        return None, {}
+        return None, {}, ()
     scale = [1.0] * len(axes)
     known = False
     # A scale of the whole image multiplies that of the resolution level.
-    for holder in (image["datasets"][0], image):
-        for step in holder.get("coordinateTransformations", ()):
-            if step.get("type") == "scale" and len(step.get("scale", ())) == len(axes):
-                scale = [a * float(b) for a, b in zip(scale, step["scale"], strict=True)]
+    for holder in (dataset or image["datasets"][0], image):
+        for step in holder.get("coordinateTransformations") or ():
+            if step.get("type") == "scale" and len(step.get("scale") or ()) == len(axes):
+                scale = [a * _number(b) for a, b in zip(scale, step["scale"], strict=True)]
                 known = True
     sizes: dict[str, float | None] = {}
     for letter, item, step_size in zip(axes, entries, scale, strict=True):
-        unit = unit_in_micrometres(item.get("unit")) if known else None
-        sizes[letter] = None if unit is None else tidy(step_size * unit)
-    return axes, sizes
+        unit = unit_in_micrometres(item.get("unit")) if known and letter in "ZYX" else None
+        sizes[letter] = None if unit is None else step_size * unit
+    return axes, sizes, _channel_names(image, axes, array)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _channel_names(image: Mapping[str, Any], axes: str, array: Any) -> tuple[str, ...]:
+    """Labels of the channels in the metadata of OMERO; empty where one of them has none."""
+    omero = image.get("omero")
+    channels = omero.get("channels") if isinstance(omero, Mapping) else None
+    if "C" not in axes or len(channels or ()) != array.shape[axes.index("C")]:
+        return ()
+    names = [str(c.get("label") or "") if isinstance(c, Mapping) else "" for c in channels or ()]
+    return tuple(names) if all(names) else ()
 
 
 def _dimension_axes(array: Any, attributes: Mapping[str, Any]) -> str | None:

@@ -187,7 +187,8 @@ def _find_image(part: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
     if array is None and part["file"] and Path(part["file"]).exists():
         from napari_unet.io import read_image
 
-        array = read_image(part["file"]).array
+        # as the viewer's own reader gives it: the first image, its numbers as they are stored
+        array = read_image(part["file"], scene=0, as_labels=True).array
     if array is None:
         where = f" ({part['file']})" if part["file"] else ""
         raise InputError(
