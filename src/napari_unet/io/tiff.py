@@ -102,8 +102,8 @@ def open_tiff(
 
 def _describe(series: Any) -> Scene:
     shape, axes = series.shape, series.axes
-    plane = tuple(shape[axes.index(axis)] if axis in axes else 1 for axis in "YX")
-    return Scene(str(series.name or ""), tuple(shape), plane)
+    rows, columns = (int(shape[axes.index(axis)]) if axis in axes else 1 for axis in "YX")
+    return Scene(str(series.name or ""), tuple(shape), (rows, columns))
 
 
 def read_tiff_layout(path: Path) -> tuple[str, tuple[int, ...]] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ def _plate(node: Any, plate: Mapping[str, Any]) -> list[str]:
 
 
 def _series(node: Any) -> list[str]:
-    listed = ()
+    listed: Sequence[object] = ()
     if "OME" in node:
         listed = ome_attributes(node["OME"]).get("series") or ()
     numbers = sorted((name for name in node.keys() if name.isdigit()), key=int)  # noqa: SIM118
