@@ -104,7 +104,7 @@ class UNetConfig(FrozenModel):
 
     @property
     def receptive_field(self) -> tuple[int, ...]:
-        """Farthest input pixel, in pixels per axis, that an output pixel depends on."""
+        """Radius: pixels to each side, per axis, that an output pixel depends on."""
         return tuple(self._radius(axis) for axis in range(self.ndim))
 
     @property

@@ -27,7 +27,7 @@ GLARING = 4  # times the range of the others, from which a frame is over-exposed
 NOISE_ABOVE = 5  # deviations between median and 99.8th percentile of noise alone, at most
 MOST_LUMPS = 3  # of saturated pixels in a frame; more of them are objects
 HOT_DEVIATIONS = 10  # of the noise, by which a hot pixel is brighter than its neighbours
-HOT_RANGES = 3  # of the image, by which it is where the other bright pixels are objects
+HOT_RANGES = 3  # times the image's range, that it exceeds them by where objects are bright too
 NEIGHBOURS = tuple((y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1))
 SUBSAMPLE = 4  # every fourth row and column of a frame is enough to compare it
 

@@ -294,7 +294,7 @@ def join_part(
             edges[count, 3] = handles[high]
             count += 1
         if unknown[low]:
-            unknown[high] = True  # the lower one may be the higher one elsewhere
+            unknown[high] = True  # outside this block its peak may be the higher one
             continue
         objects[low] = high
         known[high] |= known[low]

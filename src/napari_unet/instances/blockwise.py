@@ -1,8 +1,8 @@
 """Instance labels of maps that do not fit in memory: the same as of the whole, block by block.
 
-Each block is flooded with a halo. What ends inside is done; what leads out of it, or meets
-something that does, is kept as a short list of names, heights and meetings, until all blocks
-are known and the list can be decided in the order in which the whole would have decided it.
+Each block is flooded with a halo. Basins that end inside are finished. Of those that touch a cut
+side of the block, or border on one that does, the peak's height and the saddles are recorded. When
+all blocks are known, they are merged from the highest saddle down, as the whole would have been.
 The result is that of `napari_unet.instances.maps.decode` on the whole array, for objects of any
 length; only where the map is level over more than the halo can borders and seeds differ. (The
 maps of a network hardly ever are; with a ``shape_radius``, long parallel edges make them so.)

@@ -1,4 +1,4 @@
-"""Which device and number format a network runs with."""
+"""Which device a network runs on, its memory, and how the lack of it is recognised."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from napari_unet.training.scoring import score_predictions
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
 AREA_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
-AP_TOLERANCE = 0.002  # that unbiased areas may cost: less than a handful of objects changes
+AP_TOLERANCE = 0.002  # AP that may be given up for less biased areas
 LEAST_MATCHED = 20  # objects; fewer tell little of their areas
 SPLIT_DEPTHS = (0.15, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4)
 SIZE_SHARES = (0.0, 0.5, 1.0)

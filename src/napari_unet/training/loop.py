@@ -35,11 +35,11 @@ from napari_unet.training.state import LoopState, Validation
 from napari_unet.training.steps import MoreLabels, Preview, Request, TrainStep
 
 CHECKPOINT_INTERVAL_S = 120.0  # at most; each validation is followed by a checkpoint too
-FINAL_VALIDATIONS = 5  # that the last one, the calibration and the scores of the base take
-STATISTICS_PATCHES = 64
+FINAL_VALIDATIONS = 5  # time kept for the end of a training, in durations of a validation
+STATISTICS_PATCHES = 64  # that batch norm is measured on before a validation
 EARLY_PREVIEW_PATCHES = 8  # for the statistics of a preview before the first validation
 PREVIEW_PATCHES = 16  # of later ones
-VALIDATION_PIXELS = 2_000_000
+VALIDATION_PIXELS = 2_000_000  # of the pieces that are validated on, in all
 
 
 class TrainingLoop:

@@ -17,9 +17,6 @@ from napari_unet.widgets.viewer.layer_image import shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image, Labels
-if TYPE_CHECKING:
-    from napari import Viewer
 
 
 MARKS_KEY = "napari_unet_labels"  # in a layer's metadata

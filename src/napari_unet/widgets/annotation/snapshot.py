@@ -28,8 +28,6 @@ from napari_unet.widgets.viewer.shapes import AREAS, corners, fill, has_area, in
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Shapes
-if TYPE_CHECKING:
-    from napari.layers import Labels, Shapes
 
 
 TILT_PIXELS = 0.5  # pixels that the corners of an area may differ by across its plane

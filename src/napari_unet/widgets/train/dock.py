@@ -77,8 +77,8 @@ class TrainWidget(Container):  # type: ignore[type-arg]
         self._beats = 0
         self._notes: tuple[Note, ...] = ()  # the last that the training had to tell
         self._last_word: tuple[str, bool] = ("", False)  # how the last one ended; and a fault
-        self._problem_then = ""  # that was in the form when that was said
-        self._content_then: object = None  # and what else was in it
+        self._problem_then = ""  # in the form when the last training ended
+        self._content_then: object = None  # the form's content then
         self.warm = False  # torch is there: a training starts at once
 
         self.bar = TrainBar(self._train, self._add, self._stop, self.cancel)

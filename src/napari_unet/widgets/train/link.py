@@ -118,7 +118,7 @@ class TrainingLink:
 
     @property
     def too_late(self) -> bool:
-        """Whether something was to be added of which the training has said nothing."""
+        """Whether labels were sent that the training neither took nor refused."""
         with self._lock:
             return self._answered < self._asked
 
