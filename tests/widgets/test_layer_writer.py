@@ -15,6 +15,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.components import ViewerModel
@@ -159,6 +160,18 @@ def test_painted_labels_have_the_axes_that_they_were_made_with(tmp_path: Path) -
         read = save(layer, tmp_path / "painted.tif")
         assert read.axes == axes.replace("C", "")
         assert read.array.shape == tuple(n for n, a in zip(shape, axes, strict=True) if a != "C")
+
+
+def test_an_image_that_names_no_axes_has_those_of_its_file(viewer: Any, tmp_path: Path) -> None:
+    series = np.arange(7 * 2 * 20 * 30, dtype=np.uint16).reshape(7, 2, 20, 30)
+    tifffile.imwrite(tmp_path / "a.tif", series, imagej=True, metadata={"axes": "TCYX"})
+    (layer,) = viewer.open(str(tmp_path / "a.tif"), plugin="napari")
+    assert layer._has_default_axis_labels()
+    read = save(layer, tmp_path / "copy.tif")
+    assert read.axes == "TCYX"
+    np.testing.assert_array_equal(read.array, series)
+    # and what no file has is no stack of planes that are two pixels wide
+    assert save(Image(np.zeros((40, 60, 2))), tmp_path / "copy.ome.tif").axes == "YXC"
 
 
 def test_without_a_record_there_is_no_file_beside(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from napari.layers import Image
 from npe2 import PluginManifest
 
 import napari_unet
+from napari_unet.io import write_image, write_labels
 from napari_unet.samples import load_sample, sample_names
+from napari_unet.widgets import show_results
 from napari_unet.widgets.viewer.layer_image import LayerImage
 
 PLUGIN = "napari-unet-torch"
@@ -55,6 +57,19 @@ def test_opened_together_they_have_names_of_their_own(viewer: Any) -> None:
         viewer.open_sample(PLUGIN, name)
     names = [layer.name for layer in viewer.layers]
     assert names == ["nuclei", "histology", "nuclei 3D", "nuclei over time"]
+
+
+def test_labels_that_are_shown_beside_their_image_lie_on_it(
+    viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = np.arange(5 * 20 * 30, dtype=np.uint16).reshape(5, 20, 30)
+    image = write_image(tmp_path / "a.tif", np.zeros((5, 2, 20, 30), np.uint8), axes="TCYX")
+    labels = write_labels(tmp_path / "a_labels.tif", truth, axes="TYX")
+    monkeypatch.setattr("napari.Viewer", lambda **_: viewer)
+    monkeypatch.setattr("napari.run", lambda: None)
+    show_results.main([str(image), str(labels)])
+    viewer.dims.set_current_step((0, 1), (3, 1))
+    np.testing.assert_array_equal(viewer.layers["a_labels"]._slice.image.raw, truth[3])
 
 
 def test_the_menu_offers_every_sample(viewer: Any) -> None:

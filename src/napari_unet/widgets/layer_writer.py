@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari import current_viewer
 from napari.layers import Image, Labels
 
-from napari_unet.axes import label_axes
+from napari_unet.axes import guess_axes, label_axes
 from napari_unet.errors import FileError, InputError
 from napari_unet.io import WRITE_SUFFIXES, record_path, write_image, write_labels
 from napari_unet.widgets.annotation.layer_state import place_of
@@ -23,7 +24,7 @@ from napari_unet.widgets.annotation.marks import MARKS_KEY
 from napari_unet.widgets.annotation.saved_marks import check_room, write_marks
 from napari_unet.widgets.recovery.stores import mark_saved
 from napari_unet.widgets.viewer.layer_axes import letters_of
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
+from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, plain
 from napari_unet.widgets.viewer.placement import lift
 
 _PLACE = ("scale", "rotate", "shear", "affine", "units", "axis_labels")
@@ -88,8 +89,9 @@ def write_image_layer(
 ) -> list[str]:
     """Write an image layer; colours become the axis C.
 
-    Axes, pixel size and run record are those that `write_labels_layer` describes; data type
-    and values stay as they are.
+    Axes, pixel size and run record are those that `write_labels_layer` describes; where the layer
+    does not name its axes, those that its own file declares, else the guess of the docks. Data
+    type and values stay as they are.
 
     Parameters
     ----------
@@ -130,7 +132,13 @@ def _write(
     pixel = np.zeros((1,) * ndim + (3,) * rgb, np.uint8)
     place = {key: attributes[key] for key in _PLACE if attributes.get(key) is not None}
     layer = LayerImage.of(Image(pixel, rgb=rgb, **place))
-    axes = _axes(layer.axis_labels, attributes.get("metadata") or {}, array.shape) + "C" * rgb
+    axes = _known_axes(layer.axis_labels, attributes.get("metadata") or {}, array.shape)
+    if axes is not None:
+        axes += "C" * rgb
+    elif write is write_image and ndim in _AXES:
+        axes = _axes_of_source(data) or guess_axes(array.shape, colours=rgb)[0]
+    else:
+        axes = _axes_by_number(ndim)
     if axes.count("C") > 1:
         raise InputError(
             "The layer has colours and an axis named channel too, but a file has one axis C",
@@ -162,8 +170,10 @@ def _place(data: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
     return place_of(Labels(pixel, **{key: attributes[key] for key in keys}))
 
 
-def _axes(axis_labels: tuple[str, ...], metadata: Mapping[str, Any], shape: tuple[int, ...]) -> str:
-    """Axes of a layer, colours left out."""
+def _known_axes(
+    axis_labels: tuple[str, ...], metadata: Mapping[str, Any], shape: tuple[int, ...]
+) -> str | None:
+    """Axes that a layer says, colours left out."""
     ndim = len(axis_labels)
     named = letters_of(axis_labels)
     if named is not None:
@@ -176,6 +186,18 @@ def _axes(axis_labels: tuple[str, ...], metadata: Mapping[str, Any], shape: tupl
     for axes in known:
         if len(axes) == ndim and ("C" not in axes or shape[axes.index("C")] == 1):
             return axes
+    return None
+
+
+def _axes_of_source(data: Any) -> str | None:
+    """Axes that the file of an image declares; which file it is, only the layer knows."""
+    viewer = plain(current_viewer())
+    layers = () if viewer is None else viewer.layers
+    layer = next((x for x in layers if isinstance(x, Image) and x.data is data), None)
+    return None if layer is None else LayerImage.of(layer).known_axes
+
+
+def _axes_by_number(ndim: int) -> str:
     if ndim not in _AXES:
         raise InputError(
             f"A layer with {ndim} axes cannot be written, because a file has at most T, C, Z, Y "

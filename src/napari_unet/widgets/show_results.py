@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from napari_unet.axes import label_axes
 from napari_unet.io import read_image
+from napari_unet.widgets.viewer.layer_image import LayerImage
 
 
 def main(paths: Sequence[str]) -> None:
@@ -18,12 +20,14 @@ def main(paths: Sequence[str]) -> None:
     for number, (image, labels) in enumerate(zip(paths[::2], paths[1::2], strict=True)):
         pictures = [read_image(image), read_image(labels)]
         visible = number == 0
-        viewer.add_image(pictures[0].array, name=pictures[0].path.stem, visible=visible)
-        viewer.add_labels(
-            np.asarray(pictures[1].array[...], np.int32),
-            name=pictures[1].path.stem,
-            visible=visible,
-        )
+        layer = viewer.add_image(pictures[0].array, name=pictures[0].path.stem, visible=visible)
+        shown = LayerImage.of(layer)
+        axes = pictures[0].axes or shown.guess_axes(ndim=2, channels=1)[0]
+        values, place = np.asarray(pictures[1].array[...], np.int32), {}
+        if values.ndim == len(label_axes(axes)):
+            placement = shown.placement(axes)
+            values, place = placement.lay(values), dict(placement)
+        viewer.add_labels(values, name=pictures[1].path.stem, visible=visible, **place)
     napari.run()
 
 
