@@ -31,7 +31,12 @@ FLOORS = (
     ("widgets.annotation",),
     ("widgets.recovery",),
     ("widgets.segment", "widgets.train"),
-    ("widgets.layer_writer", "widgets.sample_layers", "widgets.show_results"),
+    (
+        "widgets.layer_reader",
+        "widgets.layer_writer",
+        "widgets.sample_layers",
+        "widgets.show_results",
+    ),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 LIMIT_LINES = 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,10 @@ class Opened:
         Which of them this is.
     channel_names : tuple of str
         Of the axis C; empty where the file gives none.
+    is_labels : bool
+        Whether the file says that it holds labels.
+    place : mapping or None
+        Where a viewer had laid the array.
     """
 
     array: Any
@@ -39,3 +44,5 @@ class Opened:
     scenes: tuple[Scene, ...] = ()
     scene: int = 0
     channel_names: tuple[str, ...] = ()
+    is_labels: bool = False
+    place: Mapping[str, Any] | None = None

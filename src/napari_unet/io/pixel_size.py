@@ -29,8 +29,11 @@ _SCREEN_DPI = (72, 96, 100, 120, 150, 180, 200, 240, 300, 360, 400, 600, 1200, 2
 
 LARGEST_FROM_MICROSCOPE = 40.0  # micrometres; 600 dots per inch are 42.3
 
-_RANGE = (1e-5, 1e5)
-"""Micrometres: from ten picometres to ten centimetres per pixel."""
+_RANGE = (1e-6, 1e6)
+"""Micrometres: from a picometre to a metre per pixel, which a user may give."""
+
+_BELIEVED = (1e-5, 1e5)
+"""Micrometres: from ten picometres to ten centimetres per pixel, which a file may tell."""
 
 
 def unit_in_micrometres(unit: object) -> float | None:
@@ -61,7 +64,7 @@ def tidy(size: float) -> float | None:
 
 
 def believable_sizes(
-    declared: Mapping[str, float | None],
+    declared: Mapping[str, float | None], *, ours: bool = False
 ) -> tuple[dict[str, float | None], tuple[Note, ...]]:
     """Sizes by axis letter of which those that no pixel has are unknown, and what is told of them.
 
@@ -69,6 +72,8 @@ def believable_sizes(
     ----------
     declared : mapping of str to float or None
         Micrometres as a file gives them; NaN for what is no number, None where it says nothing.
+    ours : bool
+        Whether this package has written the file, from sizes that were checked.
 
     Examples
     --------
@@ -77,7 +82,12 @@ def believable_sizes(
     ({'Y': None, 'X': 0.5}, 'The file gives a pixel size of 0 µm along Y, which no pixel has: \
 it was taken as unknown; give pixel_size if you know it.')
     """
-    sizes = {axis: None if size is None else tidy(size) for axis, size in declared.items()}
+    sizes = {
+        axis: tidy(size)
+        if size is not None and (ours or _BELIEVED[0] <= size <= _BELIEVED[1])
+        else None
+        for axis, size in declared.items()
+    }
     wrong = [
         f"{size:g} µm along {axis}"
         for axis, size in declared.items()
@@ -174,7 +184,7 @@ def check_pixel_size(pixel_size: PixelSize, axes: str) -> dict[str, float]:
     ------
     InputError
         If there is not one size per spatial axis, or one is not a length in micrometres
-        between ten picometres and ten centimetres.
+        between a picometre and a metre.
     """
     if pixel_size is None:
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,10 @@ class ImageFile:
         Which of them was read.
     channel_names : tuple of str
         Names along the axis C; empty where the file does not give them.
+    is_labels : bool
+        Whether the file says that it holds labels.
+    place : mapping or None
+        Where a viewer had laid the array when this package saved it.
     """
 
     path: Path
@@ -66,6 +71,8 @@ class ImageFile:
     scenes: tuple[Scene, ...] = ()
     scene: int = 0
     channel_names: tuple[str, ...] = ()
+    is_labels: bool = False
+    place: Mapping[str, Any] | None = None
 
     def pixel_size_along(self, axes: str | None) -> list[float | None] | None:
         """Micrometres along each spatial axis of ``axes``, where others than the file's are used.
@@ -175,6 +182,8 @@ def read_image(
         found.scenes,
         found.scene,
         found.channel_names,
+        found.is_labels,
+        found.place,
     )
 
 

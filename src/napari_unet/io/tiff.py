@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,11 @@ from napari_unet.io.reason import reason_of
 from napari_unet.io.scenes import Scene, choose_scene
 from napari_unet.io.tiff_check import find_broken_list, find_missing_pixels
 from napari_unet.io.tiff_metadata import (
+    KIND_KEY,
+    LABELS,
+    PLACE_KEY,
     credible_axes,
+    own_metadata,
     tiff_axes,
     tiff_channel_names,
     tiff_sizes,
@@ -71,6 +76,7 @@ def open_tiff(
             sizes, told = tiff_sizes(tif, chosen)
             notes += told
             names = tiff_channel_names(tif, chosen)
+            own = own_metadata(tif) if len(scenes) == 1 else {}
             conversion = None
             if not as_labels:
                 conversion, told = tiff_conversion(series.keyframe)
@@ -97,7 +103,16 @@ def open_tiff(
         if tif is not None and not lazy:
             tif.close()
     known = order_sizes(sizes, axes) if axes else None
-    return Opened(array, axes, known, notes, scenes, chosen, names)
+    is_labels, place = own.get(KIND_KEY) == LABELS, _parse_place(own.get(PLACE_KEY))
+    return Opened(array, axes, known, notes, scenes, chosen, names, is_labels, place)
+
+
+def _parse_place(text: str | None) -> dict[str, Any] | None:
+    try:
+        place = json.loads(text or "")
+    except ValueError:
+        return None
+    return place if isinstance(place, dict) else None
 
 
 def _describe(series: Any) -> Scene:

@@ -21,6 +21,14 @@ AXES_KEY = "napari_unet_axes"
 """Under this key our files keep the axes as they were given, with their order and those of
 length 1, which the formats themselves would lose."""
 
+KIND_KEY = "napari_unet_kind"
+"""Under this key stands `LABELS` in files of labels."""
+
+PLACE_KEY = "napari_unet_place"
+"""Under this key stands where a viewer laid the array, as JSON."""
+
+LABELS = "labels"
+
 _RESOLUTION_UNITS = {2: 25400.0, 3: 10000.0}  # inch, centimetre
 
 
@@ -92,18 +100,23 @@ def _declared_order(
 
 
 def _declared_axes(tif: Any) -> str | None:
+    return own_metadata(tif).get(AXES_KEY)
+
+
+def own_metadata(tif: Any) -> dict[str, str]:
+    """What one of our own files says beside what its format knows, by `AXES_KEY` and the like."""
+    found: dict[str, Any] = {}
     if tif.is_ome:
-        for item in _ome_root(tif).iter():
-            if _name(item) == "M" and item.get("K") == AXES_KEY:
-                return item.text
-        return None
-    if tif.is_imagej:
-        value = (tif.imagej_metadata or {}).get(AXES_KEY)
+        found = {m.get("K", ""): m.text for m in _ome_root(tif).iter() if _name(m) == "M"}
+    elif tif.is_imagej:
+        found = tif.imagej_metadata or {}
     elif tif.is_shaped:
-        value = _shaped_metadata(tif).get(AXES_KEY)
-    else:
-        return None
-    return value if isinstance(value, str) else None
+        found = _shaped_metadata(tif)
+    return {
+        key: value
+        for key, value in found.items()
+        if key in (AXES_KEY, KIND_KEY, PLACE_KEY) and isinstance(value, str)
+    }
 
 
 def tiff_sizes(tif: Any, scene: int) -> tuple[dict[str, float | None], tuple[Note, ...]]:
@@ -123,9 +136,9 @@ def tiff_sizes(tif: Any, scene: int) -> tuple[dict[str, float | None], tuple[Not
     """
     if tif.is_ome or tif.is_imagej:
         found = _ome_sizes(tif, scene) if tif.is_ome else _imagej_sizes(tif)
-        sizes, notes = believable_sizes(found)
-        # our own files say what was given, whatever it looks like
-        if _declared_axes(tif) is not None:
+        ours = _declared_axes(tif) is not None
+        sizes, notes = believable_sizes(found, ours=ours)
+        if ours:  # our own files say what was given, whatever it looks like
             return sizes, notes
         measured = without_print_resolution(sizes)
         if sizes and not measured:
@@ -135,7 +148,8 @@ def tiff_sizes(tif: Any, scene: int) -> tuple[dict[str, float | None], tuple[Not
         return measured, notes
     metadata = _shaped_metadata(tif, scene) if tif.is_shaped else {}
     if AXES_KEY in metadata:
-        return believable_sizes({a: _number(metadata.get(f"PhysicalSize{a}"), 1.0) for a in "ZYX"})
+        given = {a: _number(metadata.get(f"PhysicalSize{a}"), 1.0) for a in "ZYX"}
+        return believable_sizes(given, ours=True)
     return believable_sizes(_resolution_sizes(tif))
 
 

@@ -26,13 +26,21 @@ CLASSIC_BYTES = 2**32 - 2**25
 
 
 def write_tiff(
-    path: Path, array: Any, dtype: np.dtype[Any], axes: str, sizes: Mapping[str, float]
+    path: Path,
+    array: Any,
+    dtype: np.dtype[Any],
+    axes: str,
+    sizes: Mapping[str, float],
+    more: Mapping[str, str],
 ) -> None:
-    """Write an ImageJ hyperstack if ImageJ can read it, else a plain (Big)TIFF."""
+    """Write an ImageJ hyperstack if ImageJ can read it, else a plain (Big)TIFF.
+
+    ``more`` is our own metadata, as `own_metadata` reads them.
+    """
     layout = _Layout(array, dtype, axes, _IMAGEJ_ORDER)
     big = layout.nbytes > CLASSIC_BYTES
     imagej = dtype.name in _IMAGEJ_DTYPES and not big
-    metadata: dict[str, Any] = {"axes": layout.axes, AXES_KEY: axes}
+    metadata: dict[str, Any] = {"axes": layout.axes, AXES_KEY: axes, **more}
     options: dict[str, Any] = {"imagej": True} if imagej else {"bigtiff": big}
     if imagej:
         if sizes:
@@ -47,11 +55,17 @@ def write_tiff(
 
 
 def write_ome_tiff(
-    path: Path, array: Any, dtype: np.dtype[Any], axes: str, sizes: Mapping[str, float]
+    path: Path,
+    array: Any,
+    dtype: np.dtype[Any],
+    axes: str,
+    sizes: Mapping[str, float],
+    more: Mapping[str, str],
 ) -> None:
     """Write an OME-TIFF, as BigTIFF where it may pass 4 GB."""
     layout = _Layout(array, dtype, axes, _OME_ORDER)
-    metadata = {"axes": layout.axes, "MapAnnotation": {AXES_KEY: axes}, **_physical_sizes(sizes)}
+    own = {AXES_KEY: axes, **more}
+    metadata = {"axes": layout.axes, "MapAnnotation": own, **_physical_sizes(sizes)}
     metadata |= {f"PhysicalSize{axis}Unit": "µm" for axis in sizes}
     options = {"ome": True, "bigtiff": layout.nbytes > CLASSIC_BYTES, **_resolution_tags(sizes)}
     layout.write(path, metadata, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from napari_unet.io.atomic import atomic_path
 from napari_unet.io.bitmaps import write_png
 from napari_unet.io.pixel_size import PixelSize, check_pixel_size
 from napari_unet.io.record import encode_record, record_path
+from napari_unet.io.tiff_metadata import KIND_KEY, LABELS, PLACE_KEY
 from napari_unet.io.tiff_writing import OME_DTYPES, write_ome_tiff, write_tiff
 
 WRITE_SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff", ".png", ".npy")
@@ -30,6 +32,7 @@ def write_labels(
     axes: str,
     pixel_size: PixelSize = None,
     record: Mapping[str, Any] | None = None,
+    place: Mapping[str, Any] | None = None,
     least: Any = np.uint8,
 ) -> Path:
     """Write labels without loss.
@@ -50,6 +53,8 @@ def write_labels(
         Micrometres per spatial axis, in the order of ``axes``; None where unknown.
     record : mapping, optional
         Run record, written beside the file (`write_record`).
+    place : mapping, optional
+        Where a viewer has laid the labels, as JSON values; a TIFF file keeps it.
     least : data type
         None smaller is taken: viewers tell labels from images by their 32 bits.
 
@@ -77,7 +82,9 @@ def write_labels(
     size = np.dtype(least).itemsize
     types = [t for t in (np.uint8, np.uint16, np.int32, np.uint32) if np.dtype(t).itemsize >= size]
     fits = (t for t in types if high <= np.iinfo(t).max)
-    return _write(path, labels, np.dtype(next(fits, dtype)), axes, pixel_size, record)
+    smallest = np.dtype(next(fits, dtype))
+    more = {KIND_KEY: LABELS, **_place(place)}
+    return _write(path, labels, smallest, axes, pixel_size, record, more)
 
 
 def write_image(
@@ -87,6 +94,7 @@ def write_image(
     axes: str,
     pixel_size: PixelSize = None,
     record: Mapping[str, Any] | None = None,
+    place: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write an image with its axes and pixel size.
 
@@ -110,6 +118,8 @@ def write_image(
         Micrometres per spatial axis, in the order of ``axes``; None where unknown.
     record : mapping, optional
         Run record, written beside the file (`write_record`).
+    place : mapping, optional
+        Where a viewer has laid the image, as JSON values; a TIFF file keeps it.
 
     Returns
     -------
@@ -131,9 +141,12 @@ def write_image(
             f"An image of {dtype} cannot be written", "convert it to integers or floats first"
         )
     axes = check_axes(axes, image.shape)
-    return _write(
-        path, image, np.dtype(np.uint8) if dtype.kind == "b" else dtype, axes, pixel_size, record
-    )
+    stored = np.dtype(np.uint8) if dtype.kind == "b" else dtype
+    return _write(path, image, stored, axes, pixel_size, record, _place(place))
+
+
+def _place(place: Mapping[str, Any] | None) -> dict[str, str]:
+    return {} if place is None else {PLACE_KEY: json.dumps(place)}
 
 
 def _as_array(data: Any) -> Any:
@@ -147,6 +160,7 @@ def _write(
     axes: str,
     pixel_size: PixelSize,
     record: Mapping[str, Any] | None,
+    more: Mapping[str, str],
 ) -> Path:
     path = Path(path)
     kind = _kind(path)
@@ -160,9 +174,9 @@ def _write(
             record_part = stack.enter_context(atomic_path(record_path(path)))
         part = stack.enter_context(atomic_path(path))
         if kind == "ome":
-            write_ome_tiff(part, array, dtype, axes, sizes)
+            write_ome_tiff(part, array, dtype, axes, sizes, more)
         elif kind == "tiff":
-            write_tiff(part, array, dtype, axes, sizes)
+            write_tiff(part, array, dtype, axes, sizes, more)
         elif kind == "png":
             write_png(part, np.asarray(array[...]).astype(dtype, copy=False))
         else:

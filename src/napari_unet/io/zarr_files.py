@@ -16,6 +16,7 @@ from napari_unet.io.scenes import Scene, choose_scene
 from napari_unet.io.zarr_members import (
     containing_image,
     images_inside,
+    is_labels_path,
     ome_attributes,
 )
 
@@ -71,6 +72,7 @@ def open_zarr(path: Path, scene: int | str | None = None) -> Opened:
             scenes,
             chosen,
             names,
+            is_labels_path(path),
         )
     except UNetError:
         raise

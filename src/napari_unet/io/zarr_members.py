@@ -65,6 +65,21 @@ def images_inside(path: Path) -> list[str]:
     return _row(path)
 
 
+def is_labels_path(path: Path) -> bool:
+    """Whether a group, or the image that an array is a level of, stands among labels.
+
+    OME-Zarr keeps labels in a group ``labels`` of their image.
+    """
+    around = [path, *path.parents][:_DEEPEST]
+    return any(each.parent.name == "labels" and is_zarr(each.parent) for each in around)
+
+
+def labels_beside(path: Path) -> list[Path]:
+    """Folders of the labels of an OME-Zarr image."""
+    folder = path / "labels"
+    return [folder / name for name in images_inside(folder)] if is_zarr(folder) else []
+
+
 def containing_image(
     path: Path,
 ) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]] | None:

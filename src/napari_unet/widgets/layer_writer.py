@@ -79,7 +79,9 @@ def write_labels_layer(
         check_room(path)
         least = np.int32 if path.suffix.lower() in (".tif", ".tiff") else np.uint8
         files = _write(partial(write_labels, least=least), path, data, attributes)
-        files[1:] = [str(write_marks(path, marks, _place(data, attributes), _record(metadata)))]
+        ndim = (data[0] if attributes.get("multiscale") else data).ndim
+        place = _place(ndim, attributes)
+        files[1:] = [str(write_marks(path, marks, place, _record(metadata)))]
     mark_saved(data[0] if attributes.get("multiscale") else data, Path(files[0]))
     return files
 
@@ -145,6 +147,7 @@ def _write(
             "split the channels into layers, or rename that axis",
         )
     sizes = layer.pixel_size(axes)
+    laid = {**_place(ndim, attributes), "axes": axes}
     if is_result and not rgb and "C" in axes and array.shape[axes.index("C")] == 1:
         array, axes = lift(array, axes)  # it lay beside its channels
     file = write(
@@ -153,6 +156,7 @@ def _write(
         axes=axes,
         pixel_size=sizes,
         record=record,
+        place=laid,
     )
     return [str(file)] if record is None else [str(file), str(record_path(file))]
 
@@ -162,9 +166,8 @@ def _record(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return found if isinstance(found, Mapping) else None
 
 
-def _place(data: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a labels layer lies, as plain values."""
-    ndim = (data[0] if attributes.get("multiscale") else data).ndim
+def _place(ndim: int, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a layer lies, as plain values."""
     keys = [key for key in (*_PLACE, "translate") if attributes.get(key) is not None]
     pixel = np.zeros((1,) * ndim, np.uint8)
     return place_of(Labels(pixel, **{key: attributes[key] for key in keys}))

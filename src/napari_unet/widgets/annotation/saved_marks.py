@@ -71,6 +71,18 @@ def _has_axes(layer: Labels, axes: str) -> bool:
     )
 
 
+def read_marks(path: Path) -> Marks | None:
+    """The marks that stand beside a file of labels; None where it is another file by now."""
+    values = read_index(record_path(path)).get(MARKS_KEY)
+    if not isinstance(values, Mapping) or not isinstance(values.get("marks"), Mapping):
+        return None
+    try:
+        same = path.stat().st_size == values.get("bytes")
+    except OSError:
+        return None
+    return Marks.from_json(values["marks"]) if same else None
+
+
 def bring_back_marks(layer: Labels) -> bool:
     """Give a layer that was read from a file the marks that stand beside the file.
 
@@ -85,19 +97,12 @@ def bring_back_marks(layer: Labels) -> bool:
     if not layer.source.path or marks_of(layer) is not None:
         return False
     path = Path(layer.source.path)
-    values = read_index(record_path(path)).get(MARKS_KEY)
-    if not isinstance(values, Mapping) or not isinstance(values.get("marks"), Mapping):
-        return False
-    marks = Marks.from_json(values["marks"])
-    try:
-        same = path.stat().st_size == values.get("bytes")
-    except OSError:
-        return False
-    if marks is None or not same or not _has_axes(layer, marks.axes):
+    marks = read_marks(path)
+    if marks is None or not _has_axes(layer, marks.axes):
         return False
     if layer.ndim < len(marks.axes):  # files have no axis for the channels that labels lie beside
         layer.data = Placement(marks.axes, {}).lay(level_of(layer))
-    place = values.get("place")
+    place = read_index(record_path(path))[MARKS_KEY].get("place")
     if isinstance(place, Mapping) and (layer.scale == 1).all() and not layer.translate.any():
         put_at(layer, place)
     set_marks(layer, marks)

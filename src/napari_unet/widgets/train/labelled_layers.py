@@ -25,7 +25,7 @@ from napari_unet.widgets.annotation.snapshot import Trusted, mask_of_shapes, tru
 from napari_unet.widgets.recovery.stores import store_of
 from napari_unet.widgets.train.label_candidates import Unmatched, describe_unmatched
 from napari_unet.widgets.train.label_matching import match_layers
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level_of
+from napari_unet.widgets.viewer.layer_image import FILE_PART_KEY, RECORD_KEY, LayerImage, level_of
 from napari_unet.widgets.viewer.placement import lift
 
 if TYPE_CHECKING:
@@ -129,12 +129,17 @@ def labelled_layers(
         axes=axes,
         channels=channels,
         task=task,
-        image_file=image.source.path,
-        labels_file=labels.source.path,
+        image_file=_whole_file(image),
+        labels_file=_whole_file(labels),
         labels_axes=axes_of_labels(labels, image, axes),
         label_store=None if store is None else str(store.folder),
         multiscale=(bool(image.multiscale), bool(labels.multiscale)),
     )
+
+
+def _whole_file(layer: Any) -> str | None:
+    """The file of a layer that has all of it; one scene or channel of a file is read otherwise."""
+    return None if FILE_PART_KEY in layer.metadata else layer.source.path
 
 
 def _is_half_corrected(labels: Any, where: Any) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 RECORD_KEY = "napari_unet"  # in a layer's metadata
+FILE_PART_KEY = "napari_unet_part"  # likewise: which scene or channel of its file the layer is
 
 
 @dataclass(frozen=True, eq=False)
