@@ -291,17 +291,3 @@ def test_deleting_the_image_in_mid_run_keeps_the_result(
     viewer.add_image(load_sample("nuclei_2d").image[:64, :64])
     run(small)
     assert len(labels_of(viewer)) == 2
-
-
-def test_two_docks_at_once(
-    small: Any, viewer: Any, press: Any, finish: Any, labels_of: Any
-) -> None:
-    from napari_unet.widgets.segment.dock import SegmentWidget
-
-    other = SegmentWidget(viewer)
-    viewer.window.add_dock_widget(other, name="other")
-    press(small.bar.run)
-    press(other.bar.run)
-    finish(small)
-    finish(other)
-    assert len(labels_of(viewer)) == 2

@@ -13,13 +13,13 @@ from napari_unet.widgets.annotation.marks import axes_of_labels
 from napari_unet.widgets.annotation.painting import correct
 from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.viewer.docks import open_dock
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
 
-PLUGIN, DOCK = "napari-unet-torch", "Train"
 TEXT = "Correct and train on this"
 TIP = (
     "Make a copy of these labels, paint on it where they are wrong, and train the model on what "
@@ -49,7 +49,7 @@ class CorrectButton:
     ) -> None:
         self._viewer = viewer
         self._known_image = image_of
-        self._open_train = open_train or self._open_dock
+        self._open_train = open_train or (lambda: open_dock(viewer, "Train"))
         self.button = PushButton(text=TEXT)
         self.row = Row(self.button, "", TIP)
         self.button.changed.connect(lambda _: self._correct())
@@ -101,12 +101,6 @@ class CorrectButton:
         self._open_train().take(image, corrected)
         # the dock may have turned to another layer: the brush belongs to this one
         self._viewer.layers.selection.active = corrected
-
-    def _open_dock(self) -> Any:
-        around, dock = self._viewer.window.add_plugin_dock_widget(PLUGIN, DOCK, tabify=True)
-        around.show()
-        around.raise_()  # it may lie behind another one
-        return dock
 
 
 def _axes(layer: Labels, image: Image) -> str:

@@ -20,6 +20,7 @@ from napari_unet.widgets.segment.form import SegmentForm
 from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
 from napari_unet.widgets.segment.request import Outputs, Request
 from napari_unet.widgets.segment.run_bar import RunBar, describe_cost
+from napari_unet.widgets.viewer.docks import OneDock
 from napari_unet.widgets.viewer.lazy_values import lazily
 from napari_unet.widgets.viewer.result_layers import ResultLayers
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
@@ -55,7 +56,7 @@ class Run:
     values: dict[str, Any]
 
 
-class SegmentWidget(Container):  # type: ignore[type-arg]
+class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
     """The dock "Segment".
 
     Parameters

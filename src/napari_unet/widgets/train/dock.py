@@ -32,6 +32,7 @@ from napari_unet.widgets.train.job import Trained, training_job
 from napari_unet.widgets.train.link import Previewed, TrainingLink
 from napari_unet.widgets.train.preview_layers import TrainingPreview
 from napari_unet.widgets.train.previewed_image import PreviewedImage
+from napari_unet.widgets.viewer.docks import OneDock, open_dock
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from napari_unet.widgets.train.request import TrainingRequest
 
 DOCK = "train"
-PLUGIN = "napari-unet-torch"
 LOOKING = "Looking at the examples …"
 TOO_LATE = "The labels that were added last came too late; training again takes them in."
 PHASES = {
@@ -58,7 +58,7 @@ POLL_INTERVAL_MS = 100  # between two queries of what the training has sent
 POLLS_PER_VIEW = 3  # so often the view is sent to the training
 
 
-class TrainWidget(Container):  # type: ignore[type-arg]
+class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
     """The dock "Train".
 
     Parameters
@@ -333,12 +333,9 @@ class TrainWidget(Container):  # type: ignore[type-arg]
 
     def _select_in_segment(self, name: str) -> None:
         """Open the dock "Segment", or bring it to the front, with a model chosen."""
-        window = getattr(self._viewer, "window", None)
-        if window is None:
+        if getattr(self._viewer, "window", None) is None:
             return
-        around, segment = window.add_plugin_dock_widget(PLUGIN, "Segment", tabify=True)
-        around.show()
-        around.raise_()
+        segment = open_dock(self._viewer, "Segment")
         segment.form.models.reset_choices()
         segment.form.models.choose(name)
 
