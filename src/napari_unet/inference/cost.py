@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_unet.image.normalization import IntensityLimits
+from napari_unet.card import ModelCard
+from napari_unet.image.exclusion import SampledPlane
+from napari_unet.image.intensity_range import find_range
+from napari_unet.image.normalization import SAMPLE_PIXELS, IntensityLimits
 from napari_unet.image.roi import Roi
 from napari_unet.image.source import ImageSource
 from napari_unet.inference.frames import score_bytes
-from napari_unet.inference.plan import memory_bytes, plan_prediction
+from napari_unet.inference.plan import PredictionPlan, memory_bytes, plan_prediction
 from napari_unet.inference.prepared_network import PreparedNetwork
+from napari_unet.instances import maps as instances
+from napari_unet.instances.linking import PlaneLinker
 from napari_unet.network.devices import synchronize
 from napari_unet.network.model import Model
-from napari_unet.settings import SegmentSettings
+from napari_unet.settings import SegmentSettings, decoding_of
 
 PROBE = {2: 256, 3: 48}  # pixels a side of the tile that is timed
 LABEL_BYTES = 4
+READ_PIXELS = 1 << 18  # of a lazy image, that are read to time it
+PACE_FROM_S = 0.5  # seconds of a run that tells more than its noise
+PACES = (0.5, 20.0)  # times that a run may take of what was estimated, to be believed
 
-Rates = MutableMapping[tuple[str, str, str], float]
+Rates = MutableMapping[tuple[str, ...], float]
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,8 @@ class CostEstimate:
     Attributes
     ----------
     seconds : float
-        Time of the network over all tiles, halos included.
+        Until the labels are there: reading, intensity limits, the network over all tiles with
+        their halos, decoding and linking.
     memory : int
         Bytes: the network on its largest tile, the scores and the labels.
     tiles : int
@@ -42,6 +52,8 @@ class CostEstimate:
         What a tile writes, per spatial axis of the model.
     device, precision : str
         What it will run on.
+    model : str
+        SHA-256 of the model.
     """
 
     seconds: float
@@ -50,6 +62,7 @@ class CostEstimate:
     tile: tuple[int, ...]
     device: str
     precision: str
+    model: str = ""
 
 
 def estimate_cost(
@@ -60,7 +73,7 @@ def estimate_cost(
     roi: Roi | None = None,
     rates: Rates | None = None,
 ) -> CostEstimate:
-    """Time and memory of a prediction; nothing of the image is read.
+    """Time and memory of a prediction; of a lazy image a small part is read, to time it.
 
     Parameters
     ----------
@@ -73,8 +86,8 @@ def estimate_cost(
     roi : Roi, optional
         The part of the image; None: all of it.
     rates : dict, optional
-        Seconds per pixel by model (SHA-256), device and precision, measured earlier; what
-        is measured now is added.
+        Seconds per pixel of each part of a run, by model (SHA-256), device and precision, and
+        what `learn_pace` has put there, measured earlier; what is measured now is added.
 
     Raises
     ------
@@ -106,8 +119,23 @@ def estimate_cost(
         plan.total // len(plan.tiles)
     )
     passes = 2**config.ndim if plan.settings.flips else 1
+    sampled = min(SAMPLE_PIXELS, math.prod(source.spatial_shape) * source.times)
+    decoded = math.prod(plan.sizes.values())
+    seconds = pixels * passes * rates[key]
+    channels = len(source.channels)
+    for name, count, measure in (
+        ("decoding", decoded, lambda: measure_decoding_rate(plan)),
+        ("limits", sampled * channels, measure_limits_rate),
+        ("reading", (sampled + decoded) * channels, lambda: measure_reading_rate(source)),
+    ):
+        # an array is told by itself: another one may lie elsewhere
+        what = str(id(source.arrays[0])) if name == "reading" else loaded.sha256
+        part = (name, what, plan.settings.volume_mode)
+        if part not in rates:
+            rates[part] = measure()
+        seconds += count * rates[part]
     return CostEstimate(
-        seconds=pixels * passes * rates[key],
+        seconds=seconds * rates.get(("pace", *key), 1.0),
         memory=memory_bytes(plan.tiles.read_shape, config, plan.prepared.precision)
         + score_bytes(config.out_channels, plan.sizes.values())
         + math.prod(plan.sizes.values()) * LABEL_BYTES,
@@ -115,7 +143,34 @@ def estimate_cost(
         tile=plan.tiles.tile,
         device=str(plan.prepared.device),
         precision=plan.prepared.precision,
+        model=loaded.sha256,
     )
+
+
+def learn_pace(rates: Rates, estimate: CostEstimate, seconds: float) -> None:
+    """Let the next estimate of a model know how long a run took by the clock.
+
+    Parameters
+    ----------
+    rates : dict
+        As for `estimate_cost`.
+    estimate : CostEstimate
+        What was estimated.
+    seconds : float
+        What it was.
+
+    Examples
+    --------
+    >>> rates, estimate = {}, CostEstimate(10.0, 1, 1, (8, 8), "cpu", "float32", "a")
+    >>> learn_pace(rates, estimate, 15.0)
+    >>> rates
+    {('pace', 'a', 'cpu', 'float32'): 1.5}
+    """
+    if seconds < PACE_FROM_S or estimate.seconds <= 0:
+        return
+    key = ("pace", estimate.model, estimate.device, estimate.precision)
+    pace = rates.get(key, 1.0) * seconds / estimate.seconds
+    rates[key] = min(max(pace, PACES[0]), PACES[1])
 
 
 def measure_rate(prepared: PreparedNetwork) -> float:
@@ -129,3 +184,61 @@ def measure_rate(prepared: PreparedNetwork) -> float:
     prepared(block)
     synchronize(prepared.device)
     return (time.perf_counter() - start) / math.prod(shape)
+
+
+def measure_decoding_rate(plan: PredictionPlan) -> float:
+    """Seconds per pixel from scores to labels, measured on a small frame of round objects."""
+    card, config = plan.card, plan.card.architecture
+    shape = (PROBE[config.ndim],) * config.ndim
+    scores = np.zeros((config.out_channels, *shape), np.float32)
+    if card.task == "regression":
+        return 0.0
+    if card.task == "semantic":
+        return _time_of(lambda: scores.argmax(0)) / math.prod(shape)
+    labels = _round_objects(card, shape)
+    maps, decoding = instances.encode(labels), decoding_of(plan.settings)
+    linker = PlaneLinker(plan.settings.link_overlap)
+
+    def decode() -> None:
+        found = instances.decode(maps, decoding)
+        if plan.planewise and plan.settings.volume_mode == "linked":
+            linker.link(found)
+
+    return _time_of(decode) / math.prod(shape)
+
+
+def measure_limits_rate() -> float:
+    """Seconds per pixel of the intensity limits, measured on a small plane of noise."""
+    pixels = np.random.default_rng(0).integers(0, 4000, (PROBE[2],) * 2).astype(np.uint16)
+    return _time_of(lambda: find_range([SampledPlane(0, 0, pixels)], 1, 99.8)) / pixels.size
+
+
+def measure_reading_rate(source: ImageSource) -> float:
+    """Seconds per pixel of reading an image; one in memory takes none."""
+    if all(isinstance(array, np.ndarray) for array in source.arrays):
+        return 0.0
+    side = math.isqrt(READ_PIXELS)
+    region = tuple(
+        slice(0, min(size, side) if axis in "YX" else 1)
+        for axis, size in zip(source.spatial, source.spatial_shape, strict=True)
+    )
+    start = time.perf_counter()
+    read = source.read(0, region)
+    return (time.perf_counter() - start) / max(read.size, 1)
+
+
+def _round_objects(card: ModelCard, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Labels of balls on a grid, which fill about half of it."""
+    step = max(round(1.3 * (card.object_diameter or 16)), 3)
+    places = np.indices(shape)
+    ball = ((places % step - step // 2) ** 2).sum(0) < (step / 2.6) ** 2
+    cells = np.ravel_multi_index(tuple(places // step), shape) + 1
+    return np.where(ball, cells, 0).astype(np.int32)
+
+
+def _time_of(work: Callable[[], object]) -> float:
+    """Seconds of the second call: the first one imports and allocates."""
+    work()
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

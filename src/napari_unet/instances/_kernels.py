@@ -12,6 +12,7 @@ whole also takes the saddles between basins and the ways that leave a part, as r
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -28,12 +29,22 @@ is farther out; the part's own outermost layer, where it is cut."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+CACHE_BYTES = 1 << 25  # free on the disk, for machine code to be kept there
+
+
 def compiled(function: F) -> F:
-    """The function as machine code, kept on disk where there is a folder for it."""
+    """The function as machine code, kept on disk where there is a folder and room for it.
+
+    Compiling all of them takes seconds, reading them from the disk a twentieth of one.
+    """
     try:
-        return cast("F", numba.njit(nogil=True, cache=True)(function))
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return cast("F", numba.njit(nogil=True)(function))
+        kept = numba.njit(nogil=True, cache=True)(function)
+        # else a full disk would be an error of the first call
+        if shutil.disk_usage(kept.stats.cache_path).free > CACHE_BYTES:
+            return cast("F", kept)
+    except (RuntimeError, OSError):  # neither the package's folder nor the user's can be written
+        pass
+    return cast("F", numba.njit(nogil=True)(function))
 
 
 @compiled

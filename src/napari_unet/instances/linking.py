@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from napari_unet.renumbering import count_pixels
+
 WAIST_DIP = 0.02
 """Relative dip of the radius along z at which a chain is cut in two."""
 
@@ -211,9 +213,9 @@ def _mutual_best(
     both = (a > 0) & (b > 0)
     if not both.any():
         return []
-    pairs, common = np.unique(
-        np.stack([a[both], b[both]]).astype(np.int64), axis=1, return_counts=True
-    )
+    base = int(b.max()) + 1
+    codes, common = count_pixels(a[both].astype(np.int64) * base + b[both])
+    pairs = np.stack(np.divmod(codes, base))
     size_a, size_b = np.bincount(a.ravel())[pairs[0]], np.bincount(b.ravel())[pairs[1]]
     score = common / (size_a + size_b - common)
     best_a: dict[int, int] = {}

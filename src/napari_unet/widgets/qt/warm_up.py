@@ -8,7 +8,11 @@ from napari_unet.progress import Progress
 
 
 def import_torch() -> Generator[Progress, None, list[str]]:
-    """Import what a run needs, and look which devices there are."""
+    """Import and compile what a run needs, and look which devices there are.
+
+    In a worker: while it compiles, other threads have their turn every few milliseconds, so
+    that the window goes on, and the next session takes the machine code from the disk.
+    """
     yield Progress(0, 1, "importing torch")
     import numpy as np
     import torch
@@ -18,7 +22,9 @@ def import_torch() -> Generator[Progress, None, list[str]]:
     from napari_unet.instances import maps as instances
 
     yield Progress(0, 1, "compiling")
+    # planes and volumes, in one block or in several, are flooded by the same machine code
     instances.decode(instances.encode(np.ones((8, 8), np.int32)), Decoding())
+    compile_label_textures()
     cards = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
     devices = ["auto", "cpu", *(f"cuda:{i}" for i in cards)]
     return devices + ["mps"] * torch.backends.mps.is_available()
@@ -35,3 +41,24 @@ def import_training() -> Generator[Progress, None, list[str]]:
     # the first optimiser of a process imports torch's compiler, which takes seconds
     torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
     return devices
+
+
+def compile_label_textures() -> None:
+    """Compile what the viewer needs to show int32 labels of more than 255 colours.
+
+    It would do so in the thread of the window, which then stands still for seconds, when the
+    first result is shown. It is compiled only, not run: numba's threads must not be entered
+    from two places at once.
+    """
+    import pandas  # noqa: F401, ICN001  # for its side effect: a Labels layer needs it
+    from napari.utils.colormaps import _accelerated_cmap
+
+    loop = getattr(_accelerated_cmap, "_zero_preserving_modulo_inner_loop", None)
+    if not hasattr(loop, "compile"):
+        return  # a viewer that does it otherwise
+    from numba import types
+
+    # the colour of the brush; a slice; what a stroke changes; a volume
+    for ndim, texture in ((1, types.uint8), *((n, types.uint16) for n in (2, 1, 3))):
+        values, out = (types.Array(each, ndim, "C") for each in (types.int32, texture))
+        loop.compile((values, types.int64, types.int64, out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     import napari.viewer
     from napari.layers import Image
 
+    from napari_unet.inference.cost import CostEstimate
+
+STARTING_COLD = "Starting …, when torch is loaded and the decoding is compiled"
 READY = "Press Run, or Preview for what is in view."
 DOCK = "segment"
 ESTIMATE_DELAY_MS = 300  # without a change, before the cost is estimated
@@ -48,12 +52,18 @@ class Run:
         Whether it is of the current view only.
     values : dict
         The settings to be remembered for the next session.
+    started : float
+        When, by the clock in seconds.
+    estimate : CostEstimate or None
+        How long it was said to take.
     """
 
     request: Request
     layer: Image
     preview: bool
     values: dict[str, Any]
+    started: float
+    estimate: CostEstimate | None
 
 
 class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
@@ -71,6 +81,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self._started: Run | None = None
         self._broken = foreign_distribution()  # said until it is repaired
         self._rates: dict[Any, float] = {}
+        self._estimate_shown: CostEstimate | None = None
         self._is_closed = False
         self.warm = False  # torch is there: a run starts at once
 
@@ -124,6 +135,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             calm = fault is not None and is_next_step(fault.error)
             self.bar.show_message(problem or READY, fault=bool(problem) and not calm)
         self._cost_runner.drop()  # what it would say is of no use now
+        self._estimate_shown = None
         if request is None:
             self._pause.stop()
             self.bar.cost.value = ""
@@ -154,9 +166,11 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             "scores": self.form.scores.value,
         }
         assert self.form.layer is not None  # there is a request
-        self._started = Run(request, self.form.layer, preview, values)
+        estimate = None if preview else self._estimate_shown
+        layer, now = self.form.layer, time.monotonic()
+        self._started = Run(request, layer, preview, values, now, estimate)
         self.runner.start(request.job, f"{title} {request.image.name}")
-        self.bar.begin("Starting …")
+        self.bar.begin("Starting …" if self.warm else STARTING_COLD)
 
     def _ended(self, outcome: Outcome) -> None:
         run, self._started = self._started, None
@@ -165,6 +179,10 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         text, empty = "", False
         if outcome.result is not None:
             text, empty = self._show(run, outcome.result)
+            if run.estimate is not None:
+                from napari_unet.inference.cost import learn_pace
+
+                learn_pace(self._rates, run.estimate, time.monotonic() - run.started)
         if not run.preview:
             remember(DOCK, run.values)
         self._changed()
@@ -278,6 +296,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             self._cost_runner.start(lambda: request.cost(self._rates), "")
 
     def _estimated(self, outcome: Outcome) -> None:
+        self._estimate_shown = outcome.result
         self.bar.cost.value = describe_cost(outcome.result) if outcome.result else ""
         if outcome.error is not None:
             self._show_error(outcome.error)  # the run would end with it
