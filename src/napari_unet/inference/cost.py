@@ -123,11 +123,12 @@ def estimate_cost(
     decoded = math.prod(plan.sizes.values())
     seconds = pixels * passes * rates[key]
     channels = len(source.channels)
-    for name, count, measure in (
+    parts: tuple[tuple[str, int, Callable[[], float]], ...] = (
         ("decoding", decoded, lambda: measure_decoding_rate(plan)),
         ("limits", sampled * channels, measure_limits_rate),
         ("reading", (sampled + decoded) * channels, lambda: measure_reading_rate(source)),
-    ):
+    )
+    for name, count, measure in parts:
         # an array is told by itself: another one may lie elsewhere
         what = str(id(source.arrays[0])) if name == "reading" else loaded.sha256
         part = (name, what, plan.settings.volume_mode)

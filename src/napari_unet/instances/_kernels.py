@@ -40,7 +40,7 @@ def compiled(function: F) -> F:
     try:
         kept = numba.njit(nogil=True, cache=True)(function)
         # else a full disk would be an error of the first call
-        if shutil.disk_usage(kept.stats.cache_path).free > CACHE_BYTES:
+        if shutil.disk_usage(str(kept.stats.cache_path)).free > CACHE_BYTES:
             return cast("F", kept)
     except (RuntimeError, OSError):  # neither the package's folder nor the user's can be written
         pass

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from importlib import import_module
+from typing import Any
 
 from napari_unet.progress import Progress
 
@@ -50,10 +52,10 @@ def compile_label_textures() -> None:
     first result is shown. It is compiled only, not run: numba's threads must not be entered
     from two places at once.
     """
-    import pandas  # noqa: F401, ICN001  # for its side effect: a Labels layer needs it
+    import_module("pandas")  # which a Labels layer needs
     from napari.utils.colormaps import _accelerated_cmap
 
-    loop = getattr(_accelerated_cmap, "_zero_preserving_modulo_inner_loop", None)
+    loop: Any = getattr(_accelerated_cmap, "_zero_preserving_modulo_inner_loop", None)
     if not hasattr(loop, "compile"):
         return  # a viewer that does it otherwise
     from numba import types
