@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import tifffile
+
+from napari_unet.samples import load_sample
 from screenshot_scenes.stage import Stage
 
 
@@ -50,6 +57,30 @@ def segment(stage: Stage) -> None:
     stage.shoot(f"segment_preview_{theme}")
 
 
+def hyperstack(stage: Stage) -> None:
+    """A time series of two channels in one layer, whose file says so; one that is in doubt."""
+    viewer, theme = stage.viewer, stage.theme
+    nuclei = load_sample("nuclei_2d").image[:256, :320]
+    frames = np.stack([np.roll(nuclei, 60 * t, 1) for t in range(3)])
+    channels = np.stack([frames, frames[:, ::-1] // 3], 1)
+    dock = stage.open_dock("Segment")
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "hyperstack.tif")
+        tifffile.imwrite(path, channels, imagej=True, metadata={"axes": "TCYX"})
+        viewer.open(str(path), plugin="napari")
+        _run(stage, dock)
+        viewer.dims.set_current_step((0, 1), (1, 0))
+        stage.shoot(f"segment_hyperstack_{theme}")
+        viewer.dims.set_current_step((0, 1), (2, 1))
+        stage.shoot(f"segment_hyperstack_channel_{theme}")
+    viewer.layers.clear()
+    viewer.add_image(np.stack([frames] * 7, 0), name="unnamed")
+    stage.shoot(f"segment_axes_doubt_{theme}")
+    viewer.layers.clear()
+    viewer.add_image(np.dstack([nuclei] * 2), name="channels last")
+    stage.shoot(f"segment_channels_last_{theme}")
+
+
 def _run(stage: Stage, dock: object) -> None:
     bar = dock.bar  # type: ignore[attr-defined]
     stage.press(bar.run)
@@ -57,4 +88,4 @@ def _run(stage: Stage, dock: object) -> None:
     stage.wait(lambda: bool(bar.cost.value))
 
 
-SCENES = {"segment": segment}
+SCENES = {"segment": segment, "hyperstack": hyperstack}
