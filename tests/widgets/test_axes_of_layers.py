@@ -12,7 +12,8 @@ import pytest
 import tifffile
 
 from napari_unet.io import read_image
-from napari_unet.widgets.annotation.marks import marks_of
+from napari_unet.widgets.annotation.beside_channels import lay_beside_channels
+from napari_unet.widgets.annotation.marks import marks_of, plane_shown
 from napari_unet.widgets.train.form import TrainForm
 
 pytestmark = [pytest.mark.windowless, pytest.mark.usefixtures("plugins")]
@@ -126,3 +127,33 @@ def test_channels_behind_the_pixels_are_doubted(
     assert f"The last axis, of length {channels}" in dock.rows["axes"].note
     assert "the axes ZYX if it is X" in dock.rows["axes"].note
     assert f"channels 0 to {channels - 1}" in dock.rows["channels"].note
+
+
+def test_labels_of_a_file_are_laid_beside_the_channels(
+    bare_viewer: Any, train: Any, tmp_path: Path
+) -> None:
+    """As without that they would be painted at the time to which the slider of channels points."""
+    image = bare_viewer.add_image(
+        np.zeros((7, 2, 32, 40), np.uint8), name="movie", axis_labels=("t", "c", "y", "x")
+    )
+    truth = np.zeros((7, 32, 40), np.int32)
+    truth[5, 8:16, 8:16] = 3
+    labels = bare_viewer.add_labels(truth, name="truth", translate=(0, 0, 0))
+    labels.paint((5, 12, 12), 3)  # a stroke that has no such axis
+    form = train()
+    assert form.table.lines[0].labels == labels
+    labels.undo()
+    assert labels.data.shape == (7, 1, 32, 40)
+    assert np.shares_memory(labels.data, truth)
+    for channel in range(2):
+        bare_viewer.dims.set_current_step((0, 1), (5, channel))
+        place = np.round(labels.world_to_data(image.data_to_world((5, channel, 9, 9))))
+        assert labels.data[tuple(place.astype(int))] == 3
+        assert plane_shown(bare_viewer, labels, "TCYX") == (5, 0)
+    labels.paint((5, 0, 20, 20), 4)
+    labels.undo()
+    assert form.request is not None
+    (example,) = form.request.examples(copy=True)
+    np.testing.assert_array_equal(example.labels, truth)
+    again = bare_viewer.add_labels(truth[:3], name="of something else")
+    assert not lay_beside_channels(again, image, "TCYX")

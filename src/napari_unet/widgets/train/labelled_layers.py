@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Shapes
+from napari.layers import Image, Labels, Shapes
 from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes
@@ -15,6 +15,7 @@ from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_placement import LabelPlacement
 from napari_unet.dataset.pixel_grid import MismatchError
 from napari_unet.errors import InputError
+from napari_unet.widgets.annotation.beside_channels import lay_beside_channels
 from napari_unet.widgets.annotation.marks import (
     Marks,
     axes_of_labels,
@@ -64,7 +65,7 @@ def labelled_layers(
     is_truth: bool,
     unmatched: Unmatched | None = None,
 ) -> LabelledLayers:
-    """What a line stands for, as it is now.
+    """What a line stands for, as it is now; labels get the axis of the image's channels.
 
     Parameters
     ----------
@@ -94,6 +95,8 @@ def labelled_layers(
         if unmatched is not None and (reason := describe_unmatched(image, unmatched))[0]:
             raise UnmatchedError(unmatched, *reason)
         raise InputError(*_missing(image, task), code="no-labels")
+    if isinstance(labels, Labels):
+        lay_beside_channels(labels, image, axes)
     try:
         placement = match_layers(image, axes, labels, target=task == "regression")
     except MismatchError as error:
