@@ -7,7 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint
 
+from napari_unet.network.files import list_models
+from napari_unet.training.verdict import Verdict
+from napari_unet.widgets.qt.notice import Notice
+from napari_unet.widgets.train.job import Comparison
 from napari_unet.widgets.viewer.docks import PLUGIN, frame_of, open_dock
 
 
@@ -89,3 +94,40 @@ def test_a_dock_that_was_closed_is_made_anew(shown: Any, qtbot: Any) -> None:
     second = open_dock(shown, "Segment")
     assert second is not first
     qtbot.waitUntil(lambda: in_front(second))
+
+
+def test_buttons_stay_on_a_small_screen_in_the_fullest_states(shown: Any, qtbot: Any) -> None:
+    train = open_dock(shown, "Train")
+    segment = open_dock(shown, "Segment")
+    long = "A long sentence that takes several lines. " * 6
+    for text in ("first", "second", "third"):
+        train._above.addWidget(Notice(f"{text}: {long}", {"Resume": str, "Discard": str}))
+    segment.form.more.native.click()
+    segment.bar.show_message(long * 2, fault=True)
+    assert_seen(shown, segment.bar.run, qtbot)
+    assert_seen(shown, segment.bar.cancel, qtbot)
+
+    open_dock(shown, "Train")
+    train.bar.show_message(long)
+    assert_seen(shown, train.bar.train, qtbot)
+    train.form.native.hide()
+    train.curves.show()
+    image = np.zeros((128, 128))
+    rows = tuple((f"AP at IoU 0.{digit}", 0.4, 0.8) for digit in range(5, 9))
+    verdict = Verdict(False, long, rows, "nuclei", 3)
+    train.verdict.show(list_models()[0], verdict, Comparison(image, None, image.astype(int)))
+    for button in (train.verdict.keep, train.verdict.discard, train.bar.train):
+        assert_seen(shown, button, qtbot)
+
+
+def assert_seen(viewer: Any, button: Any, qtbot: Any) -> None:
+    window = button.native.window()
+
+    def seen() -> bool:
+        viewer.window.resize(1280, 768)
+        corner = QPoint(button.native.width(), button.native.height())
+        low = button.native.mapTo(window, corner)
+        whole = button.native.visibleRegion().boundingRect() == button.native.rect()
+        return bool(window.height() == 768 and low.y() <= 768 and low.x() <= 1280 and whole)
+
+    qtbot.waitUntil(seen)

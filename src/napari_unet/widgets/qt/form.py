@@ -12,11 +12,10 @@ from typing import Any, Literal, get_args, get_origin
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, Label, SpinBox, Widget
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLayout,
@@ -26,6 +25,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.widgets.qt.scrolling import ScrollingPart
 from napari_unet.widgets.qt.settings_form import SmallNumber, bounds_of, digits_of, members_of
 
 FAULT_COLOUR = "#e0565b"  # legible on the dark and on the light theme
@@ -127,7 +127,7 @@ class Row:
         self.editor.native.setStyleSheet(border if red else "")
 
 
-class Form(QScrollArea):
+class Form(ScrollingPart):
     """Rows under each other, with their labels in a column; it scrolls where it must.
 
     Rows that are seldom needed are hidden one by one: superqt's `QCollapsible` holds them in a
@@ -135,7 +135,6 @@ class Form(QScrollArea):
     """
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        super().__init__()
         inside = QWidget()
         layout = QFormLayout(inside)
         layout.setContentsMargins(0, 0, 6, 0)
@@ -147,24 +146,7 @@ class Form(QScrollArea):
                 layout.addRow(row.label, row.native)
             else:
                 layout.addRow(row.native)
-        self.setWidget(inside)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Tab goes to the fields
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Qt's: rows that come or widen change how wide the dock must be."""
-        if event is not None and event.type() == QEvent.Type.LayoutRequest:
-            self.updateGeometry()
-        return super().eventFilter(watched, event)
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802  # Qt's name
-        """Wide enough for every row: there is no scrolling to the side."""
-        inside, bar = self.widget(), self.verticalScrollBar()
-        width = inside.minimumSizeHint().width() if inside is not None else 0
-        width += bar.sizeHint().width() if bar is not None else 0
-        return QSize(width, 120)
+        super().__init__(inside)
 
 
 def order_tabs(around: QWidget) -> None:

@@ -20,6 +20,7 @@ from napari_unet.widgets.qt.form import order_tabs
 from napari_unet.widgets.qt.job import JobRunner, Outcome, ProgressReport
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.notice import Notice
+from napari_unet.widgets.qt.scrolling import ScrollingPart
 from napari_unet.widgets.qt.warm_up import import_training
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.recovery.autosave import Autosave
@@ -103,7 +104,9 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self._above.setContentsMargins(0, 0, 0, 0)
         layout = self.native.layout()
         # the form scrolls; curves, verdict and buttons under it stay in sight
-        for place, part in enumerate((above, self.form.native, self.curves, self.verdict.native)):
+        notices = ScrollingPart(above, grows=False)
+        parts = (notices, self.form.native, self.curves, self.verdict.native)
+        for place, part in enumerate(parts):
             layout.insertWidget(place, part, 1 if part is self.form.native else 0)
         self.curves.hide()
         order_tabs(self.native)

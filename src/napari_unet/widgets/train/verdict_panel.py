@@ -16,6 +16,7 @@ from napari_unet.network.files import model_files
 from napari_unet.network.library import FORBIDDEN_CHARACTERS, MAX_NAME_CHARACTERS, check_new_name
 from napari_unet.training.verdict import LOWER_IS_BETTER
 from napari_unet.widgets.qt.form import Row, text_label
+from napari_unet.widgets.qt.scrolling import ScrollingPart
 from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.train.comparison import (
     TIP,
@@ -64,7 +65,8 @@ class VerdictPanel:
         buttons.margins = (0, 0, 0, 0)
         self._buttons = buttons  # magicgui's part must live as long as Qt's
         self.native = QWidget()
-        layout = QVBoxLayout(self.native)
+        inside = QWidget()
+        layout = QVBoxLayout(inside)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.sentence.native)
@@ -75,8 +77,13 @@ class VerdictPanel:
         for row in self.rows.values():
             fields.addRow(row.label, row.native)
         layout.addLayout(fields)
-        layout.addWidget(buttons.native)
         layout.addStretch(0)  # takes what is left where there is no picture
+        # the buttons stay in sight
+        around = QVBoxLayout(self.native)
+        around.setContentsMargins(0, 0, 0, 0)
+        around.setSpacing(4)
+        around.addWidget(ScrollingPart(inside), 1)
+        around.addWidget(buttons.native)
         self._name.changed.connect(lambda _: self._check())
         self.keep.changed.connect(lambda _: on_keep())
         self.discard.changed.connect(lambda _: on_discard())
