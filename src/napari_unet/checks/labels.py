@@ -23,6 +23,7 @@ CRUMB = 4  # pixels of a region that is no object
 MANY_VALUES = 12  # from which labels may be intensities
 FEW_VALUES = 10  # up to which objects may be classes
 PIECES = 3  # regions of one value from which it may be a class
+MASK_PIECES = 2  # and those of a plane, where there is no other value
 CLASSES = {False: 6, True: 10}  # values from which classes may be objects; if painted
 
 
@@ -156,6 +157,7 @@ def _check_meaning(
     pieces, shown, ragged, regions = (
         sum(getattr(w, name) for w in windows) for name in ("pieces", "values", "ragged", "regions")
     )
+    most = max((w.pieces for w in windows), default=0)
     strokes = "painted" in labelled.regions and not labelled.known_everywhere
     if len(values) >= MANY_VALUES and ragged > regions / 2:
         report.doubt(
@@ -171,17 +173,20 @@ def _check_meaning(
         task == "instance"
         and not strokes  # of which one object may have several
         and len(values) <= FEW_VALUES
-        and pieces >= PIECES * max(1, shown)
+        and (pieces >= PIECES * max(1, shown) or (len(values) == 1 and most >= MASK_PIECES))
     ):
-        most = max(w.pieces for w in windows)
-        what = f"the value {min(values)}" if len(values) == 1 else f"{len(values)} values"
+        what = f"{len(values)} values"
+        kind = "classes"
+        if len(values) == 1:
+            what, kind = f"the value {min(values)} only,", "a mask"
         report.doubt(
             "labels-look-like-classes",
             index,
             "labels",
-            f"The labels look like classes, not objects: they have {what} in "
+            f"The labels look like {kind}, not objects: they have {what} in "
             f"{most} separate regions of a plane.",
-            "Give each object a number of its own, or choose the task ⟨task:'semantic'⟩.",
+            "Give each object a number of its own, as skimage.measure.label does with separate "
+            "regions, or choose the task ⟨task:'semantic'⟩.",
         )
     elif (
         task == "semantic"

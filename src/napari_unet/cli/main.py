@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from napari_unet.cli.parser import build_parser
-from napari_unet.cli.wording import one_line, option_of
+from napari_unet.cli.wording import worded
 from napari_unet.errors import UNetError
 
 EXIT_FAULT = 2
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _run(words)
         sys.stdout.flush()
     except UNetError as error:
-        print(f"napari-unet: error: {one_line(error.worded(option_of))}", file=sys.stderr)
+        print(f"napari-unet: error: {worded(error)}", file=sys.stderr)
         return EXIT_FAULT
     except KeyboardInterrupt:
         print("napari-unet: interrupted", file=sys.stderr)

@@ -102,6 +102,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_training_files(sub)
     _add_image_options(sub)
     _add_scene(sub)
+    _add_label_options(sub)
     _add_regions(sub)
     if command == "train":
         from napari_unet.settings import TrainConfig
@@ -184,6 +185,19 @@ def _add_training_files(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--no-checks", action="store_true", help="do not look for mistakes in the examples first"
+    )
+
+
+def _add_label_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--components",
+        action="store_true",
+        help="make an object of each connected region of the labels, as of a mask of 0 and 255",
+    )
+    parser.add_argument(
+        "--negative-unknown",
+        action="store_true",
+        help="take negative labels for pixels of which nothing is known",
     )
 
 

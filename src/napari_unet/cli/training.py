@@ -18,7 +18,7 @@ from napari_unet.cli.training_files import (
     read_examples,
     refuse_predictions,
 )
-from napari_unet.cli.wording import one_line, option_of, print_notes
+from napari_unet.cli.wording import one_line, option_of, print_notes, worded
 from napari_unet.errors import FileError, ModelError, SettingsError, TrainingInterruptedError
 from napari_unet.io.folders import check_writable
 from napari_unet.network.files import SUFFIX, bundled_names, model_files, user_models_folder
@@ -205,7 +205,7 @@ def _pass_checks(
     for finding in findings:
         kind = "error" if finding.severity == "fault" else "warning"
         place = "" if finding.example is None else f"{images[finding.example]}: "
-        said = one_line(place + finding.worded(option_of))
+        said = one_line(place + worded(finding))
         print(f"napari-unet: {kind}: {said}", file=sys.stderr)
     return all(finding.severity != "fault" for finding in findings)
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes
 from napari_unet.card import PALETTE, ClassInfo, Task
+from napari_unet.dataset.components import number_regions
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_axes import arrange_labels
+from napari_unet.dataset.label_values import split_unknown
 from napari_unet.dataset.labelled_image import open_example
 from napari_unet.errors import FileError, Note, SettingsError, note_about
 from napari_unet.io import read_image, record_path
@@ -84,7 +87,8 @@ def read_examples(files: TrainingFiles, options: Namespace, task: Task) -> list[
 
     What is told of a label file is added to the notes of ``files``.
     """
-    names = options.region or (() if files.masks is not None else ("all",))
+    if options.components and task != "instance":
+        raise SettingsError(f"--components makes objects, but the task is {task!r}", "leave it out")
     examples = []
     for i, pair in enumerate(files.pairs):
         example, notes = read_example(
@@ -97,8 +101,17 @@ def read_examples(files: TrainingFiles, options: Namespace, task: Task) -> list[
             scene=options.scene,
         )
         files.notes.extend(notes)
-        masks = () if files.masks is None else (_read_mask(files.masks[i], example.labels),)
-        parts = (*names, *masks)
+        mask = None if files.masks is None else _read_mask(files.masks[i], example.labels)
+        names = options.region or (() if mask is not None else ("all",))
+        parts = (*names, *(() if mask is None else (mask,)))
+        if options.negative_unknown and task != "regression":
+            labels, known = split_unknown(example.labels)
+            parts = known_parts(names, mask, labels, known)
+            example = replace(example, labels=labels)
+        if options.components:
+            axes = None if example.axes is None else label_axes(example.axes)
+            labels = number_regions(example.labels, axes, background=options.background)
+            example = replace(example, labels=labels)
         region = parts[0] if len(parts) == 1 else parts
         examples.append(replace(example, region=region, background=options.background))
     return examples
@@ -153,6 +166,33 @@ def read_example(
 
 def _listed(paths: Path | Sequence[Path]) -> Sequence[Path]:
     return [paths] if isinstance(paths, Path) else paths
+
+
+def known_parts(
+    names: Sequence[str], mask: Any, labels: NDArray[Any], known: NDArray[np.bool_]
+) -> tuple[Any, ...]:
+    """The region of an example of which some pixels are unknown.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Those of "all", "planes" and "painted" that were chosen.
+    mask : array-like or None
+        A further region.
+    labels : array
+        0 where they are unknown; Y and X come last.
+    known : bool array
+        Where they are known.
+    """
+    inside = np.zeros(known.shape, bool)
+    if "all" in names:
+        inside |= known
+    if "planes" in names:
+        inside |= known & labels.any(axis=(-2, -1), keepdims=True)
+    if mask is not None:
+        inside |= known & (np.asarray(mask) != 0)
+    painted = tuple(name for name in names if name == "painted")
+    return (inside, *painted) if mask is not None or set(names) - {"painted"} else painted
 
 
 def _read_mask(path: Path, labels: Any) -> Any:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from napari_unet.errors import Note
+from napari_unet.errors import Note, Text, UNetError
+
+if TYPE_CHECKING:
+    from napari_unet.checks.finding import Finding
 
 IMAGE_OPTIONS = ("axes", "channels", "pixel_size", "scene")
 TRAINING_OPTIONS = ("base", "checkpoint", "region", "background", "validation")
@@ -39,12 +43,31 @@ def one_line(message: str) -> str:
     return " ".join(message.splitlines())
 
 
+REMEDIES = {
+    "labels-are-a-mask": "give --components to make each separate region an object, or --task "
+    "semantic",
+    "labels-look-like-classes": "give --components to make each separate region an object, or "
+    "--task semantic to learn classes",
+    "labels-negative": "give --negative-unknown if that means that nobody looked there, else "
+    "correct the labels",
+}
+"""What to do, by the code of an error or a finding, where the command line has an option."""
+
+
+def worded(told: UNetError | Finding | Note) -> str:
+    """An error, a finding or a note in one line, with what to do on the command line."""
+    remedy = REMEDIES.get(told.code)
+    if not isinstance(told, UNetError | Note):
+        remedy = remedy or REMEDIES.get(told.cause)
+        remedy = None if remedy is None else Text(remedy).as_sentence()
+    return one_line(told.worded(option_of, remedy))
+
+
 def print_notes(notes: Iterable[Note], source: Path | None = None) -> None:
     """Print what is to be told beside a result, or of a file, a line each, on standard error."""
-    place = "" if source is None else f"{source}: "
+    place = "" if source is None else one_line(f"{source}: ")
     for note in notes:
-        said = one_line(place + note.worded(option_of))
-        print(f"napari-unet: note: {said}", file=sys.stderr)
+        print(f"napari-unet: note: {place}{worded(note)}", file=sys.stderr)
 
 
 def _names() -> set[str]:

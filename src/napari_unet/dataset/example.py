@@ -17,7 +17,10 @@ class Example:
         As in `napari_unet.segment`.
     labels : array-like
         Integer labels (instance, semantic) with the image's axes less C; for regression
-        the target image, which may have channels: where the image has them, or first.
+        the target image, which may have channels: where the image has them, or first. Whole
+        numbers that are stored as floats are labels. Of a mask, `skimage.measure.label` makes
+        objects; negative labels that mean unknown are told by ``region=labels >= 0`` beside
+        ``numpy.maximum(labels, 0)``.
     region : {"all", "planes", "painted"}, array-like, or a tuple of these
         Where the labels can be trusted; pixels elsewhere do not count. ``"all"``:
         everywhere, 0 is background. ``"planes"``: in planes (of each time point) that carry

@@ -127,7 +127,7 @@ def collect_statistics(labelled: LabelledImage, task: Task, ndim: int) -> LabelS
     Raises
     ------
     InputError
-        If the number of an object is negative.
+        If a label is negative.
     """
     planewise = _is_planewise(labelled, ndim)
     frames: list[FrameStatistics] = []
@@ -207,9 +207,13 @@ class _FrameStatisticsBuilder:
         flat = labels[0].ravel()[where]
         order = np.argsort(flat, kind="stable")
         values, first, counts = np.unique(flat[order], return_index=True, return_counts=True)
-        if self.task == "instance" and values[0] < 0:
+        if values[0] < 0:
             raise InputError(
-                f"Labels must not be negative, but there is {values[0]}", parameter="labels"
+                f"Labels must not be negative, but there is {values[0]}",
+                "if it means unknown, give ⟨region=labels >= 0⟩ and numpy.maximum(labels, 0)",
+                parameter="labels",
+                value=int(values[0]),
+                code="labels-negative",
             )
         if self.task == "instance" and count < known.size:
             beside = ndimage.maximum_filter((~known).view(np.uint8), 3, mode="nearest") > 0

@@ -71,3 +71,23 @@ class WholeNumbers:
         """All of the labels, for NumPy."""
         del copy  # what is read is new anyway
         return self[...] if dtype is None else self[...].astype(dtype)
+
+
+def split_unknown(labels: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Labels of which negative ones mean unknown, and where they are known.
+
+    Parameters
+    ----------
+    labels : array-like
+        Whole numbers, which may be stored as floats.
+
+    Examples
+    --------
+    >>> labels, known = split_unknown(np.array([-1, 0, 3]))
+    >>> labels.tolist(), known.tolist()
+    ([0, 0, 3], [False, True, True])
+    """
+    stored = np.dtype(labels.dtype).kind == "f"
+    values: NDArray[Any] = np.asarray(WholeNumbers(labels) if stored else labels)
+    known = values >= 0
+    return np.where(known, values, 0), known

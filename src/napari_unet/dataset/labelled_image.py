@@ -284,6 +284,15 @@ def _check_labels(source: ImageSource, labels: Any, task: Task) -> str:
                 axes, expected = source.axes, shape
         if len(shape) == len(axes) + 1 and shape[1:] == expected:
             axes, expected = "C" + axes, shape
+    if shape in {(*expected, 3), (*expected, 4)} and task != "regression":
+        raise InputError(
+            f"labels have shape {shape}, as a colour picture of shape {expected} has",
+            "give the numbers of the objects or classes; where each has a colour of its own, "
+            "numpy.unique(labels.reshape(-1, 3), axis=0, return_inverse=True) numbers them",
+            parameter="labels",
+            value=shape,
+            code="labels-are-colours",
+        )
     if shape != expected or 0 in shape:
         raise InputError(
             f"labels have shape {shape}, but an image with axes {source.axes!r} of shape "

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.errors import FileError, Note, note_about
+from napari_unet.axes import check_axes, label_axes
+from napari_unet.errors import FileError, InputError, Note, note_about
 from napari_unet.io.cellpose_files import is_pickled, read_cellpose_labels
+from napari_unet.io.naming import LABEL_ONLY
 from napari_unet.io.reading import ImageFile, read_image
+from napari_unet.io.roi_files import read_roi_labels
 
 COLOURS = (3, 4)  # channels of a colour picture, without and with alpha
 FEW_COLOURS = 1000  # up to which each may stand for an object
@@ -37,18 +40,29 @@ class LabelFile:
     notes: tuple[Note, ...] = ()
 
 
-def read_labels(paths: Sequence[Path], like: ImageFile | None = None) -> LabelFile:
+def read_labels(
+    paths: Sequence[Path],
+    like: ImageFile | None = None,
+    *,
+    axes: str | None = None,
+    classes: bool = False,
+) -> LabelFile:
     """Read the labels of an image.
 
     A colour picture of which all channels are equal is grey. Cellpose's ``_seg.npy`` files are
-    read without unpickling them.
+    read without unpickling them. ImageJ's regions (``.roi``, or a ``.zip`` of them) are drawn.
 
     Parameters
     ----------
     paths : sequence of Path
         One file; or several masks of one object each, which are numbered in this order.
     like : ImageFile, optional
-        The image. Of a file that holds as many images as the image's, that of its scene is read.
+        The image, which regions need. Of a file that holds as many images as the image's, that of
+        its scene is read.
+    axes : str, optional
+        Of the image; None: as its file says.
+    classes : bool
+        Whether labels are classes, which are the groups of regions, and not objects.
 
     Raises
     ------
@@ -61,10 +75,28 @@ def read_labels(paths: Sequence[Path], like: ImageFile | None = None) -> LabelFi
     (path,) = paths
     if path.suffix.lower() == ".npy" and is_pickled(path):
         return LabelFile(*read_cellpose_labels(path))
+    if path.suffix.lower() in LABEL_ONLY:
+        return _draw_regions(path, like, axes, classes=classes)
     file = read_image(path, as_labels=True)
     if like is not None and 1 < len(file.scenes) == len(like.scenes):
         file = read_image(path, as_labels=True, scene=like.scene)
     return _without_colours(file)
+
+
+def _draw_regions(
+    path: Path, image: ImageFile | None, axes: str | None, *, classes: bool
+) -> LabelFile:
+    axes = axes or (None if image is None else image.axes)
+    if image is None or axes is None:
+        raise InputError(
+            f"the image of {path} does not say its axes, so that the planes of the regions are not "
+            "known",
+            "give ⟨axes⟩",
+            parameter="axes",
+        )
+    axes = check_axes(axes, image.array.shape)
+    array, notes = read_roi_labels(path, image.array.shape, axes, classes=classes)
+    return LabelFile(array, label_axes(axes), tuple(note_about(path, note) for note in notes))
 
 
 def _without_colours(file: ImageFile) -> LabelFile:
