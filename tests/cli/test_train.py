@@ -13,14 +13,22 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
+from PIL import Image
+from roifile import ROI_TYPE, ImagejRoi, roiwrite
 from safetensors.torch import load_file
 
 import napari_unet as nu
 from napari_unet.cli import main, training
 from napari_unet.cli.bars import run_with_bar, seconds_left
 from napari_unet.cli.parser import build_parser
-from napari_unet.cli.training_files import find_files, read_examples, refuse_predictions
+from napari_unet.cli.training_files import (
+    find_files,
+    known_parts,
+    read_examples,
+    refuse_predictions,
+)
 from napari_unet.errors import FileError, Note, TrainingInterruptedError
 from napari_unet.io import read_image, write_image, write_labels
 from napari_unet.network.files import read_header
@@ -181,6 +189,94 @@ def test_masks_of_one_object_each_are_joined(here: Path) -> None:
     options = build_parser(["train"]).parse_args(["train", "d", "-o", "x"])
     (example,) = read_examples(files, options, "instance")
     assert sorted(np.unique(example.labels)) == [0, 1, 2]
+
+
+def read(*options: str) -> nu.Example:
+    """The one example that the options of a training name."""
+    options = ("train", *options, "-o", "x")
+    named = build_parser(options).parse_args(options)
+    files = find_files([(named.images, named.labels or named.images)], None)
+    (example,) = read_examples(files, named, "instance")
+    return example
+
+
+def test_a_mask_is_offered_as_objects(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image("i.tif", squares(3), axes="YX")
+    Image.fromarray(squares(3) > 100).save("bit.png")
+    Image.fromarray((squares(3) > 100) * np.uint8(255)).save("byte.png")
+    words = ["-o", "new.safetensors", *QUICK, "--steps", "1"]
+    assert main(["train", "i.tif", "bit.png", *words]) == 2
+    assert "give --components" in capsys.readouterr().err.lower()
+    assert not Path("new.safetensors").exists()
+    for name in ("bit.png", "byte.png"):
+        assert sorted(np.unique(read("i.tif", name, "--components").labels)) == [0, 1, 2, 3]
+    assert main(["train", "i.tif", "byte.png", *words]) == 0
+    assert "Give --components" in capsys.readouterr().err
+    again = ["-o", "objects.safetensors", *QUICK, "--steps", "1", "--components"]
+    assert main(["train", "i.tif", "bit.png", *again]) == 0
+    assert "mask" not in capsys.readouterr().err
+
+
+def test_indices_of_a_palette_are_labels(here: Path) -> None:
+    numbers = (squares(2) > 100).astype(np.uint8)
+    numbers[:, 14:] *= 2
+    write_image("i.tif", squares(2), axes="YX")
+    picture = Image.fromarray(numbers, "P")
+    picture.putpalette([0, 0, 0, 200, 10, 10, 10, 200, 10])
+    for name in ("p.png", "p.gif", "p.bmp", "p.tif"):
+        picture.save(name)
+        np.testing.assert_array_equal(read("i.tif", name).labels, numbers)
+
+
+def test_negative_labels_are_unknown_if_that_is_said(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = (squares(2) > 100).astype(np.int16)
+    labels[:, 14:] *= 2
+    labels[:3] = -1
+    write_image("i.tif", squares(2), axes="YX")
+    tifffile.imwrite("l.tif", labels)
+    words = ["train", "i.tif", "l.tif", "-o", "new.safetensors", *QUICK, "--steps", "1"]
+    for options in ([], ["--no-checks"]):
+        assert main([*words, *options]) == 2
+        assert "give --negative-unknown" in capsys.readouterr().err.lower()
+    example = read("i.tif", "l.tif", "--negative-unknown")
+    np.testing.assert_array_equal(example.region, labels >= 0)
+    np.testing.assert_array_equal(example.labels, np.maximum(labels, 0))
+    assert read("i.tif", "l.tif", "--negative-unknown", "--region", "painted").region == "painted"
+    assert main([*words, "--negative-unknown"]) == 0
+
+
+def test_known_parts_of_regions() -> None:
+    labels = np.zeros((3, 2, 2), int)
+    labels[1, 0, 0] = 1
+    known = np.ones(labels.shape, bool)
+    known[:, 1, 1] = False
+    (inside,) = known_parts(["planes"], None, labels, known)
+    assert np.argwhere(inside).tolist() == [[1, 0, 0], [1, 0, 1], [1, 1, 0]]
+    inside, name = known_parts(["painted"], np.arange(3)[:, None, None] == 2, labels, known)
+    assert name == "painted"
+    assert np.argwhere(inside).tolist() == [[2, 0, 0], [2, 0, 1], [2, 1, 0]]
+
+
+def test_regions_of_imagej_are_labels(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image("d/a.tif", squares(2), axes="YX")
+    rois = [ImagejRoi(roitype=ROI_TYPE.RECT, left=4 + 12 * i, top=5, right=11 + 12 * i, bottom=12)
+            for i in range(2)]  # fmt: skip
+    far = ImagejRoi(roitype=ROI_TYPE.RECT, left=900, top=900, right=910, bottom=910)
+    roiwrite("d/a_RoiSet.zip", [*rois, far], name=["one", "two", "far"])
+    example = read("d")
+    assert sorted(np.unique(example.labels)) == [0, 1, 2]
+    np.testing.assert_array_equal(example.labels > 0, squares(2) > 100)
+    assert main(["train", "d", "-o", "new.safetensors", *QUICK, "--steps", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "1 pair by the ending _RoiSet" in printed.out
+    assert "outside the image" in printed.err
+    assert "far" in printed.err
+
+
+def test_components_are_objects(refusal: Callable[..., str]) -> None:
+    assert "--components" in refusal("--components", "--task", "semantic")
 
 
 def test_labels_are_not_segmented(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -144,7 +144,8 @@ def read_example(
         target = read_image(_listed(labels)[0])
         labelled = LabelFile(target.array, target.axes, target.notes)
     else:
-        labelled = read_labels(_listed(labels), like=file)
+        classes = task == "semantic"
+        labelled = read_labels(_listed(labels), like=file, axes=axes, classes=classes)
     used = axes or file.axes
     array = labelled.array
     if used is not None and len(used) == len(file.array.shape):

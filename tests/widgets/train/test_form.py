@@ -499,6 +499,49 @@ def test_doubts_are_dismissed_until_the_example_changes(
     assert "constant" in said(opened.settle())
 
 
+def test_the_objects_of_a_mask_are_numbered_by_a_button(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any, qtbot: Any
+) -> None:
+    mask = bare_viewer.add_labels((truth > 0) * 255, name="mask")
+    form = opened.settle()
+    (line,) = form.table.lines
+    assert "mask, not objects" in said(form)
+    line.findings.press("Number the objects")
+    qtbot.waitUntil(lambda: line.labels != mask)
+    form = opened.settle()
+    assert form.table.lines == [line]
+    assert (line.labels.name, mask.visible) == ("cells objects", False)
+    assert line.labels.data.max() == 10
+    assert np.array_equal(line.labels.data > 0, truth > 0)
+    assert line.where == "all"
+    assert "mask" not in said(form)
+    assert form.request is not None
+    assert set(np.unique(mask.data)) == {0, 255}  # as it was
+
+
+def test_negative_labels_are_unknown_by_a_button(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any, qtbot: Any
+) -> None:
+    labels = truth.copy()
+    labels[:40] = -1
+    given = bare_viewer.add_labels(labels, name="partly")
+    form = opened.settle()
+    (line,) = form.table.lines
+    assert "negative" in said(form)
+    assert form.has_faults
+    line.findings.press("Negative is unknown")
+    qtbot.waitUntil(lambda: line.labels != given)
+    form = opened.settle()
+    assert form.table.lines == [line]
+    assert not form.has_faults
+    assert form.request is not None
+    (example,) = form.request.examples(copy=True)
+    assert example.region == "painted"
+    assert not example.labels[:40].any()
+    assert (example.labels[40:] > 0).all()
+    assert np.array_equal(example.labels[40:] == example.background, truth[40:] == 0)
+
+
 # tasks
 
 

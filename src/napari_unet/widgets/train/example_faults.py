@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QTimer
+
 from napari_unet.errors import UNetError
 from napari_unet.widgets.annotation.painting import correct
+from napari_unet.widgets.annotation.reinterpretation import mark_unknown, number_objects
 from napari_unet.widgets.qt.wording import is_next_step, worded
-from napari_unet.widgets.train.finding_lines import Line
+from napari_unet.widgets.train.finding_lines import Action, Line
 from napari_unet.widgets.train.label_candidates import Unmatched
 from napari_unet.widgets.train.label_matching import convert_to_labels, lay_on
 from napari_unet.widgets.train.labelled_layers import UncorrectedError, UnmatchedError
@@ -19,8 +22,15 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Labels
 
+    from napari_unet.checks.finding import Finding
     from napari_unet.widgets.train.example_line import ExampleLine
     from napari_unet.widgets.train.example_table import ExampleTable
+
+
+NUMBER_OBJECTS = "Number the objects"
+NEGATIVE_UNKNOWN = "Negative is unknown"
+MASK_CODES = frozenset({"labels-look-like-classes", "labels-are-a-mask"})
+NEGATIVE_CODE = "labels-negative"
 
 
 class ExampleFaults:
@@ -69,7 +79,7 @@ class ExampleFaults:
         error = self._faults.get(line)
         if error is None:
             return []
-        actions: tuple[tuple[str, Callable[[], None]], ...] = ()
+        actions: tuple[Action, ...] = ()
         if isinstance(error, UncorrectedError):
             first = "Correct and train on this", lambda: self._correct(line)
             if RECORD_KEY not in line.labels.metadata:  # that has begun
@@ -96,6 +106,31 @@ class ExampleFaults:
         place = next(i for i, each in enumerate(layers) if each == picture) + 1
         layers.insert(place, convert_to_labels(picture))
         picture.visible = False
+
+    def mends(self, finding: Finding, line: ExampleLine) -> tuple[Action, ...]:
+        """Buttons that mend what was found about a line: labels that mean something else."""
+        codes = {finding.code, finding.cause}
+        if codes & MASK_CODES:
+            return ((NUMBER_OBJECTS, lambda: self._replace_soon(line, number_objects)),)
+        if NEGATIVE_CODE in codes and self._table.task == "instance":
+            return ((NEGATIVE_UNKNOWN, lambda: self._replace_soon(line, mark_unknown)),)
+        return ()
+
+    def _replace_soon(self, line: ExampleLine, make: Callable[..., Labels]) -> None:
+        # not within the click: the button goes with its line
+        QTimer.singleShot(0, lambda: self._replace(line, make))
+
+    def _replace(self, line: ExampleLine, make: Callable[..., Labels]) -> None:
+        """Learn from a copy of the labels of a line, which takes its place."""
+        image, labels, where = line.image, line.labels, line.where
+        if image is None or labels is None or line not in self._table.lines:
+            return
+        try:
+            layer = make(self._viewer, labels, image, self._axes_of(image))
+        except UNetError as error:
+            line.findings.show([Line(worded(error), fault=True)])
+            return
+        self._table.replace_labels(line, layer, where if make is number_objects else None)
 
     def _correct(self, line: ExampleLine) -> None:
         """Make a copy that can be painted on; it takes the place of the prediction."""

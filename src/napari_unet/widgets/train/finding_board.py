@@ -12,7 +12,7 @@ from napari_unet.widgets.qt.form import Row
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.train.example_line import ExampleLine
 from napari_unet.widgets.train.example_table import ExampleTable
-from napari_unet.widgets.train.finding_lines import FindingLines, Line
+from napari_unet.widgets.train.finding_lines import Action, FindingLines, Line
 
 FIELDS: dict[str, tuple[Field, ...]] = {
     "more_examples": ("image", "labels", "region", "background"),
@@ -33,11 +33,19 @@ class FindingBoard:
         The examples; each line shows its own.
     on_dismiss : callable
         Called when a doubt was dismissed: the findings are to be shown anew.
+    mends : callable
+        Gives the buttons that mend a finding about a line.
     """
 
-    def __init__(self, table: ExampleTable, on_dismiss: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        table: ExampleTable,
+        on_dismiss: Callable[[], None],
+        mends: Callable[[Finding, ExampleLine], Sequence[Action]] = lambda *_: (),
+    ) -> None:
         self._table = table
         self._on_dismiss = on_dismiss
+        self._mends = mends
         self._dismissed: set[Any] = set()
         self._about = {name: FindingLines() for name in FIELDS}
         self.findings: list[Finding] = []
@@ -86,10 +94,13 @@ class FindingBoard:
         for finding in findings:
             # the same for the same examples, however they are painted on
             key = (finding.code, finding.field, kind, tuple(each.content for each in about))
+            mends = self._mends(finding, about[0]) if finding.example is not None else ()
             if finding.severity == "fault":
-                lines.append(Line(worded(finding), fault=True, calm=is_next_step(finding)))
+                calm = is_next_step(finding)
+                lines.append(Line(worded(finding), fault=True, actions=tuple(mends), calm=calm))
             elif key not in self._dismissed:
-                lines.append(Line(worded(finding), fault=False, actions=(self._button(key),)))
+                actions = (*mends, self._button(key))
+                lines.append(Line(worded(finding), fault=False, actions=actions))
         return lines
 
     def _button(self, key: Any) -> tuple[str, Callable[[], None]]:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     pass
 
 
+Action = tuple[str, Callable[[], None]]
+"""The text of a button, and what it does."""
+
+
 @dataclass(frozen=True, eq=False)
 class Line:
     """One line.
@@ -32,7 +36,7 @@ class Line:
 
     text: str
     fault: bool
-    actions: tuple[tuple[str, Callable[[], None]], ...] = ()
+    actions: tuple[Action, ...] = ()
     calm: bool = False
 
 

@@ -83,7 +83,7 @@ class TrainForm:
             self._base_changed, nothing=SCRATCH, label="Start from", tooltip=BASE_TIP
         )
         self.settings = TrainSettings(self.changed, self.as_python)
-        self.board = FindingBoard(self.table, self._on_change)
+        self.board = FindingBoard(self.table, self._on_change, self._faults.mends)
         self.rows: dict[str, Any] = {
             "task": Row(self.task, "Task", TASK_TIP),
             "examples": self.table.row,
