@@ -92,6 +92,15 @@ def test_names_that_do_not_decide(tmp_path: Path) -> None:
         find_pairs(images, labels)
 
 
+def test_a_picture_is_no_preview_of_regions(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "a.zip", "b.jpg", "b_RoiSet.zip", "c.tif", "c.png", "c_mask.png")
+    found = find_pairs(tmp_path, tmp_path)
+    assert names_of(found, tmp_path) == [
+        ("a.png", "a.zip"), ("b.jpg", "b_RoiSet.zip"), ("c.tif", "c_mask.png"),
+    ]  # fmt: skip
+    assert "c.png beside c.tif" in str(found.notes[0])
+
+
 def test_folders_below(tmp_path: Path) -> None:
     data = make(tmp_path / "data", "01/t000.tif", "01_GT/SEG/man_seg000.tif", ".cache/x.tif")
     expected = [("data/01/t000.tif", "data/01_GT/SEG/man_seg000.tif")]

@@ -1,6 +1,6 @@
 """Image files: reading them lazily, writing labels and images, atomically and with a record.
 
-`read_image` opens TIFF (plain, BigTIFF, OME, ImageJ), PNG, JPEG, NumPy and Zarr files;
+`read_image` opens TIFF (plain, BigTIFF, OME, ImageJ), PNG, BMP, GIF, JPEG, NumPy and Zarr files;
 `write_labels` and `write_image` write TIFF, OME-TIFF, PNG and NumPy files with axes and
 physical pixel size; `write_record` puts the run record beside an output.
 """

@@ -1,4 +1,4 @@
-"""PNG and JPEG files."""
+"""PNG, BMP, GIF and JPEG files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from napari_unet.errors import FileError, Note
 from napari_unet.io.opened import Opened
 from napari_unet.io.reason import reason_of
 
+_FORMATS = ("PNG", "BMP", "GIF", "JPEG")
+
 
 def open_bitmap(path: Path, *, as_labels: bool = False) -> Opened:
-    """Read a PNG or JPEG file.
+    """Read a PNG, BMP, GIF or JPEG file.
 
     A palette is replaced by its colours (by grey levels if all are grey), CMYK by RGB. An
     alpha channel that is opaque everywhere is dropped; otherwise it stays as the last
@@ -49,7 +51,7 @@ def open_bitmap(path: Path, *, as_labels: bool = False) -> Opened:
         with warnings.catch_warnings():
             # Pillow warns of large pictures and refuses huge ones.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+            with Image.open(path, formats=_FORMATS) as picture:
                 others = getattr(picture, "n_frames", 1) - 1
                 picture.load()
                 if picture.mode == "P" and not as_labels:
@@ -67,7 +69,7 @@ def open_bitmap(path: Path, *, as_labels: bool = False) -> Opened:
     except Exception as error:
         # Pillow raises OSError, SyntaxError, ValueError and struct.error on damaged files.
         raise FileError(
-            f"{path} is no PNG or JPEG file, or a damaged one ({reason_of(error)})",
+            f"{path} is no PNG, BMP, GIF or JPEG file, or a damaged one ({reason_of(error)})",
             "open it in another program, or copy or export it anew",
         ) from error
     if array.dtype.kind == "i":  # some versions of Pillow widen 16-bit grey to 32 bits

@@ -90,7 +90,10 @@ def find_pairs(images: Path, labels: Path) -> FoundPairs:
 
 
 def _without_previews(folder: Path, *, labels: bool) -> tuple[list[str], list[Note]]:
-    kept, notes = leave_out_previews([folder / name for name in _names(folder, labels=labels)])
+    found = [folder / name for name in _names(folder, labels=labels)]
+    regions = [path for path in found if path.suffix.lower() in LABEL_ONLY]
+    kept, notes = leave_out_previews([path for path in found if path not in regions])
+    kept += regions
     return [path.relative_to(folder).as_posix() for path in kept], list(notes.values())
 
 

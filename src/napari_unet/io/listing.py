@@ -11,7 +11,7 @@ from napari_unet.errors import Note
 from napari_unet.io.naming import plain_stem
 from napari_unet.io.zarr_members import images_inside, is_inside_zarr, store_of
 
-_BITMAPS = (".png", ".jpg", ".jpeg")  # the better first
+_BITMAPS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")  # the better first
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def with_distinct_names(images: Sequence[FoundImage]) -> list[FoundImage]:
 def leave_out_previews(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, Note]]:
     """Files without pictures that only show another file of the same name beside them.
 
-    A PNG or JPEG file is a preview beside a TIFF, ``.npy`` or Zarr file of its name, and a JPEG
-    beside a PNG. Files of different folders do not know each other.
+    A PNG, BMP, GIF or JPEG file is a preview beside a TIFF, ``.npy`` or Zarr file of its name, and
+    each of them beside those named before it. Files of different folders do not know each other.
 
     Returns
     -------

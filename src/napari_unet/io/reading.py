@@ -24,7 +24,7 @@ from napari_unet.io.zarr_files import open_zarr
 from napari_unet.io.zarr_members import is_inside_zarr
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
-_BITMAP = (".png", ".jpg", ".jpeg")
+_BITMAP = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
 READ_SUFFIXES = (*TIFF_SUFFIXES, *_BITMAP, ".npy", ".zarr")
 """Endings of the files that `read_image` opens."""
 
@@ -94,7 +94,7 @@ def read_image(
 ) -> ImageFile:
     """Open an image file.
 
-    TIFF (plain, BigTIFF, OME-TIFF, ImageJ hyperstack), PNG, JPEG, ``.npy``, and Zarr
+    TIFF (plain, BigTIFF, OME-TIFF, ImageJ hyperstack), PNG, BMP, GIF, JPEG, ``.npy``, and Zarr
     folders (an array, an OME-Zarr image at full resolution, one of its levels or labels, an image
     in a well of a plate). Of a file with several images one is read, the first unless that is a
     thumbnail of another, and the others are named in ``notes``. Colour samples become the axis C.
@@ -107,7 +107,7 @@ def read_image(
 
     Pixel sizes come from OME metadata, from ImageJ's unit and resolution, or from the TIFF
     resolution tags where these hold a length and not a print setting such as 72 or 300 dots
-    per inch. PNG, JPEG and ``.npy`` files have none.
+    per inch. The other files have none.
 
     Parameters
     ----------
