@@ -54,6 +54,27 @@ def faulty(stage: Stage) -> None:
     stage.shoot(name_of(stage, "faulty_prediction"))
 
 
+def masks(stage: Stage) -> None:
+    """A mask whose objects are numbered; labels that are negative where nobody looked."""
+    dock = stage.open_dock("Train")
+    sample = load_sample("nuclei_2d")
+    stage.viewer.add_image(sample.image, name="nuclei")
+    mask = stage.viewer.add_labels((sample.truth > 0) * 255, name="mask")
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "mask"))
+    (line,) = dock.form.table.lines
+    line.findings.press("Number the objects")
+    stage.wait(lambda: line.labels is not mask)
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "mask_numbered"))
+
+    negative = sample.truth.astype(np.int32)
+    negative[:200] = -1
+    line.choose(line.image, stage.viewer.add_labels(negative, name="partly"))
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "negative"))
+
+
 def failed(stage: Stage) -> None:
     """An image with values that are no numbers; and a training that ends in one."""
     image = load_sample("nuclei_2d").image.astype(np.float32)
@@ -241,6 +262,7 @@ def _spoiled(after: int) -> Iterator[None]:
 SCENES = {
     "train_empty": empty,
     "train_faulty": faulty,
+    "train_masks": masks,
     "train_failed": failed,
     "train_training": training,
     "train_cancelled": cancelled,
