@@ -130,7 +130,12 @@ class ExampleFaults:
         except UNetError as error:
             line.findings.show([Line(worded(error), fault=True)])
             return
-        self._table.replace_labels(line, layer, where if make is number_objects else None)
+        for other in [x for x in self._table.lines if x is not line and x.labels == layer]:
+            self._table.remove(other)  # it took the new layer by itself
+        line.choose(image, layer)
+        self._table.take(image, layer)
+        if make is number_objects:
+            line.trust(where)
 
     def _correct(self, line: ExampleLine) -> None:
         """Make a copy that can be painted on; it takes the place of the prediction."""

@@ -150,19 +150,6 @@ class ExampleTable:
         self._report_change()
         return found
 
-    def replace_labels(self, line: ExampleLine, labels: Labels, where: Any = None) -> None:
-        """Learn from other labels of a line's image; a line that took them by itself goes.
-
-        ``where`` they can be trusted is suggested anew if it is not given.
-        """
-        with self._blocker:
-            for other in [x for x in self.lines if x is not line and x.labels == labels]:
-                self._drop(other)
-            line.choose(line.image, labels)
-            if where is not None:
-                line.trust(where)
-        self._report_change()
-
     def set_task(self, task: Task) -> None:
         """Offer what a task needs: labels, or for a regression images as targets."""
         before, self.task = self.task, task
