@@ -162,9 +162,8 @@ class _Area:
         inside = np.zeros((max(0, high[1] - low[1]), max(0, high[0] - low[0])), bool)
         for outline in self.outlines:
             moved = outline - low - CORNER_PIXELS
-            rows, columns = polygon(
-                moved[:, 1] + TIE_PIXELS, moved[:, 0] + 1.7 * TIE_PIXELS, inside.shape
-            )
+            y, x = moved[:, 1] + TIE_PIXELS, moved[:, 0] + 1.7 * TIE_PIXELS
+            rows, columns = polygon(y, x, inside.shape)  # type: ignore[no-untyped-call]
             inside[rows, columns] ^= True
         return inside, slice(low[1], high[1]), slice(low[0], high[0])
 
