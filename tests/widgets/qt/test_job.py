@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -92,7 +93,8 @@ def test_time_left_is_forecast_once_the_pace_is_known(qtbot: Any, ears: Ears) ->
     late = ears.reports[-1]
     assert late.seconds_left is not None
     pace = (times[late.done] - times[0]) / late.done
-    assert late.seconds_left == pytest.approx(pace * (30 - late.done), abs=0.5)
+    slowest = max(after - before for before, after in itertools.pairwise(times))  # under load
+    assert late.seconds_left == pytest.approx(pace * (30 - late.done), abs=0.2 + 2 * slowest)
 
 
 def test_cancel_stops_between_steps_and_closes_the_job_in_its_own_thread(
