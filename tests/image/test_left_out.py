@@ -119,6 +119,19 @@ def test_a_saturated_lump_does_not_hide_the_objects(camera: np.ndarray) -> None:
     np.testing.assert_allclose(limits.at()[0], np.percentile(camera, PERCENTILES), rtol=0.1)
 
 
+def test_a_lump_far_above_the_image_is_not_taken_for_noise(camera: np.ndarray) -> None:
+    """Its rim, 65,000 high beside a range of less than a hundred, says nothing of the noise."""
+    dim = ((camera - camera.min()) / (camera.max() - camera.min()) * 60 + 20).astype(np.uint16)
+    y, x = np.indices(dim.shape)
+    inside = (y - 90) ** 2 + (x - 80) ** 2 < 20**2
+    lump = np.where(inside, 65535, dim).astype(np.uint16)
+    lump[10, 10] = 40000  # a hot pixel as well
+    found = limits_of(lump)
+    np.testing.assert_allclose(found.at()[0], limits_of(dim).at()[0], rtol=0.1)
+    assert found.left_out["saturated"] > inside.sum()
+    assert found.left_out["hot"] == 1
+
+
 def test_saturated_objects_count(camera: np.ndarray) -> None:
     clipped = np.minimum(camera, 400)
     assert limits_of(clipped).left_out == {}

@@ -92,10 +92,14 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
     if not pixels.size:
         return IntensityRange(0.0, 0.0, dict(left_out), fill, is_empty=True)
     low, high = (float(v) for v in np.percentile(pixels, (lower, upper)))
+    # lumps first: the steps at their rims would be taken for noise
+    without = _drop_lumps(planes, kept, low, high, left_out, upper)
+    if without is not kept:
+        kept = without
+        low, high = (float(v) for v in np.percentile(_join(planes, kept), (lower, upper)))
     noise = estimate_noise(_masked(planes, kept))
-    hot, excess = mask_hot_pixels([plane.pixels for plane in planes], low, high, noise)
+    hot, excess = mask_hot_pixels(_masked(planes, kept), low, high, noise)
     kept = _without(kept, hot, "hot", left_out)
-    kept = _drop_lumps(planes, kept, low, high, noise, left_out, upper)
     if left_out:
         pixels = _join(planes, kept)
         low, high = (float(v) for v in np.percentile(pixels, (lower, upper)))
@@ -192,7 +196,6 @@ def _drop_lumps(
     kept: list[Mask | None],
     low: float,
     high: float,
-    noise: float,
     left_out: Counter[str],
     upper: float,
 ) -> list[Mask | None]:
@@ -214,6 +217,7 @@ def _drop_lumps(
     if not rest.size:
         return kept
     middle, top = (float(v) for v in np.percentile(rest, (50, upper)))
+    noise = estimate_noise(_masked(planes, without))
     if top - low > (high - low) / 2 or top - middle <= NOISE_ABOVE * noise:
         return kept
     left_out += counts
