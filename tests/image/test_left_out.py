@@ -130,6 +130,10 @@ def test_a_lump_far_above_the_image_is_not_taken_for_noise(camera: np.ndarray) -
     np.testing.assert_allclose(found.at()[0], limits_of(dim).at()[0], rtol=0.1)
     assert found.left_out["saturated"] > inside.sum()
     assert found.left_out["hot"] == 1
+    source = open_image(lump, axes="YX")
+    pixels = read_normalized(source, 0, (slice(0, 192), slice(0, 160)), found).pixels
+    assert (pixels[0][inside] == 1).all()
+    assert pixels.max() < 2
 
 
 def test_saturated_objects_count(camera: np.ndarray) -> None:

@@ -43,6 +43,8 @@ class Frame:
         Values of each channel's fill around the image.
     hot : tuple of float
         By how much hot pixels of each channel exceed their neighbours; 0: there are none.
+    saturated : tuple of float
+        From which value pixels of each channel are saturated lumps; infinity: there are none.
     """
 
     labelled: LabelledImage
@@ -52,6 +54,7 @@ class Frame:
     cached: Patch | None = None
     fill: tuple[tuple[float, ...], ...] = ()
     hot: tuple[float, ...] = ()
+    saturated: tuple[float, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -91,7 +94,7 @@ class Frame:
         if self.cached is not None:
             return self.cached[0][:, *part]
         pixels = self.labelled.read_image(self.statistics.time, self._source_region(part))
-        image = normalize(pixels, tuple(self.limits), self.fill, self.hot)
+        image = normalize(pixels, tuple(self.limits), self.fill, self.hot, self.saturated)
         return image if self.statistics.plane is None else image[:, 0]
 
     def read_labels(self, part: Region) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -150,6 +153,7 @@ def make_frames(
             target_spec,
             fill=limits.fill,
             hot=limits.hot,
+            saturated=limits.saturated,
         )
         for each, plane in zip(statistics.frames, planes, strict=True)
     ]

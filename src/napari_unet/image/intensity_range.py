@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ class IntensityRange:
         Values of the fill around the image.
     hot_excess : float
         By how much hot pixels exceed their neighbours at least; 0 where there are none.
+    saturated : float
+        The value of saturated lumps, where there are any that would hide the objects.
     is_empty : bool
         Whether no pixel is a number.
     by_time : mapping of int to (float, float)
@@ -59,6 +62,7 @@ class IntensityRange:
     left_out: Mapping[str, int] = field(default_factory=dict)
     fill: tuple[float, ...] = ()
     hot_excess: float = 0.0
+    saturated: float = math.inf
     is_empty: bool = False
     by_time: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
@@ -94,8 +98,9 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
     low, high = (float(v) for v in np.percentile(pixels, (lower, upper)))
     # lumps first: the steps at their rims would be taken for noise
     without = _drop_lumps(planes, kept, low, high, left_out, upper)
+    saturated = math.inf
     if without is not kept:
-        kept = without
+        kept, saturated = without, high
         low, high = (float(v) for v in np.percentile(_join(planes, kept), (lower, upper)))
     noise = estimate_noise(_masked(planes, kept))
     hot, excess = mask_hot_pixels(_masked(planes, kept), low, high, noise)
@@ -112,7 +117,7 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
         high = max(high, _range_of_rare_objects(planes, kept, middle, noise))
     by_time = _follow_bleaching(planes, kept, low, lower, upper)
     excess = max(excess, float(np.finfo(np.float32).tiny)) if left_out["hot"] else 0.0
-    return IntensityRange(low, high, dict(+left_out), fill, excess, by_time=by_time)
+    return IntensityRange(low, high, dict(+left_out), fill, excess, saturated, by_time=by_time)
 
 
 def _join(planes: Sequence[SampledPlane], kept: Sequence[Mask | None]) -> PixelArray:

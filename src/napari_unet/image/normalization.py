@@ -86,6 +86,9 @@ class IntensityLimits:
     hot : tuple of float
         By how much hot pixels of each channel exceed their neighbours, 0 where it has none;
         empty where no channel has any.
+    saturated : tuple of float
+        From which value pixels of each channel are saturated, infinity where that hides nothing;
+        empty where it does in no channel.
     """
 
     scope: str
@@ -93,6 +96,7 @@ class IntensityLimits:
     left_out: dict[str, int] = field(default_factory=dict)
     fill: tuple[tuple[float, ...], ...] = ()
     hot: tuple[float, ...] = ()
+    saturated: tuple[float, ...] = ()
 
     @property
     def has_defects(self) -> bool:
@@ -179,7 +183,9 @@ def find_limits(
     values = tuple(tuple(sorted(each)) for each in fill) if any(fill) else ()
     excess = [max((r[c].hot_excess for r in found), default=0.0) for c in range(channels)]
     hot = tuple(excess) if any(excess) else ()
-    return IntensityLimits(scope, table, dict(left_out), values, hot)
+    ends = tuple(min((r[c].saturated for r in found), default=math.inf) for c in range(channels))
+    saturated = ends if min(ends) < math.inf else ()
+    return IntensityLimits(scope, table, dict(left_out), values, hot, saturated)
 
 
 def _pairs(ranges: Sequence[IntensityRange]) -> Limits:

@@ -21,12 +21,14 @@ def normalize(
     limits: Limits,
     fill: Sequence[Sequence[float]] = (),
     hot: Sequence[float] = (),
+    saturated: Sequence[float] = (),
 ) -> NDArray[np.float32]:
     """Map (C, *spatial) pixels so that each channel's limits become 0 and 1.
 
     A channel whose limits coincide (a constant image) becomes 0, and so do pixels that are NaN
     or infinite, and those that have a ``fill`` value of the channel as their neighbours do. A hot
-    pixel takes the value of a bright neighbour, where the limits tell that there are any.
+    pixel takes the value of a bright neighbour, and a saturated one becomes 1, where the limits
+    tell that there are any.
     """
     out = np.empty(block.shape, np.float32)
     for channel, (low, high) in enumerate(limits):
@@ -39,6 +41,8 @@ def normalize(
             out[channel] = 0
         if pixels.dtype.kind == "f" and not (finite := np.isfinite(pixels)).all():
             out[channel][~finite] = 0
+    for channel, value in enumerate(saturated):
+        out[channel][block[channel] >= value] = 1
     for channel, (excess, (low, high)) in enumerate(zip(hot, limits, strict=False)):
         if excess > 0 and high > low:
             _replace_hot(out[channel], excess / (high - low))
@@ -91,7 +95,8 @@ def read_normalized(
     pairs = limits.at(time, plane)
     if not limits.has_defects:
         block = source.read(time, region)
-        return NormalizedRegion(normalize(block, pairs), _find_missing(block))
+        pixels = normalize(block, pairs, saturated=limits.saturated)
+        return NormalizedRegion(pixels, _find_missing(block))
     shape = source.spatial_shape
     grown = tuple(
         slice(max(part.start - MARGIN_PIXELS, 0), min(part.stop + MARGIN_PIXELS, size))
@@ -107,7 +112,7 @@ def read_normalized(
         ),
     )
     block = source.read(time, grown)
-    pixels = normalize(block, pairs, limits.fill, limits.hot)[inner]
+    pixels = normalize(block, pairs, limits.fill, limits.hot, limits.saturated)[inner]
     return NormalizedRegion(np.ascontiguousarray(pixels), _find_missing(block[inner]))
 
 
