@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +25,14 @@ settings.load_profile("project")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Windows first: closing one searches all objects of the process, few of which exist yet."""
     items.sort(key=lambda item: "widgets" not in item.path.parts)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The log of errors, and what survives a crash, in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAPARI_UNET_STATE", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session")

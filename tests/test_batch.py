@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import napari_unet as nu
+from napari_unet import batch
 from napari_unet.axes import in_order
 from napari_unet.batch import FileDone, iter_segment_files
 from napari_unet.cli.training_files import read_example
@@ -273,6 +274,94 @@ def test_a_bad_file_does_not_end_the_run(folder: Path, model: nu.Model) -> None:
     assert "b.tif" in str(results[1].error)
     written = {p.name for p in folder.iterdir() if "_labels" in p.name}
     assert written == {"a_labels.tif", "a_labels.json", "c_labels.tif", "c_labels.json"}
+
+
+def test_whatever_a_file_does_is_its_own_failure(
+    folder: Path, model: nu.Model, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any
+) -> None:
+    real = batch.read_image
+    log = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("NAPARI_UNET_STATE", str(log))
+
+    def deep(depth: int) -> int:
+        return deep(depth + 1)
+
+    def read(path: Path) -> Any:
+        if path.name == "a.tif":
+            deep(0)
+        if path.name == "b.tif":
+            raise MemoryError
+        if path.name == "c.tif":
+            raise ZeroDivisionError("odd\nreason")
+        return real(path)
+
+    monkeypatch.setattr(batch, "read_image", read)
+    write_image(folder / "d.tif", squares(), axes="YX")
+    results = nu.segment_files([folder], model, folder)
+    assert [r.error is None for r in results] == [False, False, False, True]
+    assert [r.fault.code for r in results if r.fault] == [
+        "unexpected",
+        "out-of-memory",
+        "unexpected",
+    ]
+    for result, kind in ((results[0], "RecursionError"), (results[2], "ZeroDivisionError: odd")):
+        assert kind in str(result.error)
+        assert "\n" not in str(result.error)
+        assert str(log / "errors.log") in str(result.error)
+    assert "in deep" in (log / "errors.log").read_text()
+    assert "not enough memory" in str(results[1].error)
+
+
+def test_an_interruption_is_no_failure_of_a_file(
+    folder: Path, model: nu.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "read_image", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        nu.segment_files([folder], model, folder)
+
+
+def test_odd_files_of_a_folder_are_told_and_the_others_are_done(
+    folder: Path, model: nu.Model
+) -> None:
+    odd = folder / "odd"
+    odd.mkdir()
+    with (odd / "a.npy").open("wb") as file:
+        np.savez(file, image=squares())
+    (odd / "loop.tif").symlink_to("loop.tif")
+    stores = {
+        "chunk0": {"shape": [64, 64], "chunks": [0, 64]},
+        "absurd": {"shape": [2**62, 2**62], "chunks": [64, 64]},
+        "huge_chunk": {"shape": [64, 64], "chunks": [2**40, 2**40]},
+        "huge": {"shape": [2**20, 2**20], "chunks": [64, 64]},
+        "negative": {"shape": [-64, 64], "chunks": [64, 64]},
+    }
+    for name, fields in stores.items():
+        (odd / f"{name}.zarr").mkdir()
+        about = {
+            "zarr_format": 2,
+            "dtype": "<u2",
+            "compressor": None,
+            "fill_value": 0,
+            "order": "C",
+            "filters": None,
+            **fields,
+        }
+        (odd / f"{name}.zarr" / ".zarray").write_text(json.dumps(about))
+    write_image(odd / "z.tif", squares(2), axes="YX")
+    names = sorted(path.name for path in odd.iterdir())
+    results = nu.segment_files([odd / name for name in names], model, folder / "out")
+    assert [r.source.name for r in results if r.error is None] == ["z.tif"]
+    for result in results[:-1]:
+        assert result.fault is not None
+        assert result.fault.code != "unexpected", result.error
+        assert "\n" not in str(result.error)
+    assert sorted(path.name for path in (folder / "out").iterdir()) == [
+        "z_labels.json",
+        "z_labels.tif",
+    ]
 
 
 def test_in_place_the_results_are_no_new_inputs(folder: Path, model: nu.Model) -> None:

@@ -16,8 +16,8 @@ PACKAGE = Path(napari_unet.__file__).parent
 # A room imports only from rooms that stand above it. Rooms on one line do not know each other.
 FLOORS = (
     ("errors",),
-    ("progress", "axes", "renumbering", "unet_config"),
-    ("tiling", "card"),
+    ("progress", "axes", "renumbering", "unet_config", "state"),
+    ("tiling", "card", "unexpected"),
     ("settings", "installation"),
     ("metrics", "io"),
     ("image", "network"),

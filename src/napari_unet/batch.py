@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -23,6 +24,7 @@ from napari_unet.io.reading import count_scenes
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import SegmentOverrides, SegmentSettings, resolve
+from napari_unet.unexpected import explain_error
 
 ALL_SCENES = "all"
 PARTS = 1000  # units of progress in a file
@@ -46,7 +48,8 @@ class FileResult:
     seconds : float
         How long it took.
     fault : UNetError or None
-        The error itself, with its fields.
+        The error itself, with its fields; what nobody foresaw has the code "unexpected", and its
+        traceback is in the log that the sentence names.
     notes : tuple of Note
         What was left out of the file or beside it; also in the record, as ``notes``.
     """
@@ -154,8 +157,8 @@ def iter_segment_files(
                 yield Progress(done, total, f"{title}: {step.message}", step.phase)
         except StopIteration as end:
             written = end.value
-        except UNetError as error:
-            fault = error
+        except Exception as error:  # noqa: BLE001 - whatever a file does is that file's failure
+            fault = explain_error(error)
         finally:
             job.close()
         result = FileResult(
@@ -180,7 +183,7 @@ def segment_files(
     output_dir: str | Path,
     **overrides: Unpack[FileOptions],
 ) -> list[FileResult]:
-    """Segment image files; one that fails does not end the run.
+    """Segment image files; one that fails, in whatever way, does not end the run.
 
     Labels of ``cells.tif`` go to ``cells_labels.tif`` in ``output_dir``, with pixel size and
     axes, the run record to ``cells_labels.json``. Earlier results are replaced.
@@ -258,7 +261,10 @@ class _Written:
 def _tasks(images: Sequence[FoundImage], scene: int | str | None) -> list[_Task]:
     tasks = []
     for image in images:
-        count = count_scenes(image.path) if scene == ALL_SCENES else 1
+        count = 1
+        if scene == ALL_SCENES:
+            with suppress(Exception):  # which is told when the file has its turn
+                count = count_scenes(image.path)
         if count > 1:
             tasks += [_Task(image, i, f"{image.name}_scene{i}") for i in range(count)]
         else:
@@ -269,7 +275,7 @@ def _tasks(images: Sequence[FoundImage], scene: int | str | None) -> list[_Task]
 def _outputs(tasks: Sequence[_Task], folder: Path, ending: str, file_format: str) -> list[Path]:
     outputs = [folder / f"{task.name}{ending}.{file_format}" for task in tasks]
     counts = Counter(outputs)
-    inputs = {task.image.path.resolve() for task in tasks}
+    inputs = {os.path.realpath(task.image.path) for task in tasks}  # takes links in a circle too
     for task, output in zip(tasks, outputs, strict=True):
         if counts[output] > 1:
             raise InputError(
@@ -277,7 +283,7 @@ def _outputs(tasks: Sequence[_Task], folder: Path, ending: str, file_format: str
                 f"rename one of them (such as {task.image.path}), or run them into different "
                 "folders",
             )
-        if output.resolve() in inputs:
+        if os.path.realpath(output) in inputs:
             raise InputError(
                 f"The result of {task.image.path} would replace {output}, which is an input too",
                 "leave that out, or choose another output folder",

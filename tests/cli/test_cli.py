@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 import napari_unet as nu
 from napari_unet.cli import main
 from napari_unet.cli.bars import run_with_bar
-from napari_unet.cli.wording import one_line, option_of
+from napari_unet.cli.printing import one_line
+from napari_unet.cli.wording import option_of
 from napari_unet.errors import UNetError
 from napari_unet.io import read_image, write_image
 
@@ -556,3 +557,92 @@ def test_help_of_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> 
     if command == "segment":
         for part in ("(default: the model's)", "micrometres", "auto|slices|linked", "0.5"):
             assert part in shown
+
+
+# What files bring along
+
+
+STEERING = "\x1b[31mred\x07\u202eevil\u2066\x9b1m\x7f"
+
+
+def test_nothing_that_a_file_brings_steers_the_terminal(
+    bright: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = nu.Model.load(bright)
+    card = model.card.model_copy(update={"name": f"m{STEERING}", "description": f"a\tb{STEERING}"})
+    nu.Model(card, model.network).save(here / "models" / f"x{STEERING}")
+    (here / "models" / f"broken{STEERING}.safetensors").write_bytes(b"no model")
+    write_image(f"image{STEERING}.tif", squares(), axes="YX")
+    Path(f"bad{STEERING}.tif").write_bytes(b"no image")
+    model_file = str(here / "models" / f"x{STEERING}.safetensors")
+    assert main(["models", "list"]) == 0
+    assert main(["models", "show", model_file]) == 0
+    assert main(["models", "verify", model_file]) == 0
+    paths = [f"image{STEERING}.tif", f"bad{STEERING}.tif"]
+    assert main(["segment", *paths, "-m", model_file, "-o", "out"]) == 2
+    assert main(["segment", f"none{STEERING}.tif", "-m", f"none{STEERING}", "-o", "out"]) == 2
+    assert main([f"segment{STEERING}"]) == 2
+    printed = capsys.readouterr()
+    for text in (printed.out, printed.err):
+        assert not set(text) & set("\x1b\x07\u202e\u2066\x9b\x7f")
+        assert "\\u001b[31mred\\u0007\\u202eevil" in text
+    shown = printed.out[printed.out.index("{") : printed.out.rindex("}") + 1]
+    assert json.loads(shown)["card"]["name"] == card.name  # the escapes are those of JSON
+
+
+def test_only_one_module_of_the_command_line_prints() -> None:
+    import ast
+
+    from napari_unet import cli
+
+    for path in Path(cli.__file__).parent.glob("*.py"):
+        calls = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)]
+        names = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+        assert path.name in ("printing.py", "parser.py") or "print" not in names, path
+
+
+def test_what_nobody_foresaw_is_one_line_and_a_log(
+    bright: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NAPARI_UNET_STATE", "state")
+
+    def fail(path: Path) -> None:
+        raise ZeroDivisionError(path.name)
+
+    monkeypatch.setattr("napari_unet.batch.read_image", fail)
+    for name in ("a.tif", "b.tif"):
+        write_image(name, squares(), axes="YX")
+    assert main(["segment", "a.tif", "b.tif", "-m", bright, "-o", "out"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[:33] for line in lines] == [f"napari-unet: error: {n}.tif: Somet" for n in "ab"]
+    assert all(str(Path("state", "errors.log")) in line for line in lines)
+    assert Path("state", "errors.log").read_text().count("ZeroDivisionError: ") == 2
+    monkeypatch.setattr("napari_unet.network.files.read_header", fail)
+    assert main(["models", "list"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("napari-unet: error: Something unexpected failed (ZeroDivisionError")
+
+
+def test_warnings_of_libraries_go_to_the_log(
+    bright: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import logging
+    import warnings
+
+    monkeypatch.setenv("NAPARI_UNET_STATE", "state")
+    real = nu.Model.verify
+
+    def verify(model: nu.Model) -> None:
+        warnings.simplefilter("default")
+        warnings.warn("from a library", RuntimeWarning, stacklevel=1)
+        library = logging.getLogger("some.library")
+        library.propagate = False  # as where nobody handles it; pytest would
+        library.error("a message")
+        real(model)
+
+    monkeypatch.setattr(nu.Model, "verify", verify)
+    assert main(["models", "verify", bright]) == 0
+    assert capsys.readouterr().err == ""
+    log = Path("state", "errors.log").read_text()
+    assert "from a library" in log
+    assert "a message" in log

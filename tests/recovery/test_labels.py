@@ -25,7 +25,8 @@ from napari_unet.recovery.labels import (
     labels_folder,
     plane_index,
 )
-from napari_unet.recovery.ownership import find_abandoned, state_folder
+from napari_unet.recovery.ownership import find_abandoned
+from napari_unet.state import state_folder
 
 # keeps labels until its standard input is closed
 OWNER = """

@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_unet.cli.printing import one_line
+
 if TYPE_CHECKING:
     from rich.progress import Task, TimeRemainingColumn
     from rich.text import Text
@@ -67,7 +69,7 @@ def seconds_left(step: Any) -> float | None:
 
 def _describe(step: Any) -> tuple[int, int, str]:
     if hasattr(step, "done"):
-        return step.done, step.total, step.message
+        return step.done, step.total, one_line(step.message)
     best = "" if step.best is None else f", best score {step.best:.3f}"
     return step.step, step.total, f"step {step.step}: loss {step.loss:.3f}{best}"
 

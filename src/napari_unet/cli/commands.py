@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.cli.bars import run_with_bar
 from napari_unet.cli.parser import chosen_settings
-from napari_unet.cli.wording import one_line, option_of, print_notes
+from napari_unet.cli.printing import one_line, print_notes, say, tell
+from napari_unet.cli.wording import worded
 from napari_unet.errors import FileError, ModelError
 from napari_unet.network.files import bundled_names, model_files
 
@@ -49,7 +49,8 @@ def _files(options: Namespace, *, scores: bool) -> int:
             _report(step.result)
 
     results = run_with_bar(job, report)
-    return 2 if any(result.error for result in results) else 0
+    codes = [result.fault.code for result in results if result.fault is not None]
+    return 0 if not codes else 1 if "unexpected" in codes else 2
 
 
 def _report(result: FileResult) -> None:
@@ -59,15 +60,14 @@ def _report(result: FileResult) -> None:
     if fault is not None:
         # faults of files name the file themselves
         place = "" if isinstance(fault, FileError) else f"{result.source}: "
-        said = one_line(place + fault.worded(option_of))
-        print(f"napari-unet: error: {said}", file=sys.stderr)
+        tell("error", place + worded(fault))
         return
     record = result.record or {}
     said = one_line(record.get("message", "scores"))
-    print(f"{result.output}: {said.removesuffix('.')} ({result.seconds:.1f} s)", flush=True)
+    say(one_line(f"{result.output}: {said.removesuffix('.')} ({result.seconds:.1f} s)"))
     if record.get("axes_doubt"):
         note = f"{result.source}: the axes were taken as {record['axes']}, but may be others"
-        print(f"napari-unet: note: {one_line(note)}; give --axes if they are.", file=sys.stderr)
+        tell("note", f"{note}; give --axes if they are.")
 
 
 def train(options: Namespace) -> int:
@@ -87,11 +87,12 @@ def models_list(options: Namespace) -> int:
         try:
             card = read_header(path)
         except ModelError as error:
-            print(f"napari-unet: note: {one_line(str(error))}", file=sys.stderr)
+            tell("note", str(error))
             continue
         origin = "bundled" if name in bundled else "yours"
         kind = f"{card.architecture.ndim}D {card.task}"
-        print("\t".join((name, origin, kind, one_line(card.description))))
+        columns = (name, origin, kind, card.description)
+        say("\t".join(one_line(column).replace("\t", " ") for column in columns))
     return 0
 
 
@@ -109,7 +110,7 @@ def models_show(options: Namespace) -> int:
         "exact_tiling": card.exact_tiling,
         "card": card.model_dump(mode="json", exclude={"thumbnail"}),
     }
-    print(json.dumps(shown, indent=2, ensure_ascii=False))
+    say(json.dumps(shown, indent=2, ensure_ascii=False))
     return 0
 
 
@@ -119,7 +120,7 @@ def models_verify(options: Namespace) -> int:
 
     model = Model.load(options.model)
     model.verify()
-    print(f"{model.card.name}: gives the output that was stored with it")
+    say(one_line(f"{model.card.name}: gives the output that was stored with it"))
     return 0
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.cli.bars import run_with_bar
+from napari_unet.cli.printing import say
 from napari_unet.image.overlay import draw_overlay
 from napari_unet.inference.segmentation import iter_segmentation
 from napari_unet.io import atomic_path, write_labels
@@ -54,14 +55,13 @@ def run_demo(folder: Path, *, window: bool = True) -> int:
         _write_png(folder / f"{name}_overlay.png", sample.image, result.labels)
         record = result.record
         true = len(np.unique(sample.truth)) - 1
-        print(
+        say(
             f"{name}: {record['objects']} objects in {record['seconds']:.1f} s, "
-            f"{true} in the truth, AP at IoU 0.5: {scores.ap[0.5]:.3f}",
-            flush=True,
+            f"{true} in the truth, AP at IoU 0.5: {scores.ap[0.5]:.3f}"
         )
         if sample.path is not None:
             shown += [sample.path, path]
-    print(f"written to {folder.resolve()}")
+    say(f"written to {folder.resolve()}")
     if window:
         _open_window(shown)
     return 0
@@ -72,7 +72,7 @@ def _open_window(shown: Sequence[Path]) -> None:
     if not _has_display():
         return
     if not _is_installed("napari") or not any(map(_is_installed, QT_BINDINGS)):
-        print('napari opens the results once it is installed with: pip install "napari[pyqt6]"')
+        say('napari opens the results once it is installed with: pip install "napari[pyqt6]"')
         return
     command = [sys.executable, "-m", "napari_unet.widgets.show_results", *map(str, shown)]
     # it outlives the command, and does not keep a pipe open that the command writes to
@@ -82,7 +82,7 @@ def _open_window(shown: Sequence[Path]) -> None:
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    print("opening napari")
+    say("opening napari")
 
 
 def _is_installed(module: str) -> bool:

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from napari_unet.cli.parser import build_parser
+from napari_unet.cli.printing import others_in_the_log, tell
 from napari_unet.cli.wording import worded
-from napari_unet.errors import UNetError
+from napari_unet.unexpected import explain_error
 
+EXIT_UNEXPECTED = 1
 EXIT_FAULT = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -19,21 +21,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
     0: done; 2: a fault in the arguments, the files or the settings, told in one line on
-    standard error; 130: interrupted; 141: who read the output has gone.
+    standard error; 1: something that nobody foresaw, told in one line that names a log;
+    130: interrupted; 141: who read the output has gone.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        status = _run(words)
-        sys.stdout.flush()
-    except UNetError as error:
-        print(f"napari-unet: error: {worded(error)}", file=sys.stderr)
-        return EXIT_FAULT
+        with others_in_the_log():
+            status = _run(words)
+            sys.stdout.flush()
     except KeyboardInterrupt:
-        print("napari-unet: interrupted", file=sys.stderr)
+        sys.stderr.write("napari-unet: interrupted\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # as in `napari-unet models list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the user gets a sentence, the log the rest
+        fault = explain_error(error)
+        tell("error", worded(fault))
+        return EXIT_UNEXPECTED if fault.code == "unexpected" else EXIT_FAULT
     return status
 
 
@@ -48,6 +53,6 @@ def _run(words: list[str]) -> int:
 
     repair = foreign_distribution()
     if repair is not None:
-        print(f"napari-unet: warning: {repair}", file=sys.stderr)
+        tell("warning", str(repair))
     status: int = getattr(commands, options.run)(options)
     return status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
@@ -12,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from napari_unet.cli.bars import run_with_bar, seconds_left
 from napari_unet.cli.interruption import StopWish, first_press_stops
 from napari_unet.cli.parser import chosen_settings
+from napari_unet.cli.printing import one_line, print_notes, say, tell
 from napari_unet.cli.training_files import (
     find_files,
     name_classes,
     read_examples,
     refuse_predictions,
 )
-from napari_unet.cli.wording import one_line, option_of, print_notes, worded
+from napari_unet.cli.wording import option_of, worded
 from napari_unet.errors import FileError, ModelError, SettingsError, TrainingInterruptedError
 from napari_unet.io.folders import check_writable
 from napari_unet.network.files import SUFFIX, bundled_names, model_files, user_models_folder
@@ -45,7 +45,7 @@ def run_training(options: Namespace) -> int:
     if not options.no_checks:
         refuse_predictions([*files.labels, *(given.labels if given else ())])
     for line in [*files.recognised, *(given.recognised if given else ())]:
-        print(one_line(line), flush=True)
+        say(one_line(line))
     examples = read_examples(files, options, config.task)
     validation = read_examples(given, options, config.task) if given else None
     print_notes([*files.notes, *(given.notes if given else ())])
@@ -68,7 +68,7 @@ def run_training(options: Namespace) -> int:
         again = f"ends it at once, and {options.checkpoint} keeps its state."
     said = f"napari-unet: stopping; the best model so far is kept. Ctrl+C again {again}"
     try:
-        with first_press_stops(said) as wish:
+        with first_press_stops(one_line(said)) as wish:
             report = _Report(options.checkpoint, wish)
             model = run_with_bar(job, report)
             path = _save(model, target)
@@ -84,9 +84,9 @@ def run_training(options: Namespace) -> int:
     if record is not None:
         # the record counts what was learned from, without what was held out
         learned = f"{_count(record.steps, 'step')} on {_count(record.examples, 'example')}"
-        print(f"{path}: {learned} ({record.seconds:.1f} s)")
+        say(one_line(f"{path}: {learned} ({record.seconds:.1f} s)"))
     for line in describe_scores(model.card):
-        print(one_line(line))
+        say(one_line(line))
     return 0
 
 
@@ -99,13 +99,13 @@ class _Report:
 
     def __call__(self, step: Any) -> str | None:
         if not self.wish.armed and step.step > 1:
-            print(f"{self.checkpoint}: goes on after step {step.step - 1}", flush=True)
+            say(one_line(f"{self.checkpoint}: goes on after step {step.step - 1}"))
         self.wish.armed = True
         if step.notes:
             told = " ".join(note.worded(option_of) for note in step.notes)
-            print(one_line(told), flush=True)
+            say(one_line(told))
         if step.metric is not None:
-            print(self._describe(step), flush=True)
+            say(self._describe(step))
         return "stop" if self.wish.wanted else None
 
     def _describe(self, step: Any) -> str:
@@ -205,8 +205,7 @@ def _pass_checks(
     for finding in findings:
         kind = "error" if finding.severity == "fault" else "warning"
         place = "" if finding.example is None else f"{images[finding.example]}: "
-        said = one_line(place + worded(finding))
-        print(f"napari-unet: {kind}: {said}", file=sys.stderr)
+        tell(kind, place + worded(finding))
     return all(finding.severity != "fault" for finding in findings)
 
 

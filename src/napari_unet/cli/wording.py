@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_unet.errors import Note, Text, UNetError
@@ -34,15 +31,6 @@ def option_of(parameter: str, value: str = "") -> str:
     return f"{option} {value}" if value else option
 
 
-def one_line(message: str) -> str:
-    r"""A message without line breaks, which a file name may bring along.
-
-    >>> one_line("a\nb does not exist.")
-    'a b does not exist.'
-    """
-    return " ".join(message.splitlines())
-
-
 REMEDIES = {
     "labels-are-a-mask": "give --components to make each separate region an object, or --task "
     "semantic",
@@ -55,19 +43,12 @@ REMEDIES = {
 
 
 def worded(told: UNetError | Finding | Note) -> str:
-    """An error, a finding or a note in one line, with what to do on the command line."""
+    """An error, a finding or a note, with what to do on the command line."""
     remedy = REMEDIES.get(told.code)
     if not isinstance(told, UNetError | Note):
         remedy = remedy or REMEDIES.get(told.cause)
         remedy = None if remedy is None else Text(remedy).as_sentence()
-    return one_line(told.worded(option_of, remedy))
-
-
-def print_notes(notes: Iterable[Note], source: Path | None = None) -> None:
-    """Print what is to be told beside a result, or of a file, a line each, on standard error."""
-    place = "" if source is None else one_line(f"{source}: ")
-    for note in notes:
-        print(f"napari-unet: note: {place}{worded(note)}", file=sys.stderr)
+    return told.worded(option_of, remedy)
 
 
 def _names() -> set[str]:

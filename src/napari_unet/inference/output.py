@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes, score_axes
-from napari_unet.errors import FileError
+from napari_unet.errors import FileError, InputError
 from napari_unet.io.atomic import flush_tree
 from napari_unet.io.reason import reason_of
 from napari_unet.io.scratch import ScratchFolder
@@ -69,6 +71,7 @@ class OutputArray:
         self._remote: str | None = None
         self.array: Any
         if output is None:
+            _check_memory(shape, np.dtype(dtype))
             self.array = np.zeros(shape, dtype)
         else:
             chunk = CHUNK | {"Z": 1} if planewise else CHUNK
@@ -202,6 +205,18 @@ class OutputArray:
         if self._target is None:
             self._remote = str(output)
         return array
+
+
+def _check_memory(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse an array that is larger than the memory of the machine, which may seem to be had."""
+    needed, there = math.prod(shape) * dtype.itemsize, psutil.virtual_memory().total
+    if needed > there:
+        raise InputError(
+            f"The result would take {needed / 1e9:,.0f} GB of memory, of which this machine has "
+            f"{there / 1e9:,.0f} GB",
+            "have it written to a zarr array with ⟨output⟩, or run a part of the image",
+            code="out-of-memory",
+        )
 
 
 def _move_into_place(scratch: ScratchFolder, target: Path) -> Path:

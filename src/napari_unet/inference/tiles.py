@@ -19,8 +19,8 @@ from napari_unet.inference.blending import blend_weights, extended_core, split_b
 from napari_unet.inference.plan import PredictionPlan
 from napari_unet.inference.prepared_network import PreparedNetwork, on_cpu
 from napari_unet.inference.resampling import axis_weights, resample
-from napari_unet.network.devices import out_of_memory
 from napari_unet.tiling import Region, Tile
+from napari_unet.unexpected import out_of_memory
 
 AxisWeights = tuple[int, int, NDArray[np.float32] | None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ READ_SUFFIXES = (*TIFF_SUFFIXES, *_BITMAP, ".npy", ".zarr")
 """Endings of the files that `read_image` opens."""
 
 _EAGER_BYTES = 64 * 2**20
+MAX_PIXELS = 2**56
+MAX_CHUNK_BYTES = 2**32
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +171,9 @@ def read_image(
             f"{path} holds values of type {array.dtype}, which are no pixels",
             "save integers or floats",
         )
+    absurd = _find_absurd_layout(array)
+    if absurd is not None:
+        raise FileError(f"{path} {absurd}", "copy or export it anew")
     if array.ndim < 2 or 0 in array.shape:
         raise FileError(
             f"{path} holds an array of shape {array.shape}, which is no image",
@@ -193,6 +199,21 @@ def count_scenes(path: str | os.PathLike[str]) -> int:
         return max(1, len(read_image(path, eager_bytes=0).scenes))
     except UNetError:
         return 1
+
+
+def _find_absurd_layout(array: NDArray[Any] | LazyArray) -> str | None:
+    """What no program writes of a shape and its chunks; None where they are sound.
+
+    A store of a few bytes can declare any: sizes that no disk holds, chunks of no pixel.
+    """
+    chunks = getattr(array, "chunks", ())
+    if min(array.shape, default=1) < 0 or math.prod(array.shape) > MAX_PIXELS:
+        return f"declares a shape of {array.shape}, which no disk holds"
+    if 0 not in array.shape and min(chunks, default=1) < 1:
+        return f"declares chunks of {chunks} pixels, which hold none"
+    if math.prod(chunks) * array.dtype.itemsize > MAX_CHUNK_BYTES:
+        return f"declares chunks of {chunks} pixels, which are read as one piece and do not fit"
+    return None
 
 
 def _check_path(path: Path, suffix: str) -> None:
@@ -229,6 +250,9 @@ def _check_path(path: Path, suffix: str) -> None:
 def _open_npy(path: Path, eager_bytes: int) -> Opened:
     try:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(mapped, np.ndarray):
+            mapped.close()
+            raise ValueError("it is an archive of arrays")
     except Exception as error:
         # NumPy lets a Python tokenizer loose on the header.
         raise FileError(

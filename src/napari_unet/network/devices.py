@@ -6,14 +6,6 @@ import torch
 
 from napari_unet.errors import SettingsError
 
-NO_MEMORY = (
-    "out of memory",
-    "can't allocate memory",  # the CPU, on Linux and macOS
-    "not enough memory: you tried",  # the CPU, on Windows
-    "_status_alloc_failed",  # cuBLAS, and cuDNN until version 8
-    "_allocation_failed",  # cuDNN since version 9
-)
-
 
 def resolve_device(name: str) -> torch.device:
     """The torch device for a setting; "auto" takes CUDA, then MPS, then the CPU.
@@ -58,11 +50,3 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return any(phrase in text for phrase in NO_MEMORY)

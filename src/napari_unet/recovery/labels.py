@@ -36,8 +36,8 @@ from napari_unet.recovery.ownership import (
     lock_folder,
     read_index,
     remove_folder,
-    state_folder,
 )
+from napari_unet.state import state_folder
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -17,14 +16,6 @@ from napari_unet.io.reason import reason_of
 
 KEPT_S = 30 * 86400.0  # that abandoned data is offered
 CONTENTION_S = 1.0  # that an owner waits: whoever looks for abandoned data holds a lock briefly
-
-
-def state_folder() -> Path:
-    """The platform's folder for the state of programs, or NAPARI_UNET_STATE."""
-    from platformdirs import user_state_path
-
-    override = os.environ.get("NAPARI_UNET_STATE")
-    return Path(override) if override else user_state_path("napari-unet", appauthor=False)
 
 
 def lock_folder(folder: Path) -> FileLock:

@@ -31,9 +31,9 @@ from napari_unet.recovery.ownership import (
     lock_folder,
     read_index,
     remove_folder,
-    state_folder,
 )
 from napari_unet.settings import TrainConfig
+from napari_unet.state import state_folder
 
 if TYPE_CHECKING:
     from napari_unet.network.model import Model

@@ -14,7 +14,7 @@ from napari_unet.dataset.update import update_data
 from napari_unet.dataset.validation_pieces import ValidationPiece, crop_pieces
 from napari_unet.errors import FileError, Note, TrainingInterruptedError, UNetError, note_of
 from napari_unet.metrics import InstanceScores
-from napari_unet.network.devices import out_of_memory, resolve_device
+from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
 from napari_unet.settings import DEFAULT_MINUTES
 from napari_unet.training.batch_norm import freeze_statistics, update_statistics
@@ -33,6 +33,7 @@ from napari_unet.training.setup import TrainingSetup, reduce_batch
 from napari_unet.training.snapshot import make_model
 from napari_unet.training.state import LoopState, Validation
 from napari_unet.training.steps import MoreLabels, Preview, Request, TrainStep
+from napari_unet.unexpected import out_of_memory
 
 CHECKPOINT_INTERVAL_S = 120.0  # at most; each validation is followed by a checkpoint too
 FINAL_VALIDATIONS = 5  # time kept for the end of a training, in durations of a validation

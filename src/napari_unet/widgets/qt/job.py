@@ -11,7 +11,6 @@ generator, such as `torch.OutOfMemoryError`, and its `quit` does not close the g
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 import time
 import weakref
@@ -26,8 +25,7 @@ from superqt.utils import GeneratorWorker
 
 from napari_unet.errors import UNetError
 from napari_unet.progress import Phase, Progress
-
-logger = logging.getLogger(__name__)
+from napari_unet.unexpected import explain_error
 
 Job = Generator[Progress, None, Any]
 
@@ -223,7 +221,7 @@ def _guarded(
                     last = (now, step.phase)
                     yield ProgressReport(step.done, step.total, step.message, step.phase, left)
     except Exception as error:  # noqa: BLE001  # see above
-        return Outcome(error=explain(error))
+        return Outcome(error=explain_error(error))
 
 
 class _Forecast:
@@ -241,39 +239,3 @@ class _Forecast:
         if elapsed < FORECAST_AFTER_S or done <= 0:
             return None
         return elapsed * (step.total - step.done) / done
-
-
-def explain(error: Exception) -> UNetError:
-    """An error of any kind as one that the user can act on.
-
-    Parameters
-    ----------
-    error : Exception
-        Whatever left a job.
-
-    Returns
-    -------
-    UNetError
-        The same one where it is of that kind already.
-    """
-    if isinstance(error, UNetError):
-        return error
-    if _out_of_memory(error):
-        return UNetError(
-            "There is not enough memory for this",
-            "take smaller tiles or patches, close other programs, or run on the CPU",
-        )
-    logger.error("A job failed unexpectedly.", exc_info=error)
-    reason = " ".join(str(error).split())[:300]
-    return UNetError(
-        f"Something unexpected failed ({type(error).__name__}{': ' * bool(reason)}{reason})",
-        "the details are in the terminal: please report them",
-    )
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if not isinstance(error, MemoryError | RuntimeError):
-        return False
-    from napari_unet.network.devices import out_of_memory  # a job of torch has imported it
-
-    return out_of_memory(error)

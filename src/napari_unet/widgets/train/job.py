@@ -18,7 +18,7 @@ from napari_unet.card import Normalization
 from napari_unet.errors import Note, TrainingInterruptedError, UNetError, note_of
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import TrainConfig
-from napari_unet.widgets.qt.job import explain
+from napari_unet.unexpected import explain_error
 from napari_unet.widgets.train.link import Addition, Previewed, TrainingLink
 from napari_unet.widgets.train.view import TrainingView
 
@@ -189,7 +189,7 @@ def _copied(
         return MoreLabels(examples), ()
     except Exception as error:  # noqa: BLE001 - they must not cost what was learned
         link.answer()
-        said = note_of("labels-refused", explain(error), "The new labels were not taken in: ")
+        said = note_of("labels-refused", explain_error(error), "The new labels were not taken in: ")
         return None, (said,)
 
 
