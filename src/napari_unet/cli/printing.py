@@ -82,7 +82,7 @@ def others_in_the_log() -> Iterator[None]:
     with warnings.catch_warnings():
         if not sys.warnoptions:  # else the user wants to see them
             warnings.showwarning = show  # type: ignore[assignment]
-            logging.lastResort = _ToLog(logging.WARNING)  # type: ignore[assignment]
+            logging.lastResort = _ToLog(logging.WARNING)
         try:
             yield
         finally:
