@@ -286,14 +286,14 @@ def test_whatever_a_file_does_is_its_own_failure(
     def deep(depth: int) -> int:
         return deep(depth + 1)
 
-    def read(path: Path) -> Any:
+    def read(path: Path, **options: Any) -> Any:
         if path.name == "a.tif":
             deep(0)
         if path.name == "b.tif":
             raise MemoryError
         if path.name == "c.tif":
             raise ZeroDivisionError("odd\nreason")
-        return real(path)
+        return real(path, **options)
 
     monkeypatch.setattr(batch, "read_image", read)
     write_image(folder / "d.tif", squares(), axes="YX")
@@ -315,7 +315,7 @@ def test_whatever_a_file_does_is_its_own_failure(
 def test_an_interruption_is_no_failure_of_a_file(
     folder: Path, model: nu.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(batch, "read_image", interrupt)

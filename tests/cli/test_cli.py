@@ -606,7 +606,7 @@ def test_what_nobody_foresaw_is_one_line_and_a_log(
 ) -> None:
     monkeypatch.setenv("NAPARI_UNET_STATE", "state")
 
-    def fail(path: Path) -> None:
+    def fail(path: Path, **_: object) -> None:
         raise ZeroDivisionError(path.name)
 
     monkeypatch.setattr("napari_unet.batch.read_image", fail)
