@@ -190,7 +190,7 @@ def test_channels_that_differ_are_a_fault_of_all() -> None:
 def test_painted_objects_without_a_background_are_a_fault() -> None:
     painted = nu.Example(IMAGE, LABELS, "painted")
     assert found([painted]) == [("fault", "no-background", 0, "background")]
-    dense = nu.Example(IMAGE, np.rot90(LABELS), np.arange(256)[:, None] < 128)
+    dense = nu.Example(np.rot90(IMAGE).copy(), np.rot90(LABELS), np.arange(256)[:, None] < 128)
     assert found([painted, dense]) == []
 
 

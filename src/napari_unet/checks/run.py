@@ -13,6 +13,7 @@ from napari_unet.checks.dataset import CheckedExample, check_together
 from napari_unet.checks.finding import Field, Finding, Report
 from napari_unet.checks.images import check_image, report_axes_doubt
 from napari_unet.checks.labels import check_labels
+from napari_unet.checks.misplacement import check_place
 from napari_unet.checks.placement import check_placement
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_statistics import collect_statistics
@@ -47,13 +48,14 @@ def check_examples(
     **Faults**: images, axes, labels, regions or classes that do not fit one another or the
     base; NaN; nothing labelled; objects painted without a background.
 
-    **Doubts**: guessed axes; labels that lie on a part of the image; regions that leave others
-    beside them no effect; empty or constant labels; hardly anything labelled where the rest
-    counts as background; one class only; intensities or classes given for objects, and objects
-    for classes; constant images; intensities far from a fixed range of the base; objects larger
-    than what the network sees, or of another size than those of the base; pixel sizes that
-    differ by more than a factor of 1.5; the same pixels on both sides of the validation; nothing
-    held out; labels that carry the record of a prediction.
+    **Doubts**: guessed axes; labels that lie on a part of the image, or that would fit it much
+    better if they were flipped or shifted; regions that leave others beside them no effect; empty
+    or constant labels; hardly anything labelled where the rest counts as background; one class
+    only; intensities or classes given for objects, and objects for classes; constant images;
+    intensities far from a fixed range of the base; objects larger than what the network sees, or
+    of another size than those of the base; pixel sizes that differ by more than a factor of 1.5;
+    the same pixels on both sides of the validation; nothing held out; labels that carry the record
+    of a prediction.
 
     Whether objects are bright as those of the base, or dark, cannot be checked: its card does
     not tell. Nor can a prediction that is handed over as an array in memory be known as such.
@@ -99,6 +101,8 @@ def check_examples(
             check_labels(report, each.index, *seen, bool(classes))
             zero = any(c.value == 0 for c in classes)
             check_complete(report, each.index, *seen, background_named=zero)
+        with Report().errors_of("image-unusable", each.index, "image"):  # of which others tell
+            check_place(report, each.index, each.labelled, each.statistics, settings.task)
     if training and len(opened) == len(given):
         # an example that is missing would make these speak of what is in it
         count = len(training)
