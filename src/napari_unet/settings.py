@@ -68,6 +68,11 @@ class SegmentSettings(_Settings):
     normalization: Normalization | None = Field(
         None, description="How intensities are normalised; empty: as the model was trained."
     )
+    invert: bool = Field(
+        default=False,
+        description="For dark objects on a bright background: the negative of the image is "
+        "normalised and predicted.",
+    )
     threshold: float | None = Field(
         None, gt=0, lt=1, description="Foreground probability from which a pixel is an object's."
     )
@@ -243,6 +248,7 @@ class SegmentOverrides(TypedDict, total=False):
     device: str
     precision: Precision
     normalization: Normalization | Mapping[str, Any] | None
+    invert: bool
     threshold: float | None
     split_depth: float | None
     min_size: int | None

@@ -60,7 +60,7 @@ def test_the_next_estimate_knows_how_long_a_run_took() -> None:
     image = np.zeros((64, 64), np.uint8)
     source = open_image(image, axes="YX")
     first = estimate_cost(source, "nuclei", SETTINGS, rates=rates)
-    learn_pace(rates, first, 0.4)  # too short to tell anything
+    learn_pace(rates, replace(first, seconds=0.1), 3.0)  # its layer took longer than itself
     assert seconds(image, rates) == first.seconds
     long = replace(first, seconds=10.0)
     learn_pace(rates, long, 30.0)

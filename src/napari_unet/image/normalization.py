@@ -21,7 +21,7 @@ from napari_unet.card import Normalization
 from napari_unet.errors import InputError, SettingsError
 from napari_unet.image.exclusion import SampledPlane
 from napari_unet.image.intensity_range import IntensityRange, find_range
-from napari_unet.image.source import ImageSource
+from napari_unet.image.source import ImageSource, invert
 
 SAMPLE_PIXELS = 1 << 24
 DEFAULT_CHUNK_PIXELS = 512  # where the array names no chunks of its own
@@ -149,6 +149,9 @@ def find_limits(
                 parameter="normalization",
                 value=pairs,
             )
+        # the range is one of the image as it is
+        if source.inverted and (normalization.mode == "range" or source.dtype.kind == "f"):
+            pairs = tuple((invert_value(b, source), invert_value(a, source)) for a, b in pairs)
         return IntensityLimits("image", {(0, 0): tuple(pairs)})
     scope = normalization.scope
     if scope == "plane" and "Z" not in source.axes:
@@ -186,6 +189,12 @@ def find_limits(
     ends = tuple(min((r[c].saturated for r in found), default=math.inf) for c in range(channels))
     saturated = ends if min(ends) < math.inf else ()
     return IntensityLimits(scope, table, dict(left_out), values, hot, saturated)
+
+
+def invert_value(value: float, source: ImageSource) -> float:
+    """What an intensity is in the negative of an image, also one that its dtype cannot hold."""
+    zero = invert(np.zeros(1, source.dtype))[0]
+    return float(zero) - value
 
 
 def _pairs(ranges: Sequence[IntensityRange]) -> Limits:

@@ -37,6 +37,8 @@ class ImageSource:
         Input channels to read, in order.
     pixel_size : tuple of float or None
         Micrometres per spatial axis in canonical order; None where unknown.
+    inverted : bool
+        Whether reads give the negative of the image, in its dtype: see `invert`.
     """
 
     arrays: tuple[Any, ...]
@@ -44,6 +46,7 @@ class ImageSource:
     doubt: Note | None
     channels: tuple[int, ...]
     pixel_size: PixelSize
+    inverted: bool = False
 
     @property
     def spatial(self) -> str:
@@ -89,7 +92,19 @@ class ImageSource:
                     index.append(time if axis == "T" else channel)
             part = np.asarray(array[tuple(index)])
             parts.append(part.transpose([kept.index(axis) for axis in self.spatial]))
-        return np.stack(parts)
+        return invert(np.stack(parts)) if self.inverted else np.stack(parts)
+
+
+def invert(pixels: NDArray[Any]) -> NDArray[Any]:
+    """The negative of pixels, exact in their dtype: dark becomes bright.
+
+    Unsigned integers are taken from the largest one, signed ones from -1, floats from 0, whatever
+    the image holds, so that parts of an image are inverted as the whole is.
+
+    >>> [invert(np.array([0, 9], dtype)).tolist() for dtype in ("u1", "i2", "f4")]
+    [[255, 246], [-1, -10], [-0.0, -9.0]]
+    """
+    return -pixels if pixels.dtype.kind == "f" else np.invert(pixels)
 
 
 def open_image(

@@ -29,7 +29,7 @@ from napari_unet.settings import SegmentSettings, decoding_of
 PROBE = {2: 256, 3: 48}  # pixels a side of the tile that is timed
 LABEL_BYTES = 4
 READ_PIXELS = 1 << 18  # of a lazy image, that are read to time it
-PACE_FROM_S = 0.5  # seconds of a run that tells more than its noise
+PACE_FROM_S = 2.0  # estimated seconds; what starts and shows a shorter run outweighs it
 PACES = (0.5, 20.0)  # times that a run may take of what was estimated, to be believed
 
 Rates = MutableMapping[tuple[str, ...], float]
@@ -167,7 +167,7 @@ def learn_pace(rates: Rates, estimate: CostEstimate, seconds: float) -> None:
     >>> rates
     {('pace', 'a', 'cpu', 'float32'): 1.5}
     """
-    if seconds < PACE_FROM_S or estimate.seconds <= 0:
+    if estimate.seconds < PACE_FROM_S:
         return
     key = ("pace", estimate.model, estimate.device, estimate.precision)
     pace = rates.get(key, 1.0) * seconds / estimate.seconds

@@ -129,6 +129,8 @@ def plan_prediction(
     card = model.card
     config = card.architecture
     wanted = settings.normalization or card.normalization
+    if settings.invert:
+        source = replace(source, inverted=True)
     limits = limits or find_limits(source, wanted)
     part = part or {axis: slice(0, source.size(axis)) for axis in "TZYX"}
     zoom = find_zoom(card, source, settings.object_diameter)
