@@ -20,7 +20,11 @@ from napari_unet.io.photometric import Conversion, ConvertedArray, tiff_conversi
 from napari_unet.io.pixel_size import order_sizes
 from napari_unet.io.reason import reason_of
 from napari_unet.io.scenes import Scene, choose_scene
-from napari_unet.io.tiff_check import find_broken_list, find_missing_pixels
+from napari_unet.io.tiff_check import (
+    find_broken_list,
+    find_damaged_metadata,
+    find_missing_pixels,
+)
 from napari_unet.io.tiff_metadata import (
     KIND_KEY,
     LABELS,
@@ -74,7 +78,8 @@ def open_tiff(
             order, axes = tiff_axes(tif, series)
             axes = credible_axes(axes, [series.get_shape(squeeze=False)[i] for i in order], tif)
             sizes, told = tiff_sizes(tif, chosen)
-            notes += told
+            damaged = find_damaged_metadata(tif)
+            notes += told if damaged is None else (*told, damaged)
             names = tiff_channel_names(tif, chosen)
             own = own_metadata(tif) if len(scenes) == 1 else {}
             conversion = None
@@ -129,6 +134,7 @@ def read_tiff_layout(path: Path) -> tuple[str, tuple[int, ...]] | None:
     import tifffile
 
     with _quiet(tifffile.logger()), tifffile.TiffFile(path) as tif:
+        _refuse(path, find_broken_list(path, tif))
         if not (tif.is_ome or tif.is_imagej or tif.is_shaped or tif.is_lsm or tif.is_stk):
             return None
         series = tif.series[0]

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from pathlib import Path
 from typing import Any
+
+from napari_unet.errors import Note
+
+MAX_LISTED_PLANES = 1_000_000
+MAX_XML_START = 4096  # characters in which the root of OME-XML stands
+PIXELS = re.compile(r"<(?:\w+:)?Pixels\b[^>]*>")
+SIZES = re.compile(r"""\b(Size[ZCT])\s*=\s*(["'])\s*(\d+)""")
+COUNTS = re.compile(r"""\b(PlaneCount|NumPlanes|IFD|First[ZCT])\s*=\s*(["'])\s*(\d+)""")
+MODULO = re.compile(r"<(?:\w+:)?ModuloAlong\w*\b[^>]*>")
+RANGE = re.compile(r"""\b(Start|End|Step)\s*=\s*(["'])\s*([-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)""")
 
 
 def find_broken_list(path: Path, tif: Any) -> str | None:
@@ -21,7 +32,45 @@ def find_broken_list(path: Path, tif: Any) -> str | None:
         The file, opened.
     """
     # These formats put other things at the places where TIFF has its chain of directories.
-    return None if tif.is_ndpi or tif.is_lsm or tif.is_stk else _broken_chain(path)
+    broken = None if tif.is_ndpi or tif.is_lsm or tif.is_stk else _broken_chain(path)
+    return broken or _absurd_counts(tif)
+
+
+def _absurd_counts(tif: Any) -> str | None:
+    """What OME metadata declare that no file of this size could hold.
+
+    The planes that they declare would be listed one by one, in gigabytes of memory.
+    """
+    text = tif.pages.first.description or ""
+    if "<" not in text or "OME" not in text:
+        return None
+    # images of several files have their planes elsewhere, yet not millions of them
+    limit = max(tif.filehandle.size, MAX_LISTED_PLANES)
+    planes = 0.0
+    for tag in PIXELS.findall(text):
+        planes += math.prod(float(number) for _, _, number in SIZES.findall(tag))
+    counts = [float(number) for _, _, number in COUNTS.findall(text)]
+    steps = []
+    for tag in MODULO.findall(text):
+        known = {name: float(number) for name, _, number in RANGE.findall(tag)}
+        span = known.get("End", 0.0) - known.get("Start", 0.0)
+        steps.append(abs(span) / max(abs(known.get("Step", 1.0)), 1e-300))
+    if max(planes, sum(counts), *steps) <= limit:
+        return None
+    return f"its OME metadata declare more planes than {tif.filehandle.size} bytes can hold"
+
+
+def find_damaged_metadata(tif: Any) -> Note | None:
+    """What is to be told of OME metadata that are cut or damaged, so that they are not used."""
+    text = tif.pages.first.description or ""
+    if tif.is_ome or "<OME" not in text[:MAX_XML_START]:
+        return None
+    return Note(
+        "metadata-damaged",
+        "The OME metadata of the file are cut or damaged, so that what they say of the pixel size "
+        "and the axes is not known",
+        "give ⟨pixel_size⟩ and ⟨axes⟩, or export the file anew",
+    )
 
 
 def find_missing_pixels(tif: Any, series: Any) -> str | None:
