@@ -475,4 +475,5 @@ def test_channels_behind_the_pixels_are_to_be_named(tmp_path: Path, channels: in
     labels = read_image(result.output)
     assert (labels.axes, labels.array.shape) == ("YX", image.shape)
     assert "The last axis" in result.record["axes_doubt"]
+    assert [note.code for note in result.notes] == ["axes-guessed"]
     np.testing.assert_array_equal(labels.array, nu.segment(image, "nuclei"))

@@ -13,6 +13,7 @@ from typing import Any, Unpack
 
 from napari_unet.axes import in_order
 from napari_unet.errors import InputError, ModelError, Note, UNetError
+from napari_unet.image.source import open_image
 from napari_unet.inference.options import FileOptions, RunOptions, show_keywords
 from napari_unet.inference.prediction import iter_predict
 from napari_unet.inference.results import Prediction, Segmentation
@@ -51,7 +52,8 @@ class FileResult:
         The error itself, with its fields; what nobody foresaw has the code "unexpected", and its
         traceback is in the log that the sentence names.
     notes : tuple of Note
-        What was left out of the file or beside it; also in the record, as ``notes``.
+        What was left out of the file or beside it, and what its axes could be otherwise; also in
+        the record, as ``notes``.
     """
 
     source: Path
@@ -297,17 +299,23 @@ def _run_file(
     """Run one file and write the result."""
     source = task.image.path
     file = read_image(source, scene=task.scene)
-    axes = options.get("axes")
-    options["axes"] = axes or file.axes
-    if options.get("pixel_size") is None:
-        options["pixel_size"] = file.pixel_size_along(axes)
-    notes = (*task.image.notes, *file.notes)
+    axes, size = options.pop("axes", None), options.pop("pixel_size", None)
+    image = open_image(
+        file.array,
+        axes=axes or file.axes,
+        channels=options.pop("channels", None),
+        pixel_size=file.pixel_size_along(axes) if size is None else size,
+        ndim=model.card.architecture.ndim,
+        in_channels=model.card.architecture.in_channels,
+    )
+    doubts = () if image.doubt is None else (image.doubt,)
+    notes = (*task.image.notes, *file.notes, *doubts)
     result: Prediction | Segmentation
     if scores:
-        result = predicted = yield from iter_predict(file.array, model, **options)
+        result = predicted = yield from iter_predict(image, model, **options)
         array = predicted.scores
     else:
-        result = segmented = yield from iter_segmentation(file.array, model, **options)
+        result = segmented = yield from iter_segmentation(image, model, **options)
         array = segmented.labels
     record = {
         **result.record,
@@ -316,11 +324,11 @@ def _run_file(
         "notes": [str(note) for note in notes],
         "output": _in_unicode(target),
     }
-    size = in_order(result.pixel_size, result.axes)
+    sizes = in_order(result.pixel_size, result.axes)
     if scores:
-        write_image(target, array, axes=result.axes, pixel_size=size, record=record)
+        write_image(target, array, axes=result.axes, pixel_size=sizes, record=record)
     else:
-        write_labels(target, array, axes=result.axes, pixel_size=size, record=record)
+        write_labels(target, array, axes=result.axes, pixel_size=sizes, record=record)
     return _Written(record, notes)
 
 

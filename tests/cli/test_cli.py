@@ -125,6 +125,7 @@ def test_axes_and_pixel_size_as_given(bright: str, capsys: pytest.CaptureFixture
     (note,) = printed.err.splitlines()
     assert note.startswith("napari-unet: note: a.npy: ")
     assert "taken as ZYX" in note
+    assert "give --axes TYX for time, or --axes CYX for channels" in note
     assert "give --axes" in note
     assert read_image("out/a_labels.tif").axes == "ZYX"
     assert main([*words, "--axes", "tyx", "--pixel-size", "0.5"]) == 0

@@ -55,7 +55,8 @@ def _files(options: Namespace, *, scores: bool) -> int:
 
 def _report(result: FileResult) -> None:
     """One line on a file; faults, and what is to be told of it, on standard error."""
-    print_notes(result.notes, result.source)
+    doubts = [note for note in result.notes if note.code == "axes-guessed"]
+    print_notes([note for note in result.notes if note not in doubts], result.source)
     fault = result.fault
     if fault is not None:
         # faults of files name the file themselves
@@ -65,9 +66,9 @@ def _report(result: FileResult) -> None:
     record = result.record or {}
     said = one_line(record.get("message", "scores"))
     say(one_line(f"{result.output}: {said.removesuffix('.')} ({result.seconds:.1f} s)"))
-    if record.get("axes_doubt"):
-        note = f"{result.source}: the axes were taken as {record['axes']}, but may be others"
-        tell("note", f"{note}; give --axes if they are.")
+    for doubt in doubts:
+        place = f"{result.source}: the axes were taken as {record['axes']}. "
+        tell("note", place + doubt.worded(option_of))
 
 
 def train(options: Namespace) -> int:
