@@ -68,7 +68,7 @@ def _report(result: FileResult) -> None:
     say(one_line(f"{result.output}: {said.removesuffix('.')} ({result.seconds:.1f} s)"))
     for doubt in doubts:
         place = f"{result.source}: the axes were taken as {record['axes']}. "
-        tell("note", place + doubt.worded(option_of))
+        tell("note", place + worded(doubt))
 
 
 def train(options: Namespace) -> int:
