@@ -189,6 +189,28 @@ def test_noise_alone_stays_dark() -> None:
     assert (500 + 4 * 20 - low) / (high - low) < 0.35
 
 
+@pytest.mark.parametrize("kind", ["photons", "few photons", "clipped", "exponential"])
+def test_noise_of_any_distribution_stays_dark(kind: str) -> None:
+    rng, shape = np.random.default_rng(0), (256, 256)
+    noise = {
+        "photons": rng.poisson(0.5, shape).astype(np.uint16),
+        "few photons": rng.poisson(0.05, shape).astype(np.uint16),
+        "clipped": np.clip(rng.normal(0, 5, shape), 0, None).astype(np.float32),
+        "exponential": rng.exponential(3, shape).astype(np.uint16),
+    }[kind]
+    limits = limits_of(noise)
+    ((low, high),) = limits.at()
+    assert high - low > 10 * noise.std()
+    assert "hot" not in limits.left_out
+
+
+def test_photons_of_objects_are_not_taken_for_noise() -> None:
+    image = load_sample("nuclei_2d").image[:256, :256].astype(float)
+    counts = np.random.default_rng(0).poisson(image / np.percentile(image, 99.8) * 4)
+    ((low, high),) = limits_of(counts.astype(np.uint16)).at()
+    assert (low, high) == tuple(np.percentile(counts, PERCENTILES))
+
+
 def test_an_image_full_of_noisy_objects_is_not_taken_for_noise(camera: np.ndarray) -> None:
     noise = np.random.default_rng(0).normal(0, camera.std(), camera.shape)
     noisy = camera + noise

@@ -27,6 +27,7 @@ GLARING = 4  # times the range of the others, from which a frame is over-exposed
 NOISE_ABOVE = 5  # deviations between median and 99.8th percentile of noise alone, at most
 MOST_LUMPS = 3  # of saturated pixels in a frame; more of them are objects
 HOT_DEVIATIONS = 10  # of the noise, by which a hot pixel is brighter than its neighbours
+MOST_HOT = 0.01  # share of hot pixels; more of them are single photons
 HOT_RANGES = 3  # times the image's range, that it exceeds them by where objects are bright too
 NEIGHBOURS = tuple((y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1))
 SUBSAMPLE = 4  # every fourth row and column of a frame is enough to compare it
@@ -272,7 +273,11 @@ def mask_hot_pixels(
     if 2 * hot <= sum(each.candidates for each in found):
         excess = max(excess, HOT_RANGES * (high - low))
         found = [find_hot_pixels(pixels, low, high, excess) for pixels in planes] if hot else found
+    if sum(len(each.rows) for each in found) > MOST_HOT * sum(p.size for p in planes):
+        found = []
     masks = [np.zeros(pixels.shape, bool) for pixels in planes]
+    if not found:
+        return masks, excess
     for mask, each in zip(masks, found, strict=True):
         mask[each.rows, each.columns] = True
     return masks, excess
@@ -305,3 +310,38 @@ def estimate_noise(planes: Sequence[PixelArray]) -> float:
         steps = steps[np.isfinite(steps)]
         total, count = total + float(steps.sum()), count + steps.size
     return total / count * math.sqrt(math.pi) / 2 if count else 0.0
+
+
+def correlate_neighbours(planes: Sequence[PixelArray]) -> tuple[float, float]:
+    """Correlation of neighbouring pixels, and the standard deviation of what they do not share.
+
+    In noise alone no pixel tells of the next one, whatever its distribution: photons are
+    counted, or what is below 0 is cut off. Objects are larger than a pixel.
+
+    Returns
+    -------
+    correlation : float
+        -1 to 1; 1 for pixels that are all equal.
+    deviation : float
+        Of noise that is independent from pixel to pixel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> photons = np.random.default_rng(0).poisson(0.1, (200, 200))
+    >>> correlation, deviation = correlate_neighbours([photons])
+    >>> abs(correlation) < 0.05, abs(deviation - 0.1**0.5) < 0.02
+    (True, True)
+    """
+    steps = variance = 0.0
+    count = 0
+    for pixels in planes:
+        rows = pixels[::SUBSAMPLE].astype(np.float64)
+        pairs = np.stack([rows[:, 1:], rows[:, :-1]])[:, np.isfinite(rows[:, 1:] + rows[:, :-1])]
+        if pairs.shape[1]:
+            steps += float(((pairs[0] - pairs[1]) ** 2).sum() / 2)
+            variance += float(((pairs - pairs.mean()) ** 2).sum() / 2)
+            count += pairs.shape[1]
+    if not variance:
+        return 1.0, 0.0
+    return 1 - steps / variance, math.sqrt(steps / count)

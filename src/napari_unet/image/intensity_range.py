@@ -15,6 +15,7 @@ from napari_unet.image.exclusion import (
     Mask,
     PixelArray,
     SampledPlane,
+    correlate_neighbours,
     estimate_noise,
     find_fill,
     find_lumps,
@@ -23,6 +24,7 @@ from napari_unet.image.exclusion import (
 )
 
 NOISE_BELOW = 6  # deviations between median and 1st percentile of noise alone, at most
+WHITE = 0.1  # correlation of neighbouring pixels, below which there is mostly noise
 NOISE_PIXELS = 8192  # of a sample from which noise alone can be told by its percentiles
 NOISE_RANGE = 20  # deviations that an image of noise alone is stretched over
 OBJECT_DEVIATIONS = 8  # of smoothed noise, from which something bright is an object
@@ -113,6 +115,9 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
         low, high = float(pixels.min()), float(pixels.max())
     darkest, middle, brightest = (float(v) for v in np.percentile(pixels, (1, 50, 99.8)))
     noisy = brightest - middle < NOISE_ABOVE * noise and middle - darkest < NOISE_BELOW * noise
+    correlation, deviation = correlate_neighbours(_masked(planes, kept))
+    if correlation < WHITE:
+        noisy, noise = True, deviation
     if noisy and pixels.size >= NOISE_PIXELS:
         high = max(high, _range_of_rare_objects(planes, kept, middle, noise))
     by_time = _follow_bleaching(planes, kept, low, lower, upper)
