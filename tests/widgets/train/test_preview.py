@@ -121,13 +121,13 @@ def test_a_taken_name_gets_a_number_only_once(
     assert [layer.name for layer in previews.layers] == [f"{NAMES[0]} [1]"]
 
 
-def test_the_base_is_shown_as_outlines_of_one_colour(
+def test_both_are_outlines_and_those_of_the_base_have_one_colour(
     viewer: Any, painted: Any, previews: TrainingPreview, tell: Any
 ) -> None:
     tell(plane(1))
     tell(plane(7), of_base=True)
     new, base = previews.layers
-    assert (new.contour, base.contour) == (0, 2)
+    assert new.contour > base.contour > 0  # so that both are seen where they agree
     assert np.array_equal(base.get_color(1), base.get_color(7))
     assert not np.array_equal(new.get_color(1), new.get_color(7))
     assert named(viewer) == ["cells", *NAMES, "mine"]

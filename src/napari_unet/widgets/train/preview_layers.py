@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_unet.axes import score_axes
 from napari_unet.card import ClassInfo, Task
 from napari_unet.widgets.qt.blocker import Blocker
+from napari_unet.widgets.viewer.label_colours import object_colours
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 
 if TYPE_CHECKING:
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
 
 NEW, BASE = "training preview", "base preview"
 EARLY = "(early) "  # in front: the list of layers cuts the ends of long names
-OUTLINE_PIXELS = 2  # of the base's outlines, in pixels of the image
-COLOUR = "#ffb000"  # of these; seen on dark and on bright pixels
-OPACITY = 0.5
+OUTLINE_PIXELS = {NEW: 2, BASE: 1}  # wide; those of the base lie above the others
+COLOUR = "#ffb000"  # of the base's outlines; seen on dark and on bright pixels
 
 _Key = tuple[str, int]  # which of the two, and of values the channel
 
@@ -42,7 +42,9 @@ class _Shown:
 
 
 class TrainingPreview:
-    """Layers that follow a training: its labels filled, those of the base as outlines.
+    """Layers that follow a training: outlines of its labels, and finer ones of the base's.
+
+    Filled labels would hide the image, and with it whether they are right.
 
     They are renewed in place, cannot be painted on, lie right above the image, under the
     labels that the user paints, and leave the selection of layers as it is. A layer that the
@@ -164,10 +166,10 @@ class TrainingPreview:
             layer.colormap = _colours({c.value: c.colour for c in self._classes})
         elif kind == BASE:
             layer.colormap = _colours({1: COLOUR})  # repeated for all labels
-        if kind == BASE:
-            layer.contour = OUTLINE_PIXELS
         else:
-            layer.opacity = OPACITY
+            layer.colormap = object_colours()
+        layer.contour = OUTLINE_PIXELS[kind]
+        layer.opacity = 1
         layer.editable = False
         return layer
 
