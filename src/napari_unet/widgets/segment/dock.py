@@ -17,6 +17,7 @@ from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.warm_up import import_torch
 from napari_unet.widgets.qt.wording import is_next_step, worded
+from napari_unet.widgets.segment.carried_over import CarriedOver
 from napari_unet.widgets.segment.form import SegmentForm
 from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
 from napari_unet.widgets.segment.request import Outputs, Request
@@ -100,8 +101,10 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
 
         self.form = SegmentForm(viewer, self._changed, self.results.image_of)
         self.rows = self.form.rows
+        self.carried = CarriedOver(self.form)
         # the form scrolls, the buttons under it stay in sight
         self.native.layout().insertWidget(0, self.form.native, 1)
+        self.native.layout().insertWidget(1, self.carried.native)
         order_tabs(self.native)
         self._closing = ClosingWatch(self.native, self._closed)
         viewer.layers.events.removed.connect(self._layer_removed)
@@ -109,7 +112,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         kept = recall(DOCK)
         settings = kept.get("settings")
         self.form.scores.value = kept.get("scores") is True
-        self.form.start(settings if isinstance(settings, dict) else {}, kept.get("model"))
+        self.carried.start(settings if isinstance(settings, dict) else {}, kept.get("model"))
         # after the dock is there: torch takes seconds to import
         QTimer.singleShot(0, lambda: self._warm_up.start(import_torch, ""))
 
@@ -124,6 +127,8 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
 
     def _changed(self) -> None:
         """Say what is wrong beside the field, and whether it can run; renew the labels."""
+        if self.carried.follow():
+            return
         request, fault = self.form.request, self.form.fault
         live = self.live.can_decode(request)
         self.form.show_messages(live=live)
