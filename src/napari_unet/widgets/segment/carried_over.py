@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from magicgui.widgets import Container, PushButton
+from magicgui.widgets import Container, PushButton, Widget
 
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.form import text_label
@@ -58,7 +58,8 @@ class CarriedOver:
         self._blocker = Blocker()
         self._text = text_label()
         self.drop = PushButton(text="Drop", tooltip=DROP_TIP)
-        self._line = Container(widgets=[self._text, self.drop], layout="horizontal", labels=False)
+        parts: list[Widget] = [self._text, self.drop]
+        self._line = Container(widgets=parts, layout="horizontal", labels=False)
         self._line.margins = (0, 0, 0, 0)
         self.native = self._line.native
         self.native.layout().setStretch(0, 1)
