@@ -13,6 +13,7 @@ from skimage import measure
 
 from napari_unet.card import Task
 from napari_unet.checks.finding import Report
+from napari_unet.checks.fragments import check_fragments
 from napari_unet.checks.sampling import sample_places
 from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
@@ -65,6 +66,8 @@ def check_labels(
     else:
         _check_values(report, index, labelled, seen, task)
         _check_meaning(report, index, labelled, seen, task, named)
+        if task == "instance":
+            check_fragments(report, index, labelled, seen)
 
 
 def _check_origin(report: Report, index: int, labels: Any) -> None:

@@ -49,13 +49,13 @@ def check_examples(
     base; NaN; nothing labelled; objects painted without a background.
 
     **Doubts**: guessed axes; labels that lie on a part of the image, or that would fit it much
-    better if they were flipped or shifted; regions that leave others beside them no effect; empty
-    or constant labels; hardly anything labelled where the rest counts as background; one class
-    only; intensities or classes given for objects, and objects for classes; constant images;
-    intensities far from a fixed range of the base; objects larger than what the network sees, or
-    of another size than those of the base; pixel sizes that differ by more than a factor of 1.5;
-    the same pixels on both sides of the validation; nothing held out; labels that carry the record
-    of a prediction.
+    better if they were flipped or shifted; regions that leave others beside them no effect;
+    empty or constant labels; hardly anything labelled where the rest counts as background; one
+    class only; intensities or classes given for objects, and objects for classes; labels in
+    separate places; constant images; intensities far from a fixed range of the base; objects
+    larger than what the network sees, or of another size than those of the base; pixel sizes
+    that differ by more than a factor of 1.5; the same pixels on both sides of the validation;
+    nothing held out; labels that carry the record of a prediction.
 
     Whether objects are bright as those of the base, or dark, cannot be checked: its card does
     not tell. Nor can a prediction that is handed over as an array in memory be known as such.

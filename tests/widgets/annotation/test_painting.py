@@ -272,6 +272,7 @@ def test_a_correction_is_an_editable_copy(bare_viewer: Any, stack: Image) -> Non
     layer = correct(bare_viewer, result, stack, "ZYX")
     assert layer.name == "stack corrected"
     assert (layer.editable, layer.mode, result.visible) == (True, "paint", False)
+    assert layer.selected_label == 4  # of no object
     assert RECORD_KEY not in layer.metadata
     assert layer.metadata["own"] == 1
     assert marks_of(layer) == Marks("stack", "ZYX", corrected=RECORD)
@@ -335,6 +336,7 @@ def test_a_correction_keeps_the_colours_of_classes(bare_viewer: Any) -> None:
     layer = correct(bare_viewer, result, image, "YX")
     assert np.array_equal(layer.get_color(1), result.get_color(1))
     assert list(layer.features["class"]) == ["cell"]
+    assert layer.selected_label == 1  # a class, not a new one
 
 
 # what training takes

@@ -92,8 +92,9 @@ def new_labels(viewer: Viewer, image: Image, axes: str) -> Labels:
 def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
     """Add a copy of predicted labels that can be painted on, and take up the brush.
 
-    The copy lies on the pixels of the whole image, also where the prediction covers a part
-    of it or was made on a coarser level. The prediction is hidden.
+    The brush, and the polygon and the bucket too, have a number that no object has. The copy
+    lies on the pixels of the whole image, also where the prediction covers a part of it or was
+    made on a coarser level. The prediction is hidden.
 
     Parameters
     ----------
@@ -153,6 +154,8 @@ def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
     kept = {k: v for k, v in result.metadata.items() if k not in (RECORD_KEY, MARKS_KEY)}
     name = f"{image.name} corrected"
     layer = _add(viewer, copy, name, marks, kept, {**placement, **_appearance(result)})
+    if "class" not in result.features.columns:  # what is painted next is an object of its own
+        layer.selected_label = min(int(values.max(initial=0)) + 1, LARGEST_LABEL)
     result.visible = False
     return layer
 
