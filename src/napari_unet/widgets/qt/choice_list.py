@@ -29,7 +29,7 @@ class ChoiceList(ComboBox):
         self._items = items
         super().__init__()
         narrow(self)
-        self._wheel = _WheelGoesOn(self.native)
+        self._wheel = WheelGoesOn(self.native)
 
     def reset_choices(self, *_: Any) -> None:
         """List the items anew; ``changed`` is emitted where the chosen one is gone."""
@@ -57,7 +57,7 @@ class ChoiceList(ComboBox):
         return next((i for i, choice in enumerate(self.choices) if choice == value), -1)
 
 
-class _WheelGoesOn(QObject):
+class WheelGoesOn(QObject):
     """Leaves the wheel to the form around a widget: scrolling past must not choose."""
 
     def __init__(self, widget: QObject) -> None:

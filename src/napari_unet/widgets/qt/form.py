@@ -73,6 +73,7 @@ class Row:
     def __init__(self, editor: Widget, label: str, tooltip: str) -> None:
         self.editor: Any = editor
         self.fault = ""
+        self._relevant, self._folded = True, False
         self._said = ("", "", False)
         self.native = QWidget()
         self.label = QLabel(label)
@@ -103,7 +104,17 @@ class Row:
         return "" if self._note is None else self._note.text()
 
     def show(self, *, visible: bool) -> None:
-        """Show or hide the row with its label."""
+        """Show or hide the row with its label; one that is folded stays hidden."""
+        self._relevant = visible
+        self._update_visibility()
+
+    def fold(self, *, folded: bool) -> None:
+        """Hide the row while it is seldom needed, also where it would be shown."""
+        self._folded = folded
+        self._update_visibility()
+
+    def _update_visibility(self) -> None:
+        visible = self._relevant and not self._folded
         self.native.setVisible(visible)
         self.label.setVisible(visible)
 

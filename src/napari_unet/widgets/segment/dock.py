@@ -99,7 +99,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self._pause.setInterval(ESTIMATE_DELAY_MS)
         self._pause.timeout.connect(self._estimate)
 
-        self.form = SegmentForm(viewer, self._changed, self.results.image_of)
+        self.form = SegmentForm(viewer, self._changed, self.results.image_of, self._folded)
         self.rows = self.form.rows
         self.carried = CarriedOver(self.form)
         # the form scrolls, the buttons under it stay in sight
@@ -112,6 +112,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         kept = recall(DOCK)
         settings = kept.get("settings")
         self.form.scores.value = kept.get("scores") is True
+        self.form.fold.opened = kept.get("unfolded") is True
         self.carried.start(settings if isinstance(settings, dict) else {}, kept.get("model"))
         # after the dock is there: torch takes seconds to import
         QTimer.singleShot(0, lambda: self._warm_up.start(import_torch, ""))
@@ -149,6 +150,9 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             if live:
                 self.live.decode_anew(request)
 
+    def _folded(self, opened: bool) -> None:
+        remember(DOCK, {**recall(DOCK), "unfolded": opened})
+
     # runs
 
     def _run(self) -> None:
@@ -169,6 +173,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             "model": str(request.source),
             "settings": request.settings.model_dump(exclude_defaults=True),
             "scores": self.form.scores.value,
+            "unfolded": self.form.fold.opened,
         }
         assert self.form.layer is not None  # there is a request
         estimate = None if preview else self._estimate_shown

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import CheckBox, PushButton
 from napari.layers import Image
 
-from napari_unet.card import ModelCard
+from napari_unet.card import Decoding, ModelCard
 from napari_unet.errors import InputError, UNetError
 from napari_unet.image.roi import Roi
 from napari_unet.settings import SegmentSettings
@@ -20,11 +20,16 @@ from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import Form, Row, SettingsForm, order_tabs, text_label
 from napari_unet.widgets.qt.wording import is_next_step, worded
+from napari_unet.widgets.segment import tooltips
 from napari_unet.widgets.segment.correct_button import CorrectButton
 from napari_unet.widgets.segment.diameter_tool import DiameterTool
+from napari_unet.widgets.segment.fold import Fold
 from napari_unet.widgets.segment.image_picker import ImagePicker
+from napari_unet.widgets.segment.levels import coarsen_length, coarsen_roi, list_levels
 from napari_unet.widgets.segment.request import Request
 from napari_unet.widgets.segment.roi_picker import WHOLE, RoiPicker, describe
+from napari_unet.widgets.segment.split_slider import TIP as SPLIT_TIP
+from napari_unet.widgets.segment.split_slider import SplitSlider
 from napari_unet.widgets.viewer.layer_axes import name_axes
 from napari_unet.widgets.viewer.layer_image import LayerImage, describe_pixel_size, plain
 from napari_unet.widgets.viewer.view import view_of
@@ -35,22 +40,13 @@ if TYPE_CHECKING:
 
 SCALE = ("object_diameter",)
 DECODING = ("threshold", "split_depth", "min_size", "smoothing", "shape_radius")
-ADVANCED = ("volume_mode", "link_overlap", "flips", "tile", "device", "precision")
+ADVANCED = ("invert", "volume_mode", "link_overlap", "flips", "tile", "device", "precision")
 IN_PIXELS = ("object_diameter", "min_size", "smoothing", "shape_radius", "tile")
 LABELS = {**wording.LABELS, **{name: f"{wording.LABELS[name]} (px)" for name in IN_PIXELS}}
-CHANNELS_TIP = "Which channels of the image the model gets, counted from 0, in its order."
-PIXEL_SIZE_TIP = (
-    "From the scale and the units of the layer. Where it is unknown, the object diameter "
-    "can be given instead."
-)
-LEVEL_TIP = "Which level of the multiscale image is segmented; 0 is the finest."
-SCORES_TIP = (
-    "Show the scores of the network too, as image layers at the bottom of the list, hidden at "
-    "first."
-)
 NO_IMAGE = "There is no image", "open one, or take a sample: File > Open Sample > U-Net"
 NO_MODEL = "There is no model", "train one, or reinstall"
 DEVICES = ["auto", "cpu", "cuda", "mps"]
+SPLIT_LABEL, SPLIT = "Split objects", "split_depth"
 LIVE = "Changes show at once."
 # events of the chosen layers: all that a request takes from them
 WATCHED = ("data", "scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -67,6 +63,8 @@ class SegmentForm:
         Called when anything in the form, or of the chosen layers, has changed.
     image_of : callable
         Gives the image that a result is of, where it was made here.
+    on_fold : callable
+        Called with whether all settings are shown, when the user shows or hides them.
     """
 
     def __init__(
@@ -74,24 +72,24 @@ class SegmentForm:
         viewer: Viewer,
         on_change: Callable[[], None],
         image_of: Callable[[Layer], Image | None] = lambda _: None,
+        on_fold: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._viewer = viewer
         self._on_change = on_change
         self._watched: list[Image] = []
-        self._opened = False
         self._blocker = Blocker()
         self.image: LayerImage | None = None
         self.request: Request | None = None
         self.fault: FieldError | None = None
 
         self.images = ImagePicker(viewer, self.refresh)
-        self.level = ChoiceList(self._levels)
+        self.level = ChoiceList(lambda: list_levels(self.layers[0] if self.layers else None))
         self.fields = AxesField(
             self._guess_axes,
             self._default_channels,
             self.refresh,
             self._name_axes,
-            channels_tip=CHANNELS_TIP,
+            channels_tip=tooltips.CHANNELS_TIP,
         )
         self.axes, self.channels = self.fields.axes, self.fields.channels
         self.pixel_size = text_label()
@@ -110,16 +108,15 @@ class SegmentForm:
             on_change=changed,
         )
         self.scores = CheckBox(value=False, text="")
-        self.more = PushButton()
-        self.more.native.setFlat(True)
-        self.more.native.setStyleSheet("text-align: left; background: transparent;")
+        self.split = SplitSlider(lambda x: setattr(self.rows[SPLIT].editor, "value", x))
+        self.split_row = Row(self.split, SPLIT_LABEL, SPLIT_TIP)
         self.defaults = PushButton(text="Back to defaults")
         self.rows: dict[str, Any] = {
             "image": self.images.row,
             "layers": self.images.layers_row,
-            "level": Row(self.level, "Level", LEVEL_TIP),
+            "level": Row(self.level, "Level", tooltips.LEVEL_TIP),
             **self.fields.rows,
-            "pixel_size": Row(self.pixel_size, "Pixel size", PIXEL_SIZE_TIP),
+            "pixel_size": Row(self.pixel_size, "Pixel size", tooltips.PIXEL_SIZE_TIP),
             "region": self.roi_picker.row,
             "times": self.roi_picker.times_row,
             "planes": self.roi_picker.planes_row,
@@ -127,31 +124,31 @@ class SegmentForm:
             **self.scale.rows,
             **self.decoding.rows,
             **self.advanced.rows,
-            "scores": Row(self.scores, "Show scores", SCORES_TIP),
+            "scores": Row(self.scores, "Show scores", tooltips.SCORES_TIP),
         }
-        self._folded = [
-            *self.advanced.rows.values(),
-            self.rows["scores"],
-            Row(self.defaults, "", "All settings as the model suggests."),
-        ]
-        first = ["image", "layers", "level", "axes", "channels", "pixel_size"]
-        region = ["region", "times", "planes"]
+        defaults = Row(self.defaults, "", "All settings as the model suggests.")
+        near_image = ["axes", "channels"]
+        last = ["level", "pixel_size", "region", "times", "planes"]
+        last += [*self.decoding.rows, *self.advanced.rows, "scores"]
+        folded = {name: self.rows[name] for name in [*near_image, *last]}
+        self.fold = Fold({**folded, "defaults": defaults}, self._fold_toggled)
+        self.more, self._on_fold = self.fold.button, on_fold
         self.native = Form(
             [
-                *(self.rows[name] for name in [*first, *region, "model"]),
+                *(self.rows[name] for name in ["image", "layers", *near_image, "model"]),
                 self.models.about,
                 *self.scale.rows.values(),
                 self.diameter.row,
-                *self.decoding.rows.values(),
+                self.split_row,
                 self.correct.row,
-                Row(self.more, "", "Settings that are seldom needed."),
-                *self._folded,
+                self.fold.row,
+                *(self.rows[name] for name in last),
+                defaults,
             ]
         )
         self.level.changed.connect(lambda _: self.refresh())
-        self.more.changed.connect(lambda _: self._fold(opened=not self._opened))
         self.defaults.changed.connect(lambda _: self.set_values({}))
-        self._fold(opened=False)
+        self._show_fold()
 
     @property
     def layers(self) -> list[Image]:
@@ -263,6 +260,8 @@ class SegmentForm:
             hints["region"] = "" if self.roi_picker.region.value == WHOLE else part
         sizes = image.pixel_size(axes) if image is not None and fits else ()
         self.pixel_size.value = describe_pixel_size(sizes, axes)
+        if fits and len(axes) == 2 and not (self.fault or self.fold.opened):  # else the field is
+            hints["image"] = f"Axes {axes}, pixel size {self.pixel_size.value}."
         fault = self.fault
         for name, row in self.rows.items():
             wrong = fault.error if fault is not None and fault.field == name else None
@@ -271,7 +270,10 @@ class SegmentForm:
                 "" if wrong is None else worded(wrong),
                 calm=wrong is not None and is_next_step(wrong),
             )
-        self._fold(opened=self._opened)
+        self.split_row.show_message(LIVE if live else "")
+        decoding = Decoding() if self.card is None else self.card.decoding
+        self.split.show_depth(self.rows[SPLIT].editor.value, decoding.split_depth)
+        self._show_fold()
 
     def changed(self) -> None:
         """Check the form and tell of it."""
@@ -312,19 +314,9 @@ class SegmentForm:
         return request.within(roi)
 
     def _on_level(self, roi: Roi, axes: str) -> Roi:
-        layer, image = self.layers[0], self.image
-        if not layer.multiscale or image is None:
+        if self.image is None:
             return roi
-        factors = layer.downsample_factors[self._level()]
-        sizes = dict(zip(axes, image.shape, strict=True))
-        return roi.coarsened(dict(zip(axes, factors, strict=False)), sizes)
-
-    def _levels(self) -> list[tuple[str, Any]]:
-        layer = self.layers[0] if self.layers else None
-        if layer is None or not layer.multiscale:
-            return [("0", 0)]
-        shapes = [" × ".join(map(str, level.shape)) for level in layer.data]
-        return [(f"{i}: {shape}", i) for i, shape in enumerate(shapes)]
+        return coarsen_roi(roi, self.layers[0], self._level(), axes, self.image.shape)
 
     def _level(self) -> int:
         return int(self.level.value or 0)
@@ -351,7 +343,7 @@ class SegmentForm:
             self.decoding.suggest(decoding)
             self.images.set_card(card)
             order_tabs(self.native)  # there may be new editors
-        for row in self.decoding.rows.values():
+        for row in (self.split_row, *self.decoding.rows.values()):
             row.show(visible=card is None or card.task == "instance")
         self.refresh()
 
@@ -380,21 +372,27 @@ class SegmentForm:
 
     def _measured(self, diameter: float) -> None:
         """Take over a diameter in pixels of the finest level."""
-        layer, axes = self.layers[0], self.axes_text
-        factor = 1.0
-        if layer.multiscale and "X" in axes:
-            factor = float(layer.downsample_factors[self._level()][axes.index("X")])
-        self.rows["object_diameter"].editor.value = round(diameter / factor, 1)
+        on_level = coarsen_length(diameter, self.layers[0], self._level(), self.axes_text)
+        self.rows["object_diameter"].editor.value = round(on_level, 1)
 
     def _channels_hint(self, count: int) -> str:
         card = self.card
         names = "" if card is None else f"; the model takes {', '.join(card.channels)}"
         return f"The image has channels 0 to {count - 1}{names}."
 
-    def _fold(self, *, opened: bool) -> None:
-        self._opened = opened
-        for row in self._folded:
-            row.show(visible=opened)
-        changed = len(self.advanced.values())
-        count = f" ({changed} changed)" if changed else ""
-        self.more.text = f"{'▾' if opened else '▸'} More settings{count}"
+    def _fold_toggled(self, opened: bool) -> None:
+        self._show_fold()
+        self._on_fold(opened)
+
+    def _show_fold(self) -> None:
+        """Show the folded rows that are not as usual, or that nobody should overlook."""
+        needed = self.values().keys() - {SPLIT}
+        if self.fault is not None:
+            needed.add(self.fault.field)
+        if self.layer is not None and (len(self.axes_text) > 2 or self.rows["axes"].note):
+            needed |= {"axes", "channels"}
+        roi = Roi() if self.request is None else self.request.roi
+        region = self.roi_picker.region.value != WHOLE
+        unusual = {"region": region, "times": roi.t, "planes": roi.z, "level": self._level()}
+        needed |= {name for name, value in unusual.items() if value}
+        self.fold.show(needed, changed=len(self.advanced.values()))
