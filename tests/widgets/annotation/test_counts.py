@@ -246,6 +246,31 @@ def test_the_check_box_follows_the_slider_and_the_key(
     assert marks_of(layer).done == ((0, 1), (0, 3))
 
 
+def test_the_button_puts_the_background_in_the_hand(
+    panel: PaintingPanel, stack: Image, press: Any, bare_viewer: Any, qtbot: Any
+) -> None:
+    assert not panel.paint_background.enabled  # there is nothing to paint on
+    panel.set_image(stack, "ZYX")
+    press(panel.paint_background)
+    made = panel.layer
+    assert (made.name, made.mode, made.selected_label) == ("stack labels", "paint", 2)
+    assert marks_of(made).background == 2  # the first label is left to the first object
+    made.paint((0, 10, 10), 2)
+    made.selected_label, made.mode = 7, "erase"
+    made.paint((0, 30, 30), 9)
+    qtbot.waitUntil(lambda: "1 object" in text(panel), timeout=5000)
+    press(panel.paint_background)
+    assert (made.mode, made.selected_label) == ("paint", 2)
+    mine = bare_viewer.add_labels(np.full((5, 40, 60), 250, np.uint8), name="mine")
+    qtbot.waitUntil(lambda: panel.counts is not None)
+    mine.visible, mine.selected_label = False, 255
+    press(panel.paint_background)
+    assert (mine.visible, mine.selected_label, marks_of(mine).background) == (True, 1, 1)
+    bare_viewer.add_labels(mine.data, name="found", metadata={RECORD_KEY: {"a": 1}})
+    press(panel.paint_background)  # not on a prediction
+    assert bare_viewer.layers.selection.active.name == "stack labels [1]"
+
+
 def test_the_background_is_picked_by_name(
     panel: PaintingPanel, layer: Labels, qtbot: Any, bare_viewer: Any
 ) -> None:

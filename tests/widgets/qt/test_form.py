@@ -69,6 +69,7 @@ CHANGED = {
     "volume_mode": "slices",
     "link_overlap": 0.75,
     "flips": True,
+    "invert": True,
 }
 
 

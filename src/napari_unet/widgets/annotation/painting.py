@@ -30,7 +30,7 @@ from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level
 from napari_unet.widgets.viewer.placement import Placement, lift
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari import Viewer
     from napari.layers import Image, Labels
@@ -47,6 +47,7 @@ __all__ = [
     "marks_for",
     "marks_of",
     "new_labels",
+    "paint_background",
     "plane_shown",
     "set_marks",
     "snapshot",
@@ -158,6 +159,49 @@ def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
         layer.selected_label = min(int(values.max(initial=0)) + 1, LARGEST_LABEL)
     result.visible = False
     return layer
+
+
+def paint_background(viewer: Viewer, layer: Labels, marks: Marks, taken: Sequence[int]) -> int:
+    """Take up the brush with the label that means background; gives that label.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where.
+    layer : Labels
+        What is painted on.
+    marks : Marks
+        Of the layer. Where they name no background, a label that is neither on the layer nor in
+        the user's hand becomes it.
+    taken : sequence of int
+        The labels on the layer.
+
+    Raises
+    ------
+    InputError
+        If the layer's dtype has no further label.
+    """
+    label = marks.background
+    if label is None:
+        label = _free_label(layer, taken)
+        set_marks(layer, replace(marks, background=label))
+    viewer.layers.selection.active = layer
+    layer.visible = True
+    layer.selected_label = label
+    layer.mode = "paint"
+    return label
+
+
+def _free_label(layer: Labels, taken: Sequence[int]) -> int:
+    # the label in hand may be on its way to the layer
+    used = {int(layer.selected_label), *taken}
+    largest = int(np.iinfo(level_of(layer).dtype).max)
+    label = max(used) + 1
+    if label > largest:
+        label = next((each for each in range(1, largest + 1) if each not in used), 0)
+    if label == 0:
+        raise InputError(f"All labels that ‘{layer.name}’ can hold are taken", "remove one first")
+    return label
 
 
 def bind_done_key(

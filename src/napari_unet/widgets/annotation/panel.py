@@ -25,7 +25,12 @@ from napari_unet.widgets.annotation.marks import (
     set_marks,
     toggle_done,
 )
-from napari_unet.widgets.annotation.painting import DONE_KEY, bind_done_key, new_labels
+from napari_unet.widgets.annotation.painting import (
+    DONE_KEY,
+    bind_done_key,
+    new_labels,
+    paint_background,
+)
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, text_label
@@ -44,6 +49,10 @@ DONE_TIP = (
 BACKGROUND_TIP = (
     "The label that was painted on background. Then strokes are enough: only painted pixels "
     "count, and no plane must be complete."
+)
+PAINT_BACKGROUND_TIP = (
+    "Takes up the brush with the label that means background; where there is none yet, a free one "
+    "becomes it. The key M takes a new label for the next object."
 )
 COUNTS_TIP = "What is labelled on this layer so far."
 NO_LABELS = "No labels are selected; make new ones, or select a Labels layer."
@@ -78,16 +87,19 @@ class PaintingPanel:
         self.new = PushButton(text="New labels")
         self.done = CheckBox(text=f"This plane is done ({DONE_KEY})")
         self.background = ChoiceList(self._labels)
+        self.paint_background = PushButton(text="Paint background")
         self.counts_line = text_label()
         self.rows = {
             "new_labels": Row(self.new, "", NEW_TIP),
             "done": Row(self.done, "", DONE_TIP),
             "background": Row(self.background, "Background is", BACKGROUND_TIP),
+            "paint_background": Row(self.paint_background, "", PAINT_BACKGROUND_TIP),
             "counts": Row(self.counts_line, "", COUNTS_TIP),
         }
         self.new.changed.connect(self._make)
         self.done.changed.connect(self._toggle)
         self.background.changed.connect(self._choose)
+        self.paint_background.changed.connect(self._paint_background)
         self._connected = [
             (viewer.layers.selection.events.active, self._select),
             (viewer.layers.events.removed, self._select),
@@ -130,6 +142,7 @@ class PaintingPanel:
         self.new.enabled = image is not None and bool(axes)
         self.new.text = "New labels" if image is None else f"New labels for {image.name}"
         self.rows["new_labels"].show_message()
+        self._update_rows()
 
     def set_task(self, task: str, names: Mapping[int, str] | None = None) -> None:
         """Say whether labels are objects ("instance") or classes ("semantic").
@@ -182,6 +195,31 @@ class PaintingPanel:
             return
         with suppress(InputError):
             set_marks(layer, replace(self._adopt(layer), background=_label(value)))
+
+    def _paint_background(self, _: Any = None) -> None:
+        row = self.rows["paint_background"]
+        row.show_message()
+        is_new = not self._is_painted
+        if is_new:
+            self._make()
+        layer = self._layer
+        if layer is None or not self._is_painted:
+            return  # what was wrong is said beside ‘New labels’
+        if self.counts is None and not is_new:
+            row.show_message("The labels are still being counted; press again in a moment.")
+            return
+        taken = () if self.counts is None else self.counts.values.tolist()
+        try:
+            label = paint_background(self._viewer, layer, self._adopt(layer), taken)
+        except InputError as error:
+            row.show_message(fault=worded(error))
+        else:
+            row.show_message(f"Label {label} is background: paint between the objects.")
+
+    @property
+    def _is_painted(self) -> bool:
+        """Whether there are labels that can be painted on."""
+        return self._layer is not None and RECORD_KEY not in self._layer.metadata
 
     def _adopt(self, layer: Labels) -> Marks:
         """The marks of the layer, which may be one that the viewer's own button made."""
@@ -265,7 +303,8 @@ class PaintingPanel:
             self.background.reset_choices()
             background = None if marks is None else marks.background
             self.background.value = NONE_YET if background is None else background
-            self.background.enabled = layer is not None and RECORD_KEY not in layer.metadata
+            self.background.enabled = self._is_painted
+            self.paint_background.enabled = self._is_painted or self.new.enabled
         if layer is None:
             self.counts_line.value = NO_LABELS
         elif counts is None:

@@ -67,7 +67,7 @@ TRUSTED_NAMES = {"all": "everywhere", "planes": "done planes", "painted": "paint
 
 
 REMEDIES = {
-    "no-background": "paint some background with a label of its own and choose it at ‘Background "
+    "no-background": "press ‘Paint background’ and paint some, or choose its label at ‘Background "
     "is’; or label a plane completely and mark it as done",
     "nothing-known": "paint something, or choose where else the labels can be trusted",
     "background-not-painted": "paint some background with it, or choose another label at "

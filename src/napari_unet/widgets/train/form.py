@@ -372,7 +372,7 @@ class TrainForm:
         """Show what the task needs."""
         task: Task = self.task.value
         for name, row in self.painting.rows.items():
-            fits = task == "instance" if name == "background" else task != "regression"
+            fits = task == "instance" if "background" in name else task != "regression"
             row.show(visible=fits)
         self.rows["classes"].show(visible=task == "semantic")
         self.settings.show_for_task(task, from_scratch=self.card is None)
