@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes
 from napari_unet.card import PALETTE, ClassInfo, Task
+from napari_unet.cli.file_matching import place_labels
 from napari_unet.dataset.components import number_regions
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_axes import arrange_labels
+from napari_unet.dataset.label_placement import LabelPlacement
 from napari_unet.dataset.label_values import split_unknown
 from napari_unet.dataset.labelled_image import open_example
 from napari_unet.errors import FileError, Note, SettingsError, note_about
@@ -91,7 +93,7 @@ def read_examples(files: TrainingFiles, options: Namespace, task: Task) -> list[
         raise SettingsError(f"--components makes objects, but the task is {task!r}", "leave it out")
     examples = []
     for i, pair in enumerate(files.pairs):
-        example, notes = read_example(
+        example, notes, place = _read_pair(
             pair.images,
             pair.labels,
             task=task,
@@ -113,7 +115,8 @@ def read_examples(files: TrainingFiles, options: Namespace, task: Task) -> list[
             labels = number_regions(example.labels, axes, background=options.background)
             example = replace(example, labels=labels)
         region = parts[0] if len(parts) == 1 else parts
-        examples.append(replace(example, region=region, background=options.background))
+        example = replace(example, region=region, background=options.background)
+        examples.append(_place(example, place))
     return examples
 
 
@@ -134,10 +137,41 @@ def read_example(
     Returns
     -------
     example : Example
-        Its labels have the order of axes of the image.
+        Its labels have the order of axes of the image, and lie where both files say.
     notes : tuple of Note
         What is to be told of the files.
     """
+    example, notes, place = _read_pair(
+        images,
+        labels,
+        task=task,
+        axes=axes,
+        channels=channels,
+        pixel_size=pixel_size,
+        scene=scene,
+    )
+    return _place(example, place), notes
+
+
+def _place(example: Example, place: LabelPlacement | None) -> Example:
+    """An example whose labels lie on a part of the image."""
+    if place is None:
+        return example
+    region = place.place_region(example.region, example.labels)
+    return replace(example, labels=place.place(example.labels), region=region)
+
+
+def _read_pair(
+    images: Path | Sequence[Path],
+    labels: Path | Sequence[Path],
+    *,
+    task: Task,
+    axes: str | None,
+    channels: Sequence[int] | None,
+    pixel_size: float | Sequence[float | None] | None,
+    scene: int | str | None,
+) -> tuple[Example, tuple[Note, ...], LabelPlacement | None]:
+    """An example, what is to be told of its files, and where the labels lie."""
     pictures = [read_image(path, scene=scene) for path in _listed(images)]
     file = pictures[0]
     if task == "regression":
@@ -154,6 +188,9 @@ def read_example(
         if not alike:
             sizes = dict(zip(used, file.array.shape, strict=True))
             array = arrange_labels(array, labelled.axes, used, sizes)
+    place = None
+    if task != "regression" and len(_listed(labels)) == 1:
+        place = place_labels(file, used, _listed(labels)[0], array)
     example = Example(
         file.array if len(pictures) == 1 else [each.array for each in pictures],
         array,
@@ -162,7 +199,7 @@ def read_example(
         pixel_size=file.pixel_size_along(used) if pixel_size is None else pixel_size,
     )
     told = [note_about(each.path, note) for each in pictures for note in each.notes]
-    return example, (*told, *labelled.notes)
+    return example, (*told, *labelled.notes), place
 
 
 def _listed(paths: Path | Sequence[Path]) -> Sequence[Path]:

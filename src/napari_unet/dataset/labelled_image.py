@@ -13,6 +13,7 @@ from napari_unet.axes import check_axes, label_axes
 from napari_unet.card import Task
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_values import WholeNumbers
+from napari_unet.dataset.pixel_grid import explain_size
 from napari_unet.errors import InputError, TrainingError
 from napari_unet.image.source import ImageSource, open_image
 from napari_unet.tiling import Region
@@ -273,8 +274,7 @@ def _count_channels(example: Example) -> int:
 def _check_labels(source: ImageSource, labels: Any, task: Task) -> str:
     """Axes of the labels, if their shape and dtype fit the image."""
     expected = source.label_shape()
-    shape = tuple(int(n) for n in labels.shape)
-    axes = label_axes(source.axes)
+    shape, axes = tuple(int(n) for n in labels.shape), label_axes(source.axes)
     wanted = str(expected)
     if task == "regression":
         wanted += f" or, with channels of the target, (channels, {str(expected)[1:]}"
@@ -297,6 +297,7 @@ def _check_labels(source: ImageSource, labels: Any, task: Task) -> str:
         raise InputError(
             f"labels have shape {shape}, but an image with axes {source.axes!r} of shape "
             f"{tuple(source.arrays[0].shape)} needs {wanted}",
+            explain_size(source.label_shape(), shape),
             parameter="labels",
             value=shape,
         )

@@ -167,6 +167,32 @@ def size_ratio(one: Sequence[int], other: Sequence[int]) -> int:
     return 1
 
 
+def explain_size(image: Sequence[int], labels: Sequence[int]) -> str:
+    """Why the size of labels may differ from that of their image, and what to do.
+
+    Examples
+    --------
+    >>> explain_size((64, 96), (32, 48))
+    'they have exactly half its size, as another level of a pyramid has: give both at one size'
+    """
+    if len(image) != len(labels) or 0 in labels:
+        return ""
+    if tuple(labels[-2:]) == tuple(image[-2:])[::-1]:
+        return "rows and columns seem to be swapped: transpose one of the two"
+    ratio = size_ratio(image, labels)
+    if ratio > 1:
+        half = "half" if ratio == 2 else f"1/{ratio} of"
+        size = f"{half} its size" if labels[-1] < image[-1] else f"{ratio} times its size"
+        return f"they have exactly {size}, as another level of a pyramid has: give both at one size"
+    if all(a <= b for a, b in zip(labels, image, strict=True)):
+        return (
+            "they may be of a crop: give the image of that crop, or files that declare their place"
+        )
+    if all(a >= b for a, b in zip(labels, image, strict=True)):
+        return "the image may be a crop: give the labels of that crop"
+    return "check that these labels belong to this image"
+
+
 def _relate(
     image: PixelGrid, labels: PixelGrid, axes: str
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
@@ -290,7 +316,7 @@ def _between(
     )
     return MismatchError(
         f"{labels.name} lies {told}, which is no whole number",
-        "correct its place (the layer's translate); labels are not resampled",
+        "correct its place (its translation); labels are not resampled",
         code="between-pixels",
     )
 
@@ -303,6 +329,6 @@ def _apart(image: PixelGrid, labels: PixelGrid, found: LabelPlacement) -> Mismat
     )
     return MismatchError(
         f"{labels.name} lies beside {image.name} along {axis}, without a pixel in common",
-        "choose the labels that lie on the image, or correct its place (the layer's translate)",
+        "choose the labels that lie on the image, or correct its place (its translation)",
         code="apart",
     )
