@@ -1,6 +1,7 @@
 # make demo   segment the bundled images, write demo/, open napari where there is a display
 # make test   all tests but the slow ones      make slow   the slow ones
 # make lint   ruff and mypy     make check  lint, the map in CONTRIBUTING.md and the quick tests
+# make stress   hostile files, kills, full disks, pairs of processes: docs/results/reliability.md
 # make number-format   the tests that depend on bfloat16, on a CPU that hides it
 # Each builds .venv on first use (minutes), and again when pyproject.toml or constraints.txt
 # change. Another interpreter: make PYTHON=python3.12 ...
@@ -11,7 +12,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test number-format slow lint check install
+.PHONY: demo test number-format slow stress lint check install
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -29,6 +30,9 @@ number-format: $(STAMP)
 slow: $(STAMP)
 	@bash scripts/system_packages.sh window display
 	@bash scripts/with_display.sh $(BIN)/python -m pytest -m slow
+
+stress: $(STAMP)
+	PYTHONPATH=src $(BIN)/python tests/hostile/stress.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
