@@ -26,6 +26,7 @@ NO_MEMORY = (
     "_status_alloc_failed",  # cuBLAS, and cuDNN until version 8
     "_allocation_failed",  # cuDNN since version 9
     "std::bad_alloc",
+    "can't start new thread",  # whose stack found no room
 )
 
 

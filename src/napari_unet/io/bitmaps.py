@@ -66,6 +66,8 @@ def open_bitmap(path: Path, *, as_labels: bool = False) -> Opened:
         raise FileError(
             f"{path} is too large to be read as a picture", "save it as a tiled TIFF file"
         ) from error
+    except MemoryError:
+        raise  # it is not the file's fault
     except Exception as error:
         # Pillow raises OSError, SyntaxError, ValueError and struct.error on damaged files.
         raise FileError(

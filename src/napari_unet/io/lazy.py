@@ -125,6 +125,8 @@ class LazyArray:
         ]
         try:
             block = np.asarray(self._source[tuple(request)])
+        except MemoryError:
+            raise  # it is not the file's fault
         except Exception as error:
             # Codecs, stores and memory maps raise anything on damaged data.
             raise FileError(

@@ -253,6 +253,8 @@ def _open_npy(path: Path, eager_bytes: int) -> Opened:
         if not isinstance(mapped, np.ndarray):
             mapped.close()
             raise ValueError("it is an archive of arrays")
+    except MemoryError:
+        raise  # it is not the file's fault
     except Exception as error:
         # NumPy lets a Python tokenizer loose on the header.
         raise FileError(

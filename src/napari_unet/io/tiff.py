@@ -101,6 +101,8 @@ def open_tiff(
         raise FileError(
             f"{path} cannot be read ({reason_of(error)})", "check the disk and retry"
         ) from error
+    except MemoryError:
+        raise  # it is not the file's fault
     except Exception as error:
         # On damaged files tifffile raises errors of any kind, not only its own.
         raise _open_error(path, error) from error

@@ -76,6 +76,8 @@ def open_zarr(path: Path, scene: int | str | None = None) -> Opened:
         )
     except UNetError:
         raise
+    except MemoryError:
+        raise  # it is not the file's fault
     except Exception as error:
         # Stores, codecs and metadata of other programs raise errors of any kind.
         raise FileError(
