@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.layers import Image
 
+from napari_unet.progress import Progress
 from napari_unet.samples import load_sample
+from napari_unet.widgets.segment import live_decoding
 
 pytestmark = pytest.mark.windowless
 
@@ -57,6 +60,42 @@ def test_the_same_run_again_renews_its_layer(
     run(segmented)
     assert labels_of(viewer) == [first]
     assert first.metadata["napari_unet"]["settings"]["threshold"] == 0.8
+
+
+def test_a_threshold_that_goes_and_comes_back_renews_its_layer(
+    stack: Any, viewer: Any, qtbot: Any, labels_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = labels_of(viewer)
+    found = first.data.copy()
+    decode_whole, go_on = live_decoding._whole_job, threading.Event()
+
+    def wait_for_the_first(scores: Any, settings: Any) -> Any:
+        if settings.threshold == 0.99:
+            yield Progress(0, 1, "waiting")
+            assert go_on.wait(90)
+        return (yield from decode_whole(scores, settings))
+
+    monkeypatch.setattr(live_decoding, "_whole_job", wait_for_the_first)
+    threshold = stack.rows["threshold"].editor
+    threshold.value = 0.99
+    qtbot.waitUntil(lambda: not np.array_equal(first.data, found))  # the plane in view
+    threshold.value = None
+    qtbot.waitUntil(lambda: not stack.live.running)
+    go_on.set()
+    assert labels_of(viewer) == [first]
+    np.testing.assert_array_equal(first.data, found)
+
+
+def test_labels_of_a_hyperstack_are_renewed(
+    dock: Any, viewer: Any, run: Any, labels_of: Any
+) -> None:
+    image = load_sample("nuclei_2d").image[:64, :80]
+    names = ("t", "c", "y", "x")
+    viewer.add_image(np.stack([[image, image // 2]] * 2), name="cells", axis_labels=names)
+    dock.form.axes.value, dock.form.channels.value = "TCYX", "0"
+    run(dock)
+    run(dock)
+    assert seen(labels_of(viewer)) == [("cells labels", True)]
 
 
 def test_pixels_that_changed_make_another_result(

@@ -245,7 +245,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         if kept is None:
             return
         record = result.record
-        self.results.show(result, kept.image, kept.placement)
+        self.results.show(result, kept.image, kept.placement, decoded=True)
         if self.runner.running or self.form.fault is not None:
             return  # what stands there matters more
         empty = bool(record.get("empty"))

@@ -79,14 +79,19 @@ class ResultLayers:
         self._own_change = Blocker()  # data of a layer that is set here
         viewer.layers.events.removed.connect(self._removed)
 
-    def show(self, found: Segmentation, image: Image, placement: Placement) -> Layer:
-        """Show labels of an image, in place of earlier ones on the screen."""
+    def show(
+        self, found: Segmentation, image: Image, placement: Placement, *, decoded: bool = False
+    ) -> Layer:
+        """Show labels of an image, in place of earlier ones on the screen.
+
+        ``decoded``: they come from the scores of the labels shown last.
+        """
         self.drop_preview()
         labels, record = placement.lay(found.labels), found.record
         before = self._latest(image)
         if (
             before is not None
-            and _same_scores(before, found)
+            and (decoded or _same_scores(before, record, labels))
             and self._untouched(before, placement)
         ):
             layer = before.layer
@@ -278,13 +283,12 @@ def channel_names(card: ModelCard) -> list[str]:
     return list(CHANNELS)
 
 
-def _same_scores(made: _Made, found: Segmentation) -> bool:
+def _same_scores(made: _Made, record: dict[str, Any], labels: NDArray[Any]) -> bool:
     """Whether labels are those of a layer but for their decoding."""
     before: Any = made.layer.metadata.get(RECORD_KEY, {})
-    record = found.record
     settings = [dict(each.get("settings", {})) for each in (before, record)]
     if settings[0] == settings[1]:  # other labels are those of other pixels
-        return made.digest == _digest(found.labels) and before.get("model") == record.get("model")
+        return made.digest == _digest(labels) and before.get("model") == record.get("model")
     scored = [{n: v for n, v in each.items() if n not in DECODING_FIELDS} for each in settings]
     same = all(before.get(key) == record.get(key) for key in SCORED_BY)
     return same and scored[0] == scored[1]
