@@ -30,6 +30,11 @@ def test_classes_that_touch_are_different_objects() -> None:
     assert number_regions(np.array([[1, 2, 0, 2]]), "YX").tolist() == [[1, 2, 0, 3]]
 
 
+def test_probabilities_are_no_mask() -> None:
+    with pytest.raises(InputError, match=r"0\.5"):
+        number_regions(np.array([[0.5, 1.0]]), "YX")
+
+
 def test_the_background_label_stays() -> None:
     painted = np.array([[7, 0, 7, 2, 2, 0, 7]])
     assert number_regions(painted, "YX", background=2).tolist() == [[1, 0, 3, 2, 2, 0, 4]]

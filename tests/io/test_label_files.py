@@ -156,6 +156,16 @@ def test_a_grey_picture_saved_in_colours_is_grey(tmp_path: Path) -> None:
     assert found.axes == "YX"
 
 
+def test_transparency_is_no_label(tmp_path: Path) -> None:
+    grey = np.array([[0, 1], [2, 2]], np.uint8)
+    for mode, channels in (("LA", 1), ("RGBA", 3)):
+        alpha = (grey > 0) * np.uint8(255)
+        Image.fromarray(np.stack([*[grey] * channels, alpha], -1), mode).save(tmp_path / "a.png")
+        found = read_labels(tmp_path / "a.png")
+        np.testing.assert_array_equal(found.array, grey)
+        assert found.axes == "YX"
+
+
 @pytest.mark.parametrize(("colours", "said"), [(5, "5 colours.*unique"), (5000, "not an overlay")])
 def test_a_colour_picture_is_told_to_be_one(colours: int, said: str, tmp_path: Path) -> None:
     numbers = np.arange(colours)

@@ -93,6 +93,12 @@ TABLE = {
         "man_seg",
     ),
     "markers": ((["t007.tif"], ["man_track007.tif"]), [("t007.tif", "man_track007.tif")], "man_tr"),
+    "ilastik": (
+        alone("a.tif", "a_Simple Segmentation.tiff"),
+        [("a.tif", "a_Simple Segmentation.tiff")],
+        "ending _Simple Segmentation",
+    ),
+    "the only image": (alone("dapi.tif", "RoiSet.zip"), [("dapi.tif", "RoiSet.zip")], "per case"),
     "regions": (alone("a.tif", "a.zip"), [("a.tif", "a.zip")], "the same name"),
     "region set": (alone("a.tif", "RoiSet_a.zip"), [("a.tif", "RoiSet_a.zip")], "RoiSet_"),
 }
@@ -163,6 +169,12 @@ def test_companions_of_an_image_in_its_folder_only() -> None:
         "a_overlay.png": "a.tif",
         "man_seg001.tif": "t001.tif",
     }
+
+
+def test_a_mask_beside_the_only_image_is_its_companion() -> None:
+    assert find_companions(["dapi.tif", "mask.tif"]) == {"mask.tif": "dapi.tif"}
+    assert find_companions(["dapi.tif", "gfp.tif", "mask.tif"]) == {}
+    assert find_companions(["mask.tif"]) == {}
 
 
 def test_what_is_known_is_told() -> None:

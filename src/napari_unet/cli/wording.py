@@ -32,10 +32,10 @@ def option_of(parameter: str, value: str = "") -> str:
 
 
 REMEDIES = {
-    "labels-are-a-mask": "give --components to make each separate region an object, or --task "
-    "semantic",
-    "labels-look-like-classes": "give --components to make each separate region an object, or "
-    "--task semantic to learn classes",
+    "labels-are-a-mask": "give --components to make an object of each region (those that touch "
+    "stay one), or --task semantic",
+    "labels-look-like-classes": "give --components to make an object of each region (those that "
+    "touch stay one), or --task semantic to learn classes",
     "labels-negative": "give --negative-unknown if that means that nobody looked there, else "
     "correct the labels",
 }

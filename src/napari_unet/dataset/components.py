@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import measure
 
+from napari_unet.dataset.label_values import WholeNumbers
 from napari_unet.errors import InputError
 
 
@@ -35,14 +36,15 @@ def number_regions(
     Raises
     ------
     InputError
-        If there are more than two axes and they are not known.
+        If there are more than two axes and they are not known, or a value is no whole number.
 
     Examples
     --------
     >>> number_regions(np.array([[255, 0, 255], [255, 0, 0]]), "YX").tolist()
     [[1, 0, 2], [1, 0, 0]]
     """
-    given: NDArray[Any] = np.asarray(labels)
+    floats = np.dtype(labels.dtype).kind == "f"
+    given: NDArray[Any] = np.asarray(WholeNumbers(labels) if floats else labels)
     if axes is None and given.ndim > 2:
         raise InputError(
             f"the mask has shape {given.shape}, and whether its first axis is Z or T decides which "

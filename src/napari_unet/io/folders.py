@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,21 +60,23 @@ def find_images(paths: Sequence[str | Path]) -> FoundImages:
     notes: list[Note] = []
     for path in map(Path, paths):
         if is_folder(path):
-            files = [p for p in _images_in(path) if not plain_stem(p).endswith(RESULT_ENDINGS)]
-            beside = find_companions(p.name for p in files)
+            inside = _images_in(path)
+            beside = find_companions(p.name for p in inside)
+            results = [p.name for p in inside if plain_stem(p).endswith(RESULT_ENDINGS)]
+            files = [p for p in inside if p.name not in {*beside, *results}]
             if not files:
                 raise FileError(
                     f"The folder {path} has no images",
                     f"these are read: {', '.join(sorted(READ_SUFFIXES))}",
                 )
-            kept, previews = leave_out_previews([p for p in files if p.name not in beside])
-            inside = [
+            kept, previews = leave_out_previews(files)
+            images = [
                 replace(image, notes=(previews[file],)) if file in previews else image
                 for file in kept
                 for image in open_up(file)
             ]
-            found += with_distinct_names(inside)
-            notes += _companion_notes(path, beside)
+            found += with_distinct_names(images)
+            notes += _companion_notes(path, sorted({*beside, *results}))
         else:
             found += open_up(path)
     if not found:
@@ -85,16 +87,15 @@ def find_images(paths: Sequence[str | Path]) -> FoundImages:
     return FoundImages(list(once.values()), tuple(notes))
 
 
-def _companion_notes(folder: Path, beside: Mapping[str, str]) -> Iterator[Note]:
-    if not beside:
-        return
-    first, image = next(iter(beside.items()))
-    count = len(beside)
-    what = f"{first} is labels of {image} by its name, or made of it, and is"
-    if count > 1:
-        what = f"{count} files are labels of images beside them by their names, or made of them "
-        what += f"({list_names(list(beside))}), and are"
-    yield Note("labels-left-out", f"In {folder} {what} left out", "name the files to have them all")
+def _companion_notes(folder: Path, names: Sequence[str]) -> Iterator[Note]:
+    if names:
+        what = "1 file is" if len(names) == 1 else f"{len(names)} files are"
+        yield Note(
+            "labels-left-out",
+            f"In {folder} {what} labels or results of images by name, and left out: "
+            f"{list_names(names)}",
+            "name the files to have them all",
+        )
 
 
 def mask_files(images: Sequence[Path], masks: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from napari_unet.axes import check_axes, label_axes
 from napari_unet.errors import FileError, InputError, Note, note_about
 from napari_unet.io.cellpose_files import is_pickled, read_cellpose_labels
 from napari_unet.io.naming import LABEL_ONLY
-from napari_unet.io.reading import ImageFile, read_image
+from napari_unet.io.reading import BITMAPS, ImageFile, read_image
 from napari_unet.io.roi_files import read_roi_labels
 
 COLOURS = (3, 4)  # channels of a colour picture, without and with alpha
@@ -41,7 +41,7 @@ class LabelFile:
 
 
 def read_labels(
-    paths: Sequence[Path],
+    paths: str | Path | Sequence[Path],
     like: ImageFile | None = None,
     *,
     axes: str | None = None,
@@ -54,7 +54,7 @@ def read_labels(
 
     Parameters
     ----------
-    paths : sequence of Path
+    paths : path, or sequence of Path
         One file; or several masks of one object each, which are numbered in this order.
     like : ImageFile, optional
         The image, which regions need. Of a file that holds as many images as the image's, that of
@@ -70,6 +70,7 @@ def read_labels(
         If a file cannot be read, is a colour picture, or one of several masks holds other than
         one object.
     """
+    paths = [Path(paths)] if isinstance(paths, str | Path) else paths
     if len(paths) > 1:
         return _join_masks(paths)
     (path,) = paths
@@ -104,6 +105,8 @@ def _without_colours(file: ImageFile) -> LabelFile:
     # what is said of their pixel size matters only for images
     told = [note for note in file.notes if note.code != "pixel-size"]
     notes = tuple(note_about(file.path, note) for note in told)
+    if axes == "YXC" and file.array.shape[-1] == 2 and file.path.suffix.lower() in BITMAPS:
+        return LabelFile(np.asarray(file.array)[..., 0], "YX", notes)  # the other is alpha
     if axes is None or axes[-1] != "C" or file.array.shape[-1] not in COLOURS:
         return LabelFile(file.array, axes, notes)
     picture: NDArray[Any] = np.asarray(file.array)

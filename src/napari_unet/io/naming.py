@@ -9,13 +9,17 @@ from pathlib import PurePath, PurePosixPath
 from typing import Literal
 
 LABEL_WORDS = (
-    "cp_masks", "masks", "mask", "labels", "label", "lbl", "segmentation", "seg", "ground_truth",
-    "groundtruth", "gt", "annotations", "annotation", "instances", "roiset", "rois",
+    "cp_masks", "masks", "mask", "labels", "label", "lbl", "simple segmentation", "segmentation",
+    "segmented", "seg", "ground_truth", "groundtruth", "truth", "gt", "annotations", "annotation",
+    "annotated", "instances", "instance", "object identities", "roiset", "rois",
 )  # fmt: skip
 """Words at an end of a name that mark labels; of several label files the first goes."""
 
 IMAGE_WORDS = ("images", "image", "img", "raw", "input")
-BYPRODUCT_WORDS = ("cp_output", "flows", "outlines", "overlay", "scores", "probabilities")
+BYPRODUCT_WORDS = (
+    "cp_output", "flows", "outlines", "overlay", "scores", "probabilities", "preview", "thumbnail",
+    "thumb",
+)  # fmt: skip
 RESULT_WORD = "labels"  # what this program adds to the name of an image
 LABEL_ONLY = (".zip", ".roi")  # ImageJ's regions are never an image
 IMAGE_FOLDERS = ("images", "image", "img", "imgs", "raw", "input", "imagestr", "jpegimages")

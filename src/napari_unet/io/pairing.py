@@ -141,7 +141,14 @@ def find_companions(names: Iterable[str]) -> dict[str, str]:
             if other is not None and other != file.path:
                 found[file.path] = other
                 break
-    return found
+    for folder in {file.folder for file in files}:
+        # mask.tif beside the only image, whatever that is called
+        here = [f for f in files if f.folder == folder and f.path not in found]
+        bare = [f for f in here if f.stem.lower() in LABEL_WORDS]
+        if len(here) == len(bare) + 1:
+            (image,) = (f for f in here if f not in bare)
+            found |= {f.path: image.path for f in bare}
+    return dict(sorted(found.items()))
 
 
 def describe_patterns(pairs: Sequence[Pair]) -> str:
@@ -288,7 +295,7 @@ class _Search:
             bare = picture[0].stem.lower() in IMAGE_WORDS and mask[0].stem.lower() in LABEL_WORDS
             if bare:
                 self._take(picture, mask, f"the names {picture[0].stem} with {mask[0].stem}")
-            elif case:
+            elif case or (self._one_folder and mask[0].stem.lower() in LABEL_WORDS):
                 self._take(picture, mask, "a folder per case")
 
     def _take(self, images: list[FileName], labels: list[FileName], words: str) -> None:

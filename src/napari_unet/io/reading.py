@@ -16,6 +16,7 @@ from napari_unet.axes import spatial_in_order
 from napari_unet.errors import FileError, InputError, Note, UNetError
 from napari_unet.io.bitmaps import open_bitmap
 from napari_unet.io.lazy import LazyArray
+from napari_unet.io.naming import LABEL_ONLY
 from napari_unet.io.opened import Opened
 from napari_unet.io.pixel_size import PixelSize
 from napari_unet.io.reason import reason_of
@@ -25,8 +26,8 @@ from napari_unet.io.zarr_files import open_zarr
 from napari_unet.io.zarr_members import is_inside_zarr
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
-_BITMAP = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
-READ_SUFFIXES = (*TIFF_SUFFIXES, *_BITMAP, ".npy", ".zarr")
+BITMAPS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
+READ_SUFFIXES = (*TIFF_SUFFIXES, *BITMAPS, ".npy", ".zarr")
 """Endings of the files that `read_image` opens."""
 
 _EAGER_BYTES = 64 * 2**20
@@ -163,7 +164,7 @@ def read_image(
                 parameter="scene",
                 value=scene,
             )
-        bitmap = suffix in _BITMAP
+        bitmap = suffix in BITMAPS
         found = open_bitmap(path, as_labels=as_labels) if bitmap else _open_npy(path, eager_bytes)
     array = found.array
     if array.dtype.kind not in "buifc":
@@ -228,6 +229,11 @@ def _check_path(path: Path, suffix: str) -> None:
             return
         if not path.exists():
             raise FileError(f"{path} does not exist", "check the name and the folder")
+        if suffix in LABEL_ONLY:
+            raise FileError(
+                f"{path} holds regions, which are labels and no image",
+                "give it as the labels of an image, or read it by napari_unet.io.read_labels",
+            )
         if suffix not in READ_SUFFIXES or suffix == ".zarr":
             raise FileError(
                 f"{path} is of a kind that cannot be read",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_unet.dataset.components import number_regions
 from napari_unet.widgets.annotation.marks import marks_for, marks_of, set_marks
 from napari_unet.widgets.annotation.painting import correct
+from napari_unet.widgets.viewer.label_colours import object_colours
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -45,6 +46,7 @@ def number_objects(viewer: Viewer, labels: Labels, image: Image, axes: str) -> L
     marks = marks_for(layer)
     numbered = number_regions(layer.data, marks.axes, background=marks.background)
     layer.data = numbered.astype(np.int32)
+    layer.colormap = object_colours()
     return layer
 
 

@@ -80,8 +80,10 @@ REMEDIES = {
     "one-pixel-left": "make the batches larger",
     "objects-exceed-view": "scale the images down, or train a new network",
     "no-memory-left": "close other programs",
-    "labels-look-like-classes": "number the objects, or choose ‘Classes of pixels’",
-    "labels-are-a-mask": "number the objects, or choose ‘Classes of pixels’",
+    "labels-look-like-classes": "number the objects (those that touch stay one), or choose "
+    "‘Classes of pixels’",
+    "labels-are-a-mask": "number the objects (those that touch stay one), or choose "
+    "‘Classes of pixels’",
     "labels-negative": "say that negative is unknown if it is, else correct the labels",
 }
 """What to do, by the code of an error or a finding, where a form has other means."""
