@@ -166,7 +166,9 @@ def test_transparency_is_no_label(tmp_path: Path) -> None:
         assert found.axes == "YX"
 
 
-@pytest.mark.parametrize(("colours", "said"), [(5, "5 colours.*unique"), (5000, "not an overlay")])
+@pytest.mark.parametrize(
+    ("colours", "said"), [(5, "5 colours.*unique"), (5000, "not an overlay of them on the image.$")]
+)
 def test_a_colour_picture_is_told_to_be_one(colours: int, said: str, tmp_path: Path) -> None:
     numbers = np.arange(colours)
     picture = np.stack([numbers % 7, numbers % 251, numbers // 251], -1).astype(np.uint8)

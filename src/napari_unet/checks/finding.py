@@ -49,7 +49,7 @@ class Finding:
         The parameter of the Python API that is wrong, where it is a single one: an argument or
         a field of the settings.
     cause : str
-        Where it stands for an error: the `UNetError.code` of that.
+        Where it stands for an error, or is of the same kind: the `UNetError.code` of that.
     """
 
     severity: Severity
@@ -93,10 +93,16 @@ class Report:
         self.findings.append(Finding("fault", code, example, where, problem, remedy))
 
     def doubt(
-        self, code: str, example: int | None, where: Field, problem: str, remedy: str
+        self,
+        code: str,
+        example: int | None,
+        where: Field,
+        problem: str,
+        remedy: str,
+        cause: str = "",
     ) -> None:
         """Note what is probably wrong."""
-        self.findings.append(Finding("doubt", code, example, where, problem, remedy))
+        self.findings.append(Finding("doubt", code, example, where, problem, remedy, cause=cause))
 
     def errors_of(self, code: str, example: int | None, where: Field) -> Errors:
         """A context in which errors become faults, and end it.

@@ -178,10 +178,10 @@ def _check_meaning(
         and len(values) <= FEW_VALUES
         and (pieces >= PIECES * max(1, shown) or (len(values) == 1 and most >= MASK_PIECES))
     ):
-        what = f"{len(values)} values"
-        kind = "classes"
+        what, kind, cause = f"{len(values)} values", "classes", ""
         if len(values) == 1:
             what, kind = f"the value {min(values)} only,", "a mask"
+            cause = "labels-are-a-mask" if most >= PIECES else ""  # surely
         report.doubt(
             "labels-look-like-classes",
             index,
@@ -190,6 +190,7 @@ def _check_meaning(
             f"{most} separate regions of a plane.",
             "Give each object a number of its own, as skimage.measure.label does with separate "
             "regions, or choose the task ⟨task:'semantic'⟩.",
+            cause,
         )
     elif (
         task == "semantic"

@@ -30,6 +30,9 @@ from napari_unet.training.verdict import describe_scores
 if TYPE_CHECKING:
     from napari_unet.dataset.example import Example
 
+REFUSED = ("labels-are-a-mask",)
+"""Causes of doubts that would surely spoil a training, which here nobody dismisses."""
+
 
 def run_training(options: Namespace) -> int:
     """Train a model on image and label files, save it, and say how good it is."""
@@ -202,11 +205,12 @@ def _pass_checks(
     from napari_unet.checks import check_examples
 
     findings = check_examples(examples, base=base, config=config, validation=validation)
+    wrong = [f for f in findings if f.severity == "fault" or f.cause in REFUSED]
     for finding in findings:
-        kind = "error" if finding.severity == "fault" else "warning"
+        kind = "error" if finding in wrong else "warning"
         place = "" if finding.example is None else f"{images[finding.example]}: "
         tell(kind, place + worded(finding))
-    return all(finding.severity != "fault" for finding in findings)
+    return not wrong
 
 
 def _save(model: Model, target: Path) -> Path:

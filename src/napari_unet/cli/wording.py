@@ -33,7 +33,8 @@ def option_of(parameter: str, value: str = "") -> str:
 
 REMEDIES = {
     "labels-are-a-mask": "give --components to make an object of each region (those that touch "
-    "stay one), or --task semantic",
+    "stay one), or --task semantic; if all of it is one object, number it in a file of integers "
+    "and give --no-checks",
     "labels-look-like-classes": "give --components to make an object of each region (those that "
     "touch stay one), or --task semantic to learn classes",
     "labels-negative": "give --negative-unknown if that means that nobody looked there, else "
@@ -46,7 +47,7 @@ def worded(told: UNetError | Finding | Note) -> str:
     """An error, a finding or a note, with what to do on the command line."""
     remedy = REMEDIES.get(told.code)
     if not isinstance(told, UNetError | Note):
-        remedy = remedy or REMEDIES.get(told.cause)
+        remedy = REMEDIES.get(told.cause) or remedy
         remedy = None if remedy is None else Text(remedy).as_sentence()
     return told.worded(option_of, remedy)
 

@@ -114,15 +114,14 @@ def _without_colours(file: ImageFile) -> LabelFile:
     if (red == picture[..., 1]).all() and (red == picture[..., 2]).all():
         return LabelFile(red, axes[:-1], notes)
     count = len(np.unique(picture[..., :3].reshape(-1, 3), axis=0))
+    remedy = (
+        "save the labels themselves, as a TIFF or PNG of 16 bits with a number for each object or "
+        "class, and not an overlay of them on the image"
+    )
     if count <= FEW_COLOURS:
-        remedy = (
-            "save the numbers of the objects or classes instead; where each has a colour of its "
-            "own, numpy.unique(picture.reshape(-1, 3), axis=0, return_inverse=True) numbers them"
-        )
-    else:
-        remedy = (
-            "save the labels themselves, as a TIFF or PNG of 16 bits with a number for each "
-            "object or class, and not an overlay of them on the image"
+        remedy += (
+            "; where each has a flat colour of its own, "
+            "numpy.unique(picture.reshape(-1, 3), axis=0, return_inverse=True) numbers them"
         )
     raise FileError(
         f"{file.path} is a colour picture with {count} colours, and no labels, which are numbers",
