@@ -45,7 +45,7 @@ def open_up(path: Path) -> list[FoundImage]:
     members: list[str] = []
     if is_inside_zarr(path):
         try:
-            members = images_inside(path)
+            members = images_inside(path, series=False)  # those are scenes of one file
         except Exception:  # noqa: BLE001  # reading it will say what is wrong
             members = []
     inside = [path / member for member in members] or [path]

@@ -33,11 +33,11 @@ def ome_attributes(node: Any) -> Mapping[str, Any]:
     return {**attributes, **nested} if isinstance(nested, Mapping) else attributes
 
 
-def images_inside(path: Path) -> list[str]:
+def images_inside(path: Path, *, series: bool = True) -> list[str]:
     """Paths, below a group, of the images that it lists; none for an image and an array.
 
     A plate lists its wells, a well its fields, a row of a plate the wells in it, a group of
-    labels its labels, and a store of bioformats2raw its series.
+    labels its labels, and a store of bioformats2raw its series, unless ``series`` is False.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def images_inside(path: Path) -> list[str]:
     if isinstance(attributes.get("labels"), list | tuple):
         return [str(name) for name in attributes["labels"]]
     if "bioformats2raw.layout" in attributes:
-        return _series(node)
+        return _series(node) if series else []
     return _row(path)
 
 
