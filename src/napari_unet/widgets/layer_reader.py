@@ -17,13 +17,14 @@ from napari.utils.transforms import Affine, CompositeAffine
 from napari_unet.errors import FileError, Note
 from napari_unet.io import ImageFile, read_image
 from napari_unet.io.naming import plain_stem
+from napari_unet.io.pixel_size import unit_in_micrometres
 from napari_unet.io.record import find_record
 from napari_unet.io.zarr_files import level_paths
 from napari_unet.io.zarr_members import images_inside, is_inside_zarr, labels_beside, store_of
 from napari_unet.widgets.annotation.marks import MARKS_KEY
 from napari_unet.widgets.annotation.saved_marks import read_marks
 from napari_unet.widgets.qt.wording import label_of
-from napari_unet.widgets.viewer.layer_image import FILE_PART_KEY, RECORD_KEY
+from napari_unet.widgets.viewer.layer_image import FILE_PART_KEY, PIXEL_SIZE_KEY, RECORD_KEY
 from napari_unet.widgets.viewer.placement import Placement
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -157,6 +158,7 @@ def _labels_of(file: ImageFile, record: Mapping[str, Any] | None) -> LayerData:
     if marks is not None and array.ndim == len(marks.axes):
         metadata[MARKS_KEY] = marks.as_json()
     laid = _saved(place, array.ndim) or _place(stored, record)
+    metadata |= _typed_size(stored, laid)
     small = array.nbytes <= PAINTABLE_BYTES
     data = np.asarray(array) if small else _lazily(array)
     if data.dtype == bool:
@@ -167,6 +169,7 @@ def _labels_of(file: ImageFile, record: Mapping[str, Any] | None) -> LayerData:
 def _images_of(file: ImageFile, metadata: dict[str, Any], *, several: bool) -> list[LayerData]:
     axes, name = file.axes, _name(file)
     place = _place(file, None)
+    metadata = {**metadata, **_typed_size(file, place)}
     levels = _levels(file)
     rgb = axes is not None and axes.endswith("C") and file.array.shape[-1] in _COLOURS
     part = {"scene": file.scene} if several or file.notes else {}
@@ -249,6 +252,15 @@ def _place(file: ImageFile, record: Mapping[str, Any] | None) -> dict[str, Any]:
         "scale": tuple(size or 1.0 for size in known),
         "units": tuple("pixel" if size is None else "micrometer" for size in known),
     }
+
+
+def _typed_size(file: ImageFile, place: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata with the pixel size of a file whose layer had none of its own: it was typed."""
+    units = [unit_in_micrometres(unit) for unit in place.get("units", ())]
+    spatial = [axis for axis in file.axes or "" if axis in "ZYX"]
+    known = dict(zip(spatial, file.pixel_size or (), strict=False))
+    sizes = {axis: size for axis, size in known.items() if size is not None}
+    return {PIXEL_SIZE_KEY: sizes} if sizes and not any(units) else {}
 
 
 def _saved(place: Mapping[str, Any] | None, ndim: int) -> dict[str, Any]:

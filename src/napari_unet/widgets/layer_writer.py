@@ -24,7 +24,7 @@ from napari_unet.widgets.annotation.marks import MARKS_KEY
 from napari_unet.widgets.annotation.saved_marks import check_room, write_marks
 from napari_unet.widgets.recovery.stores import mark_saved
 from napari_unet.widgets.viewer.layer_axes import letters_of
-from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, plain
+from napari_unet.widgets.viewer.layer_image import PIXEL_SIZE_KEY, RECORD_KEY, LayerImage, plain
 from napari_unet.widgets.viewer.placement import lift
 
 _PLACE = ("scale", "rotate", "shear", "affine", "units", "axis_labels")
@@ -133,7 +133,8 @@ def _write(
     # one pixel in the layer's place: what its axes and sizes are, one function knows
     pixel = np.zeros((1,) * ndim + (3,) * rgb, np.uint8)
     place = {key: attributes[key] for key in _PLACE if attributes.get(key) is not None}
-    layer = LayerImage.of(Image(pixel, rgb=rgb, **place))
+    typed = {PIXEL_SIZE_KEY: (attributes.get("metadata") or {}).get(PIXEL_SIZE_KEY)}
+    layer = LayerImage.of(Image(pixel, rgb=rgb, metadata=typed, **place))
     axes = _known_axes(layer.axis_labels, attributes.get("metadata") or {}, array.shape)
     if axes is not None:
         axes += "C" * rgb
@@ -147,6 +148,8 @@ def _write(
             "split the channels into layers, or rename that axis",
         )
     sizes = layer.pixel_size(axes)
+    if all(size is None for size in sizes):
+        sizes = _recorded_sizes(record, axes)
     laid = {**_place(ndim, attributes), "axes": axes}
     if is_result and not rgb and "C" in axes and array.shape[axes.index("C")] == 1:
         array, axes = lift(array, axes)  # it lay beside its channels
@@ -159,6 +162,15 @@ def _write(
         place=laid,
     )
     return [str(file)] if record is None else [str(file), str(record_path(file))]
+
+
+def _recorded_sizes(record: Mapping[str, Any] | None, axes: str) -> tuple[float | None, ...]:
+    """The pixel size that a run knew, of a result whose layer has none: one that was typed."""
+    known: dict[str, Any] = {}
+    if record is not None:
+        of_image = [a for a in str(record.get("axes", "")) if a in "ZYX"]
+        known = dict(zip(of_image, record.get("pixel_size") or (), strict=False))
+    return tuple(known.get(axis) for axis in axes if axis in "ZYX")
 
 
 def _record(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:

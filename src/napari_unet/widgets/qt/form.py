@@ -29,6 +29,7 @@ from napari_unet.widgets.qt.scrolling import ScrollingPart
 from napari_unet.widgets.qt.settings_form import SmallNumber, bounds_of, digits_of, members_of
 
 FAULT_COLOUR = "#e0565b"  # legible on the dark and on the light theme
+UNIT_DECIMALS = 2  # more of them where a number is shown in another unit
 SMALLEST_STEP = 0.01  # what the usual box for numbers shows
 
 
@@ -217,6 +218,9 @@ class AutoNumber(Container):  # type: ignore[type-arg]
         self._automatic = automatic
         self._start = start
         self._suggested: float | None = None
+        self._unit = 1.0
+        self._shown: tuple[float, float] = (0.0, 0.0)  # a number, and the value that it stands for
+        self._range = float(number.min), float(number.max), int(number.native.decimals())
         super().__init__(widgets=[number, self.auto], layout="horizontal", labels=False)
         self.margins = (0, 0, 0, 0)
         self._switch(auto=True)
@@ -235,14 +239,39 @@ class AutoNumber(Container):  # type: ignore[type-arg]
     @property
     def value(self) -> Any:
         """The number, or the value that stands for "auto"."""
-        return self._automatic if self.auto.value else self._kind(self.number.value)
+        return self._automatic if self.auto.value else self._kind(self._in_own_unit())
 
     @value.setter
     def value(self, value: Any) -> None:
         is_number = isinstance(value, int | float)
         self.auto.value = not is_number
         if is_number:
-            self.number.value = value
+            self._show_number(value)
+
+    def set_unit(self, unit: float) -> None:
+        """Show and take the number in another unit, of which one of its own has ``unit``.
+
+        The value stays as it is. 1: its own unit.
+        """
+        if unit == self._unit:
+            return
+        value, (low, high, decimals) = self._in_own_unit(), self._range
+        with self.number.changed.blocked():
+            self._unit = unit
+            self.number.native.setDecimals(decimals if unit == 1 else decimals + UNIT_DECIMALS)
+            self.number.min, self.number.max = low * unit, high * unit
+            self._show_number(value)
+            if self.auto.value:
+                self._switch(auto=True)
+
+    def _in_own_unit(self) -> float:
+        shown, value = self._shown
+        number = float(self.number.value)
+        return value if number == shown else round(number / self._unit, 6)
+
+    def _show_number(self, value: float) -> None:
+        self.number.value = value * self._unit
+        self._shown = float(self.number.value), value
 
     def suggest(self, number: float | None) -> None:
         """Show what "auto" stands for; None: a dash, where that is known later only."""
@@ -255,9 +284,9 @@ class AutoNumber(Container):  # type: ignore[type-arg]
         # what Qt shows instead of the smallest number
         self.number.native.setSpecialValueText("–" if auto else "")
         if auto:
-            self.number.value = self.number.min if self._suggested is None else self._suggested
+            self._show_number(self._range[0] if self._suggested is None else self._suggested)
         elif self.number.value == self.number.min:
-            self.number.value = self._start
+            self._show_number(self._start)
 
 
 class SettingsForm:

@@ -55,6 +55,7 @@ class DiameterTool:
         self._on_measure = on_measure
         self._image: Image | None = None
         self._axes = ""
+        self.micrometres: float | None = None  # of a pixel, where they are known
         self._lines: Shapes | None = None
         self._before: list[Layer] = []
         self._modes: list[tuple[Layer, str]] = []
@@ -230,7 +231,9 @@ class DiameterTool:
         diameter = float(np.median(lengths))
         count = len(lengths)
         of = "1 line" if count == 1 else f"Median of {count} lines"
-        self.row.show_message(f"{of}: {diameter:.1f} px. Draw more, or press Done.")
+        size = self.micrometres
+        long = f"{diameter:.1f} px" if size is None else f"{diameter * size:.4g} µm"
+        self.row.show_message(f"{of}: {long}. Draw more, or press Done.")
         self._on_measure(diameter)
 
     def _lengths(self, lines: Shapes, image: Image) -> list[float]:

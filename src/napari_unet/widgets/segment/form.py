@@ -18,7 +18,7 @@ from napari_unet.widgets.qt.axes_field import AxesField
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.fields import FieldError
-from napari_unet.widgets.qt.form import Form, Row, SettingsForm, order_tabs, text_label
+from napari_unet.widgets.qt.form import Form, Row, SettingsForm, order_tabs
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.segment import tooltips
 from napari_unet.widgets.segment.correct_button import CorrectButton
@@ -26,12 +26,13 @@ from napari_unet.widgets.segment.diameter_tool import DiameterTool
 from napari_unet.widgets.segment.fold import Fold
 from napari_unet.widgets.segment.image_picker import ImagePicker
 from napari_unet.widgets.segment.levels import coarsen_length, coarsen_roi, list_levels
+from napari_unet.widgets.segment.pixel_size_field import PixelSizeField
 from napari_unet.widgets.segment.request import Request
 from napari_unet.widgets.segment.roi_picker import WHOLE, RoiPicker, describe
 from napari_unet.widgets.segment.split_slider import TIP as SPLIT_TIP
 from napari_unet.widgets.segment.split_slider import SplitSlider
 from napari_unet.widgets.viewer.layer_axes import name_axes
-from napari_unet.widgets.viewer.layer_image import LayerImage, describe_pixel_size, plain
+from napari_unet.widgets.viewer.layer_image import LayerImage, plain
 from napari_unet.widgets.viewer.view import view_of
 
 if TYPE_CHECKING:
@@ -92,13 +93,15 @@ class SegmentForm:
             channels_tip=tooltips.CHANNELS_TIP,
         )
         self.axes, self.channels = self.fields.axes, self.fields.channels
-        self.pixel_size = text_label()
         self.models = ModelPicker(self._model_changed)
         self.roi_picker = RoiPicker(viewer, self.changed)
         self.diameter = DiameterTool(viewer, self._measured)
         self.correct = CorrectButton(viewer, image_of=image_of)
         changed = self.changed
         self.scale = SettingsForm(SegmentSettings, SCALE, labels=LABELS, on_change=changed)
+        diameter = self.scale.rows["object_diameter"]
+        self.pixel_sizes = PixelSizeField(self.refresh, diameter, self.diameter)
+        self.pixel_size = self.pixel_sizes.editor
         self.decoding = SettingsForm(SegmentSettings, DECODING, labels=LABELS, on_change=changed)
         self.advanced = SettingsForm(
             SegmentSettings,
@@ -116,7 +119,7 @@ class SegmentForm:
             "layers": self.images.layers_row,
             "level": Row(self.level, "Level", tooltips.LEVEL_TIP),
             **self.fields.rows,
-            "pixel_size": Row(self.pixel_size, "Pixel size", tooltips.PIXEL_SIZE_TIP),
+            "pixel_size": self.pixel_sizes.row,
             "region": self.roi_picker.row,
             "times": self.roi_picker.times_row,
             "planes": self.roi_picker.planes_row,
@@ -258,8 +261,7 @@ class SegmentForm:
         if image is not None and self.request is not None:
             part = describe(self.request.roi, image.shape, self.request.axes)
             hints["region"] = "" if self.roi_picker.region.value == WHOLE else part
-        sizes = image.pixel_size(axes) if image is not None and fits else ()
-        self.pixel_size.value = describe_pixel_size(sizes, axes)
+        hints["pixel_size"] = self.pixel_sizes.show(self._watched, image if fits else None, axes)
         if fits and len(axes) == 2 and not (self.fault or self.fold.opened):  # else the field is
             hints["image"] = f"Axes {axes}, pixel size {self.pixel_size.value}."
         fault = self.fault

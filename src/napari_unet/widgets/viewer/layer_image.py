@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 RECORD_KEY = "napari_unet"  # in a layer's metadata
+PIXEL_SIZE_KEY = "napari_unet_pixel_size"  # likewise: micrometres by axis that a user has typed
 FILE_PART_KEY = "napari_unet_part"  # likewise: which scene or channel of its file the layer is
 
 
@@ -50,6 +51,10 @@ class LayerImage:
         That the layer was read from, as far as it knows.
     file_shape : tuple of int
         Shape of the array there: that of the finest level.
+    typed_size : dict of str to float
+        Micrometres by axis letter that a user has typed for the layer.
+    coarsening : tuple of float
+        Pixels of the finest level in one, per axis of the layer.
     """
 
     name: str
@@ -61,6 +66,8 @@ class LayerImage:
     affine: Any
     file: str | None
     file_shape: tuple[int, ...]
+    typed_size: dict[str, float]
+    coarsening: tuple[float, ...]
 
     @classmethod
     def of(cls, layer: Image, *channels: Image, level: int = 0) -> LayerImage:
@@ -96,6 +103,8 @@ class LayerImage:
             affine=layer.affine,
             file=layer.source.path,
             file_shape=shape_of(layer),
+            typed_size=_typed_size(layer),
+            coarsening=tuple(float(factor) for factor in coarser),
         )
 
     @property
@@ -152,13 +161,19 @@ class LayerImage:
             axes, doubt = guess_axes(self.shape, ndim=ndim, colours=True)
         return axes, "" if doubt is None else doubt.worded(label_of)
 
-    def pixel_size(self, axes: str) -> tuple[float | None, ...]:
-        """Micrometres per spatial axis, in the order of ``axes``; None where unknown."""
-        return tuple(
-            self.spacing[i] if i < len(self.spacing) else None
-            for i, axis in enumerate(axes)
-            if axis in "ZYX"
-        )
+    def pixel_size(self, axes: str, *, typed: bool = True) -> tuple[float | None, ...]:
+        """Micrometres per spatial axis, in the order of ``axes``; None where unknown.
+
+        Sizes that a user has ``typed`` go before those of the layer.
+        """
+        given = self.typed_size if typed else {}
+        sizes: list[float | None] = []
+        for i, axis in enumerate(axes):
+            if axis in "ZYX":
+                own = self.spacing[i] if i < len(self.spacing) else None
+                coarser = self.coarsening[i] if i < len(self.coarsening) else 1.0
+                sizes.append(given[axis] * coarser if axis in given else own)
+        return tuple(sizes)
 
     def placement(self, axes: str, corner: Sequence[int] | None = None) -> Placement:
         """How a result is laid beside the image.
@@ -211,6 +226,14 @@ def _coarsen(place: Any, factors: Sequence[float] | NDArray[Any]) -> CompositeAf
         axis_labels=place.axis_labels,
         **known,
     )
+
+
+def _typed_size(layer: Any) -> dict[str, float]:
+    found = layer.metadata.get(PIXEL_SIZE_KEY)
+    if not isinstance(found, Mapping):
+        return {}
+    sizes = {a: tidy(float(size)) for a, size in found.items() if isinstance(size, int | float)}
+    return {axis: size for axis, size in sizes.items() if axis in "ZYX" and size is not None}
 
 
 def describe_pixel_size(sizes: Sequence[float | None], axes: str) -> str:
