@@ -94,6 +94,8 @@ def _bitmap(folder: Path, suffix: str, least: float, **options: Any) -> Outcome:
 
 
 KINDS.add("Formats", "PNG")(partial(_bitmap, suffix=".png", least=0.9))
+KINDS.add("Formats", "BMP")(partial(_bitmap, suffix=".bmp", least=0.9))
+KINDS.add("Formats", "GIF")(partial(_bitmap, suffix=".gif", least=0.9))
 KINDS.add("Formats", "JPEG (lossy)")(
     partial(_bitmap, suffix=".jpg", least=LOSSY_AGREEMENT, quality=90)
 )

@@ -141,7 +141,8 @@ def _mask(folder: Path, y: np.ndarray) -> str:
 
 
 def _negative(folder: Path, y: np.ndarray) -> str:
-    return _tiff(folder, np.where(y == 3, -1, y.astype(np.int32)), np.int32)
+    one = np.unique(y)[3]
+    return _tiff(folder, np.where(y == one, -1, y.astype(np.int32)), np.int32)
 
 
 def _colours(folder: Path, y: np.ndarray) -> str:
@@ -163,6 +164,36 @@ for name, save, words in (
     ("fractions in a float file", _fractions, ("no whole",)),
 ):
     KINDS.add("Label files", f"{name}: told")(partial(_doubted, save=save, words=words))
+
+
+def _taken(folder: Path, save: Any, options: tuple[str, ...]) -> Outcome:
+    write(folder / "a.tif", sample()[0])
+    run = train(folder, "a.tif", save(folder, sample()[1]), *options)
+    return Outcome(run.said, run.status == 0)
+
+
+for name, save, option in (
+    ("a mask of 0 and 255", _mask, "--components"),
+    ("a mask of 1 bit", _bits, "--components"),
+    ("negative labels", _negative, "--negative-unknown"),
+):
+    KINDS.add("Label files", f"{name}, {option}")(partial(_taken, save=save, options=(option,)))
+
+
+@KINDS.add("Label files", "regions of ImageJ (ROI zip)")
+def _rois(folder: Path) -> Outcome:
+    import roifile
+
+    write(folder / "a.tif", sample()[0])
+    for k, value in enumerate(np.unique(sample()[1])[1:]):
+        rows, columns = np.nonzero(sample()[1] == value)
+        corners = np.array([(columns.min(), rows.min()), (columns.max() + 1, rows.min()),
+                            (columns.max() + 1, rows.max() + 1), (columns.min(), rows.max() + 1)])  # fmt: skip
+        roi = roifile.ImagejRoi.frompoints(corners, name=f"{k}")
+        roi.roitype = roifile.ROI_TYPE.POLYGON
+        roi.tofile(folder / "rois.zip", mode="a" if k else "w")
+    run = train(folder, "a.tif", "rois.zip")
+    return Outcome(run.said, run.status == 0)
 
 
 @KINDS.add("Label files", "OME-TIFF that declares ZTYX for a TZYX image")

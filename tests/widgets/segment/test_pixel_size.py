@@ -38,6 +38,7 @@ def test_a_typed_size_belongs_to_the_layer_its_record_and_its_files(
     type_size(dock, "0.5")
     assert dock.form.pixel_size.value == "Y 0.5 × X 0.5 µm"
     assert "what the layer says (unknown)" in dock.rows["pixel_size"].note
+    assert not dock.rows["pixel_size"].native.isHidden()  # also where the rest is folded
     np.testing.assert_array_equal(image.scale, (1, 1))
     run(dock)
     (labels,) = labels_of(viewer)

@@ -99,8 +99,7 @@ class SegmentForm:
         self.correct = CorrectButton(viewer, image_of=image_of)
         changed = self.changed
         self.scale = SettingsForm(SegmentSettings, SCALE, labels=LABELS, on_change=changed)
-        diameter = self.scale.rows["object_diameter"]
-        self.pixel_sizes = PixelSizeField(self.refresh, diameter, self.diameter)
+        self.pixel_sizes = PixelSizeField(self.refresh, self.scale.rows, self.diameter)
         self.pixel_size = self.pixel_sizes.editor
         self.decoding = SettingsForm(SegmentSettings, DECODING, labels=LABELS, on_change=changed)
         self.advanced = SettingsForm(
@@ -396,5 +395,6 @@ class SegmentForm:
         roi = Roi() if self.request is None else self.request.roi
         region = self.roi_picker.region.value != WHOLE
         unusual = {"region": region, "times": roi.t, "planes": roi.z, "level": self._level()}
+        unusual["pixel_size"] = bool(self.rows["pixel_size"].note)
         needed |= {name for name, value in unusual.items() if value}
         self.fold.show(needed, changed=len(self.advanced.values()))

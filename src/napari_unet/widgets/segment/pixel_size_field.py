@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import LineEdit
@@ -38,16 +38,18 @@ class PixelSizeField:
     ----------
     on_change : callable
         Called when another size was typed.
-    diameter : Row
-        Of the diameter, which is shown in µm where the size of a pixel is known. Its value
-        stays in pixels.
+    rows : mapping of str to Row
+        With that of the diameter, which is shown in µm where the size of a pixel is known. Its
+        value stays in pixels.
     tool : DiameterTool
         Tells what it measures in the same unit.
     """
 
-    def __init__(self, on_change: Callable[[], None], diameter: Row, tool: DiameterTool) -> None:
+    def __init__(
+        self, on_change: Callable[[], None], rows: Mapping[str, Row], tool: DiameterTool
+    ) -> None:
         self._on_change = on_change
-        self._diameter, self._tool = diameter, tool
+        self._diameter, self._tool = rows["object_diameter"], tool
         self._layers: list[Image] = []
         self._axes = ""
         self._wrong = ""
