@@ -187,8 +187,8 @@ def _rois(folder: Path) -> Outcome:
     write(folder / "a.tif", sample()[0])
     for k, value in enumerate(np.unique(sample()[1])[1:]):
         rows, columns = np.nonzero(sample()[1] == value)
-        corners = np.array([(columns.min(), rows.min()), (columns.max() + 1, rows.min()),
-                            (columns.max() + 1, rows.max() + 1), (columns.min(), rows.max() + 1)])  # fmt: skip
+        left, right, top, bottom = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
         roi = roifile.ImagejRoi.frompoints(corners, name=f"{k}")
         roi.roitype = roifile.ROI_TYPE.POLYGON
         roi.tofile(folder / "rois.zip", mode="a" if k else "w")
