@@ -284,7 +284,7 @@ for axes, shape, options in (
 @KINDS.add("Axes", "a stack that declares no axes: doubted")
 def _undeclared(folder: Path) -> Outcome:
     write(folder / "a.tif", np.stack([grey()] * 3), metadata=None, photometric="minisblack")
-    return segmented(folder, "a.tif", notes=("may be others",))
+    return segmented(folder, "a.tif", notes=("may be Z or T",))
 
 
 def _last(folder: Path, count: int, options: tuple[str, ...]) -> Outcome:
