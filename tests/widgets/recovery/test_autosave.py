@@ -359,6 +359,25 @@ def test_a_window_that_was_closed_leaves_its_labels_to_the_next(
     assert np.array_equal(work.read(), expected)
 
 
+def test_labels_beside_channels_are_put_back_beside_them(
+    bare_viewer: Any, autosave: Autosave, settle: Any
+) -> None:
+    image = bare_viewer.add_image(np.zeros((5, 2, 40, 60), np.uint8), name="movie")
+    layer = new_labels(bare_viewer, image, "TCYX")
+    layer.paint((3, 0, 10, 10), 7)
+    bare_viewer.dims.set_current_step((0, 1), (3, 1))
+    toggle_done(bare_viewer, layer)
+    settle()
+    die()
+    (work,) = find_lost_labels()
+    assert work.planes == [(3, 0)]
+    restored, fault = restore_labels(bare_viewer, work)
+    assert fault == ""
+    assert np.array_equal(restored.data, layer.data)
+    assert marks_of(restored) == marks_of(layer)
+    assert np.allclose(restored.data_to_world((3, 0, 9, 9)), layer.data_to_world((3, 0, 9, 9)))
+
+
 def test_labels_follow_the_name_of_their_image(
     layer: Labels, stack: Image, autosave: Autosave, bare_viewer: Any
 ) -> None:
