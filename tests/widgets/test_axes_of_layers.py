@@ -37,6 +37,7 @@ def train(bare_viewer: Any, listen: Any, qtbot: Any) -> Iterator[Callable[[], Tr
     yield train
     for form in forms:
         form.close()
+    forms.clear()  # what the viewer tells from now on is for nobody
 
 
 def test_corrected_in_one_dock_they_hold_in_the_other(
