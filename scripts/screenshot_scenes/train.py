@@ -75,6 +75,30 @@ def masks(stage: Stage) -> None:
     stage.shoot(name_of(stage, "negative"))
 
 
+def places(stage: Stage) -> None:
+    """Labels beside the image, without its pixel size, in an Image layer; of a part; flipped."""
+    dock = stage.open_dock("Train")
+    sample = load_sample("nuclei_2d")
+    viewer, truth = stage.viewer, sample.truth.astype(np.int32)
+    viewer.add_image(sample.image, name="nuclei", scale=(0.5, 0.5))
+    viewer.add_image(truth.astype(np.uint16), name="segmentation", scale=(0.5, 0.5))
+    viewer.add_labels(truth, name="without size")
+    viewer.add_labels(truth, name="beside", scale=(0.5, 0.5), translate=(1.75, 0))
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "unmatched"))
+
+    viewer.layers.clear()
+    viewer.add_image(sample.image, name="nuclei")
+    viewer.add_labels(truth[100:300, 200:500], name="crop", translate=(100, 200))
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "part"))
+
+    viewer.layers.remove("crop")
+    viewer.add_labels(truth[::-1], name="flipped")
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "flipped"))
+
+
 def failed(stage: Stage) -> None:
     """An image with values that are no numbers; and a training that ends in one."""
     image = load_sample("nuclei_2d").image.astype(np.float32)
@@ -263,6 +287,7 @@ SCENES = {
     "train_empty": empty,
     "train_faulty": faulty,
     "train_masks": masks,
+    "train_places": places,
     "train_failed": failed,
     "train_training": training,
     "train_cancelled": cancelled,

@@ -307,3 +307,28 @@ def test_previews_that_move_are_not_heard(
     assert opened.form.table.content == before
     bare_viewer.layers["lab"].translate = (3, 3)
     assert opened.form.table.content != before
+
+
+def test_labels_beside_channels_that_stand_after_time_are_taken(
+    opened: Opened, bare_viewer: Any, image: Any, truth: Any
+) -> None:
+    from napari_unet.widgets.annotation.painting import new_labels
+
+    series = np.stack([np.stack([image, image[::-1]])] * 3)
+    layer = bare_viewer.add_image(series, name="series", axis_labels=("t", "c", "y", "x"))
+    labels = new_labels(bare_viewer, layer, "TCYX")
+    labels.data[1, 0] = truth
+    labels.refresh()
+    opened.form.table.lines[0].trust("all")
+    read, known = opened.labels()
+    assert known.all()
+    np.testing.assert_array_equal(read[1], truth)
+    bare_viewer.layers.remove(labels)
+    # of some time points of one part, with an axis of length 1 in the place of the channels
+    some = truth[None, None, 50:150]
+    bare_viewer.add_labels(some, name="some", translate=(2, 0, 50, 0))
+    opened.form.table.lines[0].trust("all")
+    read, known = opened.labels()
+    assert known[2, 50:150].all()
+    assert known.sum() == some.size
+    np.testing.assert_array_equal(read[2, 50:150], truth[50:150])

@@ -161,7 +161,7 @@ def describe_unmatched(image: Image, found: Unmatched) -> tuple[str, str]:
             f"‘{layer.name}’ lies on ‘{image.name}’ and looks like labels, but is an Image layer"
         )
         remedy = (
-            "convert it: right-click it in the list of layers and choose ‘Convert to Labels’, or "
+            f"right-click ‘{layer.name}’ in the list of layers and choose ‘Convert to Labels’, or "
             "press the button"
         )
         errors.insert(0, MismatchError(problem, remedy, code="image-layer"))
