@@ -5,7 +5,8 @@ the files of the package in which a function is called between the start of the 
 result, after a first run (imports, compilation and caches do not count), and the turns back: the
 distinct steps from a file to another one that was entered before. Compiled kernels are no Python
 calls and do not count. "Without the vocabulary" leaves out the modules that every other one uses
-(axes, card, errors, installation, progress, settings, tiling).
+(axes, card, errors, installation, progress, settings, tiling, unet_config). Of the dock, what the
+viewer does with the finished layer does not count, nor does the estimate of the time.
 
     python studies/count_files_entered.py            # all jobs; the docks need a display
     python studies/count_files_entered.py segment -v # one job, its files in order
@@ -14,7 +15,9 @@ calls and do not count. "Without the vocabulary" leaves out the modules that eve
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +31,16 @@ import napari_unet as nu
 from napari_unet.samples import load_sample
 
 PACKAGE = Path(nu.__file__).parent
-VOCABULARY = ("axes", "card", "errors", "installation", "progress", "settings", "tiling")
+VOCABULARY = (
+    "axes",
+    "card",
+    "errors",
+    "installation",
+    "progress",
+    "settings",
+    "tiling",
+    "unet_config",
+)
 
 
 class Recorder:
@@ -109,6 +121,7 @@ def run_dock(recorder: Recorder) -> None:
 
     wait_until(lambda: dock.warm)
     dock.reset_choices()
+    viewer.layers.events.inserting.connect(lambda: sys.setprofile(None))
 
     def press_run() -> None:
         dock.bar.run.native.click()
@@ -116,6 +129,8 @@ def run_dock(recorder: Recorder) -> None:
 
     press_run()  # the first run compiles
     viewer.layers.remove("nuclei labels")
+    dock.bar.cost.value = ""
+    wait_until(lambda: bool(dock.bar.cost.value))
     start = JobRunner.start
 
     def start_recorded(self: JobRunner, make_job: Callable[[], Any], title: str) -> None:
@@ -189,6 +204,13 @@ def main() -> None:
     parser.add_argument("jobs", nargs="*", metavar="job", help=f"of {', '.join(JOBS)}; all")
     parser.add_argument("-v", "--verbose", action="store_true", help="name the files, in order")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        for folder in ("CONFIG", "MODELS", "STATE"):  # not those of the user
+            os.environ[f"NAPARI_UNET_{folder}"] = str(Path(scratch) / folder.lower())
+        _count(options)
+
+
+def _count(options: argparse.Namespace) -> None:
     for name in options.jobs or JOBS:
         run, aim = JOBS[name]
         recorder = Recorder()
