@@ -28,6 +28,7 @@ def test_first_there_are_image_model_and_diameter(dock: Any, viewer: Any) -> Non
     assert not dock.form.split_row.native.isHidden()
     press_more(dock)
     assert {"axes", "region", "threshold", "invert", "device", "scores"} <= shown(dock)
+    assert dock.rows["image"].note == ""  # the field says it now
     assert "level" not in shown(dock)  # of a multiscale image alone
     press_more(dock)
     assert shown(dock) == {"image", "model", "object_diameter"}

@@ -130,8 +130,8 @@ class SegmentForm:
         }
         defaults = Row(self.defaults, "", "All settings as the model suggests.")
         near_image = ["axes", "channels"]
-        last = ["level", "pixel_size", "region", "times", "planes"]
-        last += [*self.decoding.rows, *self.advanced.rows, "scores"]
+        last = ["level", "pixel_size", "region", "times", "planes", "invert"]
+        last += [*self.decoding.rows, *(each for each in ADVANCED if each != "invert"), "scores"]
         folded = {name: self.rows[name] for name in [*near_image, *last]}
         self.fold = Fold({**folded, "defaults": defaults}, self._fold_toggled)
         self.more, self._on_fold = self.fold.button, on_fold
@@ -382,8 +382,8 @@ class SegmentForm:
         return f"The image has channels 0 to {count - 1}{names}."
 
     def _fold_toggled(self, opened: bool) -> None:
-        self._show_fold()
         self._on_fold(opened)
+        self.changed()  # what is said of folded fields stands elsewhere
 
     def _show_fold(self) -> None:
         """Show the folded rows that are not as usual, or that nobody should overlook."""
