@@ -113,6 +113,12 @@ def test_folders_below(tmp_path: Path) -> None:
     assert not found.notes
 
 
+def test_markers_are_told_to_be_some(tmp_path: Path) -> None:
+    data = make(tmp_path / "data", "01/t000.tif", "01_GT/TRA/man_track000.tif")
+    (note,) = find_pairs(data, data).notes
+    assert "man_track" in str(note)
+
+
 def test_two_files_or_zarr_images(tmp_path: Path) -> None:
     make(tmp_path, "a.tif", "truth.png", "a.zarr/zarr.json", "t.zarr/zarr.json", "RoiSet.zip")
     for pair in (("a.tif", "truth.png"), ("a.zarr", "t.zarr"), ("a.tif", "RoiSet.zip")):

@@ -88,7 +88,7 @@ TABLE = {
         "Cell Tracking Challenge",
     ),
     "tracking, two folders": (
-        (["t007.tif"], ["SEG/man_seg007.tif", "TRA/man_track007.tif"]),
+        (["t007.tif"], ["SEG/man_seg007.tif"]),
         [("t007.tif", "SEG/man_seg007.tif")],
         "man_seg",
     ),
@@ -119,9 +119,18 @@ def test_the_best_of_several_labels_is_taken_and_the_others_are_told() -> None:
     assert pairs_of(found) == [("a.tif", "a_masks.tif")]
     assert found.passed_over == (("a_seg.npy", "a_masks.tif"),)
     names = ["01/t000.tif", "01_GT/SEG/man_seg000.tif", "01_ST/SEG/man_seg000.tif"]
-    found = pair_files([*names, "01_RES/mask000.tif", "01_GT/TRA/man_track000.tif"])
+    found = pair_files([*names, "01_RES/mask000.tif"])
     assert pairs_of(found) == [("01/t000.tif", "01_GT/SEG/man_seg000.tif")]
-    assert len(found.passed_over) == 2
+    assert found.passed_over == ((names[2], names[1]),)
+
+
+def test_markers_of_tracked_objects_are_not_mixed_with_segmentations() -> None:
+    names = ["01/t000.tif", "01/t001.tif", "01_GT/SEG/man_seg001.tif"]
+    markers = ["01_GT/TRA/man_track000.tif", "01_GT/TRA/man_track001.tif"]
+    found = pair_files([*names, *markers])
+    assert pairs_of(found) == [("01/t001.tif", "01_GT/SEG/man_seg001.tif")]
+    assert found.images == ("01/t000.tif",)
+    assert found.labels == tuple(markers)
 
 
 def test_images_among_labels_are_not_taken_for_them() -> None:

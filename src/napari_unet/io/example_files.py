@@ -170,6 +170,13 @@ def _notes(found: Pairing, images: Path, labels: Path) -> Iterator[Note]:
             f"{list_names(found.labels)}",
             "" if found.images else f"known are: {KNOWN}",
         )
+    if any("man_track" in pair.pattern for pair in found.pairs):
+        yield Note(
+            "labels-are-markers",
+            "The labels are man_track files, which in many data sets mark objects without their "
+            "outlines",
+            "take man_seg files to learn outlines",
+        )
     if found.passed_over:
         count = len(found.passed_over)
         other, taken = found.passed_over[0]

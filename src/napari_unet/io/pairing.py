@@ -193,6 +193,8 @@ class _Search:
         self._one_folder = one_folder
         self._images = {f.path: f for f in images}
         self._labels = {f.path: f for f in labels}
+        # markers of tracked objects are no outlines of them, where there are such
+        self._segmented = any(f.stem.startswith("man_seg") for f in labels)
         self._pairs: list[Pair] = []
         self._passed_over: list[tuple[str, str]] = []
         self._ambiguous: set[tuple[str, ...]] = set()
@@ -224,7 +226,8 @@ class _Search:
                     images[file.case, key].append((file, mark))
         for file in self._labels.values():
             for kind, key, mark in file.label_forms():
-                if kind == label_kind:
+                markers = mark.startswith("man_track") and self._segmented
+                if kind == label_kind and not markers:
                     labels[file.case, key].append((file, mark))
         for place in sorted(images.keys() & labels.keys(), key=str):
             self._match_key(images[place], labels[place], label_kind, image_kind)
