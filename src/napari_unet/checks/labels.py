@@ -15,6 +15,7 @@ from napari_unet.card import Task
 from napari_unet.checks.finding import Report
 from napari_unet.checks.fragments import check_fragments
 from napari_unet.checks.sampling import sample_places
+from napari_unet.dataset.correction import find_correction
 from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.io.record import find_record
@@ -71,6 +72,17 @@ def check_labels(
 
 
 def _check_origin(report: Report, index: int, labels: Any) -> None:
+    correction = find_correction(labels)
+    if correction is not None and correction.nothing_changed:
+        maker = f"the model {correction.model!r}" if correction.model else "a model"
+        report.doubt(
+            "nothing-corrected",
+            index,
+            "labels",
+            f"Nothing was changed in these labels, which began as a prediction of {maker}: the "
+            "model would learn its own answer.",
+            "Correct what is wrong in them; dismiss this if nothing is.",
+        )
     record = find_record(labels)
     if record is None:
         return

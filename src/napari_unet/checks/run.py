@@ -17,9 +17,9 @@ from napari_unet.checks.misplacement import check_place
 from napari_unet.checks.placement import check_placement
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_statistics import collect_statistics
+from napari_unet.dataset.label_values import is_label
 from napari_unet.dataset.labelled_image import (
     LabelledImage,
-    is_label,
     open_example,
     open_example_image,
 )

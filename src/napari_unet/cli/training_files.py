@@ -15,6 +15,7 @@ from napari_unet.axes import label_axes
 from napari_unet.card import PALETTE, ClassInfo, Task
 from napari_unet.cli.file_matching import place_labels
 from napari_unet.dataset.components import number_regions
+from napari_unet.dataset.correction import CorrectedLabels, find_correction
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_axes import arrange_labels
 from napari_unet.dataset.label_placement import LabelPlacement
@@ -188,9 +189,11 @@ def _read_pair(
         if not alike:
             sizes = dict(zip(used, file.array.shape, strict=True))
             array = arrange_labels(array, labelled.axes, used, sizes)
-    place = None
-    if task != "regression" and len(_listed(labels)) == 1:
-        place = place_labels(file, used, _listed(labels)[0], array)
+    files, place = _listed(labels), None
+    if task != "regression" and len(files) == 1:
+        place = place_labels(file, used, files[0], array)
+        known = find_correction(array, files[0]) if array is labelled.array else None
+        array = array if known is None else CorrectedLabels(array, known)
     example = Example(
         file.array if len(pictures) == 1 else [each.array for each in pictures],
         array,

@@ -102,6 +102,17 @@ class Frame:
         labels, known = self.labelled.read_labels(self.statistics.time, self._source_region(part))
         return (labels, known) if self.statistics.plane is None else (labels[:, 0], known[0])
 
+    def find_looked_at(self, part: Region, labels: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """(*part) where somebody has looked at ``labels``, (K, *part); None: everywhere."""
+        correction, plane = self.labelled.correction, self.statistics.plane
+        if correction is None:
+            return None
+        first, start = self._source_region(part)[0], self.labelled.window[0].start
+        planes = slice(start + first.start, start + first.stop)
+        if plane is None:
+            return correction.looked_at(labels[0], self.statistics.time, planes)
+        return correction.looked_at(labels[:1], self.statistics.time, planes)[0]
+
     def crop_window(self, start: NDArray[np.intp], window: tuple[int, ...]) -> Patch:
         """A window, its image edge-repeated past the frame, where nothing is known."""
         part = tuple(

@@ -91,3 +91,9 @@ def split_unknown(labels: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     values: NDArray[Any] = np.asarray(WholeNumbers(labels) if stored else labels)
     known = values >= 0
     return np.where(known, values, 0), known
+
+
+def is_label(value: Any) -> bool:
+    """Whether a background is None, or a whole number that labels may have."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return value is None or (whole and value >= 0)

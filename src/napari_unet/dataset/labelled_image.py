@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import check_axes, label_axes
 from napari_unet.card import Task
+from napari_unet.dataset.correction import Correction, find_correction
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.label_values import WholeNumbers
+from napari_unet.dataset.label_values import WholeNumbers, is_label
 from napari_unet.dataset.pixel_grid import explain_size
 from napari_unet.errors import InputError, TrainingError
 from napari_unet.image.source import ImageSource, open_image
@@ -50,6 +51,8 @@ class LabelledImage:
         The part of the spatial axes that belongs to it.
     hidden : tuple of LabelledImage
         Others of the same image: what they know is not known here, as it is held out.
+    correction : Correction or None
+        What somebody has looked at, where the labels began as a prediction and tell.
     """
 
     source: ImageSource
@@ -62,6 +65,7 @@ class LabelledImage:
     times: range
     window: Region
     hidden: tuple[LabelledImage, ...] = ()
+    correction: Correction | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -232,6 +236,7 @@ def open_example(
         planes=None,
         times=range(source.times),
         window=tuple(slice(0, n) for n in source.spatial_shape),
+        correction=None if task == "regression" else find_correction(example.labels),
     )
     if "planes" in regions:
         opened = replace(opened, planes=_find_labelled_planes(opened))
@@ -250,12 +255,6 @@ def open_example_image(example: Example, *, ndim: int, in_channels: int | None) 
         ndim=ndim,
         in_channels=in_channels,
     )
-
-
-def is_label(value: Any) -> bool:
-    """Whether a background is None, or a whole number that labels may have."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    return value is None or (whole and value >= 0)
 
 
 def _count_channels(example: Example) -> int:

@@ -28,11 +28,15 @@ class ValidationPiece:
         Labels, or values; K is 1 but for regression.
     known : (*spatial) array of bool
         Where they can be trusted.
+    looked_at : (*spatial) array of bool or None
+        Where two models can be compared; None: wherever the labels can be trusted. Elsewhere the
+        labels are those that a model has predicted.
     """
 
     image: NDArray[np.float32]
     labels: NDArray[Any]
     known: NDArray[np.bool_]
+    looked_at: NDArray[np.bool_] | None = None
 
     @property
     def axes(self) -> str:
@@ -55,7 +59,8 @@ def make_validation_pieces(frames: Sequence[Frame]) -> list[ValidationPiece]:
             break
         used += size
         labels, known = frame.read_labels(part)
-        pieces.append(ValidationPiece(frame.read_image(part), labels, known))
+        looked_at = frame.find_looked_at(part, labels)
+        pieces.append(ValidationPiece(frame.read_image(part), labels, known, looked_at))
     return pieces
 
 
@@ -122,4 +127,7 @@ def _crop_piece(piece: ValidationPiece, pixels: int) -> ValidationPiece:
         size[np.argmax(size)] = max(size.max() * 3 // 4, MIN_SIDE_PIXELS)
     start = np.clip((centre - size / 2).astype(int), 0, shape - size)
     part = tuple(slice(int(a), int(a + n)) for a, n in zip(start, size, strict=True))
-    return ValidationPiece(piece.image[:, *part], piece.labels[:, *part], piece.known[part])
+    looked_at = None if piece.looked_at is None else piece.looked_at[part]
+    return ValidationPiece(
+        piece.image[:, *part], piece.labels[:, *part], piece.known[part], looked_at
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_unet.dataset.correction import CorrectedLabels, Correction, find_correction
 from napari_unet.dataset.example import Example
 from napari_unet.errors import FileError, InputError
 from napari_unet.recovery.arrays import read_array, size_bytes, write_array
@@ -81,6 +82,7 @@ def write_examples(
     for number, example in enumerate(examples):
         line = lines[number] if number < len(lines) else {}
         start, same = f"{name}-{number}", line.get("label_store")
+        correction = find_correction(example.labels)
         write_array(images.folder / f"{start}-labels", example.labels, same and Path(same))
         found.append(
             {
@@ -91,6 +93,7 @@ def write_examples(
                 "axes": example.axes,
                 "channels": _plain(example.channels),
                 "pixel_size": _plain(example.pixel_size),
+                "correction": None if correction is None else correction.as_json(),
             }
         )
     return found
@@ -122,7 +125,7 @@ def read_examples(
         return [
             Example(
                 image=_read_image(each["image"], images, given),
-                labels=read_array(images.folder / each["labels"]),
+                labels=_read_labels(each, images.folder),
                 region=_read_region(each["region"], images.folder),
                 background=each["background"],
                 axes=each["axes"],
@@ -131,8 +134,13 @@ def read_examples(
             )
             for each in stored
         ]
-    except (KeyError, TypeError, IndexError):
+    except (KeyError, TypeError, ValueError, IndexError):
         raise FileError(f"the examples kept in {images.folder} are damaged", "begin anew") from None
+
+
+def _read_labels(stored: Mapping[str, Any], folder: Path) -> Any:
+    labels, known = read_array(folder / stored["labels"]), stored.get("correction")
+    return labels if known is None else CorrectedLabels(labels, Correction.from_json(known))
 
 
 def missing_images(stored: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet.card import ScoreRecord
 from napari_unet.dataset.validation_pieces import (
@@ -43,7 +44,9 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
     """The model with its scores on the validation pieces.
 
     Instances: calibrated decoding. All tasks: the scores on them, and those of the base
-    model on the same pixels, where it answers the same question. A thumbnail.
+    model on the same pixels, where it answers the same question. What a model has predicted
+    counts only where somebody has looked at it since; where that is nowhere, there are no
+    figures. A thumbnail.
     """
     run = {"device": setup.config.device, "precision": precision}
     pieces = crop_pieces(setup.data.validation, SCORED_PIXELS)
@@ -74,9 +77,14 @@ def _score_model(
     if model.card.task == "instance":
         decoding = calibrate(predictions, pieces)
         model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
-    scores = score_predictions(predictions, pieces, **stored_decoding(model))
-    pixels = sum(int(np.count_nonzero(piece.known)) for piece in pieces)
+    scores = score_predictions(predictions, pieces, looked_at_only=True, **stored_decoding(model))
+    pixels = sum(int(np.count_nonzero(_compared(piece))) for piece in pieces)
     return _ScoredModel(model, predictions, scores, pixels)
+
+
+def _compared(piece: ValidationPiece) -> NDArray[np.bool_]:
+    """Where two models can be compared."""
+    return piece.known if piece.looked_at is None else piece.known & piece.looked_at
 
 
 def stored_decoding(model: Model) -> dict[str, Any]:
@@ -94,7 +102,7 @@ def _make_record(scored: _ScoredModel, name: str | None) -> ScoreRecord:
     return ScoreRecord(
         data=f"{data}, on which the decoding was calibrated" if instance else data,
         images=len(scored.predictions),
-        values=name_scores(scored.scores),
+        values=name_scores(scored.scores) if scored.pixels else {},
         model=name,
         count=count,
         unit=unit,

@@ -71,12 +71,17 @@ def predict_piece(model: Model, piece: ValidationPiece, **settings: Any) -> Pred
 
 
 def score_predictions(
-    predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece], **decoding: Any
+    predictions: Sequence[Prediction],
+    pieces: Sequence[ValidationPiece],
+    *,
+    looked_at_only: bool = False,
+    **decoding: Any,
 ) -> Scores:
     """Scores of predictions, decoded with the given fields of `SegmentSettings`.
 
     Objects are compared on the known pixels alone: an object that lies partly outside
-    counts with its part inside, as in the truth.
+    counts with its part inside, as in the truth. ``looked_at_only``: what a model has predicted
+    and nobody looked at since counts neither way, as in `ValidationPiece`.
     """
     task = predictions[0].card.task
     truth: list[NDArray[Any]]
@@ -88,12 +93,15 @@ def score_predictions(
     truth = [piece.labels[0] for piece in pieces]
     # not `decode`, which would warn of every setting that finds nothing
     labels = [np.asarray(drain(iter_decode(p, **decoding)).labels) for p in predictions]
+    unseen = [
+        np.zeros_like(p.known) if p.looked_at is None or not looked_at_only else ~p.looked_at
+        for p in pieces
+    ]
     if task == "semantic":
-        return evaluate(
-            labels, truth, task=task, ignore=_drop_empty_masks([~p.known for p in pieces])
-        )
+        hidden = [~p.known | mask for p, mask in zip(pieces, unseen, strict=True)]
+        return evaluate(labels, truth, task=task, ignore=_drop_empty_masks(hidden))
     seen = [np.where(p.known, each, 0) for p, each in zip(pieces, labels, strict=True)]
-    return evaluate(seen, truth, task=task)
+    return evaluate(seen, truth, task=task, ignore=_drop_empty_masks(unseen))
 
 
 def _drop_empty_masks(masks: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_] | None]:

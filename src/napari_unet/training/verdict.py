@@ -97,6 +97,8 @@ def _describe_settings(config: Mapping[str, Any]) -> str:
 
 def _describe_scores(record: ScoreRecord) -> str:
     whose = "" if record.model is None else f" of {record.model}"
+    if not record.values:
+        return f"No scores{whose}: nothing that somebody had looked at was held out."
     values = "; ".join(f"{name} {value:.{DIGITS}f}" for name, value in record.values.items())
     return f"Scores{whose} on {record.data} ({_count(record.images, 'image')}): {values}."
 
@@ -166,6 +168,12 @@ def compare_with_base(card: ModelCard) -> Verdict:
     own = next((record for record in card.scores if record.model is None), None)
     if own is None:
         said = "Nothing was held out, so that nothing tells how good the new model is."
+        return Verdict(None, said, (), None, 0)
+    if not own.values:
+        said = (
+            "Nothing that was corrected or marked as done was held out, so that nothing tells how "
+            "good the new model is."
+        )
         return Verdict(None, said, (), None, 0)
     base = next((record for record in card.scores if record.model is not None), None)
     rows = tuple(

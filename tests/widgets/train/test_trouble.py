@@ -169,6 +169,10 @@ def test_a_prediction_is_no_truth_unasked(
     dock.form.painting.done.value = True
     settle(dock)
     assert dock.bar.train.enabled
+    assert "learn its own answer" in line.findings.texts[0]  # told, and left to the user
+    corrected.paint((3, 3), corrected.selected_label)
+    settle(dock)
+    assert line.findings.texts == []
     viewer.layers.remove(corrected)
     line.labels_choice.value = result
     settle(dock)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
 
 from napari_unet.axes import Plane, axes_beside, label_axes, plane_index
+from napari_unet.dataset.correction import MARKS_KEY
 from napari_unet.errors import InputError
 from napari_unet.widgets.viewer.coordinates import position
 from napari_unet.widgets.viewer.layer_axes import letters_of
@@ -17,9 +18,6 @@ from napari_unet.widgets.viewer.layer_image import shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
-
-
-MARKS_KEY = "napari_unet_labels"  # in a layer's metadata
 
 
 class ImageNames:
@@ -102,6 +100,9 @@ class Marks:
     part : tuple of (int, int) or None
         For each axis the pixels, first and one past the last, that the prediction covered;
         None: all of the image, or no prediction.
+    predicted : str or None
+        The objects that the labels began as, from
+        `napari_unet.dataset.correction.remember_objects`; None: not known.
     """
 
     image: str
@@ -110,6 +111,7 @@ class Marks:
     background: int | None = None
     corrected: dict[str, Any] | None = None
     part: tuple[tuple[int, int], ...] | None = None
+    predicted: str | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """As plain values.
@@ -134,6 +136,7 @@ class Marks:
         try:
             axes, background = str(values["axes"]), values.get("background")
             corrected, part = values.get("corrected"), values.get("part")
+            predicted = values.get("predicted")
             found = cls(
                 image=str(values["image"]),
                 axes=axes,
@@ -141,6 +144,7 @@ class Marks:
                 background=None if background is None else int(background),
                 corrected=None if corrected is None else dict(corrected),
                 part=None if part is None else tuple((int(a), int(b)) for a, b in part),
+                predicted=None if predicted is None else str(predicted),
             )
         except (KeyError, TypeError, ValueError):
             return None

@@ -10,6 +10,7 @@ from napari.utils.notifications import show_info
 from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes
+from napari_unet.dataset.correction import remember_objects
 from napari_unet.errors import InputError
 from napari_unet.widgets.annotation.marks import (
     MARKS_KEY,
@@ -151,6 +152,7 @@ def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
         done=(),
         corrected=dict(record) if isinstance(record, dict) else marks.corrected,
         part=None if whole else ends,
+        predicted=remember_objects(copy) if isinstance(record, dict) else marks.predicted,
     )
     kept = {k: v for k, v in result.metadata.items() if k not in (RECORD_KEY, MARKS_KEY)}
     name = f"{image.name} corrected"

@@ -321,7 +321,7 @@ def describe(card: ModelCard) -> str:
     )
     lines = [html.escape(card.description)] if card.description else []
     lines.append(f"<small>{html.escape(kind)}</small>")
-    for score in card.scores[:1]:
+    for score in [each for each in card.scores if each.values][:1]:
         lines += [f"<small>{html.escape(line)}</small>" for line in score_lines(score)]
     text = "<br>".join(lines)
     if card.thumbnail is None:

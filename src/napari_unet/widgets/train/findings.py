@@ -127,7 +127,8 @@ class _Labels:
         self._source, self._taken_back = labels, taken_back
         self.shape, self.dtype, self.ndim = labels.shape, labels.dtype, labels.ndim
         self.chunks = getattr(labels, "chunks", None)
-        self.placement = getattr(labels, "placement", None)  # which a check tells of
+        for name in ("placement", "correction"):  # which checks tell of
+            setattr(self, name, getattr(labels, name, None))
 
     def __getitem__(self, index: Any) -> Any:
         if self._taken_back.is_set():

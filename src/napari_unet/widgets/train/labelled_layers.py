@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes
 from napari_unet.card import Task
+from napari_unet.dataset.correction import CorrectedLabels, compare_objects, model_of
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_placement import LabelPlacement
 from napari_unet.dataset.pixel_grid import MismatchError
@@ -274,7 +275,7 @@ class LabelledLayers:
             if self.whole_planes and not self.placement.is_whole:
                 region = trusted.live()[1]  # the planes are complete where the labels lie only
             region = self.placement.place_region(region, labels)
-            labels = self.placement.place(labels)
+            labels = self._with_correction(self.placement.place(labels))
         return Example(
             self.image.image,
             labels,
@@ -284,6 +285,16 @@ class LabelledLayers:
             channels=self.channels,
             pixel_size=self.image.pixel_size(self.axes),
         )
+
+    def _with_correction(self, labels: Any) -> Any:
+        """Labels that tell what somebody has looked at, where they began as a prediction."""
+        marks = self.trusted.marks
+        if marks.predicted is None or not self.placement.is_whole:
+            return labels
+        found = compare_objects(
+            self.trusted.labels, marks.predicted, marks.done, marks.axes, model_of(marks.corrected)
+        )
+        return labels if found is None else CorrectedLabels(labels, found)
 
     @property
     def whole_planes(self) -> bool:
