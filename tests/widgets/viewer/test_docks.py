@@ -84,6 +84,13 @@ def test_docks_lie_in_tabs_and_the_menu_brings_them_to_the_front(shown: Any, qtb
     qtbot.waitUntil(lambda: in_front(train))
 
 
+def test_of_docks_that_are_opened_at_once_the_last_is_in_front(shown: Any, qtbot: Any) -> None:
+    segment, train = open_dock(shown, "Segment"), open_dock(shown, "Train")
+    assert open_dock(shown, "Segment") is segment
+    qtbot.wait(50)  # whatever is put off until the window has drawn itself
+    qtbot.waitUntil(lambda: in_front(segment) and not in_front(train))
+
+
 def in_front(dock: Any) -> bool:
     return bool(dock.native.isVisible() and not dock.native.visibleRegion().isEmpty())
 

@@ -68,6 +68,9 @@ def open_dock(viewer: Viewer, name: str) -> Any:
         viewer.window.add_dock_widget(dock, name=title, tabify=True)
     frame = frame_of(dock)
     if frame is not None:
+        keeper = frame.findChild(_Frame)
+        if keeper is not None:
+            keeper.arrange()  # now: else it would come in front of a dock that is opened next
         _raise(frame)
     return dock
 
@@ -115,7 +118,7 @@ class _Frame(QObject):
         self._later = QTimer(self)  # the frame is put into the window after this
         self._later.setSingleShot(True)
         self._later.setInterval(0)
-        self._later.timeout.connect(self._arrange)
+        self._later.timeout.connect(self.arrange)
         content.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
@@ -132,7 +135,9 @@ class _Frame(QObject):
         """Whether the frame is hidden though it was not seen before."""
         return self._behind and self._frame is not None and self._frame.isHidden()
 
-    def _arrange(self) -> None:
+    def arrange(self) -> None:
+        """Put the frame into tabs with the others where it is new, and bring it to the front."""
+        self._later.stop()
         frame: Any = self._content.parent()
         while frame is not None and not isinstance(frame, QDockWidget):
             frame = frame.parent()
