@@ -86,7 +86,7 @@ class Correction:
         >>> correction.looked_at(labels, 0, slice(0, 2)).astype(int).tolist()
         [[[0, 1, 0]], [[1, 1, 1]]]
         """
-        found = (labels != 0) & ~np.isin(labels, self.unchanged)
+        found: NDArray[np.bool_] = (labels != 0) & ~np.isin(labels, self.unchanged)
         done = self.done[min(time, len(self.done) - 1)]
         if labels.ndim == 3:
             found |= (done[planes] if len(done) > 1 else done)[:, None, None]

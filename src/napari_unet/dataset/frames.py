@@ -111,7 +111,8 @@ class Frame:
         planes = slice(start + first.start, start + first.stop)
         if plane is None:
             return correction.looked_at(labels[0], self.statistics.time, planes)
-        return correction.looked_at(labels[:1], self.statistics.time, planes)[0]
+        found: NDArray[np.bool_] = correction.looked_at(labels[:1], self.statistics.time, planes)[0]
+        return found
 
     def crop_window(self, start: NDArray[np.intp], window: tuple[int, ...]) -> Patch:
         """A window, its image edge-repeated past the frame, where nothing is known."""
