@@ -236,6 +236,8 @@ def test_the_record_stands_beside_and_makes_the_run_again(
     labels = read_image(result.output).array
     assert labels.max() > 1
     record = json.loads((tmp_path / "a_labels.json").read_text())
+    file = record.pop("file")
+    assert file["bytes"] == (tmp_path / "a_labels.tif").stat().st_size
     assert record == json.loads(json.dumps(result.record))
     assert record["model"] == {"name": "random", "sha256": model.sha256}
     assert record["source"] == str(path)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import errno
+import hashlib
 import importlib.util
 import json
 import logging
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -37,6 +39,7 @@ from napari_unet.io import (
     write_record,
 )
 from napari_unet.io.declared_axes import declared_axes
+from napari_unet.io.record import find_record
 
 SIZES = st.sampled_from([0.1, 0.325, 0.65, 1.0, 2.5, 12.0, 1e-3, 123.456]) | st.floats(1e-4, 1e4)
 
@@ -996,7 +999,57 @@ def test_record_paths(output: str, record: str) -> None:
 def test_the_record_lies_beside_the_labels(tmp_path: Path) -> None:
     write_labels(tmp_path / "a.ome.tif", np.ones((2, 2), int), axes="YX", record={"model": "m"})
     assert names_in(tmp_path) == ["a.ome.json", "a.ome.tif"]
-    assert json.loads((tmp_path / "a.ome.json").read_text()) == {"model": "m"}
+    record = json.loads((tmp_path / "a.ome.json").read_text())
+    data = (tmp_path / "a.ome.tif").read_bytes()
+    known = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    assert record == {"model": "m", "file": known}
+
+
+def test_a_record_beside_another_file_is_noticed(tmp_path: Path) -> None:
+    path, record = tmp_path / "a.tif", {"operation": "segment", "model": {"name": "m"}}
+    labels = np.ones((9, 9), int)
+    write_labels(path, labels, axes="YX", record=record)
+    found = find_record(read_image(path))
+    assert found is not None
+    assert found["model"] == {"name": "m"}
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for file in (path, record_path(path)):  # a copy is the same file
+        shutil.copy(file, moved / file.name)
+    assert find_record(read_image(moved / "a.tif")) == found
+    write_labels(path, labels * 2, axes="YX")  # by hand, or by a run that was killed then
+    assert find_record(read_image(path)) == {"operation": "segment", "stale": True}
+
+
+@pytest.mark.process
+def test_a_kill_between_two_names_leaves_no_record_of_other_labels(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from napari_unet.io import write_labels
+path, steps = Path(sys.argv[1]), int(sys.argv[2])
+write_labels(path, np.ones((9, 9), int), axes="YX", record={"operation": "segment", "run": 1})
+replace = Path.replace
+def dying(self, target):
+    global steps
+    steps -= 1
+    if steps < 0:
+        os.kill(os.getpid(), 9)
+    return replace(self, target)
+Path.replace = dying
+write_labels(path, np.full((9, 9), 2), axes="YX", record={"operation": "segment", "run": 2})
+"""
+    seen = []
+    for steps in range(3):
+        path = tmp_path / f"{steps}.tif"
+        subprocess.run([sys.executable, "-c", code, str(path), str(steps)], check=False)
+        found = find_record(read_image(path))
+        assert found is not None
+        value = int(np.asarray(read_image(path).array).max())
+        assert found.get("run") == value or found.get("stale") is True
+        seen.append(found.get("run"))
+    assert seen == [1, None, 2]
 
 
 @pytest.mark.process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -82,12 +83,34 @@ def _encode_other(value: Any) -> Any:
 
 
 RECORD = "napari_unet"  # attribute of a zarr array that a run has written
+FILE = "file"  # in a record: size and hash of the file that it describes
+STALE = "stale"  # in a record that was found beside another file than it describes
+
+
+def identity_of(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file, by which a record knows what it describes."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def _describes(record: Mapping[str, Any], path: Path) -> bool:
+    """Whether a record is that of a file; records of before the identity are believed."""
+    known = record.get(FILE)
+    if not isinstance(known, Mapping):
+        return True
+    try:
+        return path.stat().st_size == known.get("bytes") and identity_of(path) == known
+    except OSError:
+        return True
 
 
 def find_record(labels: Any) -> Mapping[str, Any] | None:
     """The record of the run that made labels: in zarr attributes, or beside their file.
 
-    An array in memory has none, whatever made it.
+    An array in memory has none, whatever made it. Where a file was changed since, or a run was
+    killed between the two files, the record is not that of the labels: only its operation is
+    given then, as ``{"operation": ..., "stale": True}``.
     """
     found: Any = None
     # zarr fails in ways of its own where a store is damaged; then there is no record
@@ -101,5 +124,7 @@ def find_record(labels: Any) -> Mapping[str, Any] | None:
     if not isinstance(found, Mapping) and isinstance(path, str | Path):
         with contextlib.suppress(OSError, ValueError):
             found = json.loads(record_path(path).read_bytes())
+            if isinstance(found, Mapping) and not _describes(found, Path(path)):
+                found = {"operation": found.get("operation"), STALE: True}
     made = isinstance(found, Mapping) and found.get("operation") in ("segment", "predict")
     return found if made else None

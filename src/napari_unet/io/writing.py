@@ -17,7 +17,7 @@ from napari_unet.errors import FileError, InputError
 from napari_unet.io.atomic import atomic_path
 from napari_unet.io.bitmaps import write_png
 from napari_unet.io.pixel_size import PixelSize, check_pixel_size
-from napari_unet.io.record import encode_record, record_path
+from napari_unet.io.record import FILE, encode_record, identity_of, record_path
 from napari_unet.io.tiff_metadata import KIND_KEY, LABELS, PLACE_KEY
 from napari_unet.io.tiff_writing import OME_DTYPES, write_ome_tiff, write_tiff
 
@@ -166,13 +166,15 @@ def _write(
     kind = _kind(path)
     sizes = check_pixel_size(pixel_size, axes)
     _check_fit(path, kind, array.shape, dtype, axes)
-    encoded = None if record is None else encode_record(record)
+    if record is not None:
+        encode_record(record)  # what it cannot hold is told before the work
     with ExitStack() as stack:
-        # Both files are complete before either gets its name.
-        record_part = None
-        if encoded is not None:
-            record_part = stack.enter_context(atomic_path(record_path(path)))
+        # Both files are complete before either gets its name; the record gets it first, and tells
+        # by the hash that it is not that of an earlier file.
         part = stack.enter_context(atomic_path(path))
+        record_part = None
+        if record is not None:
+            record_part = stack.enter_context(atomic_path(record_path(path)))
         if kind == "ome":
             write_ome_tiff(part, array, dtype, axes, sizes, more)
         elif kind == "tiff":
@@ -181,8 +183,8 @@ def _write(
             write_png(part, np.asarray(array[...]).astype(dtype, copy=False))
         else:
             _write_npy(part, array)
-        if record_part is not None and encoded is not None:
-            record_part.write_bytes(encoded)
+        if record is not None and record_part is not None:
+            record_part.write_bytes(encode_record({**record, FILE: identity_of(part)}))
     return path
 
 

@@ -18,7 +18,7 @@ from napari_unet.errors import FileError, Note
 from napari_unet.io import ImageFile, read_image
 from napari_unet.io.naming import plain_stem
 from napari_unet.io.pixel_size import unit_in_micrometres
-from napari_unet.io.record import find_record
+from napari_unet.io.record import STALE, find_record
 from napari_unet.io.zarr_files import level_paths
 from napari_unet.io.zarr_members import images_inside, is_inside_zarr, labels_beside, store_of
 from napari_unet.widgets.annotation.marks import MARKS_KEY
@@ -136,12 +136,14 @@ class _Levels:
 
 def _layers_of(file: ImageFile, *, several: bool) -> list[LayerData]:
     record = find_record(file.array) or find_record(file)
+    stale = record is not None and STALE in record
     integers = np.dtype(file.array.dtype).kind in "bui"
     made = record is not None and record.get("operation") == "segment"
     values = np.dtype(file.array.dtype).name in _INTEGER_LABELS
     if integers and (file.is_labels or made or values):
-        return [_labels_of(file, record)]
-    metadata = {RECORD_KEY: dict(record)} if record is not None and not made else {}
+        return [_labels_of(file, None if stale else record)]
+    known = record is not None and not made and not stale
+    metadata = {RECORD_KEY: dict(record)} if record is not None and known else {}
     return _images_of(file, metadata, several=several)
 
 
