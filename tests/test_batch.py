@@ -21,6 +21,7 @@ from napari_unet.batch import FileDone, iter_segment_files
 from napari_unet.cli.training_files import read_example
 from napari_unet.errors import InputError, ModelError, SettingsError
 from napari_unet.io import read_image, write_image, write_labels
+from napari_unet.io.slabs import SlabReader
 
 
 @pytest.fixture(scope="module")
@@ -312,6 +313,56 @@ def test_whatever_a_file_does_is_its_own_failure(
         assert str(log / "errors.log") in str(result.error)
     assert "in deep" in (log / "errors.log").read_text()
     assert "not enough memory" in str(results[1].error)
+
+
+@pytest.mark.parametrize("scores", [False, True])
+@pytest.mark.parametrize(("ndim", "axes"), [(2, "TZYX"), (3, "ZYX"), (2, "YX"), (3, "TZYX")])
+def test_a_large_result_goes_through_the_disk_and_is_the_same(
+    ndim: int,
+    axes: str,
+    scores: bool,
+    bright_model: Callable[..., nu.Model],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = squares(2, planes=None if axes == "YX" else 40)
+    image = np.stack([image, image[:, ::-1]]) if axes == "TZYX" else image
+    path = write_image(tmp_path / "a.tif", image, axes=axes)
+    model = bright_model(ndim=ndim)
+    (kept,) = nu.segment_files([path], model, tmp_path / "memory", scores=scores)
+    monkeypatch.setattr(batch, "MAX_RESULT_BYTES", 1000)
+    (streamed,) = nu.segment_files([path], model, tmp_path / "disk", scores=scores)
+    assert kept.output is not None
+    assert streamed.output is not None
+    first, second = read_image(kept.output), read_image(streamed.output)
+    np.testing.assert_array_equal(np.asarray(first.array), np.asarray(second.array))
+    assert first.axes == second.axes
+    assert len(list((tmp_path / "disk").iterdir())) == 2
+    assert streamed.record is not None
+    assert streamed.record["output"] == str(streamed.output)
+
+
+def test_planes_are_read_a_slab_at_a_time(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 99, (2, 10, 6, 7))
+    stored = zarr.create_array(tmp_path / "a", shape=values.shape, chunks=(1, 4, 6, 7), dtype="i8")
+    stored[:] = values
+    reads: list[Any] = []
+
+    class Watched:
+        shape, dtype, chunks = stored.shape, stored.dtype, stored.chunks
+
+        def __getitem__(self, index: Any) -> Any:
+            reads.append(index)
+            return stored[index]
+
+    array = SlabReader(Watched(), 1)
+    for time, plane in np.ndindex(2, 10):
+        np.testing.assert_array_equal(array[time, plane], values[time, plane])
+        whole = (time, plane, slice(None), slice(None))
+        np.testing.assert_array_equal(array[whole], values[time, plane])
+    assert len(reads) == 2 * 3
+    np.testing.assert_array_equal(array[...], values)
+    np.testing.assert_array_equal(array[:, 3], values[:, 3])
 
 
 def test_an_interruption_is_no_failure_of_a_file(

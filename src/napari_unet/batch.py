@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import Counter
 from collections.abc import Generator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -22,6 +23,8 @@ from napari_unet.io import read_image, write_image, write_labels
 from napari_unet.io.folders import check_writable, find_images
 from napari_unet.io.listing import FoundImage
 from napari_unet.io.reading import count_scenes
+from napari_unet.io.scratch import ScratchFolder
+from napari_unet.io.slabs import SlabReader
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
 from napari_unet.settings import SegmentOverrides, SegmentSettings, resolve
@@ -30,6 +33,8 @@ from napari_unet.unexpected import explain_error
 ALL_SCENES = "all"
 PARTS = 1000  # units of progress in a file
 FORMATS = ("tif", "ome.tif")
+VALUE_BYTES = 4  # of a label or a score
+MAX_RESULT_BYTES = 1 << 28  # larger results are put on disk, and from there into the file
 
 
 @dataclass(frozen=True)
@@ -311,24 +316,34 @@ def _run_file(
     doubts = () if image.doubt is None else (image.doubt,)
     notes = (*task.image.notes, *file.notes, *doubts)
     result: Prediction | Segmentation
-    if scores:
-        result = predicted = yield from iter_predict(image, model, **options)
-        array = predicted.scores
-    else:
-        result = segmented = yield from iter_segmentation(image, model, **options)
-        array = segmented.labels
-    record = {
-        **result.record,
-        "source": _in_unicode(source),
-        "scene": file.scene if len(file.scenes) > 1 else None,
-        "notes": [str(note) for note in notes],
-        "output": _in_unicode(target),
-    }
-    sizes = in_order(result.pixel_size, result.axes)
-    if scores:
-        write_image(target, array, axes=result.axes, pixel_size=sizes, record=record)
-    else:
-        write_labels(target, array, axes=result.axes, pixel_size=sizes, record=record)
+    values = image.times * math.prod(image.spatial_shape)
+    values *= model.card.architecture.out_channels if scores else 1
+    with ExitStack() as stack:
+        if values * VALUE_BYTES > MAX_RESULT_BYTES:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch = ScratchFolder(target.parent)
+            stack.callback(scratch.remove)
+            options["output"] = scratch.path / "result.zarr"
+        if scores:
+            result = predicted = yield from iter_predict(image, model, **options)
+            array = predicted.scores
+        else:
+            result = segmented = yield from iter_segmentation(image, model, **options)
+            array = segmented.labels
+        if "Z" in result.axes and hasattr(array, "chunks"):
+            array = SlabReader(array, result.axes.index("Z"))
+        record = {
+            **result.record,
+            "source": _in_unicode(source),
+            "scene": file.scene if len(file.scenes) > 1 else None,
+            "notes": [str(note) for note in notes],
+            "output": _in_unicode(target),
+        }
+        sizes = in_order(result.pixel_size, result.axes)
+        if scores:
+            write_image(target, array, axes=result.axes, pixel_size=sizes, record=record)
+        else:
+            write_labels(target, array, axes=result.axes, pixel_size=sizes, record=record)
     return _Written(record, notes)
 
 
