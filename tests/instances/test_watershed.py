@@ -198,3 +198,32 @@ def test_it_runs_where_no_folder_can_keep_the_machine_code(tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(copy / "instances" / "_kernels.py"), "0"]
+
+
+@pytest.mark.process
+def test_machine_code_that_cannot_be_kept_is_told_once_and_fails_nothing(tmp_path: Path) -> None:
+    code = """
+import errno, logging
+import numpy as np
+from numba.core import caching
+def full(self, key, data):
+    raise OSError(errno.EDQUOT, "Disk quota exceeded")
+caching.IndexDataCacheFile.save = full
+logging.basicConfig(format="TOLD %(message)s")
+from napari_unet.instances._kernels import compiled
+@compiled
+def one(value):
+    return value + 1
+@compiled
+def two(value):
+    return value + 2
+print(one(1), two(1.0), one(2.0))
+"""
+    path = tmp_path / "kernels.py"
+    path.write_text(code)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout == "2 3.0 3.0\n"
+    assert done.stderr.count("TOLD Machine code is not kept") == 1

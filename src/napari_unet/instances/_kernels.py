@@ -12,12 +12,17 @@ whole also takes the saddles between basins and the ways that leave a part, as r
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import shutil
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache
+
+logger = logging.getLogger(__name__)
 
 LEVELS = 4096
 """Heights are rounded down to multiples of 1 / LEVELS."""
@@ -32,6 +37,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 CACHE_BYTES = 1 << 25  # free on the disk, for machine code to be kept there
 
 
+class _CacheWherePossible(FunctionCache):
+    """Machine code on disk; where a quota or a permission forbids that, it is told once.
+
+    numba takes a fault of the disk for a fault of the function.
+    """
+
+    _told = False
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            if not _CacheWherePossible._told:
+                _CacheWherePossible._told = True
+                logger.warning("Machine code is not kept, so that each start compiles: %s", error)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        with contextlib.suppress(OSError):
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        return None
+
+
 def compiled(function: F) -> F:
     """The function as machine code, kept on disk where there is a folder and room for it.
 
@@ -41,6 +68,7 @@ def compiled(function: F) -> F:
         kept = numba.njit(nogil=True, cache=True)(function)
         # else a full disk would be an error of the first call
         if shutil.disk_usage(str(kept.stats.cache_path)).free > CACHE_BYTES:
+            cast("Any", kept)._cache = _CacheWherePossible(function)  # type: ignore[no-untyped-call]
             return cast("F", kept)
     except (RuntimeError, OSError):  # neither the package's folder nor the user's can be written
         pass

@@ -51,7 +51,8 @@ class SlabReader:
             self._slab = None  # before the next one needs its room
             self._slab, self._key = np.asarray(self._array[tuple(wide)]), key
         place = sum(isinstance(part, slice) for part in parts[: self._axis])
-        return self._slab.take(number - start, axis=place)
+        plane: NDArray[Any] = self._slab.take(number - start, axis=place)
+        return plane
 
     def _is_plane(self, parts: tuple[Any, ...]) -> bool:
         """Whether one place along the axis is asked for, all or one of every other, and it fits."""
@@ -63,4 +64,5 @@ class SlabReader:
             1 if isinstance(part, int) else size
             for part, size in zip(parts, self.shape, strict=True)
         ]
-        return math.prod(kept) * self._planes * self.dtype.itemsize <= MAX_SLAB_BYTES
+        size = math.prod(kept) * self._planes * int(self.dtype.itemsize)
+        return bool(size <= MAX_SLAB_BYTES)
