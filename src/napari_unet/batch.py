@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Generator, Sequence
@@ -321,6 +322,7 @@ def _run_file(
     with ExitStack() as stack:
         if values * VALUE_BYTES > MAX_RESULT_BYTES:
             target.parent.mkdir(parents=True, exist_ok=True)
+            _check_disk(target.parent, values * VALUE_BYTES)
             scratch = ScratchFolder(target.parent)
             stack.callback(scratch.remove)
             options["output"] = scratch.path / "result.zarr"
@@ -345,6 +347,18 @@ def _run_file(
         else:
             write_labels(target, array, axes=result.axes, pixel_size=sizes, record=record)
     return _Written(record, notes)
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    """Refuse a result that no disk there holds; a store of a few bytes can declare any size."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"The result would take {needed / 1e9:,.0f} GB, of which the disk of {folder} has "
+            f"{free / 1e9:,.0f} GB",
+            "choose another folder, or run a part of the image",
+            code="disk-full",
+        )
 
 
 def _in_unicode(path: Path) -> str:

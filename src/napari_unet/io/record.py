@@ -127,4 +127,4 @@ def find_record(labels: Any) -> Mapping[str, Any] | None:
             if isinstance(found, Mapping) and not _describes(found, Path(path)):
                 found = {"operation": found.get("operation"), STALE: True}
     made = isinstance(found, Mapping) and found.get("operation") in ("segment", "predict")
-    return found if made else None
+    return {key: value for key, value in found.items() if key != FILE} if made else None
