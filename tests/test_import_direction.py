@@ -19,7 +19,7 @@ FLOORS = (
     ("progress", "axes", "renumbering", "unet_config", "state"),
     ("tiling", "card", "unexpected"),
     ("settings", "installation"),
-    ("metrics", "io"),
+    ("metrics", "io", "correction"),
     ("image", "network"),
     ("instances",),
     ("inference",),
