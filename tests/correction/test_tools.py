@@ -110,6 +110,19 @@ def test_strokes_are_seeds_and_a_piece_apart_goes_to_the_nearest_part() -> None:
     assert labels[8, 45] == 2
 
 
+def test_seeds_in_pieces_apart_are_found_from_any_place() -> None:
+    labels = np.zeros((300, 300), np.int32)
+    labels[5:9, 5:9] = labels[250:260, 250:260] = 3
+    split_by_seeds(labels, 3, [(6, 6), (255, 255)], near=(6, 6)).apply(labels)
+    assert (labels == 3).sum() == 16
+    assert (labels == 4).sum() == 100
+
+
+def test_a_place_that_is_no_number_is_told() -> None:
+    with pytest.raises(UNetError, match="no coordinate"):
+        delete_object(np.ones((3, 3), int), 1, near=(float("nan"), 1))
+
+
 @pytest.mark.parametrize(
     ("seeds", "words"),
     [

@@ -16,7 +16,7 @@ from napari_unet.correction.change import Change, Window
 from napari_unet.correction.distance import spread_to_nearest
 from napari_unet.correction.excerpt import read_object
 from napari_unet.correction.free_label import free_label
-from napari_unet.correction.window import Near, box_of_points
+from napari_unet.correction.window import Near, box_around
 from napari_unet.errors import InputError
 
 
@@ -53,7 +53,7 @@ def split_by_line(
         The largest label used so far; see `free_label`. New numbers follow it, from the largest
         new part down.
     near, frame
-        Where the object lies; see `object_window`. By default around the line.
+        Where the object lies; see `object_window`. It is looked for around the line.
 
     Returns
     -------
@@ -71,8 +71,7 @@ def split_by_line(
     [8]
     """
     vertices = _check_line(line, len(labels.shape))
-    around = box_of_points(vertices)
-    excerpt = read_object(labels, label, near=around if near is None else near, frame=frame)
+    excerpt = read_object(labels, label, near=box_around(vertices, near), frame=frame)
     mask = excerpt.pixels == label
     axis = _cut_axis(through, mask.ndim, len(frame))
     cut = _draw_cut(vertices[:, len(frame) :], excerpt.spatial_window, axis)

@@ -14,7 +14,7 @@ from napari_unet.correction.change import Change
 from napari_unet.correction.distance import measure_depth, spread_to_nearest
 from napari_unet.correction.excerpt import Excerpt, read_object
 from napari_unet.correction.free_label import free_label
-from napari_unet.correction.window import Near, box_of_points
+from napari_unet.correction.window import Near, box_around
 from napari_unet.errors import InputError
 
 Pixel = tuple[int, ...]
@@ -53,7 +53,7 @@ def split_by_seeds(
         The largest label used so far; see `free_label`. New numbers follow it, in the order of
         the seeds.
     near, frame
-        Where the object lies; see `object_window`. By default around the seeds.
+        Where the object lies; see `object_window`. It is looked for around the seeds.
 
     Returns
     -------
@@ -79,8 +79,8 @@ def split_by_seeds(
             parameter="seeds",
             value=len(points),
         )
-    around = box_of_points(np.concatenate(points))
-    excerpt = read_object(labels, label, near=around if near is None else near, frame=frame)
+    around = box_around(np.concatenate(points), near)  # seeds may be in pieces apart
+    excerpt = read_object(labels, label, near=around, frame=frame)
     mask = excerpt.pixels == label
     groups = [_place(seed, excerpt, mask, label, frame) for seed in points]
     _check_apart(groups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -162,6 +163,26 @@ def box_of_points(points: NDArray[Any]) -> Window:
     )
 
 
+def box_around(points: NDArray[Any], near: Near | None) -> Window:
+    """The smallest window that holds points (N, ndim), and a place where there is one."""
+    box = box_of_points(points)
+    if near is None or len(near) != len(box):
+        return box
+    place = [part if isinstance(part, slice) else slice(_at(part), _at(part) + 1) for part in near]
+    return join_windows(box, tuple(place))
+
+
+def _at(coordinate: float) -> int:
+    if not math.isfinite(coordinate):
+        raise InputError(
+            f"⟨near⟩ holds {coordinate}, which is no coordinate",
+            "give a pixel, or no place",
+            parameter="near",
+            value=coordinate,
+        )
+    return round(coordinate)
+
+
 def _first_window(near: Near, whole: Window) -> Window | None:
     if len(near) != len(whole):
         raise InputError(
@@ -176,7 +197,7 @@ def _first_window(near: Near, whole: Window) -> Window | None:
             # a pixel more on both sides: the object touches those of its own bounding box
             start, stop = place.start - 1, place.stop + 1
         else:
-            at = round(place)
+            at = _at(place)
             start, stop = at - FIRST_REACH_PIXELS, at + FIRST_REACH_PIXELS + 1
         part = slice(max(start, outer.start), min(stop, outer.stop))
         if part.start >= part.stop:
