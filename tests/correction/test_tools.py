@@ -121,6 +121,8 @@ def test_seeds_in_pieces_apart_are_found_from_any_place() -> None:
 def test_a_place_that_is_no_number_is_told() -> None:
     with pytest.raises(UNetError, match="no coordinate"):
         delete_object(np.ones((3, 3), int), 1, near=(float("nan"), 1))
+    with pytest.raises(UNetError, match="3 numbers, the labels have 2 axes"):
+        split_by_seeds(np.ones((3, 3), int), 1, [(0, 0), (2, 2)], near=(0, 0, 0))
 
 
 @pytest.mark.parametrize(

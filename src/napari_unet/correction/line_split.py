@@ -53,7 +53,7 @@ def split_by_line(
         The largest label used so far; see `free_label`. New numbers follow it, from the largest
         new part down.
     near, frame
-        Where the object lies; see `object_window`. It is looked for around the line.
+        Where the object lies; see `object_window`. The line is looked at in any case.
 
     Returns
     -------

@@ -53,7 +53,7 @@ def split_by_seeds(
         The largest label used so far; see `free_label`. New numbers follow it, in the order of
         the seeds.
     near, frame
-        Where the object lies; see `object_window`. It is looked for around the seeds.
+        Where the object lies; see `object_window`. The seeds are looked at in any case.
 
     Returns
     -------

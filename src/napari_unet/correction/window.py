@@ -166,10 +166,21 @@ def box_of_points(points: NDArray[Any]) -> Window:
 def box_around(points: NDArray[Any], near: Near | None) -> Window:
     """The smallest window that holds points (N, ndim), and a place where there is one."""
     box = box_of_points(points)
-    if near is None or len(near) != len(box):
+    if near is None:
         return box
+    _check_near(near, len(box))
     place = [part if isinstance(part, slice) else slice(_at(part), _at(part) + 1) for part in near]
     return join_windows(box, tuple(place))
+
+
+def _check_near(near: Near, ndim: int) -> None:
+    if len(near) != ndim:
+        raise InputError(
+            f"⟨near⟩ has {len(near)} numbers, the labels have {ndim} axes",
+            "give a coordinate or a slice for each axis",
+            parameter="near",
+            value=tuple(near),
+        )
 
 
 def _at(coordinate: float) -> int:
@@ -184,13 +195,7 @@ def _at(coordinate: float) -> int:
 
 
 def _first_window(near: Near, whole: Window) -> Window | None:
-    if len(near) != len(whole):
-        raise InputError(
-            f"⟨near⟩ has {len(near)} numbers, the labels have {len(whole)} axes",
-            "give a coordinate or a slice for each axis",
-            parameter="near",
-            value=tuple(near),
-        )
+    _check_near(near, len(whole))
     parts = []
     for place, outer in zip(near, whole, strict=True):
         if isinstance(place, slice):

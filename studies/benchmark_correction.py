@@ -1,0 +1,102 @@
+"""How long each correction takes, in milliseconds of CPU, with its writing and its undo.
+
+    OMP_NUM_THREADS=1 python studies/benchmark_correction.py
+
+On 2048 x 2048 and 64 x 512 x 512 pixels, in memory and in a zarr array, with a point in the
+object known: a disk of radius 30, an ellipsoid of 15 x 30 x 30. The best of five runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import zarr
+
+from napari_unet.correction.change import Change
+from napari_unet.correction.component import detach_component
+from napari_unet.correction.drawing import draw_stroke
+from napari_unet.correction.interpolation import interpolate_planes
+from napari_unet.correction.line_split import split_by_line
+from napari_unet.correction.merging import delete_object, merge_objects
+from napari_unet.correction.outline import fill_holes, grow_object, shrink_object, smooth_object
+from napari_unet.correction.seed_split import split_by_seeds
+
+CASES = {
+    (2048, 2048): ((1000, 1000), (30, 30)),
+    (64, 512, 512): ((32, 250, 250), (15, 30, 30)),
+}
+RUNS = 5
+
+
+def main() -> None:
+    """Print a line per tool, shape and kind of array."""
+    for shape, (center, radii) in CASES.items():
+        for kind in ("numpy", "zarr"):
+            for name, labels, tool in list_tools(shape, center, radii, kind):
+                print(f"{shape} {kind:5} {name:16} {1000 * measure(labels, tool):7.1f} ms")
+
+
+def measure(labels: Any, tool: Callable[[Any], Change]) -> float:
+    """Seconds of CPU for a change, its writing and its undo."""
+    seconds = []
+    for _ in range(RUNS):
+        start = time.process_time()
+        change = tool(labels)
+        change.apply(labels)
+        change.revert(labels)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+def list_tools(
+    shape: tuple[int, ...], center: tuple[int, ...], radii: tuple[int, ...], kind: str
+) -> list[tuple[str, Any, Callable[[Any], Change]]]:
+    """Name, labels and call of each tool."""
+    other = (*center[:-1], center[-1] + 50)
+    apart = np.zeros(shape, np.int32)
+    apart[draw_ball(shape, center, radii)] = 7
+    apart[draw_ball(shape, other, radii) & (apart == 0)] = 8
+    merged = np.where(apart == 8, 7, apart)
+    pieces = merged.copy()
+    pieces[..., center[-1] + 24 : center[-1] + 27] = 0
+    x = center[-1] + 25
+    line = [(*center[:-2], center[-2] + y, x) for y in (-60, 60)]
+    way = [center[-2:], (center[-2] + 200, center[-1] + 200)]
+    tools: list[tuple[str, np.ndarray, Callable[[Any], Change]]] = [
+        ("merge", apart, lambda a: merge_objects(a, 7, 8, near=other)),
+        ("delete", apart, lambda a: delete_object(a, 7, near=center)),
+        ("delete, searched", apart, lambda a: delete_object(a, 7)),
+        ("fill holes", apart, lambda a: fill_holes(a, 7, near=center)),
+        ("smooth", apart, lambda a: smooth_object(a, 7, near=center)),
+        ("grow", apart, lambda a: grow_object(a, 7, near=center)),
+        ("shrink", apart, lambda a: shrink_object(a, 7, near=center)),
+        ("split by seeds", merged, lambda a: split_by_seeds(a, 7, [center, other], largest=8)),
+        ("split by a line", merged, lambda a: split_by_line(a, 7, line, largest=8)),
+        ("take off", pieces, lambda a: detach_component(a, center, largest=8)),
+        ("draw a stroke", apart, lambda a: draw_stroke(a, 9, way, 10, frame=center[:-2])),
+    ]
+    if len(shape) == 3:
+        planes = apart.copy()
+        planes[25:40] = 0
+        tools.append(("interpolate", planes, lambda a: interpolate_planes(a, 7, 24, 40)))
+    if kind == "numpy":
+        return [(name, labels.copy(), tool) for name, labels, tool in tools]
+    chunks = (256, 256) if len(shape) == 2 else (16, 128, 128)
+    return [(name, zarr.array(labels, chunks=chunks), tool) for name, labels, tool in tools]
+
+
+def draw_ball(
+    shape: tuple[int, ...], center: tuple[int, ...], radii: tuple[int, ...]
+) -> np.ndarray:
+    """The pixels of an ellipsoid."""
+    grid = np.ogrid[tuple(slice(0, size) for size in shape)]
+    parts = zip(grid, center, radii, strict=True)
+    inside: np.ndarray = sum(((axis - at) / radius) ** 2 for axis, at, radius in parts) <= 1
+    return inside
+
+
+if __name__ == "__main__":
+    main()
