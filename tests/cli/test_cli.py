@@ -487,6 +487,49 @@ def test_the_bundled_model_is_whole() -> None:
     assert main(["models", "verify", "nuclei"]) == 0
 
 
+def test_names_that_are_too_long_are_told_and_the_others_done(
+    bright: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a" * 249 + ".tif"  # which fits, but not with _labels
+    for each in (name, "ok.tif"):
+        write_image(each, squares(), axes="YX")
+    assert main(["segment", ".", "-m", bright, "-o", "out"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "File name too long" in line
+    assert written() == ["ok_labels.json", "ok_labels.tif"]
+    assert main(["segment", "ok.tif", "-m", bright, "-o", "b" * 300]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "File name too long" in line
+
+
+def test_folders_that_may_not_be_read_are_told(
+    bright: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Injected, as the tests may run as root, who may read everything."""
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    for name in ("scandir", "listdir"):
+        original = getattr(os, name)
+
+        def refuse(path: Any = ".", *, original: Any = original) -> Any:
+            if Path(os.fsdecode(path)).name == "locked":
+                raise PermissionError(13, "Permission denied", os.fsdecode(path))
+            return original(path)
+
+        monkeypatch.setattr(os, name, refuse)
+    assert main(["segment", str(locked), "-m", bright, "-o", "out"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Permission denied" in line
+    monkeypatch.setenv("NAPARI_UNET_MODELS", str(locked))
+    main(["models", "list"])
+    said = capsys.readouterr()
+    assert "nuclei" in said.out
+    assert "Traceback" not in said.err
+
+
 # The installed script, and what it imports
 
 SCRIPT = Path(sys.executable).with_name("napari-unet")
