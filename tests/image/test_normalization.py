@@ -208,3 +208,18 @@ def test_blocks_that_must_be_finite_are_refused() -> None:
 def test_values_beyond_float32_are_normalised() -> None:
     block = np.array([[[0.0, 5e299, 1e300]]])
     np.testing.assert_allclose(normalize(block, ((0.0, 1e300),)), [[[0, 0.5, 1]]])
+
+
+def test_tiny_chunks_are_not_all_read() -> None:
+    """Ten million pixels in chunks of 5 x 5 would take minutes to read."""
+    reads = []
+
+    class Counting:
+        shape, dtype, chunks = (1600, 1600), np.dtype(np.uint8), (5, 5)
+
+        def __getitem__(self, region: Any) -> np.ndarray:
+            reads.append(region)
+            return np.full([r.stop - r.start for r in region], len(reads) % 200, np.uint8)
+
+    find_limits(open_image(Counting(), axes="YX"), Normalization())
+    assert len(reads) == normalization.SAMPLE_CHUNKS

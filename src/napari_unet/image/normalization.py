@@ -24,6 +24,7 @@ from napari_unet.image.intensity_range import IntensityRange, find_range
 from napari_unet.image.source import ImageSource, invert
 
 SAMPLE_PIXELS = 1 << 24
+SAMPLE_CHUNKS = 1 << 12  # reading one takes time, however few pixels it has
 DEFAULT_CHUNK_PIXELS = 512  # where the array names no chunks of its own
 
 
@@ -253,7 +254,7 @@ def sample_blocks(source: ImageSource) -> Iterator[NDArray[Any]]:
 def _sample_regions(
     source: ImageSource, times: range, planes: range
 ) -> list[tuple[int, tuple[slice, ...]]]:
-    """Whole chunks, evenly spread, of at most `SAMPLE_PIXELS` pixels together."""
+    """Whole chunks, evenly spread, of at most `SAMPLE_PIXELS` pixels together and `SAMPLE_CHUNKS` in all."""
     chunk = _chunk_shape(source)
     chunk["Z"] = min(chunk.get("Z", 1), len(planes))
     ranges = [
@@ -265,7 +266,7 @@ def _sample_regions(
         for axis, size in zip(source.spatial, source.spatial_shape, strict=True)
     ]
     sizes = [chunk[axis] for axis in source.spatial]
-    budget = max(1, SAMPLE_PIXELS // math.prod(sizes))
+    budget = max(1, min(SAMPLE_PIXELS // math.prod(sizes), SAMPLE_CHUNKS))
     starts = (times, *ranges)
     counts = [len(places) for places in starts]
     total = math.prod(counts)
