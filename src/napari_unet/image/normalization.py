@@ -254,7 +254,7 @@ def sample_blocks(source: ImageSource) -> Iterator[NDArray[Any]]:
 def _sample_regions(
     source: ImageSource, times: range, planes: range
 ) -> list[tuple[int, tuple[slice, ...]]]:
-    """Whole chunks, evenly spread, of at most `SAMPLE_PIXELS` pixels together and `SAMPLE_CHUNKS` in all."""
+    """Up to `SAMPLE_CHUNKS` whole chunks, evenly spread, of at most `SAMPLE_PIXELS` together."""
     chunk = _chunk_shape(source)
     chunk["Z"] = min(chunk.get("Z", 1), len(planes))
     ranges = [
