@@ -24,7 +24,7 @@ FLOORS = (
     ("instances",),
     ("inference",),
     ("dataset",),
-    ("checks", "training", "samples", "batch"),
+    ("checks", "training", "samples", "batch", "measurement"),
     ("recovery",),
     ("cli", "widgets.qt"),
     ("widgets.viewer", "widgets.models"),

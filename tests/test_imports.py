@@ -120,7 +120,7 @@ def test_the_blocker_blocks() -> None:
 
 
 def test_importing_and_listing_take_no_torch_and_no_viewer(tmp_path: Path) -> None:
-    heavy = ("torch", "skimage", "scipy", "zarr", "dask", "tifffile", *VIEWER)
+    heavy = ("torch", "skimage", "scipy", "zarr", "dask", "tifffile", "pandas", *VIEWER)
     code = (
         "import json, sys\n"
         "import napari_unet\n"
@@ -189,7 +189,17 @@ MISTAKES = (
 
 
 OUTSIDE = (
-    *("PIL", "annotated_types", "dask", "fsspec", "napari", "numpy", "platformdirs", "psutil"),
+    *(
+        "PIL",
+        "annotated_types",
+        "dask",
+        "fsspec",
+        "napari",
+        "numpy",
+        "pandas",
+        "platformdirs",
+        "psutil",
+    ),
     *("pydantic", "pydantic_core", "rich", "safetensors", "scipy", "skimage", "tifffile"),
     *("torch", "zarr"),
 )

@@ -12,6 +12,7 @@ from .inference.results import Prediction
 from .inference.segmentation import iter_segment, segment
 from .installation import __version__
 from .io import read_image, write_labels
+from .measurement import measure
 from .metrics import Scores, evaluate
 from .network.files import list_models
 from .network.model import Model
@@ -48,6 +49,7 @@ __all__ = [
     "iter_train",
     "list_models",
     "load_sample",
+    "measure",
     "predict",
     "read_image",
     "segment",

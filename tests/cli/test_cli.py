@@ -589,7 +589,7 @@ def test_what_is_imported(words: list[str], absent: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", ["segment", "predict", "train", "models", "demo"])
+@pytest.mark.parametrize("command", ["segment", "predict", "train", "measure", "models", "demo"])
 def test_help_of_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

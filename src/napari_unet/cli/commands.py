@@ -78,6 +78,13 @@ def train(options: Namespace) -> int:
     return run_training(options)
 
 
+def measure(options: Namespace) -> int:
+    """Measure the objects of a label file."""
+    from napari_unet.cli.measuring import run_measure
+
+    return run_measure(options)
+
+
 def models_list(options: Namespace) -> int:
     """One line a model."""
     del options

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
+from napari_unet.cli.measuring import add_measure_options
 from napari_unet.errors import SettingsError
 
 _ABOUT = """\
@@ -53,6 +54,11 @@ examples:
   napari-unet train stack.tif strokes.tif -o mine --base nuclei --region painted --background 2
   napari-unet train images/ labels/ -o tissue --task semantic --class 1=vessel --class 2=stroma
   napari-unet train images/ labels/ -o long --minutes 600 --checkpoint long.state""",
+    "measure": """\
+A row per object, and per time point. Lengths are in micrometres where the pixel size is known.
+
+example:
+  napari-unet measure results/cells_labels.tif --image cells.tif -o cells.csv""",
     "demo": """\
 Writes label TIFFs, overlay PNGs and run records, tells how well the labels agree with the
 truth, and opens napari where there is a display.""",
@@ -108,6 +114,10 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         from napari_unet.settings import TrainConfig
 
         _add_settings(sub, TrainConfig, leave_out=("name",))
+
+    sub = _add_command(commands, "measure", "measure the objects of labels")
+    add_measure_options(sub)
+    _add_axes_options(sub)
 
     sub = commands.add_parser("models", help="list, show or verify models")
     actions = sub.add_subparsers(metavar="ACTION", required=True)
@@ -257,14 +267,18 @@ def _add_model(parser: argparse.ArgumentParser, *names: str, **more: Any) -> Non
 
 
 def _add_image_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--axes", help="axes of the images over TCZYX, as in ZYX (default: as the file says)"
-    )
+    _add_axes_options(parser)
     parser.add_argument(
         "--channels",
         type=_integers,
         metavar="N[,N]",
         help="channels to use, counted from 0, as in 0,2 (default: all)",
+    )
+
+
+def _add_axes_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--axes", help="axes of the images over TCZYX, as in ZYX (default: as the file says)"
     )
     parser.add_argument(
         "--pixel-size",
