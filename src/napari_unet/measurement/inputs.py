@@ -97,7 +97,7 @@ class Inputs:
         InputError
             If a value is negative, or no whole number.
         """
-        values = self.labels.read(window)[0]
+        values: NDArray[Any] = self.labels.read(window)[0]
         if values.dtype.kind == "f":
             whole = np.isfinite(values) & (np.rint(values) == values)
             if not whole.all():

@@ -37,7 +37,8 @@ def measure_shape(
     """
     from skimage.measure import perimeter, regionprops
 
-    (region,) = regionprops(mask.view(np.uint8), spacing=tuple(spacing))
+    pixels = mask.view(np.uint8)
+    (region,) = regionprops(pixels, spacing=tuple(spacing))  # type: ignore[no-untyped-call]
     found: dict[str, Any] = {"area": float(region.area)}
     stop = [a + n for a, n in zip(start, mask.shape, strict=True)]
     found["bbox"] = (*start, *stop)
@@ -53,8 +54,8 @@ def measure_shape(
             found[name] = float(getattr(region, name))
     square = max(spacing) <= min(spacing) * (1 + SAME_SIZE)
     if "perimeter" in properties:
-        length = float(perimeter(mask, PERIMETER_NEIGHBOURS)) if square else math.nan
-        found["perimeter"] = length * float(np.mean(spacing))
+        length = perimeter(mask, PERIMETER_NEIGHBOURS)  # type: ignore[no-untyped-call]
+        found["perimeter"] = float(length) * float(np.mean(spacing)) if square else math.nan
     if "circularity" in properties:
         found["circularity"] = _measure_circularity(mask) if square else math.nan
     if "solidity" in properties:
@@ -76,7 +77,8 @@ def _measure_solidity(mask: NDArray[np.bool_]) -> float:
         return float(mask.mean())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a hull that cannot be found
-        convex = int(convex_hull_image(flat).sum())
+        hull = convex_hull_image(flat)  # type: ignore[no-untyped-call]
+    convex = int(hull.sum())
     return int(mask.sum()) / convex if convex > 0 else math.nan
 
 

@@ -41,7 +41,8 @@ def _trace_sides(piece: NDArray[np.bool_]) -> list[int]:
     lefts = (-width, 0, -1, -width - 1)
     rights = (0, -1, -width - 1, -width)
     start = at = pixels.index(1)
-    direction, length, sides = 0, 0, []
+    direction, length = 0, 0
+    sides: list[int] = []
     while True:
         at += steps[direction]
         length += 1
