@@ -310,6 +310,9 @@ def test_the_typed_keywords_are_the_fields(overrides: Any, settings: Any) -> Non
     assert not overrides.__required_keys__
 
 
+FILE_KEYWORDS = "settings client axes channels pixel_size scene file_format scores"
+
+
 @pytest.mark.parametrize(
     ("function", "names"),
     [
@@ -318,8 +321,11 @@ def test_the_typed_keywords_are_the_fields(overrides: Any, settings: Any) -> Non
         (nu.predict, "axes channels pixel_size settings output client"),
         (nu.iter_predict, "axes channels pixel_size settings output client"),
         (nu.decode, "settings output"),
-        (nu.segment_files, "settings client axes channels pixel_size file_format scores"),
-        (nu.iter_segment_files, "settings client axes channels pixel_size file_format scores"),
+        (nu.segment_files, "settings client axes channels pixel_size scene file_format scores"),
+        (
+            nu.iter_segment_files,
+            "settings client axes channels pixel_size scene file_format scores",
+        ),
         (nu.train, "base config validation checkpoint"),
     ],
 )

@@ -157,8 +157,9 @@ class _Area:
         from skimage.draw import polygon
 
         points = np.concatenate(self.outlines)
-        low = np.floor(points.min(0)).astype(int).clip(0, (width, height))
-        high = np.ceil(points.max(0)).astype(int).clip(0, (width, height))
+        # cut before they become integers, which cannot hold what damaged files say
+        low = np.floor(points.min(0)).clip(0, (width, height)).astype(int)
+        high = np.ceil(points.max(0)).clip(0, (width, height)).astype(int)
         inside = np.zeros((max(0, high[1] - low[1]), max(0, high[0] - low[0])), bool)
         for outline in self.outlines:
             moved = outline - low - CORNER_PIXELS
