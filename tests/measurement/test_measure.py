@@ -428,5 +428,7 @@ def test_command_tells_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "--axes TYX" in capsys.readouterr().err
     assert main(["measure", flat, "--image", image]) == 2
     assert "(20, 31)" in capsys.readouterr().err
+    assert main(["measure", flat, "--pixel-size", "0"]) == 2
+    assert "--pixel-size" in capsys.readouterr().err
     assert main(["measure", flat, "-o", str(tmp_path / "a.xls")]) == 2
     assert ".csv or .tsv" in capsys.readouterr().err

@@ -54,11 +54,14 @@ def run_measure(options: Namespace) -> int:
     if image is not None and axes is not None and len(axes) == image.array.ndim:
         sizes = dict(zip(axes.upper(), image.array.shape, strict=True))
         labels = arrange_labels(labels, file.axes, axes.upper(), sizes)
+    pixel_size = options.pixel_size
+    if pixel_size is None:
+        pixel_size = _find_pixel_size(options.labels, image, axes)
     table = measure(
         labels,
         None if image is None else image.array,
         axes=axes,
-        pixel_size=options.pixel_size or _find_pixel_size(options.labels, image, axes),
+        pixel_size=pixel_size,
         properties=options.properties,
     )
     unit = "pixels" if table.attrs["pixel_size"] is None else "micrometres"

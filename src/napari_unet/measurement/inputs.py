@@ -149,7 +149,8 @@ def check_inputs(
                 raise InputError(
                     f"the labels have {source.sizes['C']} channels (shape {tuple(labels.shape)}, "
                     f"⟨axes⟩ {axes!r})",
-                    "give the labels of one of them",
+                    "give the labels of one of them, or correct ⟨axes=⟩, such as ⟨axes='TYX'⟩ for "
+                    "time",
                     parameter="labels",
                     value=tuple(labels.shape),
                 )
