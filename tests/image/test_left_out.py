@@ -230,3 +230,34 @@ def test_a_line_of_pixels_has_no_hot_ones() -> None:
     line = np.array([[100.0], [104], [180], [700]])
     for image in (line, line.T):
         assert limits_of(image).hot == ()
+
+
+@pytest.mark.parametrize("radius", [90, 70])
+def test_a_round_field_of_view(camera: np.ndarray, radius: int) -> None:
+    y, x = np.indices(camera.shape)
+    field = (y - 95.5) ** 2 + (x - 79.5) ** 2 < radius**2
+    limits = limits_of(np.where(field, camera + 1000, 0).astype(np.uint16))
+    inside = np.percentile(camera[field] + 1000.0, PERCENTILES)
+    np.testing.assert_allclose(limits.at()[0], inside, rtol=0.05)
+    assert limits.fill == ((0,),)
+    assert limits.left_out["fill"] >= np.count_nonzero(~field)
+
+
+def test_fill_in_one_corner_that_is_darker_than_all_else(camera: np.ndarray) -> None:
+    notched = camera + 1000
+    notched[:40, :50] = 0
+    limits = limits_of(notched.astype(np.uint16))
+    np.testing.assert_allclose(
+        limits.at()[0], np.percentile(camera + 1000.0, PERCENTILES), rtol=0.05
+    )
+    bright = camera.copy()
+    bright[:40, :50] = camera.max()  # an object in the corner, saturated
+    assert limits_of(bright).fill == ()
+
+
+def test_objects_on_an_empty_background_are_no_field_of_view() -> None:
+    sample = load_sample("nuclei_2d")
+    masked = np.where(sample.truth > 0, sample.image, 0)
+    limits = limits_of(masked)
+    np.testing.assert_allclose(limits.at()[0], np.percentile(masked, PERCENTILES), atol=1)
+    assert limits.left_out.get("fill", 0) < 0.02 * masked.size

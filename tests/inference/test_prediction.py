@@ -293,6 +293,19 @@ def test_pixels_that_are_no_numbers_are_background(
     assert sum(found.record["left_out"].values()) == 3 * 6
 
 
+@pytest.mark.parametrize("task", ["instance", "semantic", "regression"])
+def test_fill_around_an_image_is_background(make_model: MakeModel, task: str) -> None:
+    inner = np.random.default_rng(0).normal(500, 40, (40, 50))
+    image = np.pad(inner, 12).astype(np.uint16)
+    scores = np.asarray(predict(image, make_model(task=task), axes="YX", **FIXED).scores)
+    assert np.isfinite(scores).all()  # values of a regression stay
+    if task == "instance":
+        assert not scores[:, :12].any()
+        assert scores[:, 12:-12, 12:-12].any()
+    if task == "semantic":
+        assert (scores[0, :, -12:] == 1).all()
+
+
 def test_a_lazy_float_image_is_computed_once_per_tile(make_model: MakeModel) -> None:
     """To find NaN, nothing is read a second time: a Dask array would be computed again."""
     image = PIXELS[0, 0, 0].astype(np.float32)

@@ -18,6 +18,7 @@ PixelArray = NDArray[Any]
 Mask = NDArray[np.bool_]
 
 STRAIGHT_PIXELS = 1.5  # that the edge of filled pixels may depart from a line
+LEAST_FIELD = 0.6  # share of the rows and columns that a field of view reaches over
 MOST_CORNERS = 10  # of the polygon that bounds filled pixels, both ends counted
 SHORTEST_RUN = 3  # pixels of fill at the image's side
 RIM_PIXELS = 2  # beside filled pixels, which interpolation has mixed with them
@@ -103,6 +104,8 @@ def find_fill(pixels: PixelArray, known: Sequence[float] = ()) -> list[Fill]:
         if equal.all() or not math.isfinite(value) or not _touches_sides(equal):
             continue
         mask = _straight_runs(equal)
+        if mask is None:
+            mask = _outside_of_field(equal)
         if mask is None or (value not in known and mask.mean() > MOST_FILL):
             continue
         wide = _dilate(mask)
@@ -141,6 +144,42 @@ def _straight_runs(equal: Mask) -> Mask | None:
         found |= np.flip(inside, axis) if back else inside
     # a rim of a pixel here and there comes by chance
     return found if found.sum() >= SHORTEST_RUN * max(height, width) / 2 else None
+
+
+def _outside_of_field(equal: Mask) -> Mask | None:
+    """Pixels around a round field of view; None where the others are no convex area.
+
+    The field reaches over most of the plane and leaves out its corners; objects are smaller.
+    """
+    ends = [(y, x) for y in (0, -1) for x in (0, -1)]
+    if not all(equal[end] for end in ends):
+        return None
+    found = np.zeros_like(equal)
+    for axis, back in ((1, False), (1, True), (0, False), (0, True)):
+        towards = np.flip(equal, axis) if back else equal
+        length = equal.shape[axis]
+        runs = np.where(towards.all(axis), length, np.argmin(towards, axis))
+        inside = np.flatnonzero(runs < length)
+        if inside.size < LEAST_FIELD * runs.size or not _is_convex(inside, runs[inside]):
+            return None
+        places = np.arange(length)
+        reached = places[None] < runs[:, None] if axis == 1 else places[:, None] < runs[None]
+        found |= np.flip(reached, axis) if back else reached
+    return found
+
+
+def _is_convex(places: NDArray[np.integer], runs: NDArray[np.integer]) -> bool:
+    """Whether a profile lies on its lower convex hull (Andrew 1979), but for steps of pixels."""
+    hull: list[tuple[int, int]] = []
+    for x, y in zip(places.tolist(), runs.tolist(), strict=True):
+        while len(hull) > 1:
+            (x0, y0), (x1, y1) = hull[-2:]
+            if (x1 - x0) * (y - y0) > (x - x0) * (y1 - y0):
+                break
+            hull.pop()
+        hull.append((x, y))
+    at, height = zip(*hull, strict=True)
+    return bool((runs - np.interp(places, at, height)).max() <= STRAIGHT_PIXELS)
 
 
 def _is_straight(runs: NDArray[np.integer]) -> bool:

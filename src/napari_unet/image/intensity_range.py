@@ -168,12 +168,23 @@ def _drop_pixels(
 def _fill_values(
     planes: Sequence[SampledPlane], fills: Sequence[Sequence[Fill]]
 ) -> tuple[float, ...]:
-    """Values of fill in at least two corners of a frame; in one there may be a bright object."""
+    """Values of fill in at least two corners of a frame, or darker than all the rest of it.
+
+    In one corner there may be a bright object.
+    """
     corners: Counter[tuple[float, int, int]] = Counter()
     for plane, found in zip(planes, fills, strict=True):
         for fill in found:
-            corners[fill.value, plane.time, plane.z] += fill.corners
+            dark = fill.corners == 1 and _is_darker(plane.pixels, fill)
+            corners[fill.value, plane.time, plane.z] += 2 if dark else fill.corners
     return tuple(sorted({value for (value, _, _), count in corners.items() if count >= 2}))
+
+
+def _is_darker(pixels: PixelArray, fill: Fill) -> bool:
+    """Whether the other pixels are brighter than fill by more than noise."""
+    rest = pixels[~fill.mask]
+    noise = estimate_noise([np.where(fill.mask, np.nan, pixels)])
+    return bool(rest.size and fill.value < np.percentile(rest, 1) - NOISE_ABOVE * noise)
 
 
 def _fill_mask(pixels: PixelArray, values: Sequence[float]) -> Mask:

@@ -61,10 +61,13 @@ class NormalizedRegion(NamedTuple):
         Normalised pixels.
     missing : (*spatial) bool array or None
         Pixels that are NaN or infinite in a channel; None where there are none.
+    fill : (*spatial) bool array or None
+        Pixels that are fill around the image in all channels; None where there are none.
     """
 
     pixels: NDArray[np.float32]
     missing: NDArray[np.bool_] | None
+    fill: NDArray[np.bool_] | None = None
 
 
 def read_normalized(
@@ -113,7 +116,19 @@ def read_normalized(
     )
     block = source.read(time, grown)
     pixels = normalize(block, pairs, limits.fill, limits.hot, limits.saturated)[inner]
-    return NormalizedRegion(np.ascontiguousarray(pixels), _find_missing(block[inner]))
+    around = _find_fill(block, limits.fill)
+    fill = None if around is None else around[inner[1:]]
+    return NormalizedRegion(np.ascontiguousarray(pixels), _find_missing(block[inner]), fill)
+
+
+def _find_fill(block: NDArray[Any], values: Sequence[Sequence[float]]) -> NDArray[np.bool_] | None:
+    """Pixels that are fill in all channels."""
+    if not values or not all(values):
+        return None
+    found = np.ones(block.shape[1:], bool)
+    for pixels, of_channel in zip(block, values, strict=True):
+        found &= np.logical_or.reduce([_is_fill(pixels, value) for value in of_channel])
+    return found if found.any() else None
 
 
 def _find_missing(block: NDArray[Any]) -> NDArray[np.bool_] | None:

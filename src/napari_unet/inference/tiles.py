@@ -166,7 +166,7 @@ def _no_numbers(plan: PredictionPlan, prepared: PreparedNetwork) -> ModelError:
 
 
 class _Missing(NamedTuple):
-    """Pixels of the image that are NaN or infinite, in the region that was read for a tile."""
+    """Pixels that are NaN, infinite or fill around the image, of what was read for a tile."""
 
     mask: NDArray[np.bool_]
     region: Region
@@ -229,7 +229,9 @@ def _network_input(
     region = tuple(slice(first, last) for first, last, _ in parts)
     if plane is not None:
         region = (slice(plane, plane + 1), *region)
-    block, mask = read_normalized(plan.source, time, region, plan.limits, plane or 0)
+    block, mask, fill = read_normalized(plan.source, time, region, plan.limits, plane or 0)
+    if fill is not None and plan.card.task != "regression":
+        mask = fill if mask is None else mask | fill  # nothing is there: background
     if plane is not None:
         block, mask = block[:, 0], None if mask is None else mask[0]
     spatial = region if plane is None else region[1:]
