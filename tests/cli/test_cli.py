@@ -487,6 +487,16 @@ def test_the_bundled_model_is_whole() -> None:
     assert main(["models", "verify", "nuclei"]) == 0
 
 
+def test_a_frame_unlike_the_others_is_told(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    series = rng.normal(100, 2, (5, 64, 64))
+    series[:, 20:40, 20:40] += 300
+    series[2] = 65535
+    write_image("a.tif", series.astype(np.uint16), axes="TYX")
+    assert main(["segment", "a.tif", "-m", bright, "-o", "out"]) == 0
+    assert "1 of the frames is unlike all others" in capsys.readouterr().out
+
+
 def test_names_that_are_too_long_are_told_and_the_others_done(
     bright: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,6 +88,7 @@ class ResultSummary:
         self.card = card
         self.constant = constant
         self.missing = sum((left_out or {}).get(reason, 0) for reason in ("nan", "infinite"))
+        self.odd_frames = (left_out or {}).get("frames", 0)
         self.objects: int | None = None
         self.pixels = np.zeros(len(card.classes), np.int64)  # by class
         self.low = [np.inf] * card.architecture.out_channels
@@ -130,6 +131,12 @@ class ResultSummary:
         if self.missing:
             out["message"] += (
                 f" ({self.missing} pixels of the image are NaN or infinite: they are background)"
+            )
+        if self.odd_frames:
+            verb = "is" if self.odd_frames == 1 else "are"
+            out["message"] += (
+                f" ({self.odd_frames} of the frames {verb} unlike all others and did not count "
+                "for the intensity limits: look at what was found there)"
             )
         return out
 
