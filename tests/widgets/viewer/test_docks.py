@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint
+from qtpy.QtWidgets import QWidget
 
 from napari_unet.network.files import list_models
 from napari_unet.training.verdict import Verdict
 from napari_unet.widgets.qt.notice import Notice
 from napari_unet.widgets.train.job import Comparison
-from napari_unet.widgets.viewer.docks import PLUGIN, frame_of, open_dock
+from napari_unet.widgets.viewer.docks import PLUGIN, _Frame, frame_of, open_dock
 
 
 def by_menu(viewer: Any, name: str) -> Any:
@@ -138,3 +139,13 @@ def assert_seen(viewer: Any, button: Any, qtbot: Any) -> None:
         return bool(window.height() == 768 and low.y() <= 768 and low.x() <= 1280 and whole)
 
     qtbot.waitUntil(seen)
+
+
+def test_a_watch_that_python_has_taken_apart_hears_nothing(qtbot: Any) -> None:
+    """At the end of the process Qt goes on sending events; an error there ends it by a crash."""
+    content, other = QWidget(), QWidget()
+    qtbot.addWidget(other)
+    watch = _Frame(content)
+    vars(watch).clear()
+    content.setParent(other)  # sends an event to the watch
+    assert content.parent() is other

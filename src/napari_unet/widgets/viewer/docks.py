@@ -123,6 +123,8 @@ class _Frame(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Qt's: called before the content or its frame sees an event."""
+        if "_content" not in vars(self):  # Python has taken it apart, Qt has not yet
+            return False
         kind = None if event is None else event.type()
         moved = watched is self._content and kind == QEvent.Type.ParentChange
         hidden = watched is self._frame and kind == QEvent.Type.Hide
