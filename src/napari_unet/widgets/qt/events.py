@@ -31,6 +31,8 @@ class ClosingWatch(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Qt's: called before the widget sees an event."""
+        if "_widget" not in vars(self):  # Python has taken it apart, Qt has not yet
+            return False
         changed = event is not None and event.type() == QEvent.Type.ParentChange
         if changed and watched is self._widget and self._widget.parentWidget() is None:
             self._on_close()
@@ -57,6 +59,8 @@ class Follower(QObject):
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Qt's: called before the widget sees an event."""
         del watched
+        if "_leader" not in vars(self):
+            return False
         if event is not None and event.type() == QEvent.Type.Move:
             self._on_place(self._leader.x())
         return False
