@@ -193,7 +193,13 @@ viewer.layers.remove(labels)
 }
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+QUICK = ("lines that measure the diameter", "a region")  # in each run of all tests
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [tool if tool in QUICK else pytest.param(tool, marks=pytest.mark.slow) for tool in TOOLS],
+)
 def test_a_tool_takes_its_layers_away(
     tool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
