@@ -44,7 +44,7 @@ TRAININGS := checkpoint more_labels partial_labels train
 check: lint
 	$(BIN)/python scripts/draw_house.py --check
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal \
-		-m 'not slow and not process' tests --ignore=tests/widgets --ignore=tests/cli \
+		-m 'not slow and not process' tests --ignore=tests/widgets --ignore=tests/cli --ignore=tests/hostile \
 		--ignore=tests/studies --ignore=tests/test_readme.py $(TRAININGS:%=--ignore=tests/training/test_%.py)
 
 install: $(STAMP)
