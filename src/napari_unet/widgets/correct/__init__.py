@@ -1,0 +1,5 @@
+"""The Correct dock."""
+
+from napari_unet.widgets.correct.dock import CorrectWidget
+
+__all__ = ["CorrectWidget"]

@@ -1,0 +1,180 @@
+"""What the panels of the dock share: the layer that is corrected, and the steps done to it."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from psygnal import Signal
+
+from napari_unet.correction.change import Change
+from napari_unet.correction.free_label import largest_possible
+from napari_unet.errors import InputError
+from napari_unet.widgets.correct.target import Point, Target
+from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.viewer.layer_image import plain
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+NO_LAYER = "Select a labels layer in the list of layers: what is selected there is corrected."
+_sessions: weakref.WeakSet[CorrectionSession] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A correction that was made.
+
+    Attributes
+    ----------
+    tool : str
+        Name of the tool, such as "merge".
+    points : tuple of point
+        Where, in pixels of the labels.
+    target : Target
+        The layer.
+    change : Change
+        The pixels before and after.
+    """
+
+    tool: str
+    points: tuple[Point, ...]
+    target: Target
+    change: Change
+
+
+class CorrectionSession:
+    """The active Labels layer of a viewer, and corrections of it.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose layers.
+
+    Attributes
+    ----------
+    target : Target or None
+        The layer that is corrected; None where the active layer is none.
+    problem : str
+        Why there is no target, in words; empty where there is one.
+    plane_only : bool
+        Whether tools work in the shown plane of a volume alone.
+    """
+
+    target_changed = Signal()
+    """Another layer is corrected, or none; or its data were replaced."""
+
+    corrected = Signal(object)
+    """A `Step` was made."""
+
+    told = Signal(str, bool)
+    """Words for the user, and whether they are of a fault."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = plain(viewer)
+        self.target: Target | None = None
+        self.problem = NO_LAYER
+        self.plane_only = False
+        self._largest: weakref.WeakKeyDictionary[Labels, int] = weakref.WeakKeyDictionary()
+        self._connected: Labels | None = None
+        self.viewer.layers.selection.events.active.connect(self.refresh)
+        _sessions.add(self)
+        self.refresh()
+
+    def close(self) -> None:
+        """Correct no more."""
+        _sessions.discard(self)
+        self.viewer.layers.selection.events.active.disconnect(self.refresh)
+        self._connect(None)
+        self.target = None
+        self.target_changed.emit()
+
+    def refresh(self, _: Any = None) -> None:
+        """Look again at which layer is active, and whether it can be corrected."""
+        layer = plain(self.viewer.layers.selection.active)
+        self._connect(layer if isinstance(layer, Labels) else None)
+        self.target, self.problem = None, NO_LAYER
+        if isinstance(layer, Labels):
+            try:
+                self.target = Target.of(layer)
+                self.problem = ""
+            except InputError as error:
+                self.problem = worded(error)
+        if self.target is not None:
+            self._note_largest(self.target, self._largest.get(self.target.layer, 0))
+        self.target_changed.emit()
+
+    def tell(self, text: str, *, fault: bool = False) -> None:
+        """Say something to the user."""
+        self.told.emit(text, fault)
+
+    def point_under_cursor(self) -> Point | None:
+        """The pixel of the labels under the cursor; None where the cursor is beside them."""
+        if self.target is None or len(self.viewer.dims.displayed) != 2:
+            return None
+        point = self.target.point_at(self.viewer, self.viewer.cursor.position)
+        return point if self.target.contains(point) else None
+
+    def apply(self, change: Change, tool: str, points: tuple[Point, ...] = ()) -> bool:
+        """Make a change, as one step of the viewer's own undo.
+
+        Returns
+        -------
+        bool
+            Whether any pixel changed.
+
+        Raises
+        ------
+        InputError
+            If there is no layer, or a stroke of the brush is not ended yet.
+        """
+        target = self.target
+        if target is None:
+            raise InputError(self.problem, "", code="no-labels")
+        if target.layer._block_history:
+            raise InputError("A stroke is being painted", "let go of the mouse button first")
+        if not change:
+            return False
+        target.layer.data_setitem(change.indices(), change.new[change.changed])
+        self._note_largest(target, int(change.new.max(initial=0)))
+        self.corrected.emit(Step(tool, points, target, change))
+        return True
+
+    def _note_largest(self, target: Target, label: int) -> None:
+        """Keep the largest label, and put the next one into the hand."""
+        target.largest = max(target.largest, label)
+        self._largest[target.layer] = target.largest
+        free = target.largest + 1
+        if "class" not in target.layer.features.columns and free <= largest_possible(target.labels):
+            target.layer.selected_label = free
+
+    def _note_paint(self, event: Any) -> None:
+        """A stroke may have used labels that nobody has seen yet."""
+        if self.target is None:
+            return
+        used = max((int(np.max(atom[-1], initial=0)) for atom in event.value), default=0)
+        self.target.largest = max(self.target.largest, used)
+        self._largest[self.target.layer] = self.target.largest
+
+    def _connect(self, layer: Labels | None) -> None:
+        if self._connected is layer:
+            return
+        if self._connected is not None:
+            self._connected.events.data.disconnect(self.refresh)
+            self._connected.events.paint.disconnect(self._note_paint)
+        self._connected = layer
+        if layer is not None:
+            layer.events.data.connect(self.refresh)
+            layer.events.paint.connect(self._note_paint)
+
+
+def session_of(layer: Labels) -> CorrectionSession | None:
+    """The session that corrects a layer, such as the one under a key that was pressed."""
+    layer = plain(layer)
+    for session in _sessions:
+        if session.target is not None and session.target.layer is layer:
+            return session
+    return None
