@@ -27,6 +27,7 @@ FLOORS = (
     ("checks", "training", "samples", "measurement"),
     ("formats", "evaluation"),
     ("batch", "recovery"),
+    ("replay",),
     ("cli", "widgets.qt"),
     ("widgets.viewer", "widgets.models"),
     ("widgets.annotation",),

@@ -17,6 +17,7 @@ from .metrics import Scores, evaluate
 from .network.files import list_models
 from .network.model import Model
 from .progress import Progress
+from .replay import run
 from .samples import load_sample
 from .settings import SegmentSettings, TrainConfig
 from .training.steps import MoreLabels, Preview, TrainStep
@@ -52,6 +53,7 @@ __all__ = [
     "measure",
     "predict",
     "read_image",
+    "run",
     "segment",
     "segment_files",
     "train",

@@ -85,6 +85,13 @@ def measure(options: Namespace) -> int:
     return run_measure(options)
 
 
+def run(options: Namespace) -> int:
+    """Repeat a recorded run."""
+    from napari_unet.cli.repeating import run_record
+
+    return run_record(options)
+
+
 def models_list(options: Namespace) -> int:
     """One line a model."""
     del options

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from napari_unet.cli.measuring import add_measure_options
+from napari_unet.cli.repeating import add_run_options
 from napari_unet.errors import SettingsError
 
 _ABOUT = """\
@@ -59,6 +60,13 @@ A row per object, and per time point. Lengths are in micrometres where the pixel
 
 example:
   napari-unet measure results/cells_labels.tif --image cells.tif -o cells.csv""",
+    "run": """\
+Every result has its record beside it, cells_labels.json beside cells_labels.tif. The same input,
+model and settings give equal labels; another model of that name, or other pixels, are told.
+
+examples:
+  napari-unet run results/cells_labels.json -o again
+  napari-unet run results/cells_labels.json --input other.tif -o results""",
     "demo": """\
 Writes label TIFFs, overlay PNGs and run records, tells how well the labels agree with the
 truth, and opens napari where there is a display.""",
@@ -118,6 +126,8 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     sub = _add_command(commands, "measure", "measure the objects of labels")
     add_measure_options(sub)
     _add_axes_options(sub)
+
+    add_run_options(_add_command(commands, "run", "repeat a recorded run"))
 
     sub = commands.add_parser("models", help="list, show or verify models")
     actions = sub.add_subparsers(metavar="ACTION", required=True)

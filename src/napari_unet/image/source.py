@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import check_axes, guess_axes, label_axes, spatial_axes
 from napari_unet.errors import InputError, Note
+from napari_unet.image.given import Given, take_in
 from napari_unet.tiling import Region
 
 PixelSize = tuple[float | None, ...]
@@ -39,6 +40,8 @@ class ImageSource:
         Micrometres per spatial axis in canonical order; None where unknown.
     inverted : bool
         Whether reads give the negative of the image, in its dtype: see `invert`.
+    origins : tuple of mapping
+        Where each array is from, for the run record; see `Given`.
     """
 
     arrays: tuple[Any, ...]
@@ -47,6 +50,7 @@ class ImageSource:
     channels: tuple[int, ...]
     pixel_size: PixelSize
     inverted: bool = False
+    origins: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def spatial(self) -> str:
@@ -120,9 +124,11 @@ def open_image(
 
     Parameters
     ----------
-    image : array-like, list of array-like, or ImageSource
-        Anything with ``shape``, ``dtype`` and slicing; a list has one array per channel. An
-        image that is open already is returned as it is; it must suit the model too.
+    image : array-like, ImageFile, layer, list of these, or ImageSource
+        Anything with ``shape``, ``dtype`` and slicing; a file that `read_image` has opened or a
+        layer of napari, whose axes and pixel size count where none are given; a list has one of
+        them per channel. An image that is open already is returned as it is; it must suit the
+        model too.
     axes : str, optional
         Axes over TCZYX of the array (of each array in a list); None: guessed.
     channels : sequence of int, optional
@@ -148,12 +154,13 @@ def open_image(
         _check_ndim(image.axes, ndim)
         _choose_channels(image.channels, max(image.channels) + 1, in_channels, image.axes)
         return image
-    arrays = tuple(image) if isinstance(image, list | tuple) else (image,)
-    if not arrays:
+    images = tuple(image) if isinstance(image, list | tuple) else (image,)
+    if not images:
         raise InputError(
             "The list of channels is empty", "give one array per channel", parameter="image"
         )
-    arrays = tuple(_as_array(array) for array in arrays)
+    given = [take_in(each) for each in images]
+    arrays = tuple(_as_array(each.array) for each in given)
     shapes = {tuple(int(n) for n in array.shape) for array in arrays}
     if len(shapes) > 1:
         raise InputError(
@@ -163,6 +170,8 @@ def open_image(
         )
     shape = shapes.pop()
     doubt: Note | None = None
+    if axes is None:
+        axes = _known_axes(given, shape)
     if axes is None:
         in_axis = 1 if len(arrays) > 1 else in_channels
         axes, doubt = guess_axes(
@@ -180,8 +189,17 @@ def open_image(
     _check_ndim(axes, ndim)
     available = shape[axes.index("C")] if "C" in axes else len(arrays)
     chosen = _choose_channels(channels, available, in_channels, axes)
+    if pixel_size is None:
+        pixel_size = given[0].pixel_size(axes)
     sizes = _pixel_size(pixel_size, axes)
-    return ImageSource(arrays, axes, doubt, chosen, sizes)
+    origins = tuple(each.origin for each in given)
+    return ImageSource(arrays, axes, doubt, chosen, sizes, origins=origins)
+
+
+def _known_axes(given: Sequence[Given], shape: tuple[int, ...]) -> str | None:
+    """Axes that a file or a layer names; None where they cannot be those of the arrays."""
+    axes = given[0].axes
+    return axes if axes is not None and len(axes) == len(shape) else None
 
 
 def _check_ndim(axes: str, ndim: int) -> None:

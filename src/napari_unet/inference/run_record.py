@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import in_order
 from napari_unet.card import ModelCard
+from napari_unet.image.identity import identify
 from napari_unet.installation import versions
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class RunRecord:
         content = {
             "operation": operation,
             "model": {"name": model.card.name, "sha256": model.sha256},
+            "input": list(describe_input(source.arrays, source.origins)),
             "settings": plan.settings.model_dump(mode="json"),
             "axes": source.axes,
             "axes_doubt": "" if source.doubt is None else str(source.doubt),
@@ -73,6 +75,15 @@ class RunRecord:
         """The complete record, with the seconds that the run took."""
         seconds = round(time.perf_counter() - self.clock, 3)
         return {**self.content, "fallbacks": self.fallbacks, **more, "seconds": seconds}
+
+
+def describe_input(
+    arrays: Sequence[Any], origins: Sequence[Mapping[str, Any]] = ()
+) -> Iterator[dict[str, Any]]:
+    """Arrays for a run record: where each is from, as far as it is known, and what it holds."""
+    for number, array in enumerate(arrays):
+        origin = origins[number] if number < len(origins) else {}
+        yield {"path": None, **origin, **identify(array)}
 
 
 class ResultSummary:

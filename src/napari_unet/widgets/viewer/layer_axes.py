@@ -8,38 +8,16 @@ A guess is not written into a layer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_unet.axes import check_axes
 from napari_unet.errors import InputError
+from napari_unet.image.given import letters_of
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-_LETTERS = {
-    "T": ("t", "time"),
-    "C": ("c", "ch", "channel", "channels"),
-    "Z": ("z", "depth"),
-    "Y": ("y",),
-    "X": ("x",),
-}
-
-
-def letters_of(axis_labels: Sequence[str]) -> str | None:
-    """Axes that the labels of a layer spell; None where they say nothing.
-
-    Examples
-    --------
-    >>> letters_of(("time", "y", "x")), letters_of(("-2", "-1"))
-    ('TYX', None)
-    """
-    table = {word: letter for letter, words in _LETTERS.items() for word in words}
-    letters = [table.get(label.strip().lower(), "?") for label in axis_labels]
-    distinct = len(set(letters)) == len(letters)
-    if "?" in letters or not distinct or not {"Y", "X"} <= set(letters):
-        return None
-    return "".join(letters)
+__all__ = ["letters_of", "name_axes"]
 
 
 def name_axes(layer: Image, axes: str) -> bool:

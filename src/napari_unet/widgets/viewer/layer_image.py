@@ -11,18 +11,25 @@ from napari.utils.transforms import CompositeAffine
 from numpy.typing import NDArray
 
 from napari_unet.axes import axes_beside, guess_axes
+from napari_unet.image.given import (
+    FILE_PART_KEY,
+    PIXEL_SIZE_KEY,
+    letters_of,
+    origin_of_layer,
+    steps_of,
+    typed_size,
+)
 from napari_unet.io.declared_axes import declared_axes
-from napari_unet.io.pixel_size import tidy, unit_in_micrometres
+from napari_unet.io.pixel_size import tidy
 from napari_unet.widgets.qt.wording import label_of
-from napari_unet.widgets.viewer.layer_axes import letters_of
 from napari_unet.widgets.viewer.placement import Placement
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
 RECORD_KEY = "napari_unet"  # in a layer's metadata
-PIXEL_SIZE_KEY = "napari_unet_pixel_size"  # likewise: micrometres by axis that a user has typed
-FILE_PART_KEY = "napari_unet_part"  # likewise: which scene or channel of its file the layer is
+
+__all__ = ["FILE_PART_KEY", "PIXEL_SIZE_KEY", "RECORD_KEY", "LayerImage"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +62,8 @@ class LayerImage:
         Micrometres by axis letter that a user has typed for the layer.
     coarsening : tuple of float
         Pixels of the finest level in one, per axis of the layer.
+    origins : tuple of mapping
+        Where each array is from, as far as the layers know; see `napari_unet.image.given.Given`.
     """
 
     name: str
@@ -68,6 +77,7 @@ class LayerImage:
     file_shape: tuple[int, ...]
     typed_size: dict[str, float]
     coarsening: tuple[float, ...]
+    origins: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def of(cls, layer: Image, *channels: Image, level: int = 0) -> LayerImage:
@@ -87,24 +97,22 @@ class LayerImage:
             level = min(level, len(layer.data) - 1)
             coarser = np.asarray(layer.downsample_factors[level], float)[: layer.ndim]
         place = _coarsen(layer, coarser)
-        # the length of a step along each axis, whatever the layer is turned or stretched by
-        steps = np.linalg.norm(layer.affine.linear_matrix @ place.linear_matrix, axis=0)
-        units = [unit_in_micrometres(unit) for unit in layer.units]
         return cls(
             name=layer.name,
             arrays=tuple(level_of(each, level) for each in (layer, *channels)),
             rgb=bool(layer.rgb),
             axis_labels=tuple(layer.axis_labels),
             spacing=tuple(
-                None if unit is None else tidy(float(step) * unit)
-                for step, unit in zip(steps, units, strict=True)
+                None if step is None else tidy(step * factor)
+                for step, factor in zip(steps_of(layer), coarser, strict=True)
             ),
             place=place,
             affine=layer.affine,
             file=layer.source.path,
             file_shape=shape_of(layer),
-            typed_size=_typed_size(layer),
+            typed_size=typed_size(layer),
             coarsening=tuple(float(factor) for factor in coarser),
+            origins=tuple(origin_of_layer(each, level) for each in (layer, *channels)),
         )
 
     @property
@@ -226,14 +234,6 @@ def _coarsen(place: Any, factors: Sequence[float] | NDArray[Any]) -> CompositeAf
         axis_labels=place.axis_labels,
         **known,
     )
-
-
-def _typed_size(layer: Any) -> dict[str, float]:
-    found = layer.metadata.get(PIXEL_SIZE_KEY)
-    if not isinstance(found, Mapping):
-        return {}
-    sizes = {a: tidy(float(size)) for a, size in found.items() if isinstance(size, int | float)}
-    return {axis: size for axis, size in sizes.items() if axis in "ZYX" and size is not None}
 
 
 def describe_pixel_size(sizes: Sequence[float | None], axes: str) -> str:

@@ -1,0 +1,55 @@
+"""The command ``napari-unet run``: a recorded run, once more."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument(
+        "record",
+        metavar="RECORD",
+        help="run record (.json), the result that it stands beside, or its JSON as a text",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="file or folder for the result (default: this folder, under a name that is free)",
+    )
+    parser.add_argument(
+        "--input",
+        action="append",
+        type=Path,
+        metavar="OTHER",
+        help="run it on another input; once for each channel (default: the recorded one)",
+    )
+
+
+def run_record(options: Namespace) -> int:
+    """Repeat a recorded run, and say what was written."""
+    import torch
+
+    from napari_unet.cli.bars import run_with_bar
+    from napari_unet.cli.printing import one_line, say, tell
+    from napari_unet.replay.records import read_content, run_of
+
+    content = read_content(options.record)
+    threads = content.get("threads")
+    if isinstance(threads, int) and 0 < threads <= 1024:
+        torch.set_num_threads(threads)  # equal labels need equal sums
+    given: Any = options.input
+    if given is not None and len(given) == 1:
+        (given,) = given
+    run = run_of(content)
+    for said in run.differences(content):
+        tell("note", said)
+    result = run_with_bar(run.repeat(given, run.free_target(options.output)))
+    said = one_line(result.message)
+    say(one_line(f"{result.output}: {said}") if result.output is not None else said)
+    return result.status
