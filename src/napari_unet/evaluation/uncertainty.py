@@ -55,7 +55,7 @@ def find_uncertainty(scores: NDArray[Any], labels: NDArray[Any] | None) -> NDArr
     found = np.zeros(labels.shape, np.float32)
     for own, expected in zip(scores, encode(labels), strict=True):
         found += np.abs(own - expected)
-    return _limit(found / len(CHANNELS))
+    return _limit(found / np.float32(len(CHANNELS)))
 
 
 def _find_indecision(scores: NDArray[Any]) -> NDArray[np.float32]:
