@@ -167,3 +167,60 @@ def test_another_size_is_told_with_a_likely_reason(
     assert str(shape) in str(raised.value)
     assert "(40, 60)" in str(raised.value)
     assert explain_size((40, 60), (3, 40, 60)) == ""
+
+
+def write_sized(path: Path, array: Any, kind: str, size: float) -> Path:
+    """A file that declares a pixel size, and no place."""
+    if kind == "zarr":
+        return write_zarr(path.with_suffix(".zarr"), array, scale=size)
+    if kind == "unitless":
+        return write_zarr(path.with_suffix(".zarr"), array, scale=size, unit=None)
+    if kind == "imagej":
+        resolution = (1 / size, 1 / size)
+        tifffile.imwrite(
+            path.with_suffix(".tif"),
+            array.astype(np.uint16),
+            imagej=True,
+            resolution=resolution,
+            metadata={"axes": "YX", "unit": "um"},
+        )
+        return path.with_suffix(".tif")
+    write_labels(path.with_suffix(".tif"), array, axes="YX", pixel_size=(size, size))
+    return path.with_suffix(".tif")
+
+
+@pytest.mark.parametrize("kind", ["zarr", "unitless", "imagej", "ours"])
+def test_labels_that_declare_another_pixel_size_are_refused(tmp_path: Path, kind: str) -> None:
+    whole = np.ones((40, 60), np.int32)
+    image = write_sized(tmp_path / "image", IMAGE.astype(np.int32), kind, 0.5)
+    for number, size in enumerate((0.25, 2.0)):
+        labels = write_sized(tmp_path / f"labels{number}", whole, kind, size)
+        with pytest.raises(MismatchError, match="times the size along Y and X against image"):
+            read_example(image, labels)
+        with pytest.raises(MismatchError, match="times the size"):
+            read_example(image, labels, task="regression")
+        # who says what it is need not change the files
+        assert read(read_example(image, labels, pixel_size=0.5)[0])[1].all()
+    same = write_sized(tmp_path / "same", whole, kind, 0.5)
+    rounded = write_sized(tmp_path / "rounded", whole, kind, 0.50002)
+    nothing = tmp_path / "nothing.tif"
+    tifffile.imwrite(nothing, whole.astype(np.uint16))
+    for labels in (same, rounded, nothing):
+        assert read(read_example(image, labels)[0])[1].all()
+    # and where the image does not know its own
+    for labels in (same, rounded):
+        assert read(read_example(nothing, labels)[0])[1].all()
+
+
+def test_measure_refuses_labels_of_another_pixel_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from napari_unet.cli.main import main
+
+    image = write_sized(tmp_path / "image", IMAGE.astype(np.int32), "ours", 0.5)
+    labels = write_sized(tmp_path / "labels", np.ones((40, 60), np.int32), "ours", 0.25)
+    assert main(["measure", str(labels), "--image", str(image)]) == 2
+    told = capsys.readouterr().err
+    assert "0.5 times the size along Y and X" in told
+    assert "--pixel-size" in told
+    assert main(["measure", str(labels), "--image", str(image), "--pixel-size", "0.5"]) == 0

@@ -140,3 +140,21 @@ def test_pairs_that_are_none(images: str, labels: str, said: str, tmp_path: Path
     make(tmp_path, "a.tif", "folder/b.tif")
     with pytest.raises(FileError, match=said):
         find_pairs(tmp_path / images, tmp_path / labels)
+
+
+def test_folders_of_a_tracking_challenge_that_do_not_belong_together(tmp_path: Path) -> None:
+    for number in ("01", "02"):
+        for name in ("{}/t000.tif", "{}_GT/SEG/man_seg000.tif", "{}_RES/mask000.tif"):
+            path = tmp_path / name.format(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    first = tmp_path / "01"
+    assert len(find_pairs(first, tmp_path / "01_GT").pairs) == 1
+    for other in ("02_GT", "02_GT/SEG"):
+        with pytest.raises(FileError, match=r"labels of sequence 02 .* images of sequence 01"):
+            find_pairs(first, tmp_path / other)
+    with pytest.raises(FileError, match="results of a program, which are no truth"):
+        find_pairs(first, tmp_path / "01_RES")
+    for images, labels in ((first, tmp_path), (tmp_path, tmp_path / "01_GT")):
+        with pytest.raises(FileError, match="twice for all its sequences, or 01 and 01_GT"):
+            find_pairs(images, labels)

@@ -1119,3 +1119,64 @@ def test_channels_behind_the_pixels_are_no_columns(
     # who names the axes is believed
     written = write_image(tmp_path / "b.tif", np.zeros((128, 192, channels)), axes="ZYX")
     assert read_image(written).axes == "ZYX"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_called_one(tmp_path: Path) -> None:
+    from napari_unet.io import read_labels
+
+    for ending in (".tif", ".png", ".npy", ".zip"):
+        pipe = tmp_path / f"a{ending}"
+        os.mkfifo(pipe)  # to open one waits for a writer, for ever
+        with pytest.raises(FileError, match="a pipe or a device"):
+            read_labels(pipe, read_image(_plain_tiff(tmp_path)))
+        if ending != ".zip":
+            with pytest.raises(FileError, match="a pipe or a device"):
+                read_image(pipe)
+
+
+def _plain_tiff(folder: Path) -> Path:
+    tifffile.imwrite(folder / "plain.tif", np.zeros((8, 9), np.uint8), metadata=None)
+    return folder / "plain.tif"
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (b"</Pixels>", b"</Pixelz>"),
+        (b"<Image", b"<<mage"),
+        (b'SizeZ="3"', b'SizeZ="x"'),
+        (b"Dimension", b"Dimen&ion"),
+    ],
+)
+def test_pixels_with_broken_ome_metadata_are_read_and_it_is_told(
+    tmp_path: Path, good: bytes, bad: bytes
+) -> None:
+    path = tmp_path / "a.ome.tif"
+    stack = np.arange(3 * 32 * 40, dtype=np.uint16).reshape(3, 32, 40)
+    tifffile.imwrite(path, stack, ome=True, metadata={"axes": "ZYX", "PhysicalSizeX": 0.5})
+    raw = path.read_bytes()
+    assert good in raw
+    path.write_bytes(raw.replace(good, bad))
+    file = read_image(path)
+    np.testing.assert_array_equal(file.array, stack)
+    assert (file.axes, file.pixel_size) == (None, None)
+    assert [note.code for note in file.notes] == ["metadata-damaged"]
+    assert declared_axes(path, stack.shape) is None
+
+
+def test_a_scale_without_a_unit_is_told_and_kept(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    for level, (size, shape) in enumerate(((0.5, (16, 20)), (1.0, (8, 10)))):
+        group.create_array(str(level), data=np.zeros(shape, np.uint8))
+        step = {"type": "scale", "scale": [size, size]}
+        described = {"path": str(level), "coordinateTransformations": [step]}
+        group.attrs[str(level)] = described
+    axes = [{"name": n, "type": "space", "unit": "pixel"} for n in "yx"]
+    datasets = [group.attrs["0"], group.attrs["1"]]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+    file = read_image(tmp_path / "a.zarr")
+    assert (file.pixel_size, dict(file.unitless_size)) == (None, {"Y": 0.5, "X": 0.5})
+    assert "0.5 along Y, 0.5 along X in a unit 'pixel' that is no length" in str(file.notes[0])
+    coarse = read_image(tmp_path / "a.zarr" / "1")
+    assert (coarse.pixel_size, coarse.unitless_size, coarse.notes) == (None, {}, ())

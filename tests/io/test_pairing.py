@@ -235,3 +235,11 @@ def test_companions_are_beside_another_file(names: list[str]) -> None:
         assert name != image
         assert PurePosixPath(name).parent == PurePosixPath(image).parent
         assert {name, image} <= set(names)
+
+
+def test_a_frame_of_labels_is_no_image() -> None:
+    found = pair_files(["01/t000.tif", "01_SEG/man_seg000.tif"])
+    assert found.images == ("01/t000.tif",)
+    assert found.labels == ("01_SEG/man_seg000.tif",)
+    found = pair_files(["1/t000.tif", "1_GT/SEG/man_seg000.tif"])
+    assert pairs_of(found) == [("1/t000.tif", "1_GT/SEG/man_seg000.tif")]

@@ -242,6 +242,31 @@ def test_labels_of_an_ome_zarr_image_lie_on_it(bare_viewer: Any, tmp_path: Path)
     np.testing.assert_allclose(level.scale, (1, 1))
 
 
+@pytest.mark.parametrize("unit", [None, "micrometer"])
+def test_an_ome_zarr_lies_where_it_says(
+    bare_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str | None
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("napari.utils.notifications.show_info", said.append)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=3)
+    group.create_array("0", data=counting((2, 3, 16, 20)))
+    axes = [{"name": "c", "type": "channel"}]
+    axes += [{"name": n, "type": "space", **({"unit": unit} if unit else {})} for n in "zyx"]
+    steps = [
+        {"type": "scale", "scale": [1, 2, 0.5, 0.5]},
+        {"type": "translation", "translation": [0, 4, 10, 20]},
+    ]
+    datasets = [{"path": "0", "coordinateTransformations": steps}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    for layer in reopen(bare_viewer, tmp_path / "a.zarr"):
+        np.testing.assert_allclose(layer.scale, (2, 0.5, 0.5))
+        np.testing.assert_allclose(layer.translate, (4, 10, 20))
+        known = LayerImage.of(layer).pixel_size("ZYX")
+        assert known == ((None,) * 3 if unit is None else (2, 0.5, 0.5))
+    assert len(said) == (unit is None)
+    assert unit or "2 along Z, 0.5 along Y, 0.5 along X without a unit" in said[0]
+
+
 def test_large_files_are_not_read(
     bare_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def add_measure_options(parser: argparse.ArgumentParser) -> None:
 
 def run_measure(options: Namespace) -> int:
     """Measure the objects of a label file into a table."""
+    from napari_unet.cli.file_matching import check_pixel_sizes
     from napari_unet.cli.printing import one_line, print_notes, say, tell
     from napari_unet.dataset.label_axes import arrange_labels
     from napari_unet.io import read_image, read_labels
@@ -56,6 +57,8 @@ def run_measure(options: Namespace) -> int:
         labels = arrange_labels(labels, file.axes, axes.upper(), sizes)
     pixel_size = options.pixel_size
     if pixel_size is None:
+        if image is not None:
+            check_pixel_sizes(image, (axes or "").upper(), options.labels)
         pixel_size = _find_pixel_size(options.labels, image, axes)
     table = measure(
         labels,

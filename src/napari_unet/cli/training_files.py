@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes
 from napari_unet.card import PALETTE, ClassInfo, Task
-from napari_unet.cli.file_matching import place_labels
+from napari_unet.cli.file_matching import check_pixel_sizes, place_labels
 from napari_unet.dataset.components import number_regions
 from napari_unet.dataset.correction import CorrectedLabels, find_correction
 from napari_unet.dataset.example import Example
@@ -190,6 +190,9 @@ def _read_pair(
             sizes = dict(zip(used, file.array.shape, strict=True))
             array = arrange_labels(array, labelled.axes, used, sizes)
     files, place = _listed(labels), None
+    if pixel_size is None:
+        for path in files:
+            check_pixel_sizes(file, used, path)
     if task != "regression" and len(files) == 1:
         place = place_labels(file, used, files[0], array)
         known = find_correction(array, files[0]) if array is labelled.array else None

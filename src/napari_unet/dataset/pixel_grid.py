@@ -282,7 +282,7 @@ def _differently_laid(
         f"{labels.name} has pixels of {told} against {image.name}",
         "it may be of another level of a pyramid: open image and labels at the same size"
         if level
-        else "open image and labels at the same size, or correct the scale of the layers",
+        else "open image and labels at the same size, or correct the pixel size of one of them",
         code="pixel-size",
     )
 

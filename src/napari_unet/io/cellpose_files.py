@@ -30,6 +30,8 @@ _NUMBERS = re.compile(r"[biu][1248]|f[48]")
 
 def is_pickled(path: Path) -> bool:
     """Whether a ``.npy`` file holds objects, which NumPy would have to unpickle."""
+    if not path.is_file():  # nothing comes out of a pipe
+        return False
     try:
         with path.open("rb") as file:
             return _read_header(file)[1].hasobject

@@ -10,7 +10,13 @@ from napari_unet.errors import FileError, Note
 from napari_unet.io import READ_SUFFIXES
 from napari_unet.io.folders import find_images, is_folder, list_folder
 from napari_unet.io.listing import leave_out_previews
-from napari_unet.io.naming import LABEL_FOLDERS, LABEL_ONLY, is_tracking_folder, list_names
+from napari_unet.io.naming import (
+    LABEL_FOLDERS,
+    LABEL_ONLY,
+    is_tracking_folder,
+    list_names,
+    sequence_of,
+)
 from napari_unet.io.pairing import KNOWN, Pairing, describe_patterns, pair_files
 
 LABEL_SUFFIXES = (*READ_SUFFIXES, *LABEL_ONLY)
@@ -70,6 +76,7 @@ def find_pairs(images: Path, labels: Path) -> FoundPairs:
         )
     if not is_folder(images):
         return FoundPairs([FilePair((images,), (labels,))])
+    _refuse_other_sequence(images.resolve(), labels.resolve())
     one_folder = images.resolve() == labels.resolve()
     pictures, previews = _without_previews(images, labels=one_folder)
     if not pictures:
@@ -87,6 +94,27 @@ def find_pairs(images: Path, labels: Path) -> FoundPairs:
     ]
     notes = (*_notes(found, images, labels), *previews)
     return FoundPairs(pairs, describe_patterns(found.pairs), notes)
+
+
+def _refuse_other_sequence(images: Path, labels: Path) -> None:
+    """Refuse folders of the Cell Tracking Challenge that do not belong together.
+
+    Their files have the same names in each sequence.
+    """
+    number, _ = sequence_of(images)
+    of_labels, kind = sequence_of(labels)
+    if kind in ("RES", "ERR_SEG"):
+        raise FileError(
+            f"{labels} is named as the Cell Tracking Challenge names the results of a program, "
+            "which are no truth to learn from",
+            f"give {of_labels}_GT or {of_labels}_ST; rename the folder if its labels are correct",
+        )
+    if number and kind and number != of_labels and images.parent in labels.parents:
+        raise FileError(
+            f"{labels} has the labels of sequence {of_labels} of a Cell Tracking Challenge, but "
+            f"{images} the images of sequence {number}",
+            f"give {number}_{kind} with {number}, or rename the folders if that is meant",
+        )
 
 
 def _without_previews(folder: Path, *, labels: bool) -> tuple[list[str], list[Note]]:
@@ -145,9 +173,12 @@ def _no_pairs(found: Pairing, images: Path, labels: Path) -> FileError:
         for what, names in (("images", found.images), ("label files", found.labels))
     ]
     place = f"in {images}" if images == labels else f"in {images} and {labels}"
+    around = next((p for p in (images, labels) if p in (images.parent, labels.parent)), None)
+    remedy = f"known are: {KNOWN}"
+    if around is not None and any(is_tracking_folder(path.name) for path in list_folder(around)):
+        remedy = f"give {around} twice for all its sequences, or 01 and 01_GT for one; {remedy}"
     return FileError(
-        f"No image has labels by its name {place}: seen were {' and '.join(seen)}",
-        f"known are: {KNOWN}",
+        f"No image has labels by its name {place}: seen were {' and '.join(seen)}", remedy
     )
 
 

@@ -29,7 +29,7 @@ LABEL_FOLDERS = (
 )  # fmt: skip
 
 _SEPARATOR = r"[_\-. ]"
-_TRACKING = re.compile(r"(?P<case>\d\d)_(?P<kind>GT|ST|RES|ERR_SEG)")
+_TRACKING = re.compile(r"(?P<case>\d{1,3})_(?P<kind>GT|ST|RES|ERR_SEG)")
 _CHANNEL = re.compile(r"(?P<key>.+)_(?P<number>\d{4})")
 _FRAME = re.compile(r"t(?P<key>\d{3,})")
 LABELLED_FRAME = re.compile(r"(?P<mark>man_seg|man_track|mask)(?P<key>\d{3,})")
@@ -80,7 +80,7 @@ class FileName:
     def is_marked(self) -> bool:
         """Whether its name says that it holds labels."""
         return self.stem.lower() in LABEL_WORDS or any(
-            kind in ("ending", "beginning") for kind, _, _ in self.label_forms()
+            kind in ("ending", "beginning", "frame") for kind, _, _ in self.label_forms()
         )
 
     @property
@@ -143,6 +143,22 @@ def strip_words(stem: str, words: Sequence[str]) -> Iterator[tuple[str, str]]:
 def is_tracking_folder(name: str) -> bool:
     """Whether a folder is called as those of labels of the Cell Tracking Challenge are."""
     return _TRACKING.fullmatch(name) is not None
+
+
+def sequence_of(folder: PurePath) -> tuple[str, str]:
+    """Number and kind of a folder of the Cell Tracking Challenge; empty where it is none.
+
+    The kind is empty for a folder of images.
+
+    >>> sequence_of(PurePath("data/01_GT/SEG")), sequence_of(PurePath("02"))
+    (('01', 'GT'), ('02', ''))
+    """
+    for name in (folder.name, folder.parent.name):
+        found = _TRACKING.fullmatch(name)
+        if found is not None:
+            return found["case"], found["kind"]
+    number = folder.name if re.fullmatch(r"\d{1,3}", folder.name) else ""
+    return number, ""
 
 
 def list_names(names: Sequence[str], most: int = 4) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from napari_unet.errors import Note
@@ -35,6 +35,8 @@ class Opened:
         Whether the file says that it holds labels.
     place : mapping or None
         Where a viewer had laid the array.
+    unitless_size : dict of str to float
+        Pixel sizes in a unit that the file does not name, by axis.
     """
 
     array: Any
@@ -46,3 +48,4 @@ class Opened:
     channel_names: tuple[str, ...] = ()
     is_labels: bool = False
     place: Mapping[str, Any] | None = None
+    unitless_size: Mapping[str, float] = field(default_factory=dict)

@@ -99,6 +99,34 @@ it was taken as unknown; give pixel_size if you know it.')
     return sizes, (Note("pixel-size", f"{text}as unknown", "give ⟨pixel_size⟩ if you know it"),)
 
 
+def sizes_without_unit(
+    declared: Mapping[str, float], unit: str = ""
+) -> tuple[dict[str, float], tuple[Note, ...]]:
+    """Sizes in a unit that is unknown, less those that say nothing, and what is told of them.
+
+    Parameters
+    ----------
+    declared : mapping of str to float
+        Sizes by axis letter.
+    unit : str
+        What the file calls the unit; empty where it names none.
+
+    Examples
+    --------
+    >>> sizes, notes = sizes_without_unit({"Z": 1.0, "Y": 0.5, "X": 0.5})
+    >>> sizes, str(notes[0])
+    ({'Y': 0.5, 'X': 0.5}, 'The file gives a pixel size of 0.5 along Y, 0.5 along X without a \
+unit: in micrometres it is unknown; give pixel_size if you know it.')
+    """
+    sizes = {a: n for a, n in declared.items() if math.isfinite(n) and n > 0 and n != 1}
+    if not sizes:
+        return {}, ()
+    told = ", ".join(f"{size:g} along {axis}" for axis, size in sizes.items())
+    named = f"in a unit {unit!r} that is no length" if unit else "without a unit"
+    text = f"The file gives a pixel size of {told} {named}: in micrometres it is unknown"
+    return sizes, (Note("pixel-size", text, "give ⟨pixel_size⟩ if you know it"),)
+
+
 def size_from_resolution(pixels: Sequence[int] | float | None, unit: float) -> float | None:
     """Pixel size in micrometres from a resolution tag, pixels per ``unit`` micrometres.
 

@@ -46,6 +46,32 @@ def read_position(file: ImageFile) -> Position | None:
         return None
 
 
+def read_steps(file: ImageFile, axes: str | None = None) -> tuple[dict[str, float], bool] | None:
+    """Pixel sizes that a file declares, by spatial axis, and whether they are in micrometres.
+
+    A size of 1 in a unit that is not named is none: programs write it where they know nothing.
+
+    Parameters
+    ----------
+    file : ImageFile
+        The image or labels.
+    axes : str, optional
+        Of its array, where others than those of the file are used.
+
+    Returns
+    -------
+    dict of str to float, and bool
+        None where the file declares none.
+    """
+    along = spatial_in_order(axes or file.axes or "")
+    sizes = file.pixel_size_along(axes)
+    if sizes is not None:
+        known = {a: size for a, size in zip(along, sizes, strict=True) if size is not None}
+        return (known, True) if known else None
+    steps = {a: size for a, size in file.unitless_size.items() if a in along}
+    return (steps, False) if steps else None
+
+
 def _of_layer(place: Mapping[str, Any]) -> Position | None:
     """Of a layer that was saved: `rotate`, `shear` and `affine` must do nothing."""
     axes, scale = str(place["axes"]), [float(n) for n in place["scale"]]

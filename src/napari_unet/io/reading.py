@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,9 @@ class ImageFile:
         Whether the file says that it holds labels.
     place : mapping or None
         Where a viewer had laid the array when this package saved it.
+    unitless_size : mapping of str to float
+        Pixel sizes, by axis letter, in a unit that the file does not name; 1 is not among them,
+        which programs write where they know nothing.
     """
 
     path: Path
@@ -77,6 +80,7 @@ class ImageFile:
     channel_names: tuple[str, ...] = ()
     is_labels: bool = False
     place: Mapping[str, Any] | None = None
+    unitless_size: Mapping[str, float] = field(default_factory=dict)
 
     def pixel_size_along(self, axes: str | None) -> list[float | None] | None:
         """Micrometres along each spatial axis of ``axes``, where others than the file's are used.
@@ -191,6 +195,7 @@ def read_image(
         found.channel_names,
         found.is_labels,
         found.place,
+        found.unitless_size,
     )
 
 
@@ -229,6 +234,8 @@ def _check_path(path: Path, suffix: str) -> None:
             return
         if not path.exists():
             raise FileError(f"{path} does not exist", "check the name and the folder")
+        if not path.is_file():
+            raise FileError(f"{path} is no file, but a pipe or a device", "give a file")
         if suffix in LABEL_ONLY:
             raise FileError(
                 f"{path} holds regions, which are labels and no image",

@@ -266,7 +266,9 @@ def _read(path: Path) -> list[tuple[str, Any]]:
     """Regions with their names, in the order of the file."""
     import roifile
 
-    found = []
+    found: list[tuple[str, Any]] = []
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path} is no file, but a folder, a pipe or a device", "give a file")
     try:
         for name, data in _members(path):
             roi = roifile.ImagejRoi.frombytes(data)

@@ -24,6 +24,7 @@ from napari_unet.io.tiff_check import (
     find_broken_list,
     find_damaged_metadata,
     find_missing_pixels,
+    has_damaged_xml,
 )
 from napari_unet.io.tiff_metadata import (
     KIND_KEY,
@@ -71,6 +72,9 @@ def open_tiff(
         with _quiet(tifffile.logger()):
             tif = tifffile.TiffFile(path)
             _refuse(path, find_broken_list(path, tif))
+            if has_damaged_xml(tif):
+                tif.close()
+                tif = tifffile.TiffFile(path, is_ome=False)
             scenes = tuple(_describe(series) for series in tif.series)
             chosen, notes = choose_scene(path, scenes, scene)
             series = tif.series[chosen]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,19 @@ def _absurd_counts(tif: Any) -> str | None:
     if max(planes, sum(counts), *steps) <= limit:
         return None
     return f"its OME metadata declare more planes than {tif.filehandle.size} bytes can hold"
+
+
+def has_damaged_xml(tif: Any) -> bool:
+    """Whether a file has OME metadata that cannot be read: the pixels are read without them."""
+    if not tif.is_ome:
+        return False
+    try:
+        ET.fromstring(tif.ome_metadata)
+        return not tif.series
+    except MemoryError:
+        raise  # it is not the file's fault
+    except Exception:  # noqa: BLE001  # tifffile raises errors of any kind
+        return True
 
 
 def find_damaged_metadata(tif: Any) -> Note | None:

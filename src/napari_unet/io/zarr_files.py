@@ -10,7 +10,12 @@ from typing import Any
 from napari_unet.errors import FileError, Note, UNetError
 from napari_unet.io.lazy import LazyArray
 from napari_unet.io.opened import Opened
-from napari_unet.io.pixel_size import believable_sizes, order_sizes, unit_in_micrometres
+from napari_unet.io.pixel_size import (
+    believable_sizes,
+    order_sizes,
+    sizes_without_unit,
+    unit_in_micrometres,
+)
 from napari_unet.io.reason import reason_of
 from napari_unet.io.scenes import Scene, choose_scene
 from napari_unet.io.zarr_members import (
@@ -19,6 +24,8 @@ from napari_unet.io.zarr_members import (
     is_labels_path,
     ome_attributes,
 )
+
+_Unitless = tuple[dict[str, float], tuple[Note, ...]]
 
 
 def open_zarr(path: Path, scene: int | str | None = None) -> Opened:
@@ -62,17 +69,20 @@ def open_zarr(path: Path, scene: int | str | None = None) -> Opened:
             choose_scene(path, (Scene("", shape, _plane(shape)),), scene)
         array, image, dataset, told = _array_of(path, node)
         notes += told
-        axes, sizes, names = _ome_axes(image, dataset, array)
+        axes, sizes, unitless, names = _ome_axes(image, dataset, array)
         sizes, told = believable_sizes(sizes)
+        steps, without = unitless
+        notes += told + without
         return Opened(
             LazyArray(path, array),
             axes,
             order_sizes(sizes, axes) if axes else None,
-            (*notes, *told),
+            notes,
             scenes,
             chosen,
             names,
             is_labels_path(path),
+            unitless_size=steps,
         )
     except UNetError:
         raise
@@ -162,17 +172,17 @@ def _multiscale(path: Path, node: Any, attributes: Mapping[str, Any]) -> Mapping
 
 def _ome_axes(
     image: Mapping[str, Any], dataset: Mapping[str, Any], array: Any
-) -> tuple[str | None, dict[str, float | None], tuple[str, ...]]:
-    """Axes, sizes by axis letter (NaN for what is no number), and names of channels."""
+) -> tuple[str | None, dict[str, float | None], _Unitless, tuple[str, ...]]:
+    """Axes, sizes by axis letter (NaN for what is no number), those without unit, channels."""
     declared = image.get("axes")
     if declared is None:
         if image.get("version") in ("0.1", "0.2") and array.ndim == 5:
-            return "TCZYX", {}, _channel_names(image, "TCZYX", array)
-        return _dimension_axes(array, dict(array.attrs)), {}, ()
+            return "TCZYX", {}, ({}, ()), _channel_names(image, "TCZYX", array)
+        return _dimension_axes(array, dict(array.attrs)), {}, ({}, ()), ()
     entries = [item if isinstance(item, Mapping) else {"name": item} for item in declared]
     axes = _over_tczyx([item["name"] for item in entries], array.ndim)
     if axes is None:
-        return None, {}, ()
+        return None, {}, ({}, ()), ()
     scale = [1.0] * len(axes)
     known = False
     # A scale of the whole image multiplies that of the resolution level.
@@ -182,10 +192,14 @@ def _ome_axes(
                 scale = [a * _number(b) for a, b in zip(scale, step["scale"], strict=True)]
                 known = True
     sizes: dict[str, float | None] = {}
+    without: dict[str, float] = {}
+    named = ""
     for letter, item, step_size in zip(axes, entries, scale, strict=True):
         unit = unit_in_micrometres(item.get("unit")) if known and letter in "ZYX" else None
         sizes[letter] = None if unit is None else step_size * unit
-    return axes, sizes, _channel_names(image, axes, array)
+        if unit is None and letter in "ZYX":
+            without[letter], named = step_size, str(item.get("unit") or named)
+    return axes, sizes, sizes_without_unit(without, named), _channel_names(image, axes, array)
 
 
 def _number(value: Any) -> float:

@@ -18,6 +18,7 @@ from napari_unet.errors import FileError, Note
 from napari_unet.io import ImageFile, read_image
 from napari_unet.io.naming import plain_stem
 from napari_unet.io.pixel_size import unit_in_micrometres
+from napari_unet.io.position import read_position
 from napari_unet.io.record import STALE, find_record
 from napari_unet.io.zarr_files import level_paths
 from napari_unet.io.zarr_members import images_inside, is_inside_zarr, labels_beside, store_of
@@ -249,11 +250,27 @@ def _place(file: ImageFile, record: Mapping[str, Any] | None) -> dict[str, Any]:
         )
         sizes = dict(given)
     known = [sizes.get(axis) for axis in axes]
-    return {
+    place = {
         "axis_labels": tuple(axes.lower()),
-        "scale": tuple(size or 1.0 for size in known),
+        "scale": tuple(
+            size or file.unitless_size.get(axis, 1.0)
+            for axis, size in zip(axes, known, strict=True)
+        ),
         "units": tuple("pixel" if size is None else "micrometer" for size in known),
     }
+    origin = _origin(file, {axis for axis in axes if sizes.get(axis)})
+    if any(origin.values()):
+        place["translate"] = tuple(origin.get(axis, 0.0) for axis in axes)
+    return place
+
+
+def _origin(file: ImageFile, known: set[str]) -> dict[str, float]:
+    """Where the first pixel of an OME-Zarr lies, by axis, in the units of its pixel size."""
+    position = read_position(file) if file.path.is_dir() else None
+    if position is None or not position.is_declared:
+        return {}
+    same = known == set(position.steps) if position.in_micrometres else not known
+    return position.origin if same else {}
 
 
 def _typed_size(file: ImageFile, place: Mapping[str, Any]) -> dict[str, Any]:
