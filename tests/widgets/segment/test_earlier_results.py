@@ -143,3 +143,29 @@ def test_values_take_the_place_of_earlier_ones(
     finish(dock)
     values = [layer for layer in viewer.layers if isinstance(layer, Image)][1:]
     assert [visible for _, visible in seen(values)] == [False, True, True]
+
+
+def test_results_of_a_closed_dock_are_replaced_by_the_next_one(
+    open_dock: Any, viewer: Any, run: Any, labels_of: Any, press: Any, finish: Any
+) -> None:
+    viewer.add_image(load_sample("nuclei_2d").image[:200, :240], name="nuclei")
+    first = open_dock()
+    run(first)
+    (kept,) = labels_of(viewer)
+    first.form.images.choose(viewer.layers["nuclei"])
+    press(first.bar.preview)
+    finish(first)
+    first.native.setParent(None)  # this is how the viewer closes one
+    second = open_dock()
+    second.rows["flips"].editor.value = True
+    run(second)
+    assert seen(labels_of(viewer)) == [("nuclei labels", False), ("nuclei labels [1]", True)]
+    assert second.results.image_of(kept) is viewer.layers["nuclei"]
+    # what was painted on meanwhile stays in sight, and what is gone is not held
+    newer = labels_of(viewer)[-1]
+    newer.paint((5, 5), 999)
+    viewer.layers.remove(kept)
+    third = open_dock()
+    third.rows["flips"].editor.value = False
+    run(third)
+    assert [visible for _, visible in seen(labels_of(viewer))] == [True, True]

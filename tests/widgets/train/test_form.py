@@ -688,3 +688,40 @@ def test_only_models_of_the_task_are_offered(
     assert form.models.sources == ["classes"]
     form.task.value = "instance"
     assert "nuclei" in form.models.sources
+
+
+def test_what_the_last_session_left_is_said_and_dropped(
+    opened: Opened, image: Any, save_model: Callable[..., Any]
+) -> None:
+    from napari_unet.widgets.train.carried_over import CarriedOver
+
+    save_model("mine", features=(4, 8))
+    form = opened.form
+    form.reset_choices()
+    nothing = CarriedOver(form)
+    nothing.start({})
+    assert (nothing.text, nothing.native.isHidden()) == ("", True)
+    fresh = form.values()
+    assert fresh["base"] == "nuclei"
+    settings = {"steps": 40, "device": "cpu"}
+    carried = CarriedOver(form)
+    carried.start({"task": "semantic", "base": None, "settings": settings})
+    assert carried.text.startswith("Carried over: task ‘Classes of pixels’, ")
+    assert "40 from the last session" in carried.text
+    assert "device" not in carried.text  # that belongs to the machine
+    assert "scratch" not in carried.text  # there is no model of the task to start from
+    assert not carried.native.isHidden()
+    carried.hold(held=True)  # a training runs
+    assert carried.native.isHidden()
+    carried.hold(held=False)
+    form.settings.rows["steps"].editor.value = 50
+    carried.follow()
+    assert carried.text == "Carried over: task ‘Classes of pixels’ from the last session."
+    carried.drop.native.click()
+    assert form.values() == {**fresh, "settings": {"steps": 50, "device": "cpu"}}
+    assert carried.native.isHidden()
+    models = [str(each) for each in form.models.sources]
+    carried.start({"task": "instance", "base": "mine", "settings": {}})
+    assert carried.text == "Carried over: a start from ‘mine’ from the last session.", models
+    carried.drop.native.click()
+    assert form.values()["base"] == "nuclei"

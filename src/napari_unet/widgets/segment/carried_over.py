@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from magicgui.widgets import Container, PushButton, Widget
-
 from napari_unet.widgets.qt.blocker import Blocker
-from napari_unet.widgets.qt.form import text_label
-from napari_unet.widgets.qt.wording import LABELS
+from napari_unet.widgets.qt.carried_line import (
+    DIAMETER,
+    LAST_SESSION,
+    MODEL,
+    OF_THE_MACHINE,
+    Carried,
+    CarriedLine,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_unet.widgets.segment.form import SegmentForm
 
-LAST_SESSION = "the last session"
-MODEL = "model"
-DIAMETER = "object_diameter"
-OF_THE_MACHINE = ("device", "precision", "tile")  # nobody finds these on an image
-PIXELS = (DIAMETER, "min_size", "smoothing", "shape_radius")
 DROP_TIP = (
     "Back to what the model suggests and, where the model was carried over, to the model that "
     "the dock begins with. What was set for the image itself stays."
 )
-
-Carried = dict[str, tuple[Any, str]]  # by name: a value, and what it was found on
 
 
 class CarriedOver:
@@ -46,6 +42,8 @@ class CarriedOver:
     ----------
     native : QWidget
         A line with a button, to be put into a dock; it hides where nothing was carried over.
+    drop : PushButton
+        The button.
     """
 
     def __init__(self, form: SegmentForm) -> None:
@@ -56,20 +54,13 @@ class CarriedOver:
         self._image: Image | None = None
         self._origin = ""  # the image before, by its name
         self._blocker = Blocker()
-        self._text = text_label()
-        self.drop = PushButton(text="Drop", tooltip=DROP_TIP)
-        parts: list[Widget] = [self._text, self.drop]
-        self._line = Container(widgets=parts, layout="horizontal", labels=False)
-        self._line.margins = (0, 0, 0, 0)
-        self.native = self._line.native
-        self.native.layout().setStretch(0, 1)
-        self.drop.changed.connect(lambda _: self._drop())
-        self.native.hide()
+        self._line = CarriedLine(self._drop, DROP_TIP)
+        self.native, self.drop = self._line.native, self._line.drop
 
     @property
     def text(self) -> str:
         """What is said of it; empty: nothing was carried over."""
-        return str(self._text.value)
+        return self._line.text
 
     def start(self, values: Mapping[str, Any], model: object) -> None:
         """Fill the form with what the last session left; a diameter is not among it."""
@@ -151,37 +142,4 @@ class CarriedOver:
             self._show()
 
     def _show(self) -> None:
-        self._text.value = describe(self._carried)
-        self.native.setVisible(bool(self._carried))
-
-
-def describe(carried: Carried) -> str:
-    """What was carried over, in words.
-
-    Parameters
-    ----------
-    carried : dict
-        By the name of a setting: its value, and what it was found on.
-
-    Examples
-    --------
-    >>> describe({"object_diameter": (23.0, "‘img_1’"), "model": ("mine", "the last session")})
-    'Carried over: diameter 23 px from ‘img_1’; model ‘mine’ from the last session.'
-    >>> describe({})
-    ''
-    """
-    groups: dict[str, list[str]] = {}
-    for name, (value, origin) in carried.items():
-        groups.setdefault(origin, []).append(_worded(name, value))
-    said = "; ".join(f"{', '.join(parts)} from {origin}" for origin, parts in groups.items())
-    return f"Carried over: {said}." if said else ""
-
-
-def _worded(name: str, value: Any) -> str:
-    if name == MODEL:
-        return f"model ‘{value.name if isinstance(value, Path) else value}’"
-    label = LABELS.get(name, name.replace("_", " ")).lower()
-    if isinstance(value, bool):
-        return label if value else f"no {label}"
-    number = f"{value:g}" if isinstance(value, int | float) else str(value)
-    return f"{label} {number}{' px' if name in PIXELS else ''}"
+        self._line.show(self._carried)

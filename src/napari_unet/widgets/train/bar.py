@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from napari_unet.settings import TrainConfig
     from napari_unet.training.steps import TrainStep
 
+PHASES = {
+    "asking base": "Asking the base model …",
+    "preparing": "Reading the examples …",
+    "scoring": "Scoring on the held-out part …",
+    "comparing": "Comparing …",
+}
+LAST_PHASES = ("scoring", "comparing")
 READY = "Press Train. What is learned can be kept or discarded."
 READY_ON_BASE = "Press Train. The base model stays as it is, and what is learned can be discarded."
 TRAIN_TIP = "Learn from the examples. What is learned can be kept or discarded."

@@ -25,7 +25,8 @@ from napari_unet.widgets.qt.warm_up import import_training
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.recovery.autosave import Autosave
 from napari_unet.widgets.recovery.offers import TrainingOffers, open_images, repeat
-from napari_unet.widgets.train.bar import READY, READY_ON_BASE, TrainBar
+from napari_unet.widgets.train.bar import LAST_PHASES, PHASES, READY, READY_ON_BASE, TrainBar
+from napari_unet.widgets.train.carried_over import CarriedOver
 from napari_unet.widgets.train.curve_plot import Curves
 from napari_unet.widgets.train.decision import Decision
 from napari_unet.widgets.train.form import TrainForm
@@ -48,13 +49,6 @@ if TYPE_CHECKING:
 DOCK = "train"
 LOOKING = "Looking at the examples …"
 TOO_LATE = "The labels that were added last came too late; training again takes them in."
-PHASES = {
-    "asking base": "Asking the base model …",
-    "preparing": "Reading the examples …",
-    "scoring": "Scoring on the held-out part …",
-    "comparing": "Comparing …",
-}
-LAST = ("scoring", "comparing")
 POLL_INTERVAL_MS = 100  # between two queries of what the training has sent
 POLLS_PER_VIEW = 3  # so often the view is sent to the training
 
@@ -97,6 +91,7 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self.verdict = self._decision.panel
         self.form = TrainForm(viewer, self._changed)
         self.rows = self.form.rows
+        self.carried = CarriedOver(self.form)
         self.autosave = Autosave(viewer, self._warn, self._offer_removed)
         self.offers = TrainingOffers(viewer, self.autosave, self._resume)
         above = QWidget()
@@ -105,14 +100,13 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         layout = self.native.layout()
         # the form scrolls; curves, verdict and buttons under it stay in sight
         notices = ScrollingPart(above, grows=False)
-        parts = (notices, self.form.native, self.curves, self.verdict.native)
+        parts = (notices, self.form.native, self.carried.native, self.curves, self.verdict.native)
         for place, part in enumerate(parts):
             layout.insertWidget(place, part, 1 if part is self.form.native else 0)
         self.curves.hide()
         order_tabs(self.native)
         self._closing = ClosingWatch(self.native, self._closed)
-        kept = recall(DOCK)
-        self.form.start(kept)
+        self.carried.start(recall(DOCK))
         # after the dock is there: torch takes seconds to import
         QTimer.singleShot(0, lambda: self._warm_up.start(import_training, ""))
         self._offering = repeat(self._offer, self.native)
@@ -149,6 +143,7 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
     def _changed(self) -> None:
         """Say what is wrong beside the fields, and whether there can be a training."""
         form = self.form
+        self.carried.follow()
         form.show_messages()
         if self.runner.running:
             return
@@ -206,6 +201,7 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self._notes = ()
         self._last_word, self._problem_then = ("", False), ""
         self.form.hold(held=True)
+        self.carried.hold(held=True)
         self.curves.clear(self._config.task)
         self.curves.show()
         self.previews.begin(self._config.task, self._config.classes)
@@ -243,7 +239,7 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self.bar.show_report(report)
         told = PHASES.get(report.phase)
         if told is not None:
-            (self.bar.end if report.phase in LAST else self.bar.show_message)(told)
+            (self.bar.end if report.phase in LAST_PHASES else self.bar.show_message)(told)
 
     def _show_news(self) -> None:
         """Show what the training has told since, and let it know what is in view."""
@@ -287,6 +283,7 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         link, self._link = self._link, None
         cancelled = link is not None and link.cancelled
         self.form.hold(held=False)
+        self.carried.hold(held=False)
         if isinstance(outcome.result, Trained) and not cancelled:
             self._ask_user(outcome.result, TOO_LATE if link is not None and link.too_late else "")
             return

@@ -185,10 +185,10 @@ class TrainForm:
             if task in TASK_NAMES:
                 self.task.value = task
             self._apply_task()
-            if "base" in values:
+            self._base_by_hand = "base" in values
+            if self._base_by_hand:
                 self.models.choose(values["base"])
-                self._base_by_hand = True
-            elif not self._base_by_hand:
+            else:
                 self._choose_base()
             settings = values.get("settings")
             self.settings.set_values(settings if isinstance(settings, dict) else {})

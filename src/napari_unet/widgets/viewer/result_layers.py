@@ -51,7 +51,15 @@ class _Made:
     placement: Placement
     lies: tuple[Any, ...]  # the layer's transforms
     changes: list[object]  # grows with every stroke, and with data that another gives
+    own_change: Blocker  # active while the data of the layer are set here
     replaced: tuple[tuple[tuple[Any, ...], Any], ...] = ()  # what stood in planes that are newer
+
+
+# Results outlive the dock that made them: a dock that is opened later takes them up.
+_made: WeakKeyDictionary[Image, list[_Made]] = WeakKeyDictionary()  # the latest last
+_values: WeakKeyDictionary[Image, list[Layer]] = WeakKeyDictionary()
+_images: WeakKeyDictionary[Layer, weakref.ref[Image]] = WeakKeyDictionary()
+_previews: weakref.WeakSet[Layer] = weakref.WeakSet()
 
 
 class ResultLayers:
@@ -71,13 +79,9 @@ class ResultLayers:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self._made: WeakKeyDictionary[Image, list[_Made]] = WeakKeyDictionary()  # the latest last
-        self._values: WeakKeyDictionary[Image, list[Layer]] = WeakKeyDictionary()
-        self._images: WeakKeyDictionary[Layer, weakref.ref[Image]] = WeakKeyDictionary()
-        self._preview: Any = None
         self._scores: list[Any] = []
-        self._own_change = Blocker()  # data of a layer that is set here
         viewer.layers.events.removed.connect(self._removed)
+        viewer.layers.events.removed.connect(_forget_removed)  # once, also without a dock
 
     def show(
         self, found: Segmentation, image: Image, placement: Placement, *, decoded: bool = False
@@ -96,7 +100,7 @@ class ResultLayers:
         ):
             layer = before.layer
             earlier = layer.data
-            with self._own_change:
+            with before.own_change:
                 layer.data = labels
             keep_colours(layer, layer, earlier)
             layer.metadata = {**layer.metadata, RECORD_KEY: record}
@@ -106,15 +110,14 @@ class ResultLayers:
         if before is not None and all(map(_same, _lies(before.layer), _lies(layer))):
             keep_colours(layer, before.layer, before.layer.data)
         self._hide_under(layer, image)
-        self._images[plain(layer)] = weakref.ref(image)
+        _images[plain(layer)] = weakref.ref(image)
         changes: list[object] = []
+        own_change = Blocker()
         layer.events.paint.connect(lambda _: changes.append(None))
-        layer.events.data.connect(
-            lambda _: None if self._own_change.active else changes.append(None)
-        )
+        layer.events.data.connect(lambda _: None if own_change.active else changes.append(None))
         digest = _digest(layer.data)
-        made = _Made(layer, layer.name, digest, placement, _lies(layer), changes)
-        self._made.setdefault(image, []).append(made)
+        made = _Made(layer, layer.name, digest, placement, _lies(layer), changes, own_change)
+        _made.setdefault(image, []).append(made)
         return layer
 
     def show_plane(
@@ -165,7 +168,7 @@ class ResultLayers:
 
     def image_of(self, layer: Layer) -> Image | None:
         """The image that a result is of, where both are still there."""
-        known = self._images.get(plain(layer))
+        known = _images.get(plain(layer))
         image = None if known is None else known()
         return image if image is not None and image in self._viewer.layers else None
 
@@ -183,10 +186,10 @@ class ResultLayers:
         name, count = f"{image.name} {card.name}", card.architecture.out_channels
         names = [name] if count == 1 else [f"{name} {channel}" for channel in range(count)]
         layers = self._add_values(found, names, placement)
-        for layer in self._values.get(image, []):
+        for layer in _values.get(image, []):
             if not preview and _overlap(layer, layers[0]):
                 layer.visible = False
-        self._values.setdefault(image, []).extend(layers)
+        _values.setdefault(image, []).extend(layers)
         return layers
 
     def show_scores(self, found: RoiPrediction, name: str, placement: Placement) -> None:
@@ -224,15 +227,14 @@ class ResultLayers:
     def show_preview(self, found: Segmentation, name: str, placement: Placement) -> Layer:
         """Show labels of a part; the next preview or result takes them away."""
         self.drop_preview()
-        self._preview = add_labels(self._viewer, found, name, placement)
-        self._preview.editable = False  # nobody should work on what will vanish
-        return self._preview
+        layer = add_labels(self._viewer, found, name, placement)
+        layer.editable = False  # nobody should work on what will vanish
+        _previews.add(plain(layer))
+        return layer
 
     def drop_preview(self) -> None:
         """Take the preview away, where it still is."""
-        if self._preview is not None and self._preview in self._viewer.layers:
-            self._viewer.layers.remove(self._preview)
-        self._preview = None
+        self.remove([layer for layer in self._viewer.layers if plain(layer) in _previews])
 
     def _add_values(
         self, found: RoiPrediction, names: list[str], placement: Placement, **look: Any
@@ -241,15 +243,15 @@ class ResultLayers:
         return add_values(self._viewer, found.scores, axes, names, placement, record, **look)
 
     def _latest(self, image: Image) -> _Made | None:
-        made = self._made.get(image)
+        made = _made.get(image)
         return made[-1] if made else None
 
     def _renew(self, image: Image, made: _Made) -> None:
-        self._made[image][-1] = made
+        _made[image][-1] = made
 
     def _hide_under(self, layer: Layer, image: Image) -> None:
         """Hide earlier results of an image where a new one lies, but for those that were edited."""
-        for made in self._made.get(image, []):
+        for made in _made.get(image, []):
             if made.layer.visible and _overlap(made.layer, layer) and not _is_edited(made):
                 made.layer.visible = False
 
@@ -263,15 +265,16 @@ class ResultLayers:
         )
 
     def _removed(self, event: Any) -> None:
-        """Hold no layer that is gone."""
-        gone = event.value  # equal, not identical: the viewer gives plugins proxies
-        for made in self._made.values():
-            made[:] = [each for each in made if each.layer != gone]
-        for values in self._values.values():
-            values[:] = [layer for layer in values if layer != gone]
-        self._scores = [layer for layer in self._scores if layer != gone]
-        if self._preview == gone:
-            self._preview = None
+        self._scores = [layer for layer in self._scores if layer != event.value]
+
+
+def _forget_removed(event: Any) -> None:
+    """Hold no layer that is gone."""
+    gone = event.value  # equal, not identical: the viewer gives plugins proxies
+    for made in list(_made.values()):
+        made[:] = [each for each in made if each.layer != gone]
+    for values in list(_values.values()):
+        values[:] = [layer for layer in values if layer != gone]
 
 
 def channel_names(card: ModelCard) -> list[str]:
