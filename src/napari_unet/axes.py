@@ -62,9 +62,23 @@ def check_axes(axes: str, shape: Sequence[int]) -> str:
     return letters
 
 
+class AxesDoubt(Note):
+    """What axes that were guessed could be otherwise.
+
+    Attributes
+    ----------
+    others : tuple of str
+        Other axes that the image may have, the likeliest first.
+    """
+
+    def __init__(self, text: str, remedy: str, others: Sequence[str]) -> None:
+        super().__init__("axes-guessed", text, remedy)
+        self.others = tuple(others)
+
+
 def guess_axes(
     shape: Sequence[int], *, ndim: int = 2, channels: int | None = 1, colours: bool = False
-) -> tuple[str, Note | None]:
+) -> tuple[str, AxesDoubt | None]:
     """Guess the axes of an array that does not say them.
 
     Parameters
@@ -83,7 +97,7 @@ def guess_axes(
     -------
     axes : str
         The guess.
-    doubt : Note or None
+    doubt : AxesDoubt or None
         What it could be otherwise; None when there is no doubt.
 
     Raises
@@ -111,7 +125,7 @@ def guess_axes(
 
 def _guess(
     shape: Sequence[int], ndim: int, channels: int | None, tail: str
-) -> tuple[str, Note | None]:
+) -> tuple[str, AxesDoubt | None]:
     """The axes, and the doubt; ``tail`` are further axes that are known."""
     n = len(shape)
     if n == 2:
@@ -136,7 +150,7 @@ def _guess(
             said = "Five axes were taken as 'TZCYX', since the third is short"
             return "TZCYX", _note(said, "TCZYX", "for another order")
         said = "Five axes were taken as 'TCZYX'"
-        return "TCZYX", Note("axes-guessed", said, "give ⟨axes=⟩ for another order")
+        return "TCZYX", AxesDoubt(said, "give ⟨axes=⟩ for another order", ["TZCYX"])
     if channels is None:
         second = n == 4 and ndim == 2 and not (_is_few(shape[0]) and not _is_few(shape[1]))
         channels = shape[1] if second else shape[0]
@@ -186,10 +200,11 @@ def _is_few(length: int) -> bool:
     return length in FEW_CHANNELS
 
 
-def _note(text: str, axes: str, when: str, *more: tuple[str, str]) -> Note:
+def _note(text: str, axes: str, when: str, *more: tuple[str, str]) -> AxesDoubt:
     """A doubt, and the other axes that the image may have."""
-    offers = [f"⟨axes='{letters}'⟩ {case}" for letters, case in ((axes, when), *more)]
-    return Note("axes-guessed", text, f"give {', or '.join(offers)}")
+    others = ((axes, when), *more)
+    offers = [f"⟨axes='{letters}'⟩ {case}" for letters, case in others]
+    return AxesDoubt(text, f"give {', or '.join(offers)}", [letters for letters, _ in others])
 
 
 def spatial_axes(axes: str) -> str:

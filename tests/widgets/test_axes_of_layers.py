@@ -158,3 +158,99 @@ def test_labels_of_a_file_are_laid_beside_the_channels(
     np.testing.assert_array_equal(example.labels, truth)
     again = bare_viewer.add_labels(truth[:3], name="of something else")
     assert not lay_beside_channels(again, image, "TCYX")
+
+
+def click(field: Any, axes: str) -> None:
+    """Press the button of these axes under the field."""
+    assert not field.choices.isHidden()
+    field.choices.buttons[axes].click()
+
+
+def test_a_doubt_is_settled_by_a_click(dock: Any, bare_viewer: Any, train: Any, qtbot: Any) -> None:
+    stack = bare_viewer.add_image(np.zeros((5, 32, 32), np.uint8), name="stack")
+    form = train()
+    fields = dock.form.fields
+    assert list(fields.choices.buttons) == ["ZYX", "TYX", "CYX"]
+    assert not dock.rows["axes"].native.isHidden()  # also while the settings are folded
+    click(fields, "TYX")
+    assert stack.axis_labels == ("t", "y", "x")
+    assert dock.form.request.axes == "TYX"
+    assert (dock.rows["axes"].note, fields.choices.isHidden()) == ("", True)
+    qtbot.waitUntil(lambda: form.rows["axes"].editor.value == "TYX")
+    assert form.fields._field.choices.isHidden()
+    # what was guessed can be said to be right, and holds then; another image may take it over
+    second = bare_viewer.add_image(np.zeros((7, 32, 32), np.uint8), name="second")
+    dock.form.images.choose(second)
+    assert list(fields.choices.buttons) == ["ZYX", "TYX"]
+    click(fields, "ZYX")
+    assert second.axis_labels == ("z", "y", "x")
+    assert fields.choices.isHidden()
+    third = bare_viewer.add_image(np.zeros((9, 32, 32), np.uint8), name="third")
+    form.table.lines[0].image_choice.value = third
+    form.show_messages()
+    click(form.fields._field, form.rows["axes"].editor.value)
+    assert third.axis_labels != ("-3", "-2", "-1")
+    plane = bare_viewer.add_image(np.zeros((32, 32), np.uint8))
+    dock.form.images.choose(plane)
+    assert fields.choices.isHidden()
+
+
+def test_channels_become_layers_by_a_click(
+    dock: Any, bare_viewer: Any, run: Any, labels_of: Any, tmp_path: Path
+) -> None:
+    """A hyperstack that the viewer's own reader has opened as one layer."""
+    from napari_unet.samples import load_sample
+
+    cells = load_sample("nuclei_2d").image[:96, :120]
+    series = np.stack([np.stack([cells // 8, np.roll(cells, 9 * t, 1)]) for t in range(3)])
+    path = tmp_path / "series.tif"
+    tifffile.imwrite(path, series, imagej=True, metadata={"axes": "TCYX"})
+    (whole,) = bare_viewer.open(str(path), plugin="napari")
+    whole.scale, whole.translate = (1, 1, 0.5, 0.5), (0, 3, 10, 20)
+    assert not dock.form.fields.split.isHidden()
+    dock.form.channels.value = "1"
+    dock.form.fields.split.click()
+    first, second = bare_viewer.layers[1:]
+    assert [layer.name for layer in (first, second)] == ["series C0", "series C1"]
+    assert not whole.visible
+    assert dock.form.layer is second
+    assert dock.form.request.axes == "TYX"
+    assert dock.rows["channels"].native.isHidden()
+    for number, layer in enumerate((first, second)):
+        np.testing.assert_array_equal(np.asarray(layer.data), series[:, number])
+        np.testing.assert_allclose(layer.scale, (1, 0.5, 0.5))
+        np.testing.assert_allclose(layer.translate, (0, 10, 20))
+        assert layer.axis_labels == ("t", "y", "x")
+        assert layer.metadata["napari_unet_part"] == {"channel": number}
+    run(dock)
+    (labels,) = labels_of(bare_viewer)
+    assert labels.data.shape == (3, 96, 120)
+    # the labels at time t are those of time t
+    for t in range(1, 3):
+        moved = np.roll(labels.data[0] > 0, 9 * t, 1)
+        assert (moved == (labels.data[t] > 0)).mean() > 0.95
+    colours = bare_viewer.add_image(np.zeros((32, 32, 3), np.uint8), rgb=True)
+    dock.form.images.choose(colours)
+    assert dock.form.fields.split.isHidden()
+
+
+def test_training_goes_on_with_a_channel_and_its_labels(bare_viewer: Any, train: Any) -> None:
+    image = bare_viewer.add_image(
+        np.zeros((3, 2, 32, 40), np.uint8), name="i", axis_labels=("t", "c", "y", "x")
+    )
+    labels = bare_viewer.add_labels(np.ones((3, 1, 32, 40), np.int32), name="l")
+    form = train()
+    (line,) = form.table.lines
+    assert (line.image, line.labels) == (image, labels)
+    form.rows["channels"].editor.value = "1"
+    form.fields._field.split.click()
+    (line,) = form.table.lines
+    assert (line.image.name, line.labels) == ("i C1", labels)
+    assert labels.data.shape == (3, 32, 40)  # else the viewer would show them at other times
+    form.changed()
+    assert form.request is not None, form.first_fault
+    assert form.request.layers[0].axes == "TYX"
+    # labels with an axis of length 1 more, which nobody has named
+    line.labels_choice.value = bare_viewer.add_labels(np.ones((3, 1, 32, 40), np.int32), name="m")
+    form.changed()
+    assert form.request is not None, form.first_fault

@@ -41,7 +41,7 @@ def test_a_sample_opens_as_one_image_that_says_its_axes(viewer: Any, name: str) 
     read = LayerImage.of(layer)
     assert set(read.spacing) == {None}
     # and the dock is in no doubt about the axes
-    assert read.guess_axes(ndim=2, channels=1) == (sample.axes, "")
+    assert read.guess_axes(ndim=2, channels=1) == (sample.axes, "", ())
 
 
 def test_a_time_series_gets_a_slider_for_its_frames(viewer: Any) -> None:

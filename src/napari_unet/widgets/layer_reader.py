@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.utils.transforms import Affine, CompositeAffine
 
 from napari_unet.errors import FileError, Note
 from napari_unet.io import ImageFile, read_image
@@ -25,6 +24,7 @@ from napari_unet.io.zarr_members import images_inside, is_inside_zarr, labels_be
 from napari_unet.widgets.annotation.marks import MARKS_KEY
 from napari_unet.widgets.annotation.saved_marks import read_marks
 from napari_unet.widgets.qt.wording import label_of
+from napari_unet.widgets.viewer.channel_layers import channel_colours, without_axis
 from napari_unet.widgets.viewer.layer_image import FILE_PART_KEY, PIXEL_SIZE_KEY, RECORD_KEY
 from napari_unet.widgets.viewer.placement import Placement
 
@@ -187,7 +187,7 @@ def _images_of(file: ImageFile, metadata: dict[str, Any], *, several: bool) -> l
     if several and names:
         names = [f"{name} {channel}" for channel in names]
     names = names or ([name] if count == 1 else [f"{name} C{i}" for i in range(count)])
-    colours = ["gray"] if count == 1 else _channel_colours(count)
+    colours = channel_colours(count)
     layers = []
     for number in range(count):
         channel = levels.without(axis, number)
@@ -207,15 +207,6 @@ def _images_of(file: ImageFile, metadata: dict[str, Any], *, several: bool) -> l
 def _about_part(metadata: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata of a layer; also which part of the file it is, unless it is the whole."""
     return {**metadata, **({FILE_PART_KEY: dict(part)} if part else {})}
-
-
-def _channel_colours(count: int) -> list[str]:
-    colours = (
-        ("magenta", "green")
-        if count == 2
-        else ("cyan", "magenta", "yellow", "blue", "green", "red")
-    )
-    return [colours[i % len(colours)] for i in range(count)]
 
 
 def _levels(file: ImageFile) -> _Levels:
@@ -299,11 +290,7 @@ def _without(place: Mapping[str, Any], axis: int) -> dict[str, Any]:
     if not ndim:
         return {}
     kept = [i for i in range(ndim) if i != axis]
-    given = {key: place[key] for key in ("scale", "translate", "rotate", "shear") if key in place}
-    part = CompositeAffine(**given, ndim=ndim).set_slice(kept)
-    left: dict[str, Any] = {key: getattr(part, key) for key in given}
-    if "affine" in place:
-        left["affine"] = Affine(affine_matrix=np.asarray(place["affine"])).set_slice(kept)
+    left = without_axis(place, axis, ndim)
     return left | {key: [place[key][i] for i in kept] for key in ("units", "axis_labels")}
 
 

@@ -18,6 +18,7 @@ from napari.layers import Image, Labels
 from napari_unet.card import ClassInfo
 from napari_unet.errors import InputError
 from napari_unet.inference.results import Segmentation
+from napari_unet.widgets.qt.axes_field import AxesGuess
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage
 from napari_unet.widgets.viewer.result_layers import add_labels, add_values
 from napari_unet.widgets.viewer.view import View, view_of
@@ -40,12 +41,14 @@ def test_axis_labels_settle_the_axes(
     shape: tuple[int, ...], labels: tuple[str, ...], expected: str
 ) -> None:
     image = read(np.zeros(shape), axis_labels=labels)
-    assert image.guess_axes(ndim=2, channels=1) == (expected, "")
+    assert image.guess_axes(ndim=2, channels=1) == AxesGuess(expected)
 
 
 @pytest.mark.parametrize("labels", [None, ("a", "y", "x"), ("y", "y", "x"), ("z", "c", "x")])
 def test_labels_that_say_nothing_leave_a_doubt(labels: Any) -> None:
-    axes, doubt = read(np.zeros((5, 8, 8)), axis_labels=labels).guess_axes(ndim=2, channels=1)
+    image = read(np.zeros((5, 8, 8)), axis_labels=labels)
+    axes, doubt, others = image.guess_axes(ndim=2, channels=1)
+    assert others == ("TYX", "CYX")
     assert axes == "ZYX"
     assert "give the axes TYX for time" in doubt
     assert "axes=" not in doubt
@@ -53,12 +56,13 @@ def test_labels_that_say_nothing_leave_a_doubt(labels: Any) -> None:
 
 def test_colours_are_channels() -> None:
     image = read(np.zeros((9, 8, 3), np.uint8), rgb=True)
-    assert image.guess_axes(ndim=2, channels=3) == ("YXC", "")
-    axes, doubt = read(np.zeros((5, 9, 8, 3), np.uint8), rgb=True).guess_axes(ndim=2, channels=3)
+    assert image.guess_axes(ndim=2, channels=3) == AxesGuess("YXC")
+    rgb = read(np.zeros((5, 9, 8, 3), np.uint8), rgb=True)
+    axes, doubt, _ = rgb.guess_axes(ndim=2, channels=3)
     assert axes == "ZYXC"
     assert "give the axes TYXC for time" in doubt
     named = read(np.zeros((5, 9, 8, 3), np.uint8), rgb=True, axis_labels=("t", "y", "x"))
-    assert named.guess_axes(ndim=2, channels=3) == ("TYXC", "")
+    assert named.guess_axes(ndim=2, channels=3) == AxesGuess("TYXC")
 
 
 def test_too_many_axes_are_refused_in_words() -> None:
@@ -100,7 +104,7 @@ def test_big_arrays_are_not_read(tmp_path: Path) -> None:
     layer._data = lazy
     image = LayerImage.of(layer)
     assert image.array is lazy
-    assert image.guess_axes(ndim=3, channels=1) == ("ZYX", "")
+    assert image.guess_axes(ndim=3, channels=1) == AxesGuess("ZYX")
     on_disk = zarr.create_array(tmp_path / "a.zarr", shape=(20, 30), dtype="u2", chunks=(10, 10))
     assert isinstance(read(on_disk).array, zarr.Array)
     mapped = np.memmap(tmp_path / "a.raw", np.uint8, "w+", shape=(20, 30))

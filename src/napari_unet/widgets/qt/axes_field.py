@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from magicgui.widgets import LineEdit
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from napari_unet.widgets.qt.fields import parse_channels
+from napari_unet.widgets.qt.fields import FieldError, parse_channels
 from napari_unet.widgets.qt.form import Row
 
 AXES_TIP = (
     "What each axis of the image means, in order: T time, C channel, Z plane, Y row, X column."
 )
+SPLIT_TIP = "Make an image layer of each channel, and hide this one."
 TAKEN_OVER = "Taken as typed for another image: type them here if they differ."
+
+
+class AxesGuess(NamedTuple):
+    """Axes of an image.
+
+    Attributes
+    ----------
+    axes : str
+        Such as "ZYX"; empty where there is no guess.
+    doubt : str
+        Why they may be others, in words; empty where there is no doubt.
+    others : tuple of str
+        What else they may be.
+    """
+
+    axes: str
+    doubt: str = ""
+    others: tuple[str, ...] = ()
 
 
 class AxesField:
@@ -28,8 +48,7 @@ class AxesField:
     Parameters
     ----------
     guess : callable
-        Gives the axes of an image, such as "ZYX", and the doubt about them in words; both are
-        empty where there is no guess or no doubt.
+        Gives the `AxesGuess` of an image.
     default_channels : callable
         Gives the channels that are taken of an image with these axes where none were typed.
     on_change : callable
@@ -41,17 +60,21 @@ class AxesField:
     holds_for : callable, optional
         Whether axes that were typed for another image may hold for this one, where its own are
         doubtful. Where it is given, the channels hold for all images.
+    split : callable, optional
+        Makes layers of the channels of an image: called with it, its axes, and the number of the
+        first channel that is taken. Where it is given, a button offers that.
     """
 
     def __init__(
         self,
-        guess: Callable[[Any], tuple[str, str]],
+        guess: Callable[[Any], AxesGuess],
         default_channels: Callable[[Any, str], tuple[int, ...]],
         on_change: Callable[[], None],
         keep: Callable[[Any, str], bool],
         *,
         channels_tip: str,
         holds_for: Callable[[Any, str], bool] | None = None,
+        split: Callable[[Any, str, int], None] | None = None,
     ) -> None:
         self._guess = guess
         self._default_channels = default_channels
@@ -70,6 +93,13 @@ class AxesField:
             "axes": Row(self.axes, "Axes", AXES_TIP),
             "channels": Row(self.channels, "Channels", channels_tip),
         }
+        self.choices = _AxesButtons(self._settle)
+        self.rows["axes"].put_under(self.choices)
+        self._split = split
+        self.split = QPushButton("Split")
+        self.split.setToolTip(SPLIT_TIP)
+        self.rows["channels"].put_beside(self.split)
+        self.split.clicked.connect(lambda _: self._split_channels())
         self.axes.changed.connect(lambda _: self._store_axes())
         self.channels.changed.connect(lambda _: self._store_channels())
 
@@ -82,13 +112,16 @@ class AxesField:
     def show(self, image: Any | None) -> None:
         """Show the axes and channels of an image; None: there is no image."""
         self._image = image
-        axes = "" if image is None else self.axes_of(image)
+        axes, doubt, others = AxesGuess("") if image is None else self._find(image)
+        self.choices.show_axes((axes, *others) if doubt and others else ())
         if self.axes.value.strip().upper() != axes:
             with self.axes.changed.blocked():
                 self.axes.value = axes
         self.rows["channels"].show(visible="C" in axes)
         if image is None or "C" not in axes:
             return
+        colours = bool(getattr(image, "rgb", False))  # which stay together
+        self.split.setVisible(self._split is not None and not colours)
         channels = self.channels_text(image)
         if self.channels.value.strip() != channels:
             with self.channels.changed.blocked():
@@ -96,11 +129,11 @@ class AxesField:
 
     def axes_of(self, image: Any) -> str:
         """Axes of an image in upper case, not checked; empty: they cannot be guessed."""
-        return self._find(image)[0]
+        return self._find(image).axes
 
     def doubt_about(self, image: Any) -> str:
         """Why the axes may be others, in words; empty where they were typed."""
-        return self._find(image)[1]
+        return self._find(image).doubt
 
     def channels_text(self, image: Any) -> str:
         """The channels of an image as they stand in the field."""
@@ -124,19 +157,35 @@ class AxesField:
         self._typed.pop(image, None)
         self._typed_channels.pop(image, None)
 
-    def _find(self, image: Any) -> tuple[str, str]:
+    def _find(self, image: Any) -> AxesGuess:
         """Axes, and the doubt about them."""
-        axes, doubt = self._guess(image)
+        guess = self._guess(image)
         text, known = self._typed.get(image, ("", None))
-        if known == axes:
-            return text, ""
+        if known == guess.axes:
+            return AxesGuess(text)
         self._typed.pop(image, None)  # the image has got others since
-        if doubt and self._holds_for is not None:
-            others = [self._guess(other)[0] for other in self._kept if other is not image]
+        if guess.doubt and self._holds_for is not None:
+            others = [self._guess(other).axes for other in self._kept if other is not image]
             fitting = [other for other in others if self._holds_for(image, other)]
-            if fitting and fitting[-1] != axes:
-                return fitting[-1], TAKEN_OVER
-        return axes, doubt
+            if fitting and fitting[-1] != guess.axes:
+                chosen = fitting[-1]
+                rest = [axes for axes in (guess.axes, *guess.others) if axes != chosen]
+                return AxesGuess(chosen, TAKEN_OVER, tuple(rest))
+        return guess
+
+    def _settle(self, axes: str) -> None:
+        """Take axes that were chosen by a click."""
+        with self.axes.changed.blocked():
+            self.axes.value = axes
+        self._store_axes()
+
+    def _split_channels(self) -> None:
+        if self._split is not None and self._image is not None:
+            try:
+                first = self.channels_of(self._image)[0]
+            except (FieldError, IndexError):
+                first = 0
+            self._split(self._image, self.axes_of(self._image), first)
 
     def _store_axes(self) -> None:
         if self._image is None:
@@ -147,7 +196,7 @@ class AxesField:
         if self._keep(self._image, text):
             self._kept[self._image] = text
         else:
-            self._typed[self._image] = text, self._guess(self._image)[0]
+            self._typed[self._image] = text, self._guess(self._image).axes
         self._on_change()
 
     def _store_channels(self) -> None:
@@ -157,3 +206,32 @@ class AxesField:
         elif self._image is not None:
             self._typed_channels[self._image] = text
         self._on_change()
+
+
+class _AxesButtons(QWidget):
+    """A button for each of the axes that an image may have; hidden where there is no doubt."""
+
+    def __init__(self, on_choice: Callable[[str], None]) -> None:
+        super().__init__()
+        self._on_choice = on_choice
+        self.buttons: dict[str, QPushButton] = {}
+        self._line = QHBoxLayout(self)
+        self._line.setContentsMargins(0, 2, 0, 0)
+        self._line.setSpacing(4)
+        self._line.addStretch(1)
+        self.hide()
+
+    def show_axes(self, axes: Sequence[str]) -> None:
+        """Offer these; none: there is no doubt."""
+        self.setVisible(bool(axes))
+        if list(axes) == list(self.buttons) or not axes:
+            return
+        for button in self.buttons.values():
+            self._line.removeWidget(button)
+            button.hide()
+            button.deleteLater()
+        self.buttons = {letters: QPushButton(letters) for letters in axes}
+        for place, (letters, button) in enumerate(self.buttons.items()):
+            button.setToolTip(f"The axes are {' '.join(letters)}.")
+            button.clicked.connect(lambda _=False, letters=letters: self._on_choice(letters))
+            self._line.insertWidget(place, button)

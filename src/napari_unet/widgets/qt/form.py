@@ -79,7 +79,7 @@ class Row:
         self.native = QWidget()
         self.label = QLabel(label)
         self._note: QLabel | None = None  # most rows never have anything to say
-        layout = QVBoxLayout(self.native)
+        self._layout = layout = QVBoxLayout(self.native)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
         layout.addWidget(editor.native)
@@ -90,14 +90,16 @@ class Row:
 
     def put_beside(self, part: QWidget) -> None:
         """Put a small widget to the right of the editor."""
-        layout = self.native.layout()
-        assert isinstance(layout, QVBoxLayout)
         line = QHBoxLayout()
         line.setSpacing(4)
-        layout.removeWidget(self.editor.native)
+        self._layout.removeWidget(self.editor.native)
         line.addWidget(self.editor.native, 1)
         line.addWidget(part)
-        layout.insertLayout(0, line)
+        self._layout.insertLayout(0, line)
+
+    def put_under(self, part: QWidget) -> None:
+        """Put a widget under the editor and what is said of it."""
+        self._layout.addWidget(part)
 
     @property
     def note(self) -> str:
@@ -129,7 +131,7 @@ class Row:
         if self._note is None:
             self._note = QLabel(self.native)
             _wrap(self._note)
-            self.native.layout().addWidget(self._note)  # type: ignore[union-attr]
+            self._layout.insertWidget(1, self._note)
         self._note.setText(fault or hint)
         self._note.setVisible(bool(fault or hint))
         red = bool(fault) and not calm

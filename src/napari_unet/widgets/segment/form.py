@@ -14,7 +14,7 @@ from napari_unet.image.roi import Roi
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.models.picker import ModelPicker
 from napari_unet.widgets.qt import wording
-from napari_unet.widgets.qt.axes_field import AxesField
+from napari_unet.widgets.qt.axes_field import AxesField, AxesGuess
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.fields import FieldError
@@ -91,6 +91,7 @@ class SegmentForm:
             self.refresh,
             self._name_axes,
             channels_tip=tooltips.CHANNELS_TIP,
+            split=self.images.split,
         )
         self.axes, self.channels = self.fields.axes, self.fields.channels
         self.models = ModelPicker(self._model_changed)
@@ -208,10 +209,8 @@ class SegmentForm:
             with self._blocker:
                 self.level.reset_choices()
         self.rows["level"].show(visible=any(layer.multiscale for layer in layers))
-        usable = bool(layers) and not self.images.fault
-        self.image = LayerImage.of(*layers, level=self._level()) if usable else None
-        if layers and not usable:
-            self.image = LayerImage.of(layers[0])  # its faults are told beside the layers
+        usable = layers[:1] if self.images.fault else layers  # faults are told beside them
+        self.image = LayerImage.of(*usable, level=self._level()) if usable else None
         self.fields.show(self.layer)
         self.changed()
 
@@ -348,16 +347,16 @@ class SegmentForm:
             row.show(visible=card is None or card.task == "instance")
         self.refresh()
 
-    def _guess_axes(self, _: Image) -> tuple[str, str]:
+    def _guess_axes(self, _: Image) -> AxesGuess:
         """Axes of the chosen layers for the model, and the doubt about them."""
         if self.image is None:
-            return "", ""
+            return AxesGuess("")
         card = self.card
         ndim, channels = (2, 1) if card is None else (card.architecture.ndim, len(card.channels))
         try:
             return self.image.guess_axes(ndim=ndim, channels=channels)
         except UNetError:
-            return "", ""  # the check says what is wrong
+            return AxesGuess("")  # the check says what is wrong
 
     def _name_axes(self, _: Image, axes: str) -> bool:
         """Write axes into the chosen layers; not where each is a channel, and they name C."""

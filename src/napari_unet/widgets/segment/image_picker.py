@@ -13,10 +13,11 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_unet.card import ModelCard
+from napari_unet.widgets.annotation.beside_channels import split_with_labels
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import FAULT_COLOUR, Row
-from napari_unet.widgets.viewer.layer_image import LayerImage, shape_of
+from napari_unet.widgets.viewer.layer_image import LayerImage, plain, shape_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -93,6 +94,15 @@ class ImagePicker:
         """Choose one image layer, where it is listed."""
         if layer in self.image.choices:
             self.image.value = layer
+
+    def split(self, image: Image, axes: str, channel: int) -> None:
+        """Make layers of the channels of an image, and choose those that the model takes."""
+        layers = split_with_labels(self._viewer, image, axes)
+        self.reset_choices()
+        if self._channels:
+            self.image.value = PER_CHANNEL
+        else:
+            self.choose(plain(layers[min(channel, len(layers) - 1)]))
 
     def set_card(self, card: ModelCard | None) -> None:
         """Offer what a model takes: one image, or one for each of its channels too."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from napari.layers import Image
 
 from napari_unet.axes import check_axes, guess_axes
 from napari_unet.card import ModelCard
 from napari_unet.errors import UNetError
-from napari_unet.widgets.qt.axes_field import AxesField
+from napari_unet.widgets.annotation.beside_channels import split_with_labels
+from napari_unet.widgets.qt.axes_field import AxesField, AxesGuess
 from napari_unet.widgets.viewer.layer_axes import name_axes
 from napari_unet.widgets.viewer.layer_image import LayerImage, plain, shape_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_unet.widgets.train.example_line import ExampleLine
 
 CHANNELS_TIP = "Which channels the model gets, counted from 0; of all images that have channels."
 
@@ -24,17 +31,25 @@ class ExampleAxes:
 
     Parameters
     ----------
+    viewer : Viewer
+        With the images.
     on_change : callable
         Called when something was typed.
     label_shape : callable
         Gives the shape of an image's labels, which have no channels; None: there are none.
+    lines : callable
+        Gives the examples.
     """
 
     def __init__(
         self,
+        viewer: Viewer,
         on_change: Callable[[], None],
         label_shape: Callable[[Image], tuple[int, ...] | None],
+        lines: Callable[[], Sequence[ExampleLine]],
     ) -> None:
+        self._viewer = viewer
+        self._lines = lines
         self._label_shape = label_shape
         self._card: ModelCard | None = None
         self._ndim = 2
@@ -45,6 +60,7 @@ class ExampleAxes:
             name_axes,
             channels_tip=CHANNELS_TIP,
             holds_for=_holds_for,
+            split=self._split,
         )
         self.rows = self._field.rows
 
@@ -88,7 +104,7 @@ class ExampleAxes:
         axes = check_axes(axes, shape)
         return axes, self._field.channels_of(plain(image)) if "C" in axes else None
 
-    def _guess(self, image: Image) -> tuple[str, str]:
+    def _guess(self, image: Image) -> AxesGuess:
         found, labels = LayerImage.of(image), self._label_shape(image)
         channels = 1 if self._card is None else self._card.architecture.in_channels
         # where labels have an axis less, they have no channels
@@ -96,7 +112,17 @@ class ExampleAxes:
         try:
             return found.guess_axes(ndim=self._ndim, channels=None if flat else channels)
         except UNetError:
-            return "", ""
+            return AxesGuess("")
+
+    def _split(self, image: Image, axes: str, channel: int) -> None:
+        """Make layers of the channels of an image, and learn from one of them in its place."""
+        layers = split_with_labels(self._viewer, image, axes)
+        for line in self._lines():
+            if line.image == image:
+                labels = line.labels
+                line.image_choice.value = plain(layers[min(channel, len(layers) - 1)])
+                if labels is not None:
+                    line.labels_choice.value = labels
 
     def _default_channels(self, image: Image, axes: str) -> tuple[int, ...]:
         """As many channels as the model takes; all of them for a new network."""

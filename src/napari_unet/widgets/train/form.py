@@ -74,7 +74,7 @@ class TrainForm:
         self.checked = False  # whether the findings are of the present request
 
         self.task = ChoiceList(lambda: [(text, task) for task, text in TASK_NAMES.items()])
-        self.fields = ExampleAxes(self.changed, self._label_shape)
+        self.fields = ExampleAxes(viewer, self.changed, self._label_shape, lambda: self.table.lines)
         self.table = ExampleTable(viewer, self._table_changed, self._painted, self.fields.axes_of)
         self._faults = ExampleFaults(viewer, self.table, self.fields.axes_of, self.take)
         self.painting = PaintingPanel(viewer, self._painted)

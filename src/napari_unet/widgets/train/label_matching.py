@@ -77,6 +77,11 @@ def axes_of_labels(image: Image, axes: str, labels: Any, *, target: bool = False
     if labels.ndim < len(flat):
         return flat[-labels.ndim :]
     more = labels.ndim - len(own)
+    sizes = shape_of(image)[: image.ndim]
+    shape = shape_of(labels)
+    for at in range(labels.ndim if more == 1 and "C" not in own else 0):
+        if shape[at] == 1 and shape[:at] + shape[at + 1 :] == sizes:
+            return f"{own[:at]}C{own[at:]}"  # an axis of length 1 more does not matter
     free = [a for a in ("CTZ" if target else "ZTC") if a not in own]
     if more > len(free):
         raise MismatchError(

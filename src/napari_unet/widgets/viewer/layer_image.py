@@ -21,6 +21,7 @@ from napari_unet.image.given import (
 )
 from napari_unet.io.declared_axes import declared_axes
 from napari_unet.io.pixel_size import tidy
+from napari_unet.widgets.qt.axes_field import AxesGuess
 from napari_unet.widgets.qt.wording import label_of
 from napari_unet.widgets.viewer.placement import Placement
 
@@ -139,7 +140,7 @@ class LayerImage:
         found = declared_axes(self.file, self.file_shape)
         return found if found is None or found.endswith("C") or not self.rgb else None
 
-    def guess_axes(self, *, ndim: int, channels: int | None) -> tuple[str, str]:
+    def guess_axes(self, *, ndim: int, channels: int | None) -> AxesGuess:
         """Axes of the array, and the doubt about them in words.
 
         Parameters
@@ -149,10 +150,8 @@ class LayerImage:
 
         Returns
         -------
-        axes : str
+        AxesGuess
             Those that are known; else guessed.
-        doubt : str
-            Empty where there is none.
 
         Raises
         ------
@@ -161,13 +160,15 @@ class LayerImage:
         """
         known = self.known_axes
         if known is not None:
-            return known, ""
+            return AxesGuess(known)
         if not self.rgb:
             in_axis = channels if len(self.arrays) == 1 else 1
             axes, doubt = guess_axes(self.shape, ndim=ndim, channels=in_axis)
         else:
             axes, doubt = guess_axes(self.shape, ndim=ndim, colours=True)
-        return axes, "" if doubt is None else doubt.worded(label_of)
+        if doubt is None:
+            return AxesGuess(axes)
+        return AxesGuess(axes, doubt.worded(label_of), doubt.others)
 
     def pixel_size(self, axes: str, *, typed: bool = True) -> tuple[float | None, ...]:
         """Micrometres per spatial axis, in the order of ``axes``; None where unknown.

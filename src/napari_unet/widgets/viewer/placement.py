@@ -39,7 +39,7 @@ class Placement(Mapping[str, Any]):
         """An array with the image's axes less C, as the layer shows it: the same or a view."""
         if "C" not in self.axes:
             return values
-        return _as_sliceable(values)[tuple(None if a == "C" else slice(None) for a in self.axes)]
+        return as_sliceable(values)[tuple(None if a == "C" else slice(None) for a in self.axes)]
 
     def index(self, index: tuple[Any, ...]) -> tuple[Any, ...]:
         """Where a part of such an array stands in the layer.
@@ -83,10 +83,10 @@ def lift(array: Any, axes: str) -> tuple[Any, str]:
     if "C" not in axes:
         return array, axes
     index = tuple(0 if axis == "C" else slice(None) for axis in axes)
-    return _as_sliceable(array)[index], label_axes(axes)
+    return as_sliceable(array)[index], label_axes(axes)
 
 
-def _as_sliceable(values: Any) -> Any:
+def as_sliceable(values: Any) -> Any:
     """An array of which a view can be taken without reading it."""
     if isinstance(values, np.ndarray) or hasattr(values, "dask"):
         return values

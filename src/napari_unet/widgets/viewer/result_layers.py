@@ -104,7 +104,7 @@ class ResultLayers:
                 layer.data = labels
             keep_colours(layer, layer, earlier)
             layer.metadata = {**layer.metadata, RECORD_KEY: record}
-            self._renew(image, replace(before, digest=_digest(labels), replaced=()))
+            _made[image][-1] = replace(before, digest=_digest(labels), replaced=())
             return layer
         layer = add_labels(self._viewer, found, f"{image.name} labels", placement)
         if before is not None and all(map(_same, _lies(before.layer), _lies(layer))):
@@ -148,7 +148,7 @@ class ResultLayers:
             replaced = (*replaced, (index, made.layer.data[index].copy()))
         made.layer.data[index] = number_as(made.layer.data, index, labels)
         made.layer.refresh()
-        self._renew(image, replace(made, digest=_digest(made.layer.data), replaced=replaced))
+        _made[image][-1] = replace(made, digest=_digest(made.layer.data), replaced=replaced)
         return True
 
     def put_back(self, image: Image, placement: Placement) -> None:
@@ -159,7 +159,7 @@ class ResultLayers:
         for index, labels in reversed(made.replaced):
             made.layer.data[index] = labels
         made.layer.refresh()
-        self._renew(image, replace(made, digest=_digest(made.layer.data), replaced=()))
+        _made[image][-1] = replace(made, digest=_digest(made.layer.data), replaced=())
 
     def layer(self, image: Image) -> Layer | None:
         """The layer with the last labels of an image, where it still is."""
@@ -243,11 +243,7 @@ class ResultLayers:
         return add_values(self._viewer, found.scores, axes, names, placement, record, **look)
 
     def _latest(self, image: Image) -> _Made | None:
-        made = _made.get(image)
-        return made[-1] if made else None
-
-    def _renew(self, image: Image, made: _Made) -> None:
-        _made[image][-1] = made
+        return next(reversed(_made.get(image, [])), None)
 
     def _hide_under(self, layer: Layer, image: Image) -> None:
         """Hide earlier results of an image where a new one lies, but for those that were edited."""
