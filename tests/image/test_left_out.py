@@ -261,3 +261,160 @@ def test_objects_on_an_empty_background_are_no_field_of_view() -> None:
     limits = limits_of(masked)
     np.testing.assert_allclose(limits.at()[0], np.percentile(masked, PERCENTILES), atol=1)
     assert limits.left_out.get("fill", 0) < 0.02 * masked.size
+
+
+def expect_limits_of(image: Any, whole: Any, rtol: float = 0.06) -> IntensityLimits:
+    """Limits of an image that are those of a sound one."""
+    limits = limits_of(image)
+    np.testing.assert_allclose(limits.at()[0], np.percentile(whole, PERCENTILES), rtol=rtol)
+    return limits
+
+
+def spoil(image: np.ndarray, kind: str, value: int) -> tuple[np.ndarray, np.ndarray]:
+    """An image with pixels of one value, and where they are."""
+    mask = np.zeros(image.shape, bool)
+    y, x = np.indices(image.shape)
+    if kind == "border":
+        mask[[0, -1]] = mask[:, [0, -1]] = True
+    elif kind == "one side":
+        mask[:, 0] = mask[:2] = True
+    elif kind == "gap":
+        mask[90:93] = mask[:, 70] = True
+    elif kind == "hole":
+        mask[20:80, 30:100] = True
+    elif kind == "round hole":
+        mask = (y - 90) ** 2 + (x - 80) ** 2 < 40**2
+    elif kind == "short gap":
+        mask[60, 20:120] = mask[120:170, 50:52] = True
+    return np.where(mask, value, image).astype(image.dtype), mask
+
+
+@pytest.mark.parametrize("kind", ["border", "one side", "gap", "hole", "round hole", "short gap"])
+@pytest.mark.parametrize("value", [0, 65535])
+def test_gaps_holes_and_thin_borders_are_left_out(
+    camera: np.ndarray, kind: str, value: int
+) -> None:
+    if value and kind not in ("border", "gap", "one side"):
+        return  # bright holes are saturated objects
+    sound = camera + np.uint16(1000)
+    image, mask = spoil(sound, kind, value)
+    limits = expect_limits_of(image, sound)
+    assert limits.fill == ((value,),)
+    assert limits.left_out["fill"] >= mask.sum()
+    source = open_image(image, axes="YX")
+    whole = read_normalized(source, 0, (slice(0, 192), slice(0, 160)), limits)
+    assert not whole.pixels[0][mask].any()
+    assert whole.fill is not None
+    np.testing.assert_array_equal(whole.fill, mask)
+    for part in ((slice(64, 128), slice(64, 128)), (slice(91, 93), slice(0, 5))):
+        found = read_normalized(source, 0, part, limits)
+        np.testing.assert_array_equal(found.pixels, whole.pixels[(slice(None), *part)])
+        filled = np.zeros(found.pixels.shape[1:], bool) if found.fill is None else found.fill
+        np.testing.assert_array_equal(filled, mask[part])
+
+
+def test_what_surrounds_objects_is_no_gap(camera: np.ndarray) -> None:
+    sample = load_sample("nuclei_2d")
+    y, x = np.indices(sample.image.shape)
+    discs = (y % 60 - 30) ** 2 + (x % 60 - 30) ** 2 < 24**2
+    for masked in (
+        np.where(sample.truth > 0, sample.image + 60.0, 0),  # a black background
+        np.where(discs, sample.image + 60.0, 0),
+        np.where((y - 90) ** 2 + (x - 120) ** 2 < 40**2, sample.image + 60.0, 0),
+    ):
+        np.testing.assert_allclose(
+            limits_of(masked).at()[0], np.percentile(masked, PERCENTILES), atol=1
+        )
+        assert limits_of(masked).left_out.get("fill", 0) < 0.02 * masked.size
+    dead = camera + np.uint16(1000)
+    dead[np.random.default_rng(0).random(dead.shape) < 0.001] = 0
+    assert limits_of(dead).fill == ()
+    dark = camera - camera.min()  # many pixels of 0, and others next to it
+    assert limits_of(dark).at() == (tuple(np.percentile(dark, PERCENTILES)),)
+
+
+def test_fill_is_found_once_in_a_tile(camera: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_unet.image import normalized_region
+
+    image = np.pad(camera, 20)
+    limits, calls = limits_of(image), []
+    find = normalized_region.find_fill_pixels
+
+    def count(*arguments: Any) -> Any:
+        calls.append(None)
+        return find(*arguments)
+
+    monkeypatch.setattr(normalized_region, "find_fill_pixels", count)
+    region = read_normalized(open_image(image, axes="YX"), 0, (slice(0, 64), slice(0, 64)), limits)
+    assert region.fill is not None
+    assert region.fill.sum() == 64 * 64 - 44 * 44
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("share", [0.015, 0.02, 0.025])
+def test_many_hot_pixels(camera: np.ndarray, share: float) -> None:
+    hot = camera.copy()
+    place = np.random.default_rng(1).random(hot.shape) < share
+    hot[place] = 65535
+    limits = expect_limits_of(hot, camera, rtol=0.15)
+    assert limits.left_out["hot"] > 0.9 * place.sum()
+    source = open_image(hot, axes="YX")
+    found = read_normalized(source, 0, (slice(0, 192), slice(0, 160)), limits).pixels
+    assert (found > 2).mean() < 0.001
+
+
+def test_infinite_pixels_that_are_too_bright_are_saturated(camera: np.ndarray) -> None:
+    bright = camera.astype(np.float32)
+    peaks = bright > np.percentile(bright, 95)
+    clipped = np.where(peaks, bright[~peaks].max(), bright)
+    infinite = np.where(peaks, np.inf, bright)
+    limits = limits_of(infinite)
+    assert limits.at() == limits_of(clipped).at()
+    assert limits.left_out.get("infinite", 0) == 0  # which would be called background
+    region = (slice(0, 192), slice(0, 160))
+    found = read_normalized(open_image(infinite, axes="YX"), 0, region, limits)
+    assert found.missing is None
+    np.testing.assert_allclose(found.pixels[0][peaks], 1, rtol=1e-6)
+    same = read_normalized(open_image(clipped, axes="YX"), 0, region, limits_of(clipped))
+    np.testing.assert_allclose(found.pixels, same.pixels, atol=1e-5)
+
+
+def test_infinite_pixels_in_the_dark_are_background(camera: np.ndarray) -> None:
+    ratio = camera.astype(np.float32)
+    place = (ratio < np.percentile(ratio, 30)) & (
+        np.random.default_rng(0).random(ratio.shape) < 0.1
+    )
+    ratio[place] = np.inf
+    limits = limits_of(ratio)
+    assert limits.left_out["infinite"] == place.sum()
+    region = (slice(0, 192), slice(0, 160))
+    found = read_normalized(open_image(ratio, axes="YX"), 0, region, limits)
+    np.testing.assert_array_equal(found.missing, place)
+    assert not found.pixels[0][place].any()
+
+
+@pytest.mark.parametrize("kind", ["smoothed", "wide", "median", "enlarged", "doubled", "photons"])
+def test_correlated_noise_stays_dark(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    white = rng.normal(0, 1, (256, 256))
+    noise = {
+        "smoothed": lambda: ndimage.gaussian_filter(white, 1.5),
+        "wide": lambda: ndimage.gaussian_filter(white, 3),
+        "median": lambda: ndimage.median_filter(white, 5),
+        "enlarged": lambda: ndimage.zoom(white[:86, :86], 3, order=3)[:256, :256],
+        "doubled": lambda: np.kron(white[:128, :128], np.ones((2, 2))),
+        "photons": lambda: ndimage.gaussian_filter(rng.poisson(10, (256, 256)) - 10.0, 1),
+    }[kind]()
+    image = (500 + 20 * noise / noise.std()).astype(np.uint16)
+    ((low, high),) = limits_of(image).at()
+    assert (500 + 4 * 20 - low) / (high - low) < 0.4
+    # a single object in it is one
+    y, x = np.mgrid[:256, :256]
+    light = ndimage.gaussian_filter(((y - 100) ** 2 + (x - 130) ** 2 < 64) * 300.0, 2)
+    ((_, high),) = limits_of((image + light).astype(np.uint16)).at()
+    assert 600 < high < 850
+
+
+def test_a_smooth_image_full_of_objects_is_no_correlated_noise(camera: np.ndarray) -> None:
+    blurred = ndimage.gaussian_filter(camera.astype(float), 2)
+    assert limits_of(blurred).at() == (pytest.approx(tuple(np.percentile(blurred, PERCENTILES))),)

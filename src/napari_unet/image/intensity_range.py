@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from napari_unet.image.exclusion import (
-    NOISE_ABOVE,
-    Fill,
-    Mask,
-    PixelArray,
     SampledPlane,
-    correlate_neighbours,
-    estimate_noise,
-    find_fill,
     find_lumps,
     find_unlike_frames,
     mask_hot_pixels,
+)
+from napari_unet.image.fill import Fill, Mask, find_fill, find_gaps
+from napari_unet.image.noise import (
+    NOISE_ABOVE,
+    PixelArray,
+    correlate_neighbours,
+    estimate_noise,
+    find_correlated_noise,
 )
 
 NOISE_BELOW = 6  # deviations between median and 1st percentile of noise alone, at most
@@ -31,6 +32,7 @@ OBJECT_DEVIATIONS = 8  # of smoothed noise, from which something bright is an ob
 SMOOTHING_PIXELS = 5  # width of the mean that tells an object from noise
 FIELD_PIXELS = 61  # width of the mean that stands for the surroundings
 STRUCTURED = 2  # times the expected noise; a smoothed image that varies more has structure
+BRIGHT_PERCENTILE = 75  # of an image, from which neighbours of an infinite pixel are bright
 OBJECT_PERCENTILE = 90  # of the pixels of objects too small for the upper percentile
 SERIES_TIMES = 4  # from which a series can be seen to bleach
 BLEACHED = 1.5  # ratio of the first to the last brightness
@@ -52,7 +54,8 @@ class IntensityRange:
     hot_excess : float
         By how much hot pixels exceed their neighbours at least; 0 where there are none.
     saturated : float
-        The value of saturated lumps, where there are any that would hide the objects.
+        From which value pixels are saturated: lumps that would hide the objects, or infinity where
+        the image is bright; infinity itself where there is nothing of the kind.
     is_empty : bool
         Whether no pixel is a number.
     by_time : mapping of int to (float, float)
@@ -92,7 +95,7 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
     403 599 ['fill'] (0.0,)
     """
     left_out: Counter[str] = Counter()
-    planes = _drop_frames(planes, left_out)
+    planes, infinite = _level_infinite_peaks(_drop_frames(planes, left_out))
     kept, fill = _drop_pixels(planes, left_out)
     pixels = _join(planes, kept)
     if not pixels.size:
@@ -100,9 +103,9 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
     low, high = (float(v) for v in np.percentile(pixels, (lower, upper)))
     # lumps first: the steps at their rims would be taken for noise
     without = _drop_lumps(planes, kept, low, high, left_out, upper)
-    saturated = math.inf
+    saturated = infinite
     if without is not kept:
-        kept, saturated = without, high
+        kept, saturated = without, min(high, infinite)
         low, high = (float(v) for v in np.percentile(_join(planes, kept), (lower, upper)))
     noise = estimate_noise(_masked(planes, kept))
     hot, excess = mask_hot_pixels(_masked(planes, kept), low, high, noise)
@@ -118,8 +121,9 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
     correlation, deviation = correlate_neighbours(_masked(planes, kept))
     if correlation < WHITE:
         noisy, noise = True, deviation
-    if noisy and pixels.size >= NOISE_PIXELS:
-        high = max(high, _range_of_rare_objects(planes, kept, middle, noise))
+    smooth = 0.0 if noisy else find_correlated_noise(_masked(planes, kept))
+    if (noisy or smooth) and pixels.size >= NOISE_PIXELS:
+        high = max(high, _range_of_rare_objects(planes, kept, middle, noise, smooth))
     by_time = _follow_bleaching(planes, kept, low, lower, upper)
     excess = max(excess, float(np.finfo(np.float32).tiny)) if left_out["hot"] else 0.0
     return IntensityRange(low, high, dict(+left_out), fill, excess, saturated, by_time=by_time)
@@ -142,12 +146,52 @@ def _drop_frames(planes: Sequence[SampledPlane], left_out: Counter[str]) -> list
     return [plane for plane in planes if (plane.time, plane.z) not in unlike]
 
 
+def _level_infinite_peaks(
+    planes: Sequence[SampledPlane],
+) -> tuple[Sequence[SampledPlane], float]:
+    """Pixels that are infinite because they are too bright, at the value of the brightest one.
+
+    Their neighbours tell them from divisions by 0 in the dark.
+
+    Returns
+    -------
+    planes : sequence of SampledPlane
+        As they were, where no infinity is of this kind.
+    saturated : float
+        From which value pixels are of this kind; infinity where none are.
+    """
+    from scipy.ndimage import binary_dilation
+
+    masks = [
+        np.isposinf(p.pixels) if p.pixels.dtype.kind == "f" else np.zeros(p.pixels.shape, bool)
+        for p in planes
+    ]
+    if not any(mask.any() for mask in masks):
+        return planes, math.inf
+    pairs = list(zip(planes, masks, strict=True))
+    finite = np.concatenate([p.pixels[np.isfinite(p.pixels)] for p in planes])
+    beside = [
+        p.pixels[binary_dilation(mask, np.ones((3, 3), bool)) & np.isfinite(p.pixels)]
+        for p, mask in pairs
+        if mask.any()
+    ]
+    around = np.concatenate(beside)
+    if not around.size or np.median(around) < np.percentile(finite, BRIGHT_PERCENTILE):
+        return planes, math.inf
+    top = finite.max()
+    levelled = [
+        replace(p, pixels=np.where(mask, top, p.pixels)) if mask.any() else p for p, mask in pairs
+    ]
+    return levelled, float(np.finfo(finite.dtype).max)
+
+
 def _drop_pixels(
     planes: Sequence[SampledPlane], left_out: Counter[str]
 ) -> tuple[list[Mask | None], tuple[float, ...]]:
     """Masks of the pixels that are numbers, and no fill; None keeps all of a plane. Fill values."""
     fills = [find_fill(plane.pixels) for plane in planes]
-    values = _fill_values(planes, fills)
+    gaps = {gap.value for plane in planes for gap in find_gaps(plane.pixels)}
+    values = tuple(sorted({*_fill_values(planes, fills), *gaps}))
     kept: list[Mask | None] = []
     for plane in planes:
         pixels = plane.pixels
@@ -192,7 +236,7 @@ def _fill_mask(pixels: PixelArray, values: Sequence[float]) -> Mask:
     mask = np.zeros(pixels.shape, bool)
     if pixels.flat[0].item() in values and (pixels == pixels.flat[0]).all():
         mask[:] = True
-    for fill in find_fill(pixels, values):
+    for fill in (*find_fill(pixels, values), *find_gaps(pixels)):
         if fill.value in values:
             mask |= fill.mask
     return mask
@@ -261,13 +305,19 @@ def _without(
 
 
 def _range_of_rare_objects(
-    planes: Sequence[SampledPlane], kept: Sequence[Mask | None], middle: float, noise: float
+    planes: Sequence[SampledPlane],
+    kept: Sequence[Mask | None],
+    middle: float,
+    noise: float,
+    smooth: float,
 ) -> float:
     """Upper limit where noise reaches up to the percentile: objects are rarer, or there are none.
 
     An object shows in the mean of its neighbourhood, against that of a wider one. Where such
     means differ by more than noise does all over the image, it is full of noisy objects, and
-    its percentile is right. Noise alone is stretched so little that it stays dark.
+    its percentile is right. Noise alone is stretched so little that it stays dark. ``smooth`` is
+    the deviation of noise that was smoothed, whose means differ by more than that of ``noise``,
+    which neighbours tell.
     """
     from scipy.ndimage import uniform_filter
 
@@ -280,12 +330,12 @@ def _range_of_rare_objects(
         deviation = 1.4826 * float(np.median(np.abs(local - np.median(local))))
         deviations.append(deviation)
         bright.append(pixels[local > OBJECT_DEVIATIONS * max(deviation, noise / SMOOTHING_PIXELS)])
-    if max(deviations) > STRUCTURED * noise / SMOOTHING_PIXELS:
+    if not smooth and max(deviations) > STRUCTURED * noise / SMOOTHING_PIXELS:
         return -np.inf
     found = np.concatenate(bright)
     if found.size:
         return float(np.percentile(found, OBJECT_PERCENTILE))
-    return middle + NOISE_RANGE * noise
+    return middle + NOISE_RANGE * max(noise, smooth)
 
 
 def _follow_bleaching(

@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.image.exclusion import find_hot_pixels
+from napari_unet.image.fill import LINE_PIXELS, find_fill_pixels
 from napari_unet.image.normalization import IntensityLimits, Limits
 from napari_unet.image.source import ImageSource
 from napari_unet.tiling import Region
 
-MARGIN_PIXELS = 2  # around a region, that decide whether a pixel is fill or hot
+MARGIN_PIXELS = LINE_PIXELS - 1  # around a region, that decide whether a pixel is fill or hot
+
+
+Masks = list[NDArray[np.bool_] | None]  # of fill, by channel
 
 
 def normalize(
@@ -30,6 +34,16 @@ def normalize(
     pixel takes the value of a bright neighbour, and a saturated one becomes 1, where the limits
     tell that there are any.
     """
+    return _normalize(block, limits, _find_fill(block, limits, fill), hot, saturated)
+
+
+def _normalize(
+    block: NDArray[Any],
+    limits: Limits,
+    fill: Masks,
+    hot: Sequence[float],
+    saturated: Sequence[float],
+) -> NDArray[np.float32]:
     out = np.empty(block.shape, np.float32)
     for channel, (low, high) in enumerate(limits):
         pixels = block[channel]
@@ -46,9 +60,9 @@ def normalize(
     for channel, (excess, (low, high)) in enumerate(zip(hot, limits, strict=False)):
         if excess > 0 and high > low:
             _replace_hot(out[channel], excess / (high - low))
-    for channel, values in enumerate(fill):
-        for value in values:
-            out[channel][_is_fill(block[channel], value)] = 0
+    for channel, mask in enumerate(fill):
+        if mask is not None:
+            out[channel][mask] = 0
     return out
 
 
@@ -60,7 +74,8 @@ class NormalizedRegion(NamedTuple):
     pixels : (C, *spatial) float32 array
         Normalised pixels.
     missing : (*spatial) bool array or None
-        Pixels that are NaN or infinite in a channel; None where there are none.
+        Pixels that are NaN or infinite in a channel, unless that stands for saturated ones; None
+        where there are none.
     fill : (*spatial) bool array or None
         Pixels that are fill around the image in all channels; None where there are none.
     """
@@ -99,7 +114,7 @@ def read_normalized(
     if not limits.has_defects:
         block = source.read(time, region)
         pixels = normalize(block, pairs, saturated=limits.saturated)
-        return NormalizedRegion(pixels, _find_missing(block))
+        return NormalizedRegion(pixels, _find_missing(block, limits.saturated))
     shape = source.spatial_shape
     grown = tuple(
         slice(max(part.start - MARGIN_PIXELS, 0), min(part.stop + MARGIN_PIXELS, size))
@@ -115,26 +130,41 @@ def read_normalized(
         ),
     )
     block = source.read(time, grown)
-    pixels = normalize(block, pairs, limits.fill, limits.hot, limits.saturated)[inner]
-    around = _find_fill(block, limits.fill)
-    fill = None if around is None else around[inner[1:]]
-    return NormalizedRegion(np.ascontiguousarray(pixels), _find_missing(block[inner]), fill)
+    masks = _find_fill(block, pairs, limits.fill)
+    pixels = _normalize(block, pairs, masks, limits.hot, limits.saturated)[inner]
+    fill = _join(masks, len(block))
+    return NormalizedRegion(
+        np.ascontiguousarray(pixels),
+        _find_missing(block[inner], limits.saturated),
+        None if fill is None else fill[inner[1:]],
+    )
 
 
-def _find_fill(block: NDArray[Any], values: Sequence[Sequence[float]]) -> NDArray[np.bool_] | None:
+def _find_fill(block: NDArray[Any], limits: Limits, fill: Sequence[Sequence[float]]) -> Masks:
+    """Pixels of each channel that are fill."""
+    return [
+        find_fill_pixels(pixels, values, *pair) if values else None
+        for pixels, values, pair in zip(block, fill, limits, strict=False)
+    ]
+
+
+def _join(masks: Masks, channels: int) -> NDArray[np.bool_] | None:
     """Pixels that are fill in all channels."""
-    if not values or not all(values):
+    known = [mask for mask in masks if mask is not None]
+    if len(known) < channels:
         return None
-    found = np.ones(block.shape[1:], bool)
-    for pixels, of_channel in zip(block, values, strict=True):
-        found &= np.logical_or.reduce([_is_fill(pixels, value) for value in of_channel])
+    found: NDArray[np.bool_] = np.logical_and.reduce(known)
     return found if found.any() else None
 
 
-def _find_missing(block: NDArray[Any]) -> NDArray[np.bool_] | None:
+def _find_missing(block: NDArray[Any], saturated: Sequence[float]) -> NDArray[np.bool_] | None:
+    """Pixels that are no number in a channel, but for those that are infinitely bright there."""
     if block.dtype.kind != "f":
         return None
-    missing: NDArray[np.bool_] = ~np.isfinite(block).all(0)
+    known = np.isfinite(block)
+    for channel, value in enumerate(saturated):
+        known[channel] |= block[channel] >= value
+    missing: NDArray[np.bool_] = ~known.all(0)
     return missing if missing.any() else None
 
 
@@ -143,14 +173,3 @@ def _replace_hot(values: NDArray[np.float32], excess: float) -> None:
     for plane in values.reshape(-1, *values.shape[-2:]):
         found = find_hot_pixels(plane, 0.0, 1.0, excess)
         plane[found.rows, found.columns] = found.neighbours
-
-
-def _is_fill(pixels: NDArray[Any], value: float) -> NDArray[np.bool_]:
-    """Pixels (..., Y, X) of squares of one value, three pixels wide."""
-    from scipy.ndimage import binary_dilation, binary_erosion
-
-    square = np.ones((1,) * (pixels.ndim - 2) + (3, 3), bool)
-    equal = pixels == value
-    inner = binary_erosion(equal, square, border_value=1)
-    found: NDArray[np.bool_] = binary_dilation(inner, square) & equal
-    return found
