@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.image.fill import RIM_PIXELS, Mask, PixelArray
-from napari_unet.image.noise import NOISE_ABOVE, SUBSAMPLE, estimate_noise
+from napari_unet.image.fill import RIM_PIXELS, Mask
+from napari_unet.image.noise import NOISE_ABOVE, SUBSAMPLE, PixelArray, estimate_noise
 
 GLARING = 4  # times the range of the others, from which a frame is over-exposed
 MOST_LUMPS = 3  # of saturated pixels in a frame; more of them are objects

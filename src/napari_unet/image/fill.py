@@ -125,8 +125,8 @@ def find_gaps(pixels: PixelArray) -> list[Fill]:
         equal = np.asarray(pixels == value)
         if not GAP_SHARES[0] <= equal.mean() < GAP_SHARES[1]:
             continue
-        mask = equal.all(1)[:, None] | equal.all(0)[None]
-        mask |= _find_holes(equal & ~mask) if dark else False
+        lines: Mask = equal.all(axis=1, keepdims=True) | equal.all(axis=0, keepdims=True)
+        mask = lines | _find_holes(equal & ~lines) if dark else lines
         odd = equal & ~mask
         if np.count_nonzero(odd) > ODD_PIXELS * np.count_nonzero(equal):
             continue
@@ -148,9 +148,10 @@ def _find_holes(equal: Mask) -> Mask:
     """Compact regions without anything inside; none where there are many of them."""
     from skimage.measure import label, regionprops
 
-    regions = label(equal, connectivity=2)
+    regions = label(equal, connectivity=2)  # type: ignore[no-untyped-call]
     found = np.zeros_like(equal)
-    large = [each for each in regionprops(regions) if each.area >= LEAST_HOLE]
+    found_regions = regionprops(regions)  # type: ignore[no-untyped-call]
+    large = [each for each in found_regions if each.area >= LEAST_HOLE]
     if len(large) > MOST_HOLES:
         return found
     for each in large:

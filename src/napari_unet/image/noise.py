@@ -123,4 +123,5 @@ def _block_means(plane: PixelArray) -> PixelArray:
     whole = plane[: rows * sides[0], : columns * sides[1]]
     parts = whole.reshape(rows, sides[0], columns, sides[1]).swapaxes(1, 2)
     flat = parts.reshape(rows * columns, -1)
-    return flat[np.isfinite(flat).all(1)].mean(1)
+    means: PixelArray = flat[np.isfinite(flat).all(1)].mean(1)
+    return means

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.transforms import Affine, CompositeAffine
 
 from napari_unet.errors import UNetError
+from napari_unet.image.given import FILE_KEY, FILE_PART_KEY, PIXEL_SIZE_KEY
 from napari_unet.io import read_image
-from napari_unet.widgets.viewer.layer_image import FILE_PART_KEY, PIXEL_SIZE_KEY, plain
+from napari_unet.widgets.viewer.layer_image import plain
 from napari_unet.widgets.viewer.placement import as_sliceable
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def split_channels(viewer: Viewer, image: Image, axes: str) -> list[Image]:
     place = {key: getattr(image, key) for key in ("scale", "translate", "rotate", "shear")}
     place = without_axis({**place, "affine": image.affine.affine_matrix}, axis, image.ndim)
     kept = [i for i in range(image.ndim) if i != axis]
-    metadata = {k: v for k, v in image.metadata.items() if k == PIXEL_SIZE_KEY}
+    metadata = {k: v for k, v in image.metadata.items() if k in (PIXEL_SIZE_KEY, FILE_KEY)}
+    if image.source.path is not None:
+        metadata[FILE_KEY] = str(image.source.path)
     part = image.metadata.get(FILE_PART_KEY, {})
     layers = []
     for number in range(count):
