@@ -125,7 +125,8 @@ def find_gaps(pixels: PixelArray) -> list[Fill]:
         equal = np.asarray(pixels == value)
         if not GAP_SHARES[0] <= equal.mean() < GAP_SHARES[1]:
             continue
-        lines: Mask = equal.all(axis=1, keepdims=True) | equal.all(axis=0, keepdims=True)
+        rows, columns = equal.all(axis=1, keepdims=True), equal.all(axis=0, keepdims=True)
+        lines: Mask = np.logical_or(rows, columns)
         mask = lines | _find_holes(equal & ~lines) if dark else lines
         odd = equal & ~mask
         if np.count_nonzero(odd) > ODD_PIXELS * np.count_nonzero(equal):
