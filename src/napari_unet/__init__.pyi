@@ -6,6 +6,7 @@ from .card import ModelCard
 from .checks import Finding, check_examples
 from .dataset.example import Example
 from .errors import UNetError
+from .formats.export import export, iter_export
 from .inference.decoding import decode
 from .inference.prediction import iter_predict, predict
 from .inference.results import Prediction
@@ -44,6 +45,8 @@ __all__ = [
     "check_examples",
     "decode",
     "evaluate",
+    "export",
+    "iter_export",
     "iter_predict",
     "iter_segment",
     "iter_segment_files",

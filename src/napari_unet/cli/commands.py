@@ -92,6 +92,13 @@ def run(options: Namespace) -> int:
     return run_record(options)
 
 
+def export(options: Namespace) -> int:
+    """Export a label file to a format of another program."""
+    from napari_unet.cli.exporting import run_export
+
+    return run_export(options)
+
+
 def models_list(options: Namespace) -> int:
     """One line a model."""
     del options

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
+from napari_unet.cli.exporting import EXPORT_EXAMPLES, add_export_options
 from napari_unet.cli.measuring import add_measure_options
 from napari_unet.cli.repeating import add_run_options
 from napari_unet.errors import SettingsError
@@ -67,6 +68,7 @@ model and settings give equal labels; another model of that name, or other pixel
 examples:
   napari-unet run results/cells_labels.json -o again
   napari-unet run results/cells_labels.json --input other.tif -o results""",
+    "export": EXPORT_EXAMPLES,
     "demo": """\
 Writes label TIFFs, overlay PNGs and run records, tells how well the labels agree with the
 truth, and opens napari where there is a display.""",
@@ -128,6 +130,9 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_axes_options(sub)
 
     add_run_options(_add_command(commands, "run", "repeat a recorded run"))
+    sub = _add_command(commands, "export", "write labels for another program")
+    add_export_options(sub)
+    _add_axes_options(sub)
 
     sub = commands.add_parser("models", help="list, show or verify models")
     actions = sub.add_subparsers(metavar="ACTION", required=True)

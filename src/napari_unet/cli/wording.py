@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 IMAGE_OPTIONS = ("axes", "channels", "pixel_size", "scene")
 TRAINING_OPTIONS = ("base", "checkpoint", "region", "background", "validation")
 MEASURE_OPTIONS = ("image", "properties")
+EXPORT_OPTIONS = ("format",)
 
 
 def option_of(parameter: str, value: str = "") -> str:
@@ -57,4 +58,4 @@ def _names() -> set[str]:
     from napari_unet.settings import SegmentSettings, TrainConfig
 
     fields = {*SegmentSettings.model_fields, *TrainConfig.model_fields} - {"name"}
-    return {*IMAGE_OPTIONS, *TRAINING_OPTIONS, *MEASURE_OPTIONS, *fields}
+    return {*IMAGE_OPTIONS, *TRAINING_OPTIONS, *MEASURE_OPTIONS, *EXPORT_OPTIONS, *fields}

@@ -69,7 +69,7 @@ def atomic_path(path: str | os.PathLike[str], *, exclusive: bool = False) -> Ite
         else:
             part.replace(target)
     except OSError as error:
-        raise _write_error(target, error) from error
+        raise write_error(target, error) from error
     finally:
         if scratch is not None:
             scratch.remove()
@@ -126,7 +126,8 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _write_error(target: Path, error: OSError) -> FileError:
+def write_error(target: Path, error: OSError) -> FileError:
+    """A failure to write a file or folder, in a sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return FileError(
             f"{target} was not written because the disk is full",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from napari_unet.errors import FileError, Note
 from napari_unet.io.opened import Opened
 from napari_unet.io.reason import reason_of
 
+LONG_TEXT = 1 << 20  # of characters, from which on a text in a PNG file is compressed
 _FORMATS = ("PNG", "BMP", "GIF", "JPEG")
 
 
@@ -92,11 +94,35 @@ def drop_opaque_alpha(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
     return array, "YXC"
 
 
-def write_png(path: Path, array: NDArray[Any]) -> None:
-    """Write (Y, X) uint8 or uint16, or (Y, X, 3 or 4) uint8, without loss."""
-    from PIL import Image
+def write_png(
+    path: Path,
+    array: NDArray[Any],
+    sizes: Mapping[str, float] | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> None:
+    """Write (Y, X) uint8 or uint16, or (Y, X, 3 or 4) uint8, without loss.
 
-    Image.fromarray(np.ascontiguousarray(array)).save(path, format="PNG")
+    Parameters
+    ----------
+    path : Path
+        The file.
+    array : array
+        The pixels.
+    sizes : mapping, optional
+        Micrometres of a pixel by axis; written as pixels per metre where both are known.
+    texts : mapping, optional
+        Texts by keyword that stand in the file.
+    """
+    from PIL import Image, PngImagePlugin
+
+    about = PngImagePlugin.PngInfo()
+    for key, text in (texts or {}).items():
+        about.add_itxt(key, text, zip=len(text) > LONG_TEXT)
+    options: dict[str, Any] = {}
+    if sizes and {"X", "Y"} <= set(sizes):
+        options["dpi"] = tuple(25_400 / sizes[axis] for axis in "XY")
+    picture = Image.fromarray(np.ascontiguousarray(array))
+    picture.save(path, format="PNG", pnginfo=about, **options)
 
 
 def _grey_if_grey(array: NDArray[Any]) -> NDArray[Any]:

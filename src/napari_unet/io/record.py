@@ -84,7 +84,48 @@ def _encode_other(value: Any) -> Any:
 
 RECORD = "napari_unet"  # attribute of a zarr array that a run has written
 FILE = "file"  # in a record: size and hash of the file that it describes
+RUN = "run"  # in a record of an export: that of the run that made the labels
+EXPORT = "export"  # the operation of such a record
 STALE = "stale"  # in a record that was found beside another file than it describes
+
+
+def export_record_path(output: Path) -> Path:
+    """Where the record of an export is written: the whole name with ``.json`` behind it.
+
+    `record_path` may be the record of another file, or annotations in the format of COCO.
+
+    >>> export_record_path(Path("out/cells.tif")).as_posix()
+    'out/cells.tif.json'
+    """
+    return output.with_name(f"{output.name}.json")
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file is a record, of whatever output."""
+    found = _read(path)
+    return found is not None and "operation" in found and "versions" in found
+
+
+def is_export(path: Path) -> bool:
+    """Whether a file was exported, and has not changed since, by the record beside it."""
+    return any(
+        found.get("operation") == EXPORT and FILE in found and _describes(found, path)
+        for found in map(_read, _record_paths(path))
+        if found is not None
+    )
+
+
+def _record_paths(output: Path) -> tuple[Path, Path]:
+    return export_record_path(output), record_path(output)
+
+
+def _read(path: Path) -> Mapping[str, Any] | None:
+    """A record from its file; None where there is none that can be read."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        found = json.loads(path.read_bytes())
+        if isinstance(found, Mapping):
+            return found
+    return None
 
 
 def identity_of(path: Path) -> dict[str, Any]:
@@ -122,9 +163,22 @@ def find_record(labels: Any) -> Mapping[str, Any] | None:
     path = getattr(labels, "path", None)
     path = path if isinstance(path, Path) else getattr(labels, "filename", None)
     if not isinstance(found, Mapping) and isinstance(path, str | Path):
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads(record_path(path).read_bytes())
-            if isinstance(found, Mapping) and not _describes(found, Path(path)):
-                found = {"operation": found.get("operation"), STALE: True}
-    made = isinstance(found, Mapping) and found.get("operation") in ("segment", "predict")
+        beside = [each for each in map(_read, _record_paths(Path(path))) if each is not None]
+        fitting = [each for each in beside if _describes(each, Path(path))]
+        if fitting:
+            found = fitting[0]
+        elif beside:
+            found = {"operation": _run_of(beside[0]).get("operation"), STALE: True}
+    if not isinstance(found, Mapping):
+        return None
+    found = _run_of(found)
+    made = found.get("operation") in ("segment", "predict")
     return {key: value for key, value in found.items() if key != FILE} if made else None
+
+
+def _run_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record of the run that made labels, where they were exported afterwards."""
+    if record.get("operation") != EXPORT:
+        return record
+    run = record.get(RUN)
+    return run if isinstance(run, Mapping) else {}

@@ -20,7 +20,7 @@ class SlabReader:
     Parameters
     ----------
     array : array-like
-        With shape, dtype and chunks.
+        With shape, dtype and chunks, either their shape or, as of Dask, their lengths by axis.
     axis : int
         Along which the planes are asked for.
     """
@@ -31,7 +31,9 @@ class SlabReader:
         self.ndim = len(self.shape)
         self._array = array
         self._axis = axis
-        self._planes = min(array.chunks[axis], self.shape[axis])
+        length = array.chunks[axis]
+        length = max(length) if isinstance(length, tuple) else length
+        self._planes = min(length, self.shape[axis])
         self._key: tuple[Any, ...] = ()
         self._slab: NDArray[Any] | None = None
 

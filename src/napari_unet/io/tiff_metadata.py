@@ -27,6 +27,9 @@ KIND_KEY = "napari_unet_kind"
 PLACE_KEY = "napari_unet_place"
 """Under this key stands where a viewer laid the array, as JSON."""
 
+RECORD_KEY = "napari_unet_record"
+"""Under this key stands the record of an export, as JSON."""
+
 LABELS = "labels"
 
 _RESOLUTION_UNITS = {2: 25400.0, 3: 10000.0}  # inch, centimetre

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.io.label_colours import LUT_SIZE, colour_table
 from napari_unet.io.pixel_size import resolution_from_size
-from napari_unet.io.tiff_metadata import AXES_KEY
+from napari_unet.io.tiff_metadata import AXES_KEY, KIND_KEY, LABELS, RECORD_KEY
 
 _IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
+_WIDE_LABELS = ("int32", "uint32")  # which ImageJ opens as float32, without loss up to 2**24
+_COLOR_MAP = 320  # tag
 OME_DTYPES = (
     "uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64",
 )  # fmt: skip
@@ -35,14 +38,22 @@ def write_tiff(
 ) -> None:
     """Write an ImageJ hyperstack if ImageJ can read it, else a plain (Big)TIFF.
 
-    ``more`` is our own metadata, as `own_metadata` reads them.
+    ``more`` is our own metadata, as `own_metadata` reads them. Labels get a colour table.
     """
     layout = _Layout(array, dtype, axes, _IMAGEJ_ORDER)
     big = layout.nbytes > CLASSIC_BYTES
-    imagej = dtype.name in _IMAGEJ_DTYPES and not big
+    labels = more.get(KIND_KEY) == LABELS
+    wide = labels and dtype.name in _WIDE_LABELS and layout.shape[-1] > 1
+    imagej = (wide or dtype.name in _IMAGEJ_DTYPES) and not big
     metadata: dict[str, Any] = {"axes": layout.axes, AXES_KEY: axes, **more}
     options: dict[str, Any] = {"imagej": True} if imagej else {"bigtiff": big}
     if imagej:
+        if RECORD_KEY in metadata:
+            metadata["Info"] = metadata.pop(RECORD_KEY)  # ImageJ shows it at Image > Show Info
+        if labels:
+            options["extratags"] = [_colour_tag()]
+            # as many labels as there are colours: all others get the last one, and none is black
+            metadata |= {"min": 0, "max": LUT_SIZE - 1}
         if sizes:
             metadata["unit"] = "um"
             options["resolution"] = tuple(resolution_from_size(sizes.get(a)) for a in "XY")
@@ -51,7 +62,30 @@ def write_tiff(
     else:
         metadata |= _physical_sizes(sizes)
         options |= _resolution_tags(sizes)
-    layout.write(path, metadata, options)
+    layout.write(path, *_described_by_hand(layout, metadata, options, wide=wide and imagej))
+
+
+def _colour_tag() -> tuple[int, str, int, list[int], bool]:
+    """The colours of labels as ImageJ itself writes a look-up table, also of 16 bits."""
+    values = colour_table().T.astype(np.uint16) * 257
+    return (_COLOR_MAP, "H", values.size, values.ravel().tolist(), True)
+
+
+def _described_by_hand(
+    layout: _Layout, metadata: dict[str, Any], options: dict[str, Any], *, wide: bool
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Metadata and options; of 32 bits tifffile does not write those of ImageJ by itself."""
+    if not wide:
+        return metadata, options
+    from tifffile.tifffile import imagej_description, imagej_metadata_tag
+
+    info = {key: metadata.pop(key) for key in ("Info",) if key in metadata}
+    axes = metadata.pop("axes")
+    text = imagej_description(layout.shape, axes, rgb=False, **metadata)
+    tags = [*options.pop("extratags", ()), *imagej_metadata_tag(info, "<")]
+    del options["imagej"]
+    by_hand = {"description": text, "software": False, "byteorder": "<", "extratags": tags}
+    return None, {**options, **by_hand, "resolutionunit": "NONE"}
 
 
 def write_ome_tiff(
@@ -101,12 +135,12 @@ class _Layout:
         self.axes = self._outer + ("YXS" if self.rgb else "YX")
         self.nbytes = int(np.prod(self.shape, dtype=np.int64)) * dtype.itemsize
 
-    def write(self, path: Path, metadata: dict[str, Any], options: dict[str, Any]) -> None:
+    def write(self, path: Path, metadata: dict[str, Any] | None, options: dict[str, Any]) -> None:
         import tifffile
 
         data: Any = self._planes()
         shape = self.shape
-        if shape[-1] == 1:
+        if shape[-1] == 1 and metadata is not None:
             # tifffile takes a last axis of length 1 for samples, unless told otherwise.
             if options.get("imagej"):
                 shape += (1,)

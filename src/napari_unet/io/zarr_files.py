@@ -81,7 +81,7 @@ def open_zarr(path: Path, scene: int | str | None = None) -> Opened:
             scenes,
             chosen,
             names,
-            is_labels_path(path),
+            is_labels_path(path) or "image-label" in ome_attributes(node),
             unitless_size=steps,
         )
     except UNetError:
