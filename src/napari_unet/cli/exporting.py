@@ -6,15 +6,6 @@ import argparse
 from argparse import Namespace
 from pathlib import Path
 
-EXPORT_EXAMPLES = """\
-The ending of OUT tells the format: .tif (ImageJ, Fiji), .ome.tif, .ome.zarr, .zip (regions of
-ImageJ), .geojson (QuPath), .json (COCO), _seg.npy (Cellpose), .png (mask, or with --image a
-picture with outlines), .csv or .tsv (table). docs/formats.md tells what each keeps.
-
-examples:
-  napari-unet export results/cells_labels.tif -o cells.zip
-  napari-unet export results/cells_labels.tif --image cells.tif -o figure.png"""
-
 FORMATS = (
     "tif", "ome.tif", "ome.zarr", "roi", "geojson", "coco", "cellpose", "png", "overlay", "csv",
 )  # fmt: skip

@@ -7,72 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from napari_unet.cli.exporting import EXPORT_EXAMPLES, add_export_options
+from napari_unet.cli.examples import ABOUT, EXAMPLES
+from napari_unet.cli.exporting import add_export_options
 from napari_unet.cli.measuring import add_measure_options
 from napari_unet.cli.repeating import add_run_options
 from napari_unet.errors import SettingsError
-
-_ABOUT = """\
-Segment microscopy images with U-Nets, train them, and see what a model is.
-"""
-
-_EXAMPLES = {
-    "": """\
-examples:
-  napari-unet demo
-  napari-unet segment cells.tif -m nuclei -o results
-  napari-unet train images/ labels/ -o my-nuclei --base nuclei --minutes 20
-
-'napari-unet COMMAND --help' tells the options of a command.""",
-    "segment": """\
-Labels of cells.tif go to OUT/cells_labels.tif, with axes and pixel size; the settings, the
-model and the versions that made them to OUT/cells_labels.json.
-
-examples:
-  napari-unet segment cells.tif -m nuclei -o results
-  napari-unet segment folder/ -m nuclei -o results --min-size 30 --format ome.tif
-  napari-unet segment colour.png -m nuclei -o results --channels 2 --object-diameter 40""",
-    "predict": """\
-Scores of cells.tif go to OUT/cells_scores.tif, with a channel axis: class probabilities,
-object maps or values, as the model gives them.
-
-example:
-  napari-unet predict cells.tif -m nuclei -o results""",
-    "train": """\
-Labels are found by their names: a.tif in two folders; a_masks, a_mask, a_label, a_labels or
-a_seg.npy beside a; mask_0 or label_0 beside 0, image_0 or img_0; nnU-Net's case_0000 with case; a
-folder per case with image and mask, or with images/ and masks/, of one object a file; the Cell
-Tracking Challenge's 01/t000 with 01_GT/SEG/man_seg000. What was recognised is told.
-
-Where not all is labelled, --region says what is: 'planes' for stacks of which some planes are
-labelled completely, 'painted' for strokes, of which --background names the label that means
-background, --region-masks for a mask per image. The rest does not count.
-
-A part is held out, and at the end the new model's scores there stand beside those of its base.
-Ctrl+C stops and keeps the best model so far; a second one discards the training.
-
-examples:
-  napari-unet train images/ labels/ -o my-nuclei --base nuclei --minutes 20
-  napari-unet train stack.tif strokes.tif -o mine --base nuclei --region painted --background 2
-  napari-unet train images/ labels/ -o tissue --task semantic --class 1=vessel --class 2=stroma
-  napari-unet train images/ labels/ -o long --minutes 600 --checkpoint long.state""",
-    "measure": """\
-A row per object, and per time point. Lengths are in micrometres where the pixel size is known.
-
-example:
-  napari-unet measure results/cells_labels.tif --image cells.tif -o cells.csv""",
-    "run": """\
-Every result has its record beside it, cells_labels.json beside cells_labels.tif. The same input,
-model and settings give equal labels; another model of that name, or other pixels, are told.
-
-examples:
-  napari-unet run results/cells_labels.json -o again
-  napari-unet run results/cells_labels.json --input other.tif -o results""",
-    "export": EXPORT_EXAMPLES,
-    "demo": """\
-Writes label TIFFs, overlay PNGs and run records, tells how well the labels agree with the
-truth, and opens napari where there is a display.""",
-}
 
 
 def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -82,8 +21,8 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """
     parser = _Parser(
         prog="napari-unet",
-        description=_ABOUT,
-        epilog=_EXAMPLES[""],
+        description=ABOUT,
+        epilog=EXAMPLES[""],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version)
@@ -268,7 +207,7 @@ def _add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser
         name,
         help=text,
         description=f"{text.capitalize()}.",
-        epilog=_EXAMPLES[name],
+        epilog=EXAMPLES[name],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=name)
