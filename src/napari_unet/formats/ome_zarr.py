@@ -86,7 +86,8 @@ def _write_labels(
     sizes = _sizes(labels, axes)
     pixels = _Pyramid(group, axes, sizes, extent.dtype, labels.pixel_size)
     yield from pixels.fill(labels.source, "writing labels")
-    about: dict[str, Any] = {"version": VERSION, **source}
+    # a list of colours should be there; viewers have their own for objects
+    about: dict[str, Any] = {"version": VERSION, "colors": [], **source}
     if labels.classes:
         about["colors"] = [
             {"label-value": each.value, "rgba": _rgba(each.colour)}
