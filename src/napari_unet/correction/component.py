@@ -11,7 +11,7 @@ from scipy import ndimage
 from napari_unet.correction.change import Change
 from napari_unet.correction.excerpt import read_object
 from napari_unet.correction.free_label import free_label
-from napari_unet.correction.window import object_window
+from napari_unet.correction.window import Near, box_around, object_window
 from napari_unet.errors import InputError
 
 
@@ -20,6 +20,7 @@ def detach_component(
     point: Sequence[float],
     *,
     largest: int | None = None,
+    near: Near | None = None,
     frame: Sequence[int] = (),
 ) -> Change:
     """Give a piece of an object a free number.
@@ -34,8 +35,8 @@ def detach_component(
         A place in the piece, in the axes of the labels.
     largest : int, optional
         The largest label used so far; see `free_label`.
-    frame : sequence of int
-        Index of leading axes that are not space; see `object_window`.
+    near, frame
+        Where the object lies; see `object_window`. The piece is looked at in any case.
 
     Returns
     -------
@@ -76,12 +77,16 @@ def detach_component(
             parameter="point",
             value=place,
         )
-    excerpt = read_object(labels, label, near=place, frame=frame)
+    around = place if near is None else box_around(np.array([place]), near)
+    excerpt = read_object(labels, label, near=around, frame=frame)
     mask = excerpt.pixels == label
     pieces = ndimage.label(mask, np.ones((3,) * mask.ndim, bool))[0]
     inner = tuple(n - part.start for n, part in zip(place, excerpt.window, strict=True))
     piece = pieces == pieces[inner[len(frame) :]]
-    if piece.sum() == mask.sum() and excerpt.window == object_window(labels, label, frame=frame):
+    whole = piece.sum() == mask.sum()
+    if whole and near is None:  # there may be pieces far away
+        whole = excerpt.window == object_window(labels, label, frame=frame)
+    if whole:
         raise InputError(
             f"Object {label} is in one piece",
             "split it instead",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet.correction.change import Change
 from napari_unet.correction.distance import measure_depth
-from napari_unet.correction.excerpt import ONLY_ZERO, read_excerpt
+from napari_unet.correction.excerpt import ONLY_ZERO, Excerpt, read_excerpt
 from napari_unet.correction.window import check_label, frame_window
 from napari_unet.errors import InputError
 
@@ -63,6 +63,67 @@ def draw_mask(
     [[3, 3]]
     """
     check_label(labels, label, background)
+    excerpt, drawn = _read_under(labels, mask, corner, frame, background)
+    if not overwrite:
+        drawn = drawn & excerpt.free
+    return excerpt.replace(np.where(drawn, excerpt.pixels.dtype.type(label), excerpt.pixels))
+
+
+def erase_mask(
+    labels: Any,
+    mask: NDArray[np.bool_],
+    corner: Sequence[int],
+    *,
+    label: int | None = None,
+    frame: Sequence[int] = (),
+    background: Sequence[int] = ONLY_ZERO,
+) -> Change:
+    """Turn the pixels of a mask into background.
+
+    Parameters
+    ----------
+    labels : int array
+        Anything with shape, dtype and slicing.
+    mask, corner, frame
+        What is erased; see `draw_mask`.
+    label : int, optional
+        The only object that is erased. None: all.
+    background : sequence of int
+        The values that stand for no object; the first is written.
+
+    Returns
+    -------
+    Change
+
+    Raises
+    ------
+    InputError
+        If the label, the mask or its place does not fit the labels.
+
+    Examples
+    --------
+    >>> labels = np.array([[3, 3, 2]])
+    >>> erase_mask(labels, np.ones((1, 2), bool), (0, 1), label=3).new.tolist()
+    [[0]]
+    """
+    if label is not None:
+        check_label(labels, label, background)
+    excerpt, erased = _read_under(labels, mask, corner, frame, background)
+    erased = erased & ~excerpt.free
+    if label is not None:
+        erased = erased & (excerpt.pixels == label)
+    empty = excerpt.pixels.dtype.type(background[0])
+    return excerpt.replace(np.where(erased, empty, excerpt.pixels))
+
+
+def _read_under(
+    labels: Any,
+    mask: NDArray[np.bool_],
+    corner: Sequence[int],
+    frame: Sequence[int],
+    background: Sequence[int],
+) -> tuple[Excerpt, NDArray[np.bool_]]:
+    """The pixels under a mask, and the part of the mask that lies in the labels."""
     whole = frame_window(labels, frame)
     depth = len(frame)
     if len(corner) != mask.ndim or mask.ndim != len(whole) - depth:
@@ -79,10 +140,7 @@ def draw_mask(
         window[axis] = slice(low, high)
         part.append(slice(low - start, high - start))
     excerpt = read_excerpt(labels, tuple(window), frame, background)
-    drawn = np.asarray(mask, bool)[tuple(part)]
-    if not overwrite:
-        drawn = drawn & excerpt.free
-    return excerpt.replace(np.where(drawn, excerpt.pixels.dtype.type(label), excerpt.pixels))
+    return excerpt, np.asarray(mask, bool)[tuple(part)]
 
 
 def draw_stroke(

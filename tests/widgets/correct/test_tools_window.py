@@ -1,40 +1,123 @@
-"""Tools of the dock "Correct" in a window: keys, undo, the label in the hand."""
+"""Tools of the dock "Correct" in a window: mouse, keys, undo, the label in the hand."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from napari.utils.action_manager import action_manager
+from napari.utils.shortcuts import default_shortcuts
 
-PLUGIN = "napari-unet-torch"
-
-
-def point_at(viewer: Any, *point: float) -> None:
-    """Put the cursor on a pixel of the active layer."""
-    viewer.cursor.position = viewer.layers.selection.active.data_to_world(point)
+from napari_unet.widgets.correct.keys import PREFIX
 
 
-def press_key(viewer: Any, key: str) -> None:
-    """Press a key over the canvas."""
-    viewer.window._qt_viewer.canvas._key_map_handler.press_key(key)
+def disks() -> np.ndarray:
+    """Two disks that touch as object 3, one apart as 4, a broken one as 5 and 6."""
+    y, x = np.ogrid[:120, :160]
+    labels = np.zeros((120, 160), np.int32)
+    labels[(y - 30) ** 2 + (x - 30) ** 2 < 200] = 3
+    labels[(y - 30) ** 2 + (x - 54) ** 2 < 200] = 3
+    labels[(y - 30) ** 2 + (x - 110) ** 2 < 200] = 4
+    whole = (y - 85) ** 2 + (x - 50) ** 2 < 400
+    labels[whole & (x < 50)] = 5
+    labels[whole & (x >= 50)] = 6
+    return labels
 
 
-def test_a_key_deletes_the_object_under_the_cursor_in_one_step_of_undo(viewer: Any) -> None:
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Correct")
+def test_mouse_and_keys_correct_each_in_one_step_of_undo(
+    viewer: Any, hand: Any, open_correct: Callable[[], Any], qtbot: Any
+) -> None:
+    dock = open_correct()
     assert "Select a labels layer" in dock.heading.value
-    labels = np.zeros((40, 50), np.int32)
-    labels[2:10, 2:10], labels[20:30, 20:40] = 1, 7
-    before = labels.copy()
-    layer = viewer.add_labels(labels)
-    assert layer.selected_label == 8
-    point_at(viewer, 25, 30)
-    press_key(viewer, "Delete")
-    assert np.unique(layer.data).tolist() == [0, 1]
-    layer.undo()
-    assert (layer.data == before).all()
-    layer.redo()
-    assert np.unique(layer.data).tolist() == [0, 1]
-    assert layer.selected_label == 8
-    point_at(viewer, 15, 15)
-    press_key(viewer, "Delete")
+    viewer.add_image(np.zeros((120, 160)), name="cells")
+    assert "Select a labels layer" in dock.heading.value
+    layer = viewer.add_labels(disks(), name="cells labels")
+    viewer.reset_view()
+    tools, before = dock.panels[0], layer.data.copy()
+    states = [before]
+
+    def step(words: str) -> None:
+        assert words in dock.message.value
+        assert len(layer._undo_history) == len(states)
+        assert (layer.data != states[-1]).any()
+        states.append(layer.data.copy())
+        assert layer.selected_label not in layer.data  # a free label is in the hand
+
+    assert layer.selected_label == 7
+    assert "Delete" in tools.buttons["delete"].text()
+    hand.key("C")
+    assert tools.buttons["merge_split"].isChecked()
+    assert not layer.mouse_pan
+    hand.drag((85, 40), (85, 45), (85, 60))
+    step("Merged 5 and 6")
+    assert not (layer.data == 6).any()
+    hand.click(30, 25)
+    assert "One half of 3" in dock.message.value
+    hand.click(30, 60)
+    step("Split 3: the other part is 7")
+    assert layer.data[30, 30] == 3
+    assert layer.data[30, 54] == 7
+    hand.click(5, 150)
+    assert "no object here" in dock.message.value
+    hand.drag((30, 30), (30, 33))
+    assert "another object" in dock.message.value
+    hand.key("K")
+    hand.drag((60, 50), (80, 50), (110, 51))
+    step("Cut 5: the other part is 8")
+    hand.key("O")
+    hand.drag((80, 100), (80, 130), (110, 130), (110, 100), (82, 100))
+    step("Drew 9")
+    assert layer.data[95, 115] == 9
+    hand.drag((95, 128), (95, 140), (105, 140), (105, 128))
+    step("Drew 9")
+    hand.key("U")
+    hand.drag((90, 110), (90, 116), (98, 116), (98, 110))
+    step("Erased")
+    hand.key("U")
+    assert dock.panels[0].mouse.tool is None
+    assert layer.mouse_pan
+    hand.move(95, 120)
+    hand.key("H")
+    step("Filled the holes of 9")
+    hand.key("S")
+    step("Smoothed 9")
+    hand.key("G")
+    step("Grew 9")
+    hand.key("Shift-G")
+    step("Shrank 9")
+    hand.move(30, 110)
+    hand.key("Delete")
+    step("Deleted 4")
+    hand.key("Delete")
     assert "no object" in dock.message.value
+    hand.key("T")
+    hand.key("I")
+    assert "no planes" in dock.message.value
+    assert len(layer._undo_history) == len(states) - 1
+    for state in reversed(states[:-1]):
+        hand.key("Control-Z")
+        assert (layer.data == state).all()
+    for state in states[1:]:
+        hand.key("Control-Shift-Z")
+        assert (layer.data == state).all()
+    # the brush of the viewer puts the tool away
+    hand.key("C")
+    hand.key("P")
+    assert tools.mouse.tool is None
+    assert layer.mode == "paint"
+
+
+def test_no_key_is_one_that_the_viewer_has_for_labels(open_correct: Callable[[], Any]) -> None:
+    open_correct()
+    ours = {name: keys for name, keys in action_manager._shortcuts.items() if PREFIX in name}
+    assert len(ours) == 11
+    taken = {
+        str(key)
+        for name, keys in default_shortcuts.items()
+        if (action := action_manager._actions.get(name)) is not None
+        if action.keymapprovider is None
+        or action.keymapprovider.__name__ in ("Labels", "ViewerModel", "Viewer")
+        for key in keys
+    }
+    assert not taken & {str(key) for keys in ours.values() for key in keys}

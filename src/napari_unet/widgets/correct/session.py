@@ -11,9 +11,12 @@ from napari.layers import Labels
 from psygnal import Signal
 
 from napari_unet.correction.change import Change
+from napari_unet.correction.edits import Edit, Point, make_change
 from napari_unet.correction.free_label import largest_possible
-from napari_unet.errors import InputError
-from napari_unet.widgets.correct.target import Point, Target
+from napari_unet.errors import InputError, UNetError
+from napari_unet.widgets.correct.history import write_change
+from napari_unet.widgets.correct.target import Target
+from napari_unet.widgets.correct.tools import DONE, UNCHANGED
 from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.viewer.layer_image import plain
 
@@ -30,18 +33,15 @@ class Step:
 
     Attributes
     ----------
-    tool : str
-        Name of the tool, such as "merge".
-    points : tuple of point
-        Where, in pixels of the labels.
+    edit : Edit
+        Tool and place.
     target : Target
         The layer.
     change : Change
         The pixels before and after.
     """
 
-    tool: str
-    points: tuple[Point, ...]
+    edit: Edit
     target: Target
     change: Change
 
@@ -72,6 +72,9 @@ class CorrectionSession:
 
     told = Signal(str, bool)
     """Words for the user, and whether they are of a fault."""
+
+    key_pressed = Signal(str)
+    """The key of an action was pressed over the canvas; its name."""
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = plain(viewer)
@@ -118,8 +121,53 @@ class CorrectionSession:
         point = self.target.point_at(self.viewer, self.viewer.cursor.position)
         return point if self.target.contains(point) else None
 
-    def apply(self, change: Change, tool: str, points: tuple[Point, ...] = ()) -> bool:
-        """Make a change, as one step of the viewer's own undo.
+    def place(self, tool: str, points: tuple[Point, ...], label: int | None = None) -> Edit:
+        """An edit at a place of the layer, of the shown plane alone where the user wants that."""
+        target = self.target
+        if target is None:
+            return Edit(tool, points)
+        depth = target.frame_depth
+        if tool == "interpolate":
+            depth = target.depth_between_planes
+        elif self.plane_only:
+            depth = max(len(target.axes) - 2, depth)
+        hidden = [axis for axis in range(depth, len(target.axes)) if axis not in self._shown_axes()]
+        return Edit(tool, points, depth, hidden[0] if hidden else None, label)
+
+    def make(self, edit: Edit) -> bool:
+        """Make an edit as one step of the viewer's own undo, and say what came of it.
+
+        Returns
+        -------
+        bool
+            Whether any pixel changed.
+        """
+        target = self.target
+        if target is None:
+            self.tell(self.problem, fault=True)
+            return False
+        if edit.tool == "interpolate" and not target.has_planes:
+            self.tell("These labels have no planes to fill in between.", fault=True)
+            return False
+        scene = target.scene
+        ends = [scene.label_at(point) for point in (edit.points[0], edit.points[-1])]
+        try:
+            change = make_change(scene, edit)
+            changed = self.apply(change, edit)
+        except UNetError as error:
+            self.tell(worded(error), fault=True)
+            return False
+        new = [label for label in change.new_ids if label not in change.old_ids and label > 0]
+        added = ", ".join(map(str, new))
+        words = (DONE if changed else UNCHANGED).get(edit.tool, "Nothing to change.")
+        if changed and edit.tool == "cut":
+            ends[0] = change.old_ids[0]
+        drawn = change.new_ids[0] if changed else 0
+        self.tell(words.format(*ends, added, drawn))
+        return changed
+
+    def apply(self, change: Change, edit: Edit) -> bool:
+        """Write a change, as one step of the viewer's own undo.
 
         Returns
         -------
@@ -133,15 +181,21 @@ class CorrectionSession:
         """
         target = self.target
         if target is None:
-            raise InputError(self.problem, "", code="no-labels")
+            raise InputError(self.problem, "select one", code="no-labels")
         if target.layer._block_history:
             raise InputError("A stroke is being painted", "let go of the mouse button first")
         if not change:
             return False
-        target.layer.data_setitem(change.indices(), change.new[change.changed])
+        write_change(target.layer, change)
         self._note_largest(target, int(change.new.max(initial=0)))
-        self.corrected.emit(Step(tool, points, target, change))
+        self.corrected.emit(Step(edit, target, change))
         return True
+
+    def _shown_axes(self) -> list[int]:
+        """The axes of the labels that are seen."""
+        assert self.target is not None
+        offset = self.viewer.dims.ndim - self.target.layer.ndim  # aligned at the last axes
+        return [axis - offset for axis in self.viewer.dims.displayed]
 
     def _note_largest(self, target: Target, label: int) -> None:
         """Keep the largest label, and put the next one into the hand."""

@@ -10,6 +10,7 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.transforms import CompositeAffine
 
+from napari_unet.correction.edits import Point, Scene
 from napari_unet.correction.free_label import largest_possible
 from napari_unet.errors import InputError
 from napari_unet.io.pixel_size import tidy, unit_in_micrometres
@@ -19,8 +20,6 @@ from napari_unet.widgets.viewer.layer_image import PIXEL_SIZE_KEY, RECORD_KEY, p
 
 if TYPE_CHECKING:
     from napari import Viewer
-
-Point = tuple[int, ...]
 
 
 @dataclass(eq=False)
@@ -80,22 +79,32 @@ class Target:
         """How many leading axes are not space."""
         return sum(axis in "TC" for axis in self.axes)
 
-    def frame_of(self, point: Sequence[int], *, plane_only: bool = False) -> Point:
-        """The index of the axes that an edit leaves alone.
+    @property
+    def depth_between_planes(self) -> int:
+        """Leading axes that stay as they are when an object is filled in between planes."""
+        return self.frame_depth if "Z" in self.axes else max(self.axes.find("T"), 0)
 
-        Parameters
-        ----------
-        point : sequence of int
-            A place in the labels.
-        plane_only : bool
-            Whether an edit is of the plane of the point alone, not of a volume.
-        """
-        depth = len(self.axes) - 2 if plane_only else self.frame_depth
-        return tuple(int(n) for n in point[:depth])
+    @property
+    def has_planes(self) -> bool:
+        """Whether there is an axis across which an object can be filled in."""
+        return "Z" in self.axes or "T" in self.axes
+
+    @property
+    def scene(self) -> Scene:
+        """What an edit has to know."""
+        return Scene(self.labels, self.largest, spacing=self.spacing_of_axes)
+
+    @property
+    def spacing_of_axes(self) -> tuple[float, ...] | None:
+        """Pixel size along each axis; those that are not space have 1."""
+        if self.spacing is None:
+            return None
+        known = iter(self.spacing)
+        return tuple(next(known) if axis in "ZYX" else 1.0 for axis in self.axes)
 
     def label_at(self, point: Sequence[int]) -> int:
-        """The label of a pixel."""
-        return int(np.asarray(self.labels[tuple(slice(n, n + 1) for n in point)]).ravel()[0])
+        """The label of a pixel; 0 beside the labels."""
+        return self.scene.label_at(tuple(point))
 
     def contains(self, point: Sequence[int]) -> bool:
         """Whether a pixel lies in the labels."""

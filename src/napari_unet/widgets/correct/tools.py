@@ -1,56 +1,11 @@
-"""The tools: what they are called, their keys, and the edits that they make."""
+"""The tools: what they are called, their keys, and how the mouse uses them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from napari_unet.correction.change import Change
-from napari_unet.correction.component import detach_component
-from napari_unet.correction.line_split import split_by_line
-from napari_unet.correction.merging import delete_object, merge_objects
-from napari_unet.correction.outline import fill_holes, grow_object, shrink_object, smooth_object
-from napari_unet.correction.seed_split import split_by_seeds
-from napari_unet.errors import InputError
-from napari_unet.widgets.correct.target import Point, Target
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a tool is used.
-
-    Attributes
-    ----------
-    target : Target
-        The layer.
-    points : tuple of point
-        Pixels: one for a click, first and last for a drag, all of them for a drawn line.
-    plane_only : bool
-        Whether the edit is of the plane of the points alone.
-    """
-
-    target: Target
-    points: tuple[Point, ...]
-    plane_only: bool = False
-
-    @property
-    def frame(self) -> Point:
-        """Index of the axes that the edit leaves alone."""
-        return self.target.frame_of(self.points[0], plane_only=self.plane_only)
-
-    def label(self, number: int = 0) -> int:
-        """The object at a point.
-
-        Raises
-        ------
-        InputError
-            If there is none.
-        """
-        point = self.points[number]
-        label = self.target.label_at(point) if self.target.contains(point) else 0
-        if label <= 0:
-            raise InputError("There is no object here", "point at one", code="no-object")
-        return label
+Gesture = Literal["click", "pair", "line", "loop"]
 
 
 @dataclass(frozen=True)
@@ -60,76 +15,133 @@ class Tool:
     Attributes
     ----------
     name : str
-        Of its action and in the journal.
+        Of its action. That of its edit, too, but for "pair", which merges and splits.
     title, tip : str
         On its button.
     key : str
         As napari writes keys; the user may choose another.
-    at_cursor : bool
-        Whether its key acts at once on the object under the cursor.
-    edit : callable
-        Gives the change at a place.
+    gesture : str
+        "click": on an object; its key acts at once on the one under the cursor. "pair": a drag
+        from object to object, or a click in each half. "line": drawn across an object. "loop":
+        drawn around something.
+    hint : str
+        What to do with the mouse when the tool is in the hand.
     """
 
     name: str
     title: str
     key: str
+    gesture: Gesture
     tip: str
-    edit: Callable[[Place], Change]
-    at_cursor: bool = True
+    hint: str
+
+    @property
+    def at_cursor(self) -> bool:
+        """Whether the key acts at once on the object under the cursor."""
+        return self.gesture == "click"
 
 
-def _delete(at: Place) -> Change:
-    return delete_object(at.target.labels, at.label(), near=None, frame=at.frame)
-
-
-def _merge(at: Place) -> Change:
-    return merge_objects(at.target.labels, at.label(0), at.label(-1), near=None, frame=at.frame)
-
-
-def _split(at: Place) -> Change:
-    target = at.target
-    return split_by_seeds(
-        target.labels, at.label(), at.points, largest=target.largest, frame=at.frame
-    )
-
-
-def _cut(at: Place) -> Change:
-    target = at.target
-    return split_by_line(
-        target.labels, at.label(), at.points, largest=target.largest, frame=at.frame
-    )
-
-
-def _fill(at: Place) -> Change:
-    return fill_holes(at.target.labels, at.label(), near=None, frame=at.frame)
-
-
-def _smooth(at: Place) -> Change:
-    return smooth_object(at.target.labels, at.label(), near=None, frame=at.frame)
-
-
-def _grow(at: Place) -> Change:
-    return grow_object(at.target.labels, at.label(), near=None, frame=at.frame)
-
-
-def _shrink(at: Place) -> Change:
-    return shrink_object(at.target.labels, at.label(), near=None, frame=at.frame)
-
-
-def _take_off(at: Place) -> Change:
-    at.label()
-    return detach_component(
-        at.target.labels, at.points[0], largest=at.target.largest, frame=at.frame
-    )
-
+_CLICK = "Click an object. Drag beside the objects to move the view."
 
 TOOLS = (
-    Tool("delete", "Delete", "Delete", "Delete the object under the cursor.", _delete),
-    Tool("fill", "Fill holes", "H", "Fill the holes of the object under the cursor.", _fill),
-    Tool("smooth", "Smooth", "S", "Smooth the outline of the object under the cursor.", _smooth),
-    Tool("grow", "Grow", "G", "Grow the object under the cursor by a pixel.", _grow),
-    Tool("shrink", "Shrink", "Shift-G", "Shrink the object under the cursor by a pixel.", _shrink),
-    Tool("take_off", "Take off", "T", "Make the piece under the cursor an object.", _take_off),
+    Tool(
+        "merge_split",
+        "Merge, split",
+        "C",
+        "pair",
+        "Drag from one object to another to merge them; the first keeps its number. Click in "
+        "each half of an object to split it where it is narrow between the clicks.",
+        "Merge: drag from one object to another. Split: click in each half of one.",
+    ),
+    Tool(
+        "cut",
+        "Cut",
+        "K",
+        "line",
+        "Draw a line right across an object to cut it in two. The largest part keeps the number.",
+        "Draw a line right across an object, from outside to outside.",
+    ),
+    Tool(
+        "draw",
+        "Draw around",
+        "O",
+        "loop",
+        "Draw around an object that is missing: it becomes one, with a free number. Begin inside "
+        "an object to add to it, or hold Shift to go on with the last one, such as in another "
+        "plane. Other objects stay as they are.",
+        "Drag around what is missing. From inside an object: adds to it. Shift: the last one.",
+    ),
+    Tool(
+        "erase",
+        "Erase around",
+        "U",
+        "loop",
+        "Draw around what is too much: it becomes background. Begin inside an object to take "
+        "from it alone.",
+        "Drag around what is too much. From inside an object: takes from it alone.",
+    ),
+    Tool(
+        "delete",
+        "Delete",
+        "Delete",
+        "click",
+        "Turn an object into background. The key deletes the one under the cursor.",
+        _CLICK,
+    ),
+    Tool(
+        "take_off",
+        "Take off",
+        "T",
+        "click",
+        "Make a piece of an object that lies apart from the rest an object of its own.",
+        "Click the piece that lies apart from the rest of its object.",
+    ),
+    Tool(
+        "fill",
+        "Fill holes",
+        "H",
+        "click",
+        "Fill the holes of an object; other objects in them stay.",
+        _CLICK,
+    ),
+    Tool("smooth", "Smooth", "S", "click", "Smooth the outline of an object.", _CLICK),
+    Tool("grow", "Grow", "G", "click", "Grow an object by a pixel, into background alone.", _CLICK),
+    Tool("shrink", "Shrink", "Shift-G", "click", "Shrink an object by a pixel.", _CLICK),
+    Tool(
+        "interpolate",
+        "Interpolate",
+        "I",
+        "click",
+        "Fill an object in between the planes, or the time points, in which it was drawn.",
+        "Click an object that was drawn in planes with a gap between them.",
+    ),
 )
 """In the order of their buttons."""
+
+BY_NAME = {tool.name: tool for tool in TOOLS}
+
+DONE = {
+    "merge": "Merged {0} and {1}.",
+    "split": "Split {0}: the other part is {2}.",
+    "cut": "Cut {0}: the other part is {2}.",
+    "draw": "Drew {3}.",
+    "erase": "Erased.",
+    "delete": "Deleted {0}.",
+    "take_off": "Took the piece off {0}: it is {2} now.",
+    "fill": "Filled the holes of {0}.",
+    "smooth": "Smoothed {0}.",
+    "grow": "Grew {0}.",
+    "shrink": "Shrank {0}.",
+    "interpolate": "Filled {0} in between its planes.",
+}
+"""What is said after an edit: {0} and {1} are the objects at its first and last point before it,
+{2} the new numbers, {3} the number at the first point afterwards."""
+
+UNCHANGED = {
+    "draw": "Nothing was drawn: there are other objects, which stay.",
+    "erase": "There was nothing to erase.",
+    "fill": "Object {0} has no holes.",
+    "smooth": "Object {0} is smooth.",
+    "grow": "Object {0} has no room to grow.",
+    "interpolate": "Object {0} has no gap between its planes.",
+}
