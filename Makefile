@@ -2,6 +2,7 @@
 # make test   all tests but the slow ones      make slow   the slow ones
 # make lint   ruff and mypy     make check  lint, the map in CONTRIBUTING.md and the quick tests
 # make stress   hostile files, kills, full disks, pairs of processes: docs/results/reliability.md
+#               in slices: make stress STRESS="--from 0 --count 500", see tests/hostile/stress.py
 # make number-format   the tests that depend on bfloat16, on a CPU that hides it
 # Each builds .venv on first use (minutes), and again when pyproject.toml or constraints.txt
 # change. Another interpreter: make PYTHON=python3.12 ...
@@ -32,7 +33,7 @@ slow: $(STAMP)
 	@bash scripts/with_display.sh $(BIN)/python -m pytest -m slow
 
 stress: $(STAMP)
-	PYTHONPATH=src $(BIN)/python tests/hostile/stress.py
+	PYTHONPATH=src $(BIN)/python tests/hostile/stress.py $(STRESS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

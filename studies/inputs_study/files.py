@@ -481,3 +481,28 @@ for name, make, expected, notes in (
     ("OME-Zarr, negative", partial(_ngff, size=-1.0), None, NONE_TOLD),
 ):
     KINDS.add("Pixel sizes", name)(partial(_size, make=make, expected=expected, notes=notes))
+
+
+@KINDS.add("Pixel sizes", "OME-Zarr, 0.5 without a unit")
+def _unitless(folder: Path) -> Outcome:
+    ome_zarr(folder / "a.zarr", grey(), scale=0.5)
+    group = zarr.open_group(folder / "a.zarr")
+    attributes = dict(group.attrs)
+    around = attributes.get("ome", attributes)
+    for axis in around["multiscales"][0]["axes"]:
+        axis.pop("unit", None)
+    group.attrs.update(attributes)
+    found = nu.read_image(folder / "a.zarr")
+    told = "; ".join(map(str, found.notes))
+    right = found.pixel_size is None and found.unitless_size == {"Y": 0.5, "X": 0.5}
+    return Outcome(f"pixel size {found.pixel_size}; {told}", right and "without a unit" in told)
+
+
+@KINDS.add("Left out, and told", "OME-TIFF with broken XML")
+def _broken_xml(folder: Path) -> Outcome:
+    write(folder / "a.ome.tif", grey(), metadata={"axes": "YX"})
+    path = folder / "a.ome.tif"
+    path.write_bytes(path.read_bytes().replace(b"</Pixels>", b"</Pixelz>"))
+    found = nu.read_image(path)
+    told = "; ".join(map(str, found.notes))
+    return Outcome(told, np.array_equal(found.array, grey()) and "cut or damaged" in told)

@@ -95,6 +95,52 @@ def _hot(folder: Path) -> Outcome:
     return _compare(folder, image, ..., right)
 
 
+@KINDS.add(SECTION, "2 % hot pixels")
+def _many_hot(folder: Path) -> Outcome:
+    image = camera()
+    right = np.asarray(nu.segment(image, MODEL, axes="YX"))
+    image[np.random.default_rng(0).random(image.shape) < 0.02] = 65535
+    return _compare(folder, image, ..., right, least=0.8)
+
+
+@KINDS.add(SECTION, "infinity where it is brightest")
+def _infinite_peaks(folder: Path) -> Outcome:
+    image = camera().astype(np.float32)
+    peaks = image > np.percentile(image, 95)
+    right = np.asarray(nu.segment(np.where(peaks, image[~peaks].max(), image), MODEL, axes="YX"))
+    return _compare(folder, np.where(peaks, np.inf, image).astype(np.float32), ..., right)
+
+
+def _gap(folder: Path, place: str) -> Outcome:
+    image = camera(2000)
+    right = np.asarray(nu.segment(image, MODEL, axes="YX")).copy()
+    mask = np.zeros(image.shape, bool)
+    if place == "border":
+        mask[[0, -1]] = mask[:, [0, -1]] = True
+    elif place == "gap":
+        mask[60:63] = mask[:, 100:102] = True
+    else:
+        mask[40:80, 60:120] = True
+    image[mask], right[mask] = 0, 0
+    tifffile.imwrite(folder / "a.tif", image)
+    run = segment(folder, "a.tif")
+    found = result(folder, "a").copy()
+    empty = not found[mask].any()
+    cut = np.unique(right[ndimage.binary_dilation(mask, iterations=3)])
+    near = ndimage.binary_dilation(np.isin(right, cut[cut > 0]) | mask, iterations=3)
+    found[np.isin(found, np.unique(found[near]))] = 0  # objects that it cuts are others
+    right[np.isin(right, np.unique(right[near]))] = 0
+    return Outcome(run.said, empty and agreement(found, right) >= 0.8)
+
+
+for place, words in (
+    ("border", "a border of zeros, one pixel wide"),
+    ("gap", "gaps of zeros, 2 and 3 pixels wide, through the image"),
+    ("hole", "a hole of zeros in the image"),
+):
+    KINDS.add(SECTION, words)(partial(_gap, place=place))
+
+
 def _series(folder: Path, series: np.ndarray, skip: tuple[int, ...], single: np.ndarray) -> Outcome:
     tifffile.imwrite(folder / "a.tif", series, imagej=True, metadata={"axes": "TYX"})
     run = segment(folder, "a.tif")
@@ -124,6 +170,22 @@ def _noise(folder: Path) -> Outcome:
     tifffile.imwrite(folder / "a.tif", noise)
     run = segment(folder, "a.tif")
     return Outcome(run.said, run.status == 0 and not result(folder, "a").any())
+
+
+def _correlated(folder: Path, make: Any) -> Outcome:
+    noise = make(np.random.default_rng(0).normal(0, 1, (256, 256)))
+    noise = (400 + 12 * noise / noise.std()).astype(np.uint16)
+    tifffile.imwrite(folder / "a.tif", noise)
+    run = segment(folder, "a.tif")
+    return Outcome(run.said, run.status == 0 and not result(folder, "a").any())
+
+
+for words, make in (
+    ("smoothed noise", lambda white: ndimage.gaussian_filter(white, 1.5)),
+    ("median-filtered noise", lambda white: ndimage.median_filter(white, 5)),
+    ("enlarged noise", lambda white: ndimage.zoom(white[:86, :86], 3)[:256, :256]),
+):
+    KINDS.add(SECTION, f"{words}: no objects")(partial(_correlated, make=make))
 
 
 @KINDS.add(SECTION, "a constant image")

@@ -11,6 +11,7 @@ import tifffile
 import zarr
 from PIL import Image
 
+import napari_unet as nu
 from inputs_study.files import ome_zarr
 from inputs_study.kinds import KINDS, MODEL, CommandRun, Outcome, command, sample
 from napari_unet.cli.training_files import read_example
@@ -211,6 +212,25 @@ def _order(folder: Path) -> Outcome:
     example, _ = read_example(folder / "a.ome.tif", folder / "l.ome.tif")
     same = np.array_equal(np.asarray(example.labels), labels)
     return Outcome("labels in the order of the image" if same else "labels in another order", same)
+
+
+@KINDS.add("Label files", "pixels of another size than the image's")
+def _other_size(folder: Path) -> Outcome:
+    x, y = sample()
+    nu.write_labels(folder / "x.tif", x.astype(np.uint16), axes="YX", pixel_size=(0.5, 0.5))
+    nu.write_labels(folder / "y.tif", y.astype(np.uint16), axes="YX", pixel_size=(0.25, 0.25))
+    run = train(folder, Path("x.tif"), Path("y.tif"))
+    return Outcome(run.said, run.status == 2 and "0.5 times the size" in run.said)
+
+
+@KINDS.add("Images and labels as people keep them", "labels of another sequence of a challenge")
+def _other_sequence(folder: Path) -> Outcome:
+    x, y = sample()
+    for name, array in (("01/t000.tif", x), ("02_GT/SEG/man_seg000.tif", y.astype(np.uint16))):
+        (folder / "d" / name).parent.mkdir(parents=True)
+        write(folder / "d" / name, array)
+    run = train(folder, Path("d/01"), Path("d/02_GT"))
+    return Outcome(run.said, run.status == 2 and "sequence 02" in run.said)
 
 
 @KINDS.add("Label files", "labels in the image's own OME-Zarr store")

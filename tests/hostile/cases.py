@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -123,23 +123,27 @@ class Seeds:
         return ["segment", str(mutated), "-m", str(self.model), "-o", "out", *DEVICE]
 
 
-def run_cases(folder: Path, model: Model, counts: dict[str, int], first: int) -> Iterator[Ended]:
-    """Run so many cases of each kind, from a first seed on."""
+def list_cases(counts: dict[str, int], first: int) -> list[tuple[str, int]]:
+    """Kind and seed of so many cases of each kind, from a first seed on."""
+    return [(kind, first + i) for kind, count in counts.items() for i in range(count)]
+
+
+def run_cases(folder: Path, model: Model, cases: Sequence[tuple[str, int]]) -> Iterator[Ended]:
+    """Run cases, each given by its kind and seed."""
     seeds = Seeds(folder / "seeds", model)
     with Server(seeds, folder) as server:
-        for kind, count in counts.items():
-            for seed in range(first, first + count):
-                random = Random(f"{kind}-{seed}")
-                place = folder / "case"
-                place.mkdir()
-                source = seeds.source(kind, random)
-                mutated = place / source.name
-                MUTATIONS[kind](source, mutated, random)
-                before = content_of(place)
-                answer = server.run(place, words=seeds.words(kind, mutated, random))
-                faults = _faults(answer["status"], answer["said"], place, before, kind)
-                yield Ended(kind, seed, faults=tuple(faults), **answer)
-                shutil.rmtree(place)
+        for kind, seed in cases:
+            random = Random(f"{kind}-{seed}")
+            place = folder / "case"
+            place.mkdir()
+            source = seeds.source(kind, random)
+            mutated = place / source.name
+            MUTATIONS[kind](source, mutated, random)
+            before = content_of(place)
+            answer = server.run(place, words=seeds.words(kind, mutated, random))
+            faults = _faults(answer["status"], answer["said"], place, before, kind)
+            shutil.rmtree(place)
+            yield Ended(kind, seed, faults=tuple(faults), **answer)
 
 
 class Server:

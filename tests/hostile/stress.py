@@ -3,31 +3,41 @@
 ``make stress`` runs it. The figures go into docs/results/reliability.md; the exit status is 1 where
 something did not hold. Painting in a real window that is killed has a test of its own, in
 tests/widgets/recovery.
+
+All of it takes most of an hour. It can be run in slices, and goes on where it was stopped: what was
+found is kept in a file outside the repository, and the page is written from all of it.
+
+    make stress STRESS="--anew --from 0 --count 500"
+    make stress STRESS="--from 500 --count 500"     # and so on, up to 2000
+    make stress STRESS="--attacks"                  # kills, full disks, pairs of processes
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import zarr
-from cases import DEVICE, TRAINING, Ended, Seeds, Server, content_of, run_cases
+from cases import DEVICE, TRAINING, Seeds, Server, content_of, list_cases, run_cases
+from results import Part, Results
 
 from napari_unet.io import read_image
+from napari_unet.io.scratch import ScratchFolder
 from napari_unet.network.model import Model
 
 SHARES = {"model": 0.35, "image": 0.3, "store": 0.27, "checkpoint": 0.08}
+RAW = argparse.RawDescriptionHelpFormatter
+RESULTS = Path(tempfile.gettempdir()) / "napari-unet-stress.json"
+CASES_PER_SAVE = 20
 FILES = 6
 DISK_BYTES = 1 << 16
 
@@ -46,17 +56,6 @@ model = Model.load({model!r})
 for number in range(40):
     save_user_model(model, f"kept{{number}}")
 """
-PAGE = """# Reliability
-
-`make stress` (tests/hostile/stress.py) writes this page. Good files are changed at random, from
-seed {first} on: bytes, values of cards and metadata, tags, weights. Each is run in a process of its
-own with limits of 6 GB of address space, 30 s of CPU time and 60 s in all. It holds where the exit
-status is 0, or 2 with one sentence and no traceback, nothing in the text steers the terminal, and
-no file is left or changed. A killed job (SIGKILL, at a moment drawn at random) holds where what is
-there is whole, and the same job run again ends well and leaves no hidden file.
-
-{day}, {where}; {minutes} minutes.
-"""
 KEEP = """
 from napari_unet.errors import UNetError
 from napari_unet.network.library import save_user_model
@@ -67,16 +66,6 @@ try:
 except UNetError as error:
     print(error)
 """
-
-
-@dataclass
-class Part:
-    """Figures of one kind of attack."""
-
-    name: str
-    runs: int = 0
-    faults: list[str] = field(default_factory=list)
-    note: str = ""
 
 
 def kill(server: Server, seeds: Seeds, folder: Path, count: int) -> Iterator[Part]:
@@ -223,67 +212,63 @@ def run_pairs(servers: list[Server], seeds: Seeds, folder: Path, count: int) -> 
     return part
 
 
-def hostile_table(ended: list[Ended]) -> list[str]:
-    """A table of hostile files by kind."""
-    head = "| mutated | cases | ended well | ended in a sentence | did not hold | longest (s) "
-    lines = [f"{head}| most memory (MB) |", "| --- | --- | --- | --- | --- | --- | --- |"]
-    for kind in SHARES:
-        cases = [case for case in ended if case.kind == kind]
-        well = sum(case.status == 0 for case in cases)
-        told = sum(case.status == 2 for case in cases)
-        bad = sum(bool(case.faults) for case in cases)
-        longest = max(case.seconds for case in cases)
-        most = max(case.megabytes for case in cases)
-        lines.append(
-            f"| {kind} | {len(cases)} | {well} | {told} | {bad} | {longest:.1f} | {most:.0f} |"
-        )
-    return lines
-
-
 def main() -> int:
     """Run the attacks, write the page, and say what did not hold."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=2000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=RAW)
+    parser.add_argument("--cases", type=int, default=2000, help="hostile files in all")
+    parser.add_argument("--from", type=int, dest="start", help="first of a slice, counted from 0")
+    parser.add_argument("--count", type=int, help="hostile files of a slice")
+    parser.add_argument("--attacks", action="store_true", help="kills, disks and pairs alone")
     parser.add_argument("--kills", type=int, default=25, help="of each kind of job")
     parser.add_argument("--disks", type=int, default=20)
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--first", type=int, default=1000, help="first seed")
+    parser.add_argument("--anew", action="store_true", help="forget what earlier slices gave")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="kept between the slices")
     parser.add_argument("--output", type=Path, default=Path("docs/results/reliability.md"))
     options = parser.parse_args()
     began = datetime.now(UTC)
-    folder = Path(tempfile.mkdtemp(prefix="napari-unet-stress-"))
-    model = _bright_model()
+    if options.anew:
+        options.results.unlink(missing_ok=True)
+    results = Results.open(options.results, options.first)
+    counts = {kind: max(1, round(options.cases * share)) for kind, share in SHARES.items()}
+    cases = list_cases(counts, options.first)
+    total = len(cases)
+    sliced = options.start is not None or options.count is not None
+    start = options.start or 0
+    stop = total if options.count is None else start + options.count
+    chosen = [] if options.attacks else results.missing(cases[start:stop])
+    # a run that was killed leaves it, and the next one sweeps it
+    scratch = ScratchFolder(Path(tempfile.gettempdir()))
     try:
-        counts = {kind: max(1, round(options.cases * share)) for kind, share in SHARES.items()}
-        ended = list(run_cases(folder / "hostile", model, counts, options.first))
-        work = folder / "work"
-        seeds = Seeds(work / "seeds", model)
-        with Server(seeds, work) as one, Server(seeds, work, "other") as other:
-            parts = list(kill(one, seeds, work, options.kills))
-            parts.append(fill_disks(one, seeds, work, options.disks))
-            parts.append(run_pairs([one, other], seeds, work, options.pairs))
+        model = _bright_model()
+        if chosen:
+            for number, ended in enumerate(run_cases(scratch.path / "hostile", model, chosen), 1):
+                results.add(ended)
+                if number % CASES_PER_SAVE == 0:
+                    results.save()
+        if options.attacks or not sliced:
+            for part in _attack(scratch.path / "work", model, options):
+                results.parts[part.name] = part
+                results.save()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    faults = [f"{case.kind} {case.seed}: {case.faults}" for case in ended if case.faults]
-    faults += [f"{part.name}: {fault}" for part in parts for fault in part.faults]
-    minutes = (datetime.now(UTC) - began).total_seconds() / 60
-    where = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    text = PAGE.format(
-        first=options.first,
-        day=f"{began:%Y-%m-%d}",
-        where=f"{where}, Python {platform.python_version()}",
-        minutes=f"{minutes:.0f}",
-    )
-    rows = [f"| {part.name} | {part.note or part.runs} | {len(part.faults)} |" for part in parts]
-    lines = [text, *hostile_table(ended), "", "| attack | runs | did not hold |"]
-    lines += ["| --- | --- | --- |", *rows, ""]
-    if faults:
-        lines += ["What did not hold:", "", *(f"- {fault}" for fault in faults), ""]
-    lines.append("A window in which somebody paints is killed in tests/widgets/recovery.")
-    options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    for fault in faults:
+        scratch.remove()
+        results.end_slice(began)
+    options.output.write_text(results.as_page(SHARES, total), encoding="utf-8")
+    for fault in results.faults:
         sys.stderr.write(f"{fault}\n")
-    return 1 if faults else 0
+    left = len(results.missing(cases))
+    sys.stderr.write(f"{total - left} of {total} hostile files were run, {left} are left\n")
+    return 1 if results.faults else 0
+
+
+def _attack(work: Path, model: Model, options: argparse.Namespace) -> Iterator[Part]:
+    """Kills, full disks and pairs of processes."""
+    seeds = Seeds(work / "seeds", model)
+    with Server(seeds, work) as one, Server(seeds, work, "other") as other:
+        yield from kill(one, seeds, work, options.kills)
+        yield fill_disks(one, seeds, work, options.disks)
+        yield run_pairs([one, other], seeds, work, options.pairs)
 
 
 def _bright_model() -> Model:

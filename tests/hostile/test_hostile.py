@@ -24,9 +24,9 @@ COUNTS = {"model": 70, "image": 60, "store": 55, "checkpoint": 15}
 def test_hostile_files_end_in_a_sentence(
     tmp_path: Path, bright_model: Callable[..., Model]
 ) -> None:
-    from cases import run_cases
+    from cases import list_cases, run_cases
 
-    ended = list(run_cases(tmp_path, bright_model(), COUNTS, first=0))
+    ended = list(run_cases(tmp_path, bright_model(), list_cases(COUNTS, first=0)))
     assert len(ended) == 200
     bad = [(case.kind, case.seed, case.faults, case.said[:300]) for case in ended if case.faults]
     assert not bad

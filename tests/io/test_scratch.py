@@ -100,3 +100,32 @@ def test_an_exclusive_file_replaces_none(
     assert caught.value.code == "exists"
     assert path.read_text() == "first"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_temporary_folder_goes_with_its_object(tmp_path: Path) -> None:
+    kept, dropped = (ScratchFolder(tmp_path, temporary=True) for _ in range(2))
+    place = dropped.path
+    del dropped
+    assert [each.name for each in tmp_path.iterdir()] == [kept.path.name]
+    kept.path.rename(tmp_path / "moved")
+    kept.remove()
+    assert not place.exists()
+
+
+def test_a_folder_that_may_not_be_looked_into_does_not_keep_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [ScratchFolder(tmp_path) for _ in range(3)]
+    for each in places:
+        each._release()  # as the end of its process does
+    first = next(tmp_path.iterdir())
+    is_file = Path.is_file
+
+    def refuse(path: Path) -> bool:
+        if path.parent == first:  # of another user; nothing binds root, so pretend
+            raise PermissionError
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    sweep_leftovers(tmp_path, again=True)
+    assert list(tmp_path.iterdir()) == [first]

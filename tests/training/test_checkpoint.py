@@ -358,3 +358,32 @@ def test_nothing_in_the_file_executes(tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match="is damaged"):
             next(iter_train([EXAMPLE], checkpoint=path, **SETTINGS))
         assert not mark.exists()
+
+
+def test_a_second_training_with_the_same_checkpoint_is_refused_while_the_first_lives(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "state.pt"
+    first = iter_train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
+    next(first)
+    for again in (path, str(path), tmp_path / "." / "state.pt"):
+        with pytest.raises(TrainingError, match="in use: another training") as raised:
+            train([EXAMPLE], validation=[HELD_OUT], checkpoint=again, **SETTINGS)
+        assert raised.value.parameter == "checkpoint"
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from napari_unet.io.locks import hold_file\n"
+        "with hold_file(Path(sys.argv[1])) as owned:\n"
+        "    print(owned)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said.stdout == "False\n"  # in another process too
+    other = train([EXAMPLE], validation=[], checkpoint=tmp_path / "other.pt", **SETTINGS)
+    assert other.card.training is not None
+    assert first.send(None).step == 2  # the first goes on
+    first.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["state.pt"]
+    train([EXAMPLE], validation=[HELD_OUT], checkpoint=path, **SETTINGS)
+    assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from napari_unet.cli.parser import chosen_settings
 from napari_unet.cli.printing import one_line, print_notes, say, tell
 from napari_unet.cli.wording import worded
 from napari_unet.errors import FileError, ModelError
-from napari_unet.network.files import bundled_names, model_files
+from napari_unet.network.files import bundled_names, closed_folder, model_files
 
 if TYPE_CHECKING:
     from napari_unet.batch import FileResult
@@ -115,6 +115,9 @@ def models_list(options: Namespace) -> int:
         kind = f"{card.architecture.ndim}D {card.task}"
         columns = (name, origin, kind, card.description)
         say("\t".join(one_line(column).replace("\t", " ") for column in columns))
+    closed = closed_folder()
+    if closed is not None:
+        tell("note", str(closed))
     return 0
 
 

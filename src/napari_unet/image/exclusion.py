@@ -83,7 +83,7 @@ class HotPixels:
     rows, columns : array of int
         Where they are.
     neighbours : array of float
-        The second brightest of each one's eight neighbours.
+        The one of each one's eight neighbours that it was compared with.
     candidates : int
         Bright pixels in all, of objects too.
     """
@@ -94,7 +94,9 @@ class HotPixels:
     candidates: int
 
 
-def find_hot_pixels(pixels: PixelArray, low: float, high: float, excess: float) -> HotPixels:
+def find_hot_pixels(
+    pixels: PixelArray, low: float, high: float, excess: float, *, rank: int = 2
+) -> HotPixels:
     """Pixels from ``high`` on that are far brighter than their neighbours.
 
     Compared with the second brightest of the eight, as two hot pixels may adjoin.
@@ -108,6 +110,8 @@ def find_hot_pixels(pixels: PixelArray, low: float, high: float, excess: float) 
     excess : float
         By how much a hot pixel exceeds its neighbours at least; it does so by half of its own
         height above ``low``, too.
+    rank : int
+        With which of its neighbours it is compared, the brightest being 1.
 
     Examples
     --------
@@ -124,7 +128,7 @@ def find_hot_pixels(pixels: PixelArray, low: float, high: float, excess: float) 
         return HotPixels(rows, columns, np.zeros(0), 0)
     wide = np.pad(pixels.astype(np.float64), 1, constant_values=-math.inf)
     around = np.stack([wide[rows + y, columns + x] for y, x in NEIGHBOURS])
-    neighbours = np.sort(np.nan_to_num(around, nan=-math.inf, neginf=-math.inf), axis=0)[-2]
+    neighbours = np.sort(np.nan_to_num(around, nan=-math.inf, neginf=-math.inf), axis=0)[-rank]
     values = pixels[rows, columns].astype(np.float64)
     above = values - neighbours
     hot = np.isfinite(neighbours) & (above > (values - low) / 2) & (above > excess)

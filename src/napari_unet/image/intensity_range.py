@@ -28,6 +28,7 @@ NOISE_BELOW = 6  # deviations between median and 1st percentile of noise alone, 
 WHITE = 0.1  # correlation of neighbouring pixels, below which there is mostly noise
 NOISE_PIXELS = 8192  # of a sample from which noise alone can be told by its percentiles
 NOISE_RANGE = 20  # deviations that an image of noise alone is stretched over
+SMOOTH_RANGE = 80  # likewise, of noise that was smoothed: its grains look like objects
 OBJECT_DEVIATIONS = 8  # of smoothed noise, from which something bright is an object
 SMOOTHING_PIXELS = 5  # width of the mean that tells an object from noise
 FIELD_PIXELS = 61  # width of the mean that stands for the surroundings
@@ -335,7 +336,7 @@ def _range_of_rare_objects(
     found = np.concatenate(bright)
     if found.size:
         return float(np.percentile(found, OBJECT_PERCENTILE))
-    return middle + NOISE_RANGE * max(noise, smooth)
+    return middle + max(NOISE_RANGE * noise, SMOOTH_RANGE * smooth)
 
 
 def _follow_bleaching(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.image.exclusion import find_hot_pixels
+from napari_unet.image.exclusion import HOT_RANGES, find_hot_pixels
 from napari_unet.image.fill import LINE_PIXELS, find_fill_pixels
 from napari_unet.image.normalization import IntensityLimits, Limits
 from napari_unet.image.source import ImageSource
@@ -169,7 +169,11 @@ def _find_missing(block: NDArray[Any], saturated: Sequence[float]) -> NDArray[np
 
 
 def _replace_hot(values: NDArray[np.float32], excess: float) -> None:
-    """Give hot pixels of normalised planes (..., Y, X) the value of a bright neighbour."""
+    """Give hot pixels of normalised planes (..., Y, X) the value of a bright neighbour.
+
+    Where there are many of them, three may adjoin; those exceed the image's range by far.
+    """
     for plane in values.reshape(-1, *values.shape[-2:]):
-        found = find_hot_pixels(plane, 0.0, 1.0, excess)
-        plane[found.rows, found.columns] = found.neighbours
+        several = find_hot_pixels(plane, 0.0, 1.0, max(excess, HOT_RANGES), rank=3)
+        for found in (several, find_hot_pixels(plane, 0.0, 1.0, excess)):
+            plane[found.rows, found.columns] = found.neighbours

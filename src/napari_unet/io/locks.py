@@ -1,10 +1,12 @@
-"""Which process owns a folder: the one that holds the lock on it."""
+"""Which process owns a folder or a file: the one that holds the lock on it, or beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 LOCK = "lock"  # file in each folder that has an owner
 
@@ -24,3 +26,35 @@ def try_lock(folder: Path, timeout_s: float = 0.0) -> FileLock | None:
     except OSError:  # Timeout is one too
         return None
     return lock
+
+
+@contextmanager
+def hold_file(path: Path) -> Iterator[bool]:
+    """Own a file, which need not exist yet, by a lock beside it; nothing is left of that.
+
+    Yields
+    ------
+    bool
+        False where another owner holds it, in this process or in another one. Where the file
+        system has no locks, or nothing can be written, nothing can be told: then True.
+    """
+    if not path.parent.is_dir():
+        yield True
+        return
+    lock = FileLock(
+        path.with_name(f"{path.name}.{LOCK}"), thread_local=False, fallback_to_soft=False
+    )
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    except OSError:
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()  # while it is held: whoever opened it sees it gone
+        lock.release()

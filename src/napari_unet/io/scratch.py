@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import uuid
+import weakref
 from contextlib import suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 from napari_unet.io.locks import LOCK, try_lock
 
@@ -26,6 +29,8 @@ class ScratchFolder:
     ----------
     parent : Path
         Where; it exists.
+    temporary : bool
+        Whether it goes with this object, and with the process, unless it was removed before.
 
     Attributes
     ----------
@@ -48,7 +53,7 @@ class ScratchFolder:
     []
     """
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path, *, temporary: bool = False) -> None:
         sweep_leftovers(parent)
         while True:
             self.path = parent / f".{uuid.uuid4().hex[:12]}.partial"
@@ -57,11 +62,14 @@ class ScratchFolder:
             # else somebody who swept took it for a leftover, in the moment before it was locked
             if self._lock is None or (self.path / LOCK).exists():
                 break
+        self._end = weakref.finalize(self, _remove, self.path, self._lock) if temporary else None
 
     def remove(self) -> None:
         """Remove it with all that is in it."""
         self._release()
         shutil.rmtree(self.path, ignore_errors=True)
+        if self._end is not None:
+            self._end.detach()
 
     def abandon(self) -> None:
         """Leave it with all that is in it for the user: no one will remove it."""
@@ -73,6 +81,12 @@ class ScratchFolder:
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.release()  # Windows removes no open file
+
+
+def _remove(path: Path, lock: FileLock | None) -> None:
+    if lock is not None:
+        lock.release()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def sweep_leftovers(parent: Path, *, again: bool = False) -> None:
@@ -89,11 +103,12 @@ def sweep_leftovers(parent: Path, *, again: bool = False) -> None:
     if place in _swept and not again:
         return
     _swept.add(place)
+    folders: list[Path] = []
     with suppress(OSError):
-        for folder in list(place.iterdir()):
-            if not NAME.fullmatch(folder.name) or folder.is_symlink():
-                continue
-            if not (folder / LOCK).is_file():
+        folders = [each for each in place.iterdir() if NAME.fullmatch(each.name)]
+    for folder in folders:
+        with suppress(OSError):  # one of another user does not keep those of this one
+            if folder.is_symlink() or not (folder / LOCK).is_file():
                 continue
             lock = try_lock(folder)
             if lock is not None:

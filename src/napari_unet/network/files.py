@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 from napari_unet.card import ModelCard, parse_card
-from napari_unet.errors import ModelError
+from napari_unet.errors import ModelError, Note
 
 CARD_KEY = "napari_unet.card"
 SUFFIX = ".safetensors"
@@ -33,6 +33,19 @@ def model_files() -> dict[str, Path]:
         for path in _files_in(folder):
             found.setdefault(path.stem, path)
     return found
+
+
+def closed_folder() -> Note | None:
+    """What is to be told where the folder of the user's models cannot be looked into."""
+    folder = user_models_folder()
+    try:
+        next(iter(folder.iterdir()), None)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        text = f"the folder of your models, {folder}, cannot be read ({error.strerror})"
+        return Note("models-closed", text, "change its permissions to see what is in it")
+    return None
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -112,8 +125,12 @@ def find_model(source: str | Path) -> Path:
     if looks_like_path:
         raise ModelError(f"There is no model file {text}", "check the path", parameter="model")
     names = ", ".join(known) or "none"
+    closed = closed_folder()
+    told = (
+        "" if closed is None else f" ({closed.text.template[0].lower()}{closed.text.template[1:]})"
+    )
     raise ModelError(
-        f"There is no model {text!r}",
+        f"There is no model {text!r}{told}",
         f"there are: {names}; or give a .safetensors file",
         parameter="model",
     )

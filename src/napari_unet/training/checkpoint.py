@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from napari_unet.errors import TrainingError
 from napari_unet.io import atomic_path
+from napari_unet.io.locks import hold_file
 from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.state import LoopState
 
 FREE_SETTINGS = {"device", "precision", "name", "description"}  # may differ on resuming
+
+
+@contextmanager
+def own_checkpoint(path: str | Path | None) -> Iterator[None]:
+    """Own the file of a checkpoint while a training lives; None: there is none.
+
+    Raises
+    ------
+    TrainingError
+        If another training owns it.
+    """
+    if path is None:
+        yield
+        return
+    with hold_file(Path(path).absolute()) as owned:
+        if not owned:
+            raise TrainingError(
+                f"The ⟨checkpoint⟩ {path} is in use: another training that is running writes it",
+                "wait until that has ended, or name another file",
+                parameter="checkpoint",
+                value=path,
+                code="checkpoint-in-use",
+            )
+        yield
 
 
 class Checkpoint:

@@ -13,7 +13,7 @@ from napari_unet.errors import TrainingError, TrainingInterruptedError, UNetErro
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
 from napari_unet.settings import DEFAULT_MINUTES, TrainConfig, TrainOverrides, resolve
-from napari_unet.training.checkpoint import Checkpoint
+from napari_unet.training.checkpoint import Checkpoint, own_checkpoint
 from napari_unet.training.finalize import finalize_model
 from napari_unet.training.loop import TrainingLoop
 from napari_unet.training.setup import prepare_training
@@ -165,23 +165,24 @@ def iter_train(
     wanted = resolve(TrainConfig, config, overrides)
     if wanted.minutes is None and wanted.steps is None:
         wanted = wanted.model_copy(update={"minutes": DEFAULT_MINUTES})
-    setup = prepare_training(
-        examples if isinstance(examples, Example) else list(examples),
-        base=None if base is None else Model.load(base),
-        config=wanted,
-        validation=validation,
-    )
-    store = Checkpoint(checkpoint, setup) if checkpoint is not None else None
-    loop = TrainingLoop(setup, started_s, store)
-    loop.resume()
-    try:
-        model = yield from loop.run(first)
-    except Exception as error:
-        raise _interrupted(error, loop) from error
-    model = _finalize(model, loop)
-    if store is not None and not leave_checkpoint:
-        store.remove()
-    return model
+    with own_checkpoint(checkpoint):
+        setup = prepare_training(
+            examples if isinstance(examples, Example) else list(examples),
+            base=None if base is None else Model.load(base),
+            config=wanted,
+            validation=validation,
+        )
+        store = Checkpoint(checkpoint, setup) if checkpoint is not None else None
+        loop = TrainingLoop(setup, started_s, store)
+        loop.resume()
+        try:
+            model = yield from loop.run(first)
+        except Exception as error:
+            raise _interrupted(error, loop) from error
+        model = _finalize(model, loop)
+        if store is not None and not leave_checkpoint:
+            store.remove()
+        return model
 
 
 def _interrupted(error: Exception, loop: TrainingLoop) -> TrainingInterruptedError:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from importlib import import_module
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
+from napari_unet.io.scratch import sweep_leftovers
 from napari_unet.progress import Progress
 
 
@@ -16,6 +19,7 @@ def import_torch() -> Generator[Progress, None, list[str]]:
     that the window goes on, and the next session takes the machine code from the disk.
     """
     yield Progress(0, 1, "importing torch")
+    sweep_leftovers(Path(gettempdir()))  # scores that a killed process has left
     import numpy as np
     import torch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -15,6 +15,7 @@ from napari_unet.card import ModelCard
 from napari_unet.errors import FileError, InputError, SettingsError
 from napari_unet.image.roi import Roi
 from napari_unet.image.source import ImageSource, open_image
+from napari_unet.io.scratch import ScratchFolder
 from napari_unet.progress import Progress
 from napari_unet.settings import DECODING_FIELDS, SegmentSettings, resolve
 from napari_unet.widgets.qt.fields import FieldError, parse_channels
@@ -38,18 +39,18 @@ class Outputs:
         The scores.
     labels : Segmentation or None
         None for a regression model: the scores are the result.
-    scratch : TemporaryDirectory or None
+    scratch : ScratchFolder or None
         Where the scores lie that are too large for memory.
     """
 
     found: RoiPrediction
     labels: Segmentation | None
-    scratch: TemporaryDirectory[str] | None = None
+    scratch: ScratchFolder | None = None
 
     def discard(self) -> None:
         """Remove scores from the disk."""
         if self.scratch is not None:
-            self.scratch.cleanup()
+            self.scratch.remove()
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +166,7 @@ class Request:
         from napari_unet.inference.segmentation import iter_run
 
         scratch = _scratch_folder() if self._is_large() else None
-        output = None if scratch is None else Path(scratch.name) / "scores.zarr"
+        output = None if scratch is None else scratch.path / "scores.zarr"
         try:
             result = yield from iter_run(
                 self.opened,
@@ -181,7 +182,7 @@ class Request:
                 compile_colours(labels.labels.dtype)
         except BaseException:
             if scratch is not None:
-                scratch.cleanup()
+                scratch.remove()
             raise
         return Outputs(found, labels, scratch)
 
@@ -216,10 +217,10 @@ class Request:
         return bool(size > psutil.virtual_memory().available // 4)
 
 
-def _scratch_folder() -> TemporaryDirectory[str]:
-    """A folder for scores, which goes with the object."""
+def _scratch_folder() -> ScratchFolder:
+    """A folder for scores, which goes with the object; one of a killed process goes later."""
     try:
-        return TemporaryDirectory(prefix="napari-unet-")
+        return ScratchFolder(Path(gettempdir()), temporary=True)
     except OSError as error:
         raise FileError(
             "The scores do not fit in memory, and there is no folder for temporary files to put "

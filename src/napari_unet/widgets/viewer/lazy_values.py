@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from napari_unet.inference.roi import RoiPrediction
+    from napari_unet.io.scratch import ScratchFolder
 
 
 class _OnDisk:
     """An array on disk; the folder around it goes when nobody holds this any more."""
 
-    def __init__(self, array: Any, folder: TemporaryDirectory[str] | None) -> None:
+    def __init__(self, array: Any, folder: ScratchFolder | None) -> None:
         self._array = array
         self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
         if folder is not None:
-            weakref.finalize(self, folder.cleanup)
+            weakref.finalize(self, folder.remove)
 
     def __getitem__(self, index: Any) -> Any:
         return np.asarray(self._array[index])
 
 
-def lazily(found: RoiPrediction, folder: TemporaryDirectory[str] | None) -> RoiPrediction:
+def lazily(found: RoiPrediction, folder: ScratchFolder | None) -> RoiPrediction:
     """Scores that a layer can show without reading all of them.
 
     Parameters
     ----------
     found : RoiPrediction
         Scores in memory stay as they are.
-    folder : TemporaryDirectory or None
+    folder : ScratchFolder or None
         Where scores on disk lie. It is removed with the last layer that shows them.
     """
     values = found.prediction.scores
