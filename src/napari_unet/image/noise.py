@@ -107,14 +107,20 @@ def find_correlated_noise(planes: Sequence[PixelArray]) -> float:
         return 0.0
     for plane in planes:
         wide = plane.astype(np.float64)
+        if not np.isfinite(wide).any():
+            continue  # nothing but fill
         for rows in (wide, wide.T):
             if rows.shape[1] < 2 * FAR_PIXELS:
                 return 0.0
-            far = np.nanmean((rows[:, FAR_PIXELS:] - rows[:, :-FAR_PIXELS]) ** 2) / 2
+            steps = rows[:, FAR_PIXELS:] - rows[:, :-FAR_PIXELS]
+            if not np.isfinite(steps).any():
+                return 0.0
+            far = np.nanmean(steps**2) / 2
             if not far >= (1 - UNCORRELATED) * np.nanvar(rows):
                 return 0.0
     blocks = np.concatenate([_block_means(plane.astype(np.float64)) for plane in planes])
-    return deviation if np.nanstd(blocks) <= EVEN * deviation else 0.0
+    even = blocks.size and np.std(blocks) <= EVEN * deviation
+    return deviation if even else 0.0
 
 
 def _block_means(plane: PixelArray) -> PixelArray:
