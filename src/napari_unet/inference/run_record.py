@@ -46,6 +46,8 @@ class RunRecord:
         content = {
             "operation": operation,
             "model": {"name": model.card.name, "sha256": model.sha256},
+            "task": model.card.task,
+            "classes": [each.model_dump(mode="json") for each in model.card.classes],
             "input": list(describe_input(source.arrays, source.origins)),
             "settings": plan.settings.model_dump(mode="json"),
             "axes": source.axes,

@@ -16,19 +16,30 @@ import numpy as np
 from napari import current_viewer
 from napari.layers import Image, Labels
 
-from napari_unet.axes import guess_axes, label_axes
+from napari_unet.axes import guess_axes
 from napari_unet.errors import FileError, InputError
+from napari_unet.formats import iter_export
 from napari_unet.io import WRITE_SUFFIXES, record_path, write_image, write_labels
+from napari_unet.progress import drain
 from napari_unet.widgets.annotation.layer_state import place_of
 from napari_unet.widgets.annotation.marks import MARKS_KEY
 from napari_unet.widgets.annotation.saved_marks import check_room, write_marks
 from napari_unet.widgets.recovery.stores import mark_saved
-from napari_unet.widgets.viewer.layer_axes import letters_of
-from napari_unet.widgets.viewer.layer_image import PIXEL_SIZE_KEY, RECORD_KEY, LayerImage, plain
+from napari_unet.widgets.viewer.label_data import (
+    AXES_BY_NUMBER,
+    PLACE,
+    LabelData,
+    axes_by_number,
+    known_axes,
+    one_pixel,
+    record_of,
+    recorded_sizes,
+)
+from napari_unet.widgets.viewer.layer_image import LayerImage, plain
 from napari_unet.widgets.viewer.placement import lift
 
-_PLACE = ("scale", "rotate", "shear", "affine", "units", "axis_labels")
-_AXES = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}  # where the layer does not name them
+EXPORTED = (".zarr", ".zip", ".geojson", ".json", "_seg.npy", ".csv", ".tsv")
+"""Endings of what `napari_unet.export` writes; the others keep what the viewer knows too."""
 
 
 def write_labels_layer(
@@ -48,9 +59,10 @@ def write_labels_layer(
     Parameters
     ----------
     path : path-like
-        File to write, ending in one of `napari_unet.io.WRITE_SUFFIXES`; ``.ome.tif`` is
-        appended to a name without an ending. An existing file is replaced, unless the ending
-        was appended: then nobody was asked.
+        File to write, ending in one of `napari_unet.io.WRITE_SUFFIXES`, or in one of `EXPORTED`, of
+        which `napari_unet.export` keeps what their format can; ``.ome.tif`` is appended to a name
+        without an ending. An existing file is replaced, unless the ending was appended: then
+        nobody was asked.
     data : array-like, or sequence of such
         Integers >= 0 or bool; of a multiscale layer the finest level first.
     attributes : mapping
@@ -70,6 +82,8 @@ def write_labels_layer(
         If the file cannot be written, its format cannot hold these labels, or the record would
         replace another file.
     """
+    if Path(path).name.lower().endswith(EXPORTED):
+        return [str(_export(Path(path), data, attributes))]
     metadata = attributes.get("metadata") or {}
     marks = metadata.get(MARKS_KEY)
     if not isinstance(marks, Mapping):
@@ -81,9 +95,24 @@ def write_labels_layer(
         files = _write(partial(write_labels, least=least), path, data, attributes)
         ndim = (data[0] if attributes.get("multiscale") else data).ndim
         place = _place(ndim, attributes)
-        files[1:] = [str(write_marks(path, marks, place, _record(metadata)))]
+        files[1:] = [str(write_marks(path, marks, place, record_of(metadata)))]
     mark_saved(data[0] if attributes.get("multiscale") else data, Path(files[0]))
     return files
+
+
+def _export(path: Path, data: Any, attributes: Mapping[str, Any]) -> Path:
+    """Write labels for another program; the viewer's dialog has asked whether to replace a file."""
+    found = LabelData.of(data, attributes)
+    return drain(
+        iter_export(
+            found.array,
+            path,
+            axes=found.axes,
+            pixel_size=found.pixel_size,
+            record=found.record or {},
+            replace=True,
+        )
+    )
 
 
 def write_image_layer(
@@ -127,21 +156,17 @@ def _write(
 ) -> list[str]:
     array = data[0] if attributes.get("multiscale") else data
     rgb = bool(attributes.get("rgb"))
-    record = _record(attributes.get("metadata") or {})
+    record = record_of(attributes.get("metadata") or {})
     is_result = write is not write_image or record is not None
     ndim = array.ndim - rgb
-    # one pixel in the layer's place: what its axes and sizes are, one function knows
-    pixel = np.zeros((1,) * ndim + (3,) * rgb, np.uint8)
-    place = {key: attributes[key] for key in _PLACE if attributes.get(key) is not None}
-    typed = {PIXEL_SIZE_KEY: (attributes.get("metadata") or {}).get(PIXEL_SIZE_KEY)}
-    layer = LayerImage.of(Image(pixel, rgb=rgb, metadata=typed, **place))
-    axes = _known_axes(layer.axis_labels, attributes.get("metadata") or {}, array.shape)
+    layer = one_pixel(ndim, attributes, rgb=rgb)
+    axes = known_axes(layer.axis_labels, attributes.get("metadata") or {}, array.shape)
     if axes is not None:
         axes += "C" * rgb
-    elif write is write_image and ndim in _AXES:
+    elif write is write_image and ndim in AXES_BY_NUMBER:
         axes = _axes_of_source(data) or guess_axes(array.shape, colours=rgb)[0]
     else:
-        axes = _axes_by_number(ndim)
+        axes = axes_by_number(ndim)
     if axes.count("C") > 1:
         raise InputError(
             "The layer has colours and an axis named channel too, but a file has one axis C",
@@ -149,7 +174,7 @@ def _write(
         )
     sizes = layer.pixel_size(axes)
     if all(size is None for size in sizes):
-        sizes = _recorded_sizes(record, axes)
+        sizes = recorded_sizes(record, axes)
     laid = {**_place(ndim, attributes), "axes": axes}
     if is_result and not rgb and "C" in axes and array.shape[axes.index("C")] == 1:
         array, axes = lift(array, axes)  # it lay beside its channels
@@ -164,44 +189,11 @@ def _write(
     return [str(file)] if record is None else [str(file), str(record_path(file))]
 
 
-def _recorded_sizes(record: Mapping[str, Any] | None, axes: str) -> tuple[float | None, ...]:
-    """The pixel size that a run knew, of a result whose layer has none: one that was typed."""
-    known: dict[str, Any] = {}
-    if record is not None:
-        of_image = [a for a in str(record.get("axes", "")) if a in "ZYX"]
-        known = dict(zip(of_image, record.get("pixel_size") or (), strict=False))
-    return tuple(known.get(axis) for axis in axes if axis in "ZYX")
-
-
-def _record(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    found = metadata.get(RECORD_KEY)
-    return found if isinstance(found, Mapping) else None
-
-
 def _place(ndim: int, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Where a layer lies, as plain values."""
-    keys = [key for key in (*_PLACE, "translate") if attributes.get(key) is not None]
+    keys = [key for key in (*PLACE, "translate") if attributes.get(key) is not None]
     pixel = np.zeros((1,) * ndim, np.uint8)
     return place_of(Labels(pixel, **{key: attributes[key] for key in keys}))
-
-
-def _known_axes(
-    axis_labels: tuple[str, ...], metadata: Mapping[str, Any], shape: tuple[int, ...]
-) -> str | None:
-    """Axes that a layer says, colours left out."""
-    ndim = len(axis_labels)
-    named = letters_of(axis_labels)
-    if named is not None:
-        return named
-    marks, record = metadata.get(MARKS_KEY), metadata.get(RECORD_KEY)
-    known = [str(marks.get("axes"))] if isinstance(marks, Mapping) else []
-    if isinstance(record, Mapping):  # its axes are those of the image
-        of_image = str(record.get("axes", ""))
-        known += [label_axes(of_image), of_image]
-    for axes in known:
-        if len(axes) == ndim and ("C" not in axes or shape[axes.index("C")] == 1):
-            return axes
-    return None
 
 
 def _axes_of_source(data: Any) -> str | None:
@@ -210,16 +202,6 @@ def _axes_of_source(data: Any) -> str | None:
     layers = () if viewer is None else viewer.layers
     layer = next((x for x in layers if isinstance(x, Image) and x.data is data), None)
     return None if layer is None else LayerImage.of(layer).known_axes
-
-
-def _axes_by_number(ndim: int) -> str:
-    if ndim not in _AXES:
-        raise InputError(
-            f"A layer with {ndim} axes cannot be written, because a file has at most T, C, Z, Y "
-            "and X",
-            "slice the layer first",
-        )
-    return _AXES[ndim]
 
 
 def _finalize(path: Path) -> Path:

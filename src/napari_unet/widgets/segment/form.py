@@ -31,6 +31,7 @@ from napari_unet.widgets.segment.request import Request
 from napari_unet.widgets.segment.roi_picker import WHOLE, RoiPicker, describe
 from napari_unet.widgets.segment.split_slider import TIP as SPLIT_TIP
 from napari_unet.widgets.segment.split_slider import SplitSlider
+from napari_unet.widgets.viewer.export_button import ExportButton
 from napari_unet.widgets.viewer.layer_axes import name_axes
 from napari_unet.widgets.viewer.layer_image import LayerImage, plain
 from napari_unet.widgets.viewer.view import view_of
@@ -98,6 +99,7 @@ class SegmentForm:
         self.roi_picker = RoiPicker(viewer, self.changed)
         self.diameter = DiameterTool(viewer, self._measured)
         self.correct = CorrectButton(viewer, image_of=image_of)
+        self.export = ExportButton(viewer, image_of)
         changed = self.changed
         self.scale = SettingsForm(SegmentSettings, SCALE, labels=LABELS, on_change=changed)
         self.pixel_sizes = PixelSizeField(self.refresh, self.scale.rows, self.diameter)
@@ -143,7 +145,7 @@ class SegmentForm:
                 *self.scale.rows.values(),
                 self.diameter.row,
                 self.split_row,
-                self.correct.row,
+                *(button.row for button in (self.correct, self.export)),
                 self.fold.row,
                 *(self.rows[name] for name in last),
                 defaults,
@@ -182,19 +184,18 @@ class SegmentForm:
 
     def reset_choices(self) -> None:
         """List layers and models anew."""
-        self.images.reset_choices()
-        self.roi_picker.reset_choices()
-        self.models.reset_choices()
-        self.correct.refresh()
+        for part in (self.images, self.roi_picker, self.models):
+            part.reset_choices()
+        for button in (self.correct, self.export):
+            button.refresh()
         if self.layers != self._watched:
             self.refresh()
 
     def close(self) -> None:
         """Stop listening; no widget is touched."""
         self._watch([])
-        self.roi_picker.close()
-        self.diameter.close()
-        self.correct.close()
+        for part in (self.roi_picker, self.diameter, self.correct, self.export):
+            part.close()
 
     def refresh(self) -> None:
         """Take in what the layers are now."""
