@@ -13,10 +13,12 @@ from napari_unet.errors import FileError, InputError, describe_validation
 from napari_unet.io.record import record_path
 from napari_unet.replay.recorded import RecordedRun
 from napari_unet.replay.segmenting import SegmentRun
+from napari_unet.replay.training import TrainRun
 
 KINDS: dict[str, type[RecordedRun]] = {
     "segment": SegmentRun,
     "predict": SegmentRun,
+    "train": TrainRun,
 }
 """Operations that can be repeated."""
 

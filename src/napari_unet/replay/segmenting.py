@@ -18,6 +18,7 @@ from napari_unet.image.source import open_image
 from napari_unet.io import read_image, write_image, write_labels
 from napari_unet.io.naming import plain_stem
 from napari_unet.network.files import read_header
+from napari_unet.replay.commands import run_command
 from napari_unet.replay.recorded import RecordedRun
 from napari_unet.replay.references import (
     ArrayReference,
@@ -232,8 +233,7 @@ class SegmentRun(RecordedRun):
         """A line for a shell that does the same."""
         options = self._options()
         if options is None:
-            text = json.dumps(self.as_record(), ensure_ascii=False)
-            return quote(["napari-unet", "run", text, "-o", self.result_name])
+            return run_command(self.as_record(), self.result_name)
         return quote(["napari-unet", self.operation, *options])
 
     def _options(self) -> list[str] | None:

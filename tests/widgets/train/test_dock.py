@@ -215,7 +215,7 @@ def test_cancel_changes_nothing(
 ) -> None:
     layers = list(viewer.layers)
     set_up(minutes=5)
-    press(dock.form.settings.copy)
+    dock.scripts.actions["python"].trigger()
     script = QGuiApplication.clipboard().text()
     assert "nu.train(" in script
     assert "minutes=5.0" in script

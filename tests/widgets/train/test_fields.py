@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_unet.checks import Finding
 from napari_unet.dataset.label_placement import LabelPlacement
+from napari_unet.io import read_image
+from napari_unet.replay.kept_arrays import settle
+from napari_unet.replay.records import run_of
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets.annotation.marks import Marks
 from napari_unet.widgets.annotation.snapshot import Trusted
@@ -27,6 +29,7 @@ from napari_unet.widgets.train.example_line import guessed
 from napari_unet.widgets.train.finding_lines import FindingLines, Line
 from napari_unet.widgets.train.findings import Checked, FindingsRunner
 from napari_unet.widgets.train.labelled_layers import LabelledLayers
+from napari_unet.widgets.train.recorded import draft_of
 from napari_unet.widgets.train.request import TrainingRequest
 from napari_unet.widgets.viewer.layer_image import LayerImage
 
@@ -331,16 +334,13 @@ def test_the_script_makes_the_same_examples(
         return Trained()
 
     monkeypatch.setattr("napari_unet.train", train, raising=False)
-    viewer = ViewerModel()
-    viewer.add_image(request.layers[0].image.array, name="cells")
-    viewer.add_labels(labels, name="labels")
-    exec(compile(request.as_python(), "script", "exec"), {"viewer": viewer})
+    run = run_of(settle(draft_of(request))[0])
+    exec(compile(run.as_python(), "script", "exec"), {})
     (made,), (wanted,) = called["examples"], request.examples(copy=True)
     assert np.array_equal(made.labels, wanted.labels)
     assert (made.background, made.axes) == (wanted.background, wanted.axes)
     if way == "planes":
-        assert made.region[0] == "planes"
-        assert [bool(v) for v in made.region[1].ravel()] == [False, True, False, True]
+        assert np.array_equal(made.region, wanted.region)
     else:
         assert made.region == wanted.region
     assert called["base"] == "nuclei"
@@ -349,13 +349,27 @@ def test_the_script_makes_the_same_examples(
     assert called["path"] == "my-model.safetensors"
 
 
-def test_a_script_reads_the_files_that_layers_know() -> None:
-    request = request_of(np.ones((8, 8), int))
+def test_a_script_reads_the_files_that_layers_know(tmp_path: Path) -> None:
+    from napari_unet.io import write_image, write_labels
+
+    request = request_of(np.ones((8, 8), np.uint8))
     (each,) = request.layers
-    layers = (replace(each, image_file="a.tif", labels_file="b.tif"),)
-    text = replace(request, layers=layers).as_python()
-    assert "image_1 = read_image('a.tif').array" in text
-    assert "labels_1 = read_image('b.tif').array" in text
+    image = write_image(tmp_path / "a.tif", each.image.array.astype(np.float32), axes="YX")
+    labels = write_labels(tmp_path / "b.tif", np.ones((8, 8), np.uint8), axes="YX")
+    place = ({"path": str(image)},)
+    known = replace(each.image, arrays=(read_image(image).array,), origins=place)
+    layers = (replace(each, image=known, labels_file=str(labels)),)
+    content, written = settle(draft_of(replace(request, layers=layers)))
+    assert written == []
+    text = run_of(content).as_python()
+    assert f"image_1 = nu.read_image({str(image)!r}).array" in text
+    assert f"labels_1 = nu.read_image({str(labels)!r}, as_labels=True).array" in text
+    # labels that were painted on since are not those of the file
+    painted = replace(each.trusted, labels=np.eye(8, dtype=np.uint8))
+    content, written = settle(
+        draft_of(replace(request, layers=(replace(layers[0], trusted=painted),)))
+    )
+    assert [path.suffix for path in written] == [".npy"]
 
 
 def test_a_request_in_plain_values() -> None:

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from napari_unet.dataset.labelled_image import open_example
+from napari_unet.replay.kept_arrays import settle
+from napari_unet.replay.records import run_of
 from napari_unet.samples import load_sample
 from napari_unet.widgets.train.form import TrainForm
+from napari_unet.widgets.train.recorded import draft_of
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 
 pytestmark = pytest.mark.windowless
@@ -131,19 +134,14 @@ def test_labels_are_read_where_they_lie(
         assert read[0, y, x] == (seen or 0)
     share = expected.mean()
     assert ("The labels lie on" in opened.said()) == (share < 1)
-    script = opened.form.as_python()
-    images = {"img": image, "lab": labels.data}
-    assert ("LabelPlacement" in script) == (share < 1 or labels.ndim > 2)
-    assert_runs_alike(script, images, read, known)
+    assert_runs_alike(opened.form.request, read, known)
 
 
-def assert_runs_alike(script: str, arrays: Any, read: Any, known: Any) -> None:
-    """The example of a script is that of the dock."""
-    from types import SimpleNamespace
-
-    layers = {name: SimpleNamespace(data=array) for name, array in arrays.items()}
-    scope: dict[str, Any] = {"viewer": SimpleNamespace(layers=layers)}
-    exec(script.partition("model = ")[0], scope)  # our own
+def assert_runs_alike(request: Any, read: Any, known: Any) -> None:
+    """The example of the script is that of the dock."""
+    run = run_of(settle(draft_of(request))[0])
+    scope: dict[str, Any] = {}
+    exec(run.as_python().partition("model = ")[0], scope)  # our own
     found = open_example(scope["example_1"], ndim=2, in_channels=None, task="instance")
     again, where = found.read_labels(0, tuple(slice(0, n) for n in found.shape))
     np.testing.assert_array_equal(again[0], read[0])

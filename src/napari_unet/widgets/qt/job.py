@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari.utils import progress as ActivityBar  # a class in lower case
-from qtpy.QtCore import QThreadPool
+from qtpy.QtCore import QCoreApplication, QEventLoop, QThreadPool
 from superqt.utils import GeneratorWorker
 
 from napari_unet.errors import UNetError
@@ -32,6 +32,7 @@ Job = Generator[Progress, None, Any]
 REPORT_INTERVAL_S = 0.1  # between two reports: many small tiles must not flood the window
 LAST_STEP_MS = 10_000  # granted for a last step when Python ends
 LEAST_THREADS = 16  # a job that waits takes no processor time
+WAIT_MS = 10  # between two looks at the events, while a script waits for a job
 FORECAST_AFTER_S = 1.0  # of work, before the time left is estimated
 
 
@@ -129,6 +130,27 @@ class JobRunner:
             # waiting, also what saves painted labels
             pool.setMaxThreadCount(LEAST_THREADS)
         worker.start()
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Let events pass until the job has ended, for scripts: the window stays alive meanwhile.
+
+        Parameters
+        ----------
+        timeout_s : float, optional
+            How long at most; None: as long as it takes.
+
+        Raises
+        ------
+        TimeoutError
+            If the job has not ended by then; it goes on.
+        """
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while self.running:
+            if end is not None and time.monotonic() > end:
+                raise TimeoutError(f"the job has not ended within {timeout_s:g} s")
+            # waits for the next event, such as a report of the worker
+            QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, WAIT_MS)
+            time.sleep(WAIT_MS / 1000)
 
     def cancel(self) -> None:
         """Ask the job to stop after its present step; its outcome says ``cancelled``."""

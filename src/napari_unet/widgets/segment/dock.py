@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import Container
 from qtpy.QtCore import QTimer
 
-from napari_unet.errors import UNetError
+from napari_unet.errors import InputError, UNetError
 from napari_unet.installation import foreign_distribution
 from napari_unet.widgets.qt.events import ClosingWatch
 from napari_unet.widgets.qt.form import order_tabs
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.memory import recall, remember
+from napari_unet.widgets.qt.script_menu import ScriptMenu
 from napari_unet.widgets.qt.warm_up import import_torch
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.segment.carried_over import CarriedOver
+from napari_unet.widgets.segment.face import SegmentFace
 from napari_unet.widgets.segment.form import SegmentForm
 from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
+from napari_unet.widgets.segment.recorded import draft_of, take_over
 from napari_unet.widgets.segment.request import Outputs, Request
 from napari_unet.widgets.segment.run_bar import RunBar, describe_cost
 from napari_unet.widgets.viewer.docks import OneDock
 from napari_unet.widgets.viewer.lazy_values import lazily
+from napari_unet.widgets.viewer.records import record_shown
 from napari_unet.widgets.viewer.result_layers import ResultLayers
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
@@ -67,8 +71,8 @@ class Run:
     estimate: CostEstimate | None
 
 
-class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
-    """The dock "Segment".
+class SegmentWidget(SegmentFace, Container, metaclass=OneDock):  # type: ignore[type-arg]
+    """The dock "Segment"; a script can drive it too, see `SegmentFace`.
 
     Parameters
     ----------
@@ -84,6 +88,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self._rates: dict[Any, float] = {}
         self._estimate_shown: CostEstimate | None = None
         self._is_closed = False
+        self._done: tuple[Request, dict[str, Any]] | None = None  # the last run, resolved
         self.warm = False  # torch is there: a run starts at once
 
         self.bar = RunBar(self._run, self._preview, self.cancel)
@@ -109,6 +114,14 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self._closing = ClosingWatch(self.native, self._closed)
         viewer.layers.events.removed.connect(self._layer_removed)
         self.form.scores.changed.connect(lambda _: self._show_scores())
+        self.scripts = ScriptMenu(
+            self.native,
+            self._draft,
+            lambda path: take_over(path, self.form, viewer),
+            lambda: record_shown(viewer),
+            self.bar.show_message,
+        )
+        self.bar.buttons.native.layout().addWidget(self.scripts.button)
         kept = recall(DOCK)
         settings = kept.get("settings")
         self.form.scores.value = kept.get("scores") is True
@@ -116,6 +129,16 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self.carried.start(settings if isinstance(settings, dict) else {}, kept.get("model"))
         # after the dock is there: torch takes seconds to import
         QTimer.singleShot(0, lambda: self._warm_up.start(import_torch, ""))
+
+    def _draft(self) -> dict[str, Any]:
+        self.form.refresh()
+        request, fault = self.form.current_request(), self.form.fault
+        if request is None:
+            raise InputError("There is nothing to run") if fault is None else fault.error
+        done = self._done
+        if done is not None and done[0].same_run(request):
+            return draft_of(request, done[1])
+        return draft_of(request)
 
     def cancel(self) -> None:
         """Stop the run; nothing is added then."""
@@ -187,6 +210,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         if run is None:
             return
         text, empty = "", False
+        self.failure = outcome.error
         if outcome.result is not None:
             text, empty = self._show(run, outcome.result)
             if run.estimate is not None:
@@ -218,10 +242,13 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         name = run.layer.name  # which may have been changed meanwhile
         placement = run.request.image.placement(run.request.axes, found.corner)
         record = found.prediction.record if labels is None else labels.record
+        if not run.preview:
+            self._done = run.request, record["settings"]
         seconds = f"in {record['seconds']:.1f} s."
         if labels is None:
             values = lazily(found, outputs.scratch)  # on disk for as long as they are shown
-            self.results.show_values(values, run.layer, placement, preview=run.preview)
+            shown = self.results.show_values(values, run.layer, placement, preview=run.preview)
+            self.result = shown[0]
             if not run.preview:
                 self._forget()
             return f"Values predicted {seconds}", False
@@ -231,7 +258,7 @@ class SegmentWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             text = f"Preview of {size} pixels: {record['message']} {seconds}"
             outputs.discard()
         else:
-            self.results.show(labels, run.layer, placement)
+            self.result = self.results.show(labels, run.layer, placement)
             kept = Kept(outputs, run.request, run.layer, placement)
             self.live.keep(kept, run.request.settings)
             self._show_scores()

@@ -104,6 +104,17 @@ class ImagePicker:
         else:
             self.choose(plain(layers[min(channel, len(layers) - 1)]))
 
+    def choose_channels(self, layers: Sequence[Image]) -> None:
+        """Choose a layer for each channel, where the model takes so many."""
+        if PER_CHANNEL not in self.image.choices or len(layers) != len(self.editors):
+            return
+        with self._blocker:
+            self.image.value = PER_CHANNEL
+            for editor, layer in zip(self.editors, layers, strict=True):
+                editor.select(layer)
+            self.layers_row.show(visible=True)
+        self._report_change()
+
     def set_card(self, card: ModelCard | None) -> None:
         """Offer what a model takes: one image, or one for each of its channels too."""
         channels = card.channels if card is not None and len(card.channels) > 1 else ()

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import psutil
 
 from napari_unet.axes import check_axes
@@ -207,6 +208,17 @@ class Request:
             for request in (self, other)
         )
         return bool(mine == theirs)
+
+    def same_run(self, other: Request) -> bool:
+        """Whether another request runs the same."""
+        regions = [
+            (each.roi.t, each.roi.z, each.roi.y, each.roi.x, each.roi.inside is None)
+            for each in (self, other)
+        ]
+        same_place = regions[0] == regions[1] and np.array_equal(
+            np.asarray(self.roi.inside), np.asarray(other.roi.inside)
+        )
+        return same_place and self.settings == other.settings and self.same_scores(other)
 
     def _is_large(self) -> bool:
         """Whether the scores would take more than a quarter of the free memory."""

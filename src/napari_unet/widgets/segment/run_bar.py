@@ -41,6 +41,7 @@ class RunBar(Container):  # type: ignore[type-arg]
             widgets=[self.run, self.preview, self.cancel], layout="horizontal", labels=False
         )
         buttons.margins = (0, 0, 0, 0)
+        self.buttons = buttons
         self.progress = ProgressBar(value=0, min=0, max=1, tooltip="How far the run is.")
         self.message = text_label()
         self.cost = text_label()

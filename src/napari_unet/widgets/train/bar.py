@@ -58,6 +58,7 @@ class TrainBar(Container):  # type: ignore[type-arg]
             labels=False,
         )
         buttons.margins = (0, 0, 0, 0)
+        self.buttons = buttons
         self.progress = ProgressBar(value=0, min=0, max=1, tooltip="How far the training is.")
         self.message = text_label()
         super().__init__(widgets=[self.message, self.progress, buttons], labels=False)

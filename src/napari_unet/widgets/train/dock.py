@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container
-from napari.layers import Image
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -29,6 +28,7 @@ from napari_unet.widgets.train.bar import LAST_PHASES, PHASES, READY, READY_ON_B
 from napari_unet.widgets.train.carried_over import CarriedOver
 from napari_unet.widgets.train.curve_plot import Curves
 from napari_unet.widgets.train.decision import Decision
+from napari_unet.widgets.train.face import TrainFace
 from napari_unet.widgets.train.form import TrainForm
 from napari_unet.widgets.train.job import Trained, training_job
 from napari_unet.widgets.train.link import Previewed, TrainingLink
@@ -39,7 +39,6 @@ from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
 if TYPE_CHECKING:
     import napari.viewer
-    from napari.layers import Labels
 
     from napari_unet.recovery.labels import StoredLabels
     from napari_unet.recovery.training import InterruptedSession
@@ -53,8 +52,8 @@ POLL_INTERVAL_MS = 100  # between two queries of what the training has sent
 POLLS_PER_VIEW = 3  # so often the view is sent to the training
 
 
-class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
-    """The dock "Train".
+class TrainWidget(TrainFace, Container, metaclass=OneDock):  # type: ignore[type-arg]
+    """The dock "Train"; a script can drive it too, see `TrainFace`.
 
     Parameters
     ----------
@@ -105,6 +104,7 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             layout.insertWidget(place, part, 1 if part is self.form.native else 0)
         self.curves.hide()
         order_tabs(self.native)
+        self._add_scripts()
         self._closing = ClosingWatch(self.native, self._closed)
         self.carried.start(recall(DOCK))
         # after the dock is there: torch takes seconds to import
@@ -115,18 +115,6 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
     def trained(self) -> Trained | None:
         """A new model that is neither kept nor discarded."""
         return self._decision.trained
-
-    def take(self, image: Image, labels: Labels) -> None:
-        """Learn from these labels of this image.
-
-        Parameters
-        ----------
-        image : Image
-            A layer of the viewer.
-        labels : Labels
-            A layer with labels of it.
-        """
-        self.form.take(image, labels)
 
     def cancel(self) -> None:
         """End the training; nothing is kept."""
@@ -207,9 +195,8 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self.previews.begin(self._config.task, self._config.classes)
         self._update_view()
         self.bar.begin()
-
-        # no bar in the viewer's activity area: its moving sign makes the whole window be composed
-        # anew thirty times a second, which takes a training's cores where OpenGL is in software
+        # no bar in the activity area: its moving sign makes the whole window be composed anew
+        # thirty times a second, which takes a training's cores where OpenGL is in software
         self.runner.start(lambda: training_job(session, link), title="")
         self._beat.start()
 
@@ -284,6 +271,7 @@ class TrainWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         cancelled = link is not None and link.cancelled
         self.form.hold(held=False)
         self.carried.hold(held=False)
+        self._take_result(outcome, cancelled=cancelled)
         if isinstance(outcome.result, Trained) and not cancelled:
             self._ask_user(outcome.result, TOO_LATE if link is not None and link.too_late else "")
             return

@@ -82,7 +82,7 @@ class TrainForm:
         self.models = ModelPicker(
             self._base_changed, nothing=SCRATCH, label="Start from", tooltip=BASE_TIP
         )
-        self.settings = TrainSettings(self.changed, self.as_python)
+        self.settings = TrainSettings(self.changed)
         self.board = FindingBoard(self.table, self._on_change, self._faults.mends)
         self.rows: dict[str, Any] = {
             "task": Row(self.task, "Task", TASK_TIP),
@@ -165,10 +165,6 @@ class TrainForm:
             if not self._held:
                 self._take_base(labels)
         self.changed()
-
-    def as_python(self) -> str:
-        """The training as a script; empty while it cannot be."""
-        return "" if self.request is None else self.request.as_python()
 
     def values(self) -> dict[str, Any]:
         """What is worth keeping for the next time, in plain values."""

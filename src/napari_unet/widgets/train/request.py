@@ -9,7 +9,6 @@ from typing import Any
 from napari_unet.dataset.example import Example
 from napari_unet.settings import TrainConfig
 from napari_unet.widgets.train.labelled_layers import LabelledLayers
-from napari_unet.widgets.train.script import write_script
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +61,3 @@ class TrainingRequest:
             "base": None if self.base is None else str(self.base),
             "config": self.config.model_dump(mode="json", exclude_defaults=True),
         }
-
-    def as_python(self) -> str:
-        """The same training as a script.
-
-        What no file is known of is read from the layers of a viewer, as in its console.
-        """
-        return write_script(self.layers, self.base, self.config)

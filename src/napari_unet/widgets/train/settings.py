@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from magicgui.widgets import FloatSpinBox, PushButton
-from qtpy.QtGui import QGuiApplication
 
 from napari_unet.card import Task
 from napari_unet.settings import DEFAULT_MINUTES, TrainConfig
@@ -37,7 +36,6 @@ ADVANCED = (
 )
 DEVICES = ["auto", "cpu", "cuda", "mps"]
 HELD = "Fixed while it trains."
-COPY_TIP = "The same training as a script, for the console, a notebook or a cluster."
 
 
 @dataclass(frozen=True)
@@ -130,11 +128,9 @@ class TrainSettings:
     ----------
     on_change : callable
         Called after each change.
-    script : callable
-        Gives the training as Python code, which can be copied; empty where there is none.
     """
 
-    def __init__(self, on_change: Callable[[], None], script: Callable[[], str]) -> None:
+    def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self._blocker = Blocker()
         self._opened = False
@@ -153,15 +149,12 @@ class TrainSettings:
         self.defaults = PushButton(text="Back to defaults")
         self.rows = {**self.budget.rows, **self.advanced.rows}
         self.shown = [*self.budget.rows.values(), Row(self.more, "", "What is seldom needed.")]
-        self.copy = PushButton(text="Copy as Python")
         self.folded = [
             *self.advanced.rows.values(),
             Row(self.defaults, "", "All settings as at the beginning."),
-            Row(self.copy, "", COPY_TIP),
         ]
         self.more.changed.connect(lambda _: self.fold(opened=not self._opened))
         self.defaults.changed.connect(lambda _: self._reset())
-        self.copy.changed.connect(lambda _: _to_clipboard(script()))
 
     @property
     def ndim(self) -> int | None:
@@ -239,9 +232,3 @@ def hold_row(row: Row, *, held: bool) -> None:
     tip = row.native.toolTip()
     row.editor.tooltip = f"{HELD} {tip}" if held else tip
     row.editor.native.setEnabled(not held)
-
-
-def _to_clipboard(text: str) -> None:
-    clipboard = QGuiApplication.clipboard()
-    if text and clipboard is not None:
-        clipboard.setText(text)
