@@ -239,7 +239,7 @@ def _take_part(roi: Roi, layer: Image, form: SegmentForm, viewer: Viewer) -> boo
     picker.region.value = next(
         (each for _, each in picker._items() if each == shapes), picker.region.value
     )
-    return picker.region.value == shapes
+    return bool(picker.region.value == shapes)
 
 
 def check_image(image: Any, viewer: Viewer) -> list[Image]:
