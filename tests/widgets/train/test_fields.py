@@ -340,7 +340,8 @@ def test_the_script_makes_the_same_examples(
     assert np.array_equal(made.labels, wanted.labels)
     assert (made.background, made.axes) == (wanted.background, wanted.axes)
     if way == "planes":
-        assert np.array_equal(made.region, wanted.region)
+        assert made.region[0] == wanted.region[0] == "planes"
+        assert np.array_equal(made.region[1], wanted.region[1])
     else:
         assert made.region == wanted.region
     assert called["base"] == "nuclei"
@@ -362,8 +363,8 @@ def test_a_script_reads_the_files_that_layers_know(tmp_path: Path) -> None:
     content, written = settle(draft_of(replace(request, layers=layers)))
     assert written == []
     text = run_of(content).as_python()
-    assert f"image_1 = nu.read_image({str(image)!r}).array" in text
-    assert f"labels_1 = nu.read_image({str(labels)!r}, as_labels=True).array" in text
+    assert repr(str(image)) in text
+    assert repr(str(labels)) in text
     # labels that were painted on since are not those of the file
     painted = replace(each.trusted, labels=np.eye(8, dtype=np.uint8))
     content, written = settle(
