@@ -88,4 +88,17 @@ def _run(stage: Stage, dock: object) -> None:
     stage.wait(lambda: bool(bar.cost.value))
 
 
-SCENES = {"segment": segment, "hyperstack": hyperstack}
+def axes(stage: Stage) -> None:
+    """Axes in doubt, with a button for each guess; then channels that one layer holds, split."""
+    height, theme = stage.height, stage.theme
+    dock = stage.open_dock("Segment")
+    cells = load_sample("nuclei_2d").image[:160, :200]
+    stage.viewer.add_image(np.stack([cells, cells[::-1], cells[:, ::-1]]), name="series")
+    stage.shoot(f"axes_doubt_{theme}_{height}")
+    dock.form.fields.choices.buttons["CYX"].click()
+    stage.shoot(f"axes_channels_{theme}_{height}")
+    dock.form.fields.split.click()
+    stage.shoot(f"axes_split_{theme}_{height}")
+
+
+SCENES = {"segment": segment, "hyperstack": hyperstack, "axes": axes}

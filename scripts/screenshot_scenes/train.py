@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_unet.samples import load_sample
 from napari_unet.training.loop import TrainingLoop
+from napari_unet.widgets.qt.memory import remember
 from screenshot_scenes.crash import found_notices, leave_behind
 from screenshot_scenes.hand import begin, objects_within, paint, paint_background, paint_object
 from screenshot_scenes.stage import Stage, settle, steps_taken
@@ -26,6 +27,17 @@ def empty(stage: Stage) -> None:
     stage.shoot(name_of(stage, "empty"))
     stage.sample("nuclei_2d")
     stage.shoot(name_of(stage, "unlabelled"))
+
+
+def carried(stage: Stage) -> None:
+    """What the last session left, and axes in doubt."""
+    remember("train", {"task": "semantic", "base": None, "settings": {"minutes": 5.0}})
+    dock = stage.open_dock("Train")
+    cells = load_sample("nuclei_2d").image[:160, :200]
+    stage.viewer.add_image(np.stack([cells, cells[::-1], cells[:, ::-1]]), name="series")
+    stage.viewer.add_labels(np.ones((3, 160, 200), np.int32), name="labels")
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "carried"))
 
 
 def faulty(stage: Stage) -> None:
@@ -285,6 +297,7 @@ def _spoiled(after: int) -> Iterator[None]:
 
 SCENES = {
     "train_empty": empty,
+    "train_carried": carried,
     "train_faulty": faulty,
     "train_masks": masks,
     "train_places": places,

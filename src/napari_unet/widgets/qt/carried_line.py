@@ -84,6 +84,8 @@ def _worded(name: str, value: Any) -> str:
         return f"model {of}" if name == MODEL else "a start from " + (of if value else "scratch")
     if name == "task":
         return f"task ‘{TASK_NAMES[value]}’"
+    if name == "minutes":
+        return f"{value:g} minutes"
     label = LABELS.get(name, name.replace("_", " ")).lower()
     if isinstance(value, bool):
         return label if value else f"no {label}"
