@@ -203,7 +203,7 @@ def test_lint_rule_keeps_the_viewer_in_widgets(package: str) -> None:
         )
         return done.stdout + done.stderr
 
-    assert "TID251" in faults("src/napari_unet/batch.py")
+    assert "TID251" in faults("src/napari_unet/batch/run.py")
     assert "All checks passed" in faults("src/napari_unet/widgets/batch.py")
 
 

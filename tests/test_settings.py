@@ -310,7 +310,10 @@ def test_the_typed_keywords_are_the_fields(overrides: Any, settings: Any) -> Non
     assert not overrides.__required_keys__
 
 
-FILE_KEYWORDS = "settings client axes channels pixel_size scene file_format scores"
+FILE_KEYWORDS = (
+    "settings client axes channels pixel_size scene file_format scores write export name "
+    "overwrite check summary"
+)
 
 
 @pytest.mark.parametrize(
@@ -321,11 +324,8 @@ FILE_KEYWORDS = "settings client axes channels pixel_size scene file_format scor
         (nu.predict, "axes channels pixel_size settings output client"),
         (nu.iter_predict, "axes channels pixel_size settings output client"),
         (nu.decode, "settings output"),
-        (nu.segment_files, "settings client axes channels pixel_size scene file_format scores"),
-        (
-            nu.iter_segment_files,
-            "settings client axes channels pixel_size scene file_format scores",
-        ),
+        (nu.segment_files, FILE_KEYWORDS),
+        (nu.iter_segment_files, FILE_KEYWORDS),
         (nu.train, "base config validation checkpoint"),
     ],
 )

@@ -3,72 +3,25 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING, Any
 
-from napari_unet.cli.bars import run_with_bar
 from napari_unet.cli.parser import chosen_settings
-from napari_unet.cli.printing import one_line, print_notes, say, tell
-from napari_unet.cli.wording import worded
-from napari_unet.errors import FileError, ModelError
+from napari_unet.cli.printing import one_line, say, tell
+from napari_unet.errors import ModelError
 from napari_unet.network.files import bundled_names, closed_folder, model_files
-
-if TYPE_CHECKING:
-    from napari_unet.batch import FileResult
 
 
 def segment(options: Namespace) -> int:
     """Segment files, one line each."""
-    return _files(options, scores=False)
+    from napari_unet.cli.batching import run_files
+
+    return run_files(options, chosen_settings(options), scores=False)
 
 
 def predict(options: Namespace) -> int:
     """Write the scores of files."""
-    return _files(options, scores=True)
+    from napari_unet.cli.batching import run_files
 
-
-def _files(options: Namespace, *, scores: bool) -> int:
-    from napari_unet.batch import FileDone, iter_segment_files
-    from napari_unet.io.folders import find_images
-
-    print_notes(find_images(options.images).notes)
-    job = iter_segment_files(
-        options.images,
-        options.model,
-        options.output,
-        axes=options.axes,
-        channels=options.channels,
-        pixel_size=options.pixel_size,
-        scene=options.scene,
-        file_format=options.format,
-        scores=scores,
-        **chosen_settings(options),
-    )
-
-    def report(step: Any) -> None:
-        if isinstance(step, FileDone):
-            _report(step.result)
-
-    results = run_with_bar(job, report)
-    codes = [result.fault.code for result in results if result.fault is not None]
-    return 0 if not codes else 1 if "unexpected" in codes else 2
-
-
-def _report(result: FileResult) -> None:
-    """One line on a file; faults, and what is to be told of it, on standard error."""
-    doubts = [note for note in result.notes if note.code == "axes-guessed"]
-    print_notes([note for note in result.notes if note not in doubts], result.source)
-    fault = result.fault
-    if fault is not None:
-        # faults of files name the file themselves
-        place = "" if isinstance(fault, FileError) else f"{result.source}: "
-        tell("error", place + worded(fault))
-        return
-    record = result.record or {}
-    said = one_line(record.get("message", "scores"))
-    say(one_line(f"{result.output}: {said.removesuffix('.')} ({result.seconds:.1f} s)"))
-    for doubt in doubts:
-        place = f"{result.source}: the axes were taken as {record['axes']}. "
-        tell("note", place + worded(doubt))
+    return run_files(options, chosen_settings(options), scores=True)
 
 
 def train(options: Namespace) -> int:

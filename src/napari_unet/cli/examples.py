@@ -14,10 +14,13 @@ examples:
 'napari-unet COMMAND --help' tells the options of a command.""",
     "segment": """\
 Labels of cells.tif go to OUT/cells_labels.tif, with axes and pixel size; the settings, the
-model and the versions that made them to OUT/cells_labels.json.
+model and the versions that made them to OUT/cells_labels.json. Files that were finished before,
+with the same model and settings, are left as they are; what was changed since by hand is too.
+The command ends with 0; with 1 where some files failed, 2 where all did.
 
 examples:
   napari-unet segment cells.tif -m nuclei -o results
+  napari-unet segment 'plates/**/*.tif' -m nuclei -o results --write labels,measurements
   napari-unet segment folder/ -m nuclei -o results --min-size 30 --format ome.tif
   napari-unet segment colour.png -m nuclei -o results --channels 2 --object-diameter 40""",
     "predict": """\

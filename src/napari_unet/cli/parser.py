@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
+from napari_unet.cli.batching import add_batch_options
 from napari_unet.cli.examples import ABOUT, EXAMPLES
 from napari_unet.cli.exporting import add_export_options
 from napari_unet.cli.measuring import add_measure_options
@@ -35,17 +36,8 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         ("predict", "write the scores of a model"),
     ):
         sub = _add_command(commands, name, text)
-        sub.add_argument(
-            "images",
-            nargs="+",
-            metavar="IN",
-            help="image file, image inside a zarr store, plate, or folder of these",
-        )
+        add_batch_options(sub, scores=name == "predict")
         _add_model(sub, "-m", "--model", required=True)
-        sub.add_argument("-o", "--output", required=True, type=Path, help="folder for the results")
-        sub.add_argument(
-            "--format", choices=("tif", "ome.tif"), default="tif", help="(default: tif)"
-        )
         _add_image_options(sub)
         _add_scene(sub, "; 'all' for each of them, with a result of its own")
         if command == name:

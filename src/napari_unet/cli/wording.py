@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from napari_unet.checks.finding import Finding
 
 IMAGE_OPTIONS = ("axes", "channels", "pixel_size", "scene")
+BATCH_OPTIONS = ("overwrite", "write", "export", "name", "cluster")
 TRAINING_OPTIONS = ("base", "checkpoint", "region", "background", "validation")
 MEASURE_OPTIONS = ("image", "properties")
 EXPORT_OPTIONS = ("format",)
@@ -58,4 +59,5 @@ def _names() -> set[str]:
     from napari_unet.settings import SegmentSettings, TrainConfig
 
     fields = {*SegmentSettings.model_fields, *TrainConfig.model_fields} - {"name"}
-    return {*IMAGE_OPTIONS, *TRAINING_OPTIONS, *MEASURE_OPTIONS, *EXPORT_OPTIONS, *fields}
+    kinds = (IMAGE_OPTIONS, BATCH_OPTIONS, TRAINING_OPTIONS, MEASURE_OPTIONS, EXPORT_OPTIONS)
+    return {*(name for names in kinds for name in names), *fields}

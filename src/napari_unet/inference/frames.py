@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from napari_unet.card import ModelCard
 from napari_unet.errors import FileError, ModelError
-from napari_unet.inference.output import OutputArray
 from napari_unet.inference.run_record import ResultSummary
 from napari_unet.instances import maps as instances
 from napari_unet.instances.linking import PlaneLinker
@@ -39,6 +38,23 @@ class ScoreStore(Protocol):
 
     def read(self, time: int, region: Region) -> NDArray[Any]:
         """The scores of a region, with all its spatial axes."""
+        ...
+
+
+class LabelArray(Protocol):
+    """Where the labels of an image go: its array, or a view of one frame of it."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where a local zarr array is written; None: it is none."""
+        ...
+
+    def write(self, time: int, region: Region, block: NDArray[Any]) -> None:
+        """Put a block ([Z,] Y, X) at a time point and region."""
+        ...
+
+    def read(self, time: int, region: Region) -> NDArray[Any]:
+        """A block that was written."""
         ...
 
 
@@ -198,7 +214,7 @@ class FrameWriter:
 
     Parameters
     ----------
-    labels : OutputArray
+    labels : OutputArray or RegionView
         Where the labels go.
     shape : tuple of int
         ([Z,] Y, X) of a time point.
@@ -214,7 +230,7 @@ class FrameWriter:
 
     def __init__(
         self,
-        labels: OutputArray,
+        labels: LabelArray,
         shape: tuple[int, ...],
         card: ModelCard,
         settings: SegmentSettings,
@@ -230,7 +246,7 @@ class FrameWriter:
         self._frame = shape[1:] if self.planewise else shape
         large = is_large(card.architecture.out_channels, self._frame)
         self.in_blocks = card.task == "instance" and large
-        self._summary = ResultSummary(card, constant=constant, left_out=left_out)
+        self.summary = ResultSummary(card, constant=constant, left_out=left_out)
         self._decoding = decoding_of(settings)
         linked = self.planewise and settings.volume_mode != "slices"
         self._overlap = settings.link_overlap if linked else None
@@ -242,8 +258,17 @@ class FrameWriter:
 
     def describe_result(self) -> dict[str, Any]:
         """What a run record says of the labels: how many objects, which classes, in words."""
-        self._summary.objects = self.objects
-        return {**self._summary.as_dict(), "in_blocks": self.in_blocks}
+        self.summary.objects = self.objects
+        return {**self.summary.as_dict(), "in_blocks": self.in_blocks}
+
+    def take_in(self, found: Iterable[Any]) -> None:
+        """Take in what others have found in the frames, such as the workers of a cluster."""
+        for frame in found:
+            self.summary.low = np.minimum(self.summary.low, frame.low).tolist()
+            self.summary.high = np.maximum(self.summary.high, frame.high).tolist()
+            self.summary.pixels += np.array(frame.pixels, np.int64)
+            self.objects += frame.objects
+            self.in_blocks |= frame.in_blocks
 
     def iter_write(
         self, time: int, plane: int | None, read: Callable[[Region], NDArray[Any]]
@@ -267,7 +292,7 @@ class FrameWriter:
             yield from self._iter_objects_in_blocks(time, before, read)
         else:
             scores = read(tuple(slice(0, n) for n in self._frame))
-            self._summary.see(scores)
+            self.summary.see(scores)
             found = instances.decode(scores, self._decoding)
             count = int(found.max(initial=0))
             self._write_objects(time, before, found, count)
@@ -276,9 +301,9 @@ class FrameWriter:
 
     def write_classes(self, time: int, region: Region, scores: NDArray[Any]) -> None:
         """Write the most probable class of each pixel of a region, from scores (C, *region)."""
-        self._summary.see(scores)
+        self.summary.see(scores)
         channels = scores.argmax(0)
-        self._summary.see_classes(channels)
+        self.summary.see_classes(channels)
         classes = class_values(self._card)[channels]
         self._labels.write(time, region, classes.reshape([r.stop - r.start for r in region]))
 
@@ -303,7 +328,7 @@ class FrameWriter:
 
         def read_maps(region: Region) -> NDArray[Any]:
             maps = read(region)
-            self._summary.see(maps)
+            self.summary.see(maps)
             return maps
 
         def write(region: Region, labels: NDArray[np.int32]) -> None:

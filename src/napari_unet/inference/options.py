@@ -39,8 +39,8 @@ class RunOptions(ImageOptions, SegmentOverrides, total=False):
         Settings; single fields of it can be given as keywords too.
     output : str or Path, optional
         Path or URL of a zarr array that is written block by block; None: memory.
-    client : optional
-        Not available yet: must be None.
+    client : distributed.Client, optional
+        A Dask cluster on which the image is run block by block, with equal labels; None: here.
     """
 
     settings: SegmentSettings | None
@@ -55,14 +55,26 @@ class FileOptions(ImageOptions, SegmentOverrides, total=False):
     ----------
     settings : SegmentSettings, optional
         Settings; single fields of it can be given as keywords too.
-    client : optional
-        Not available yet: must be None.
+    client : distributed.Client, optional
+        A Dask cluster on which the image is run block by block, with equal labels; None: here.
     scene : int or str, optional
         Which image of files that hold several: its number from 0, its name, or "all".
-    file_format : {"tif", "ome.tif"}
-        Of what is written.
+    file_format : {"tif", "ome.tif", "zarr"}
+        Of labels and scores.
     scores : bool
         Write the scores instead of labels, as `napari_unet.predict` gives them.
+    write : sequence of str, optional
+        What is written: labels, scores, measurements, overlay; None: labels.
+    export : sequence of str
+        Further formats of the labels, by their endings.
+    name : str, optional
+        Template of the names of the results.
+    overwrite : bool
+        Run all files again, and replace whatever is there.
+    check : {"time", "hash"}
+        How an input is known again.
+    summary : bool or path
+        Whether a table of the files is written, or where.
     """
 
     settings: SegmentSettings | None
@@ -70,6 +82,12 @@ class FileOptions(ImageOptions, SegmentOverrides, total=False):
     scene: int | str | None
     file_format: str
     scores: bool
+    write: Sequence[str] | None
+    export: Sequence[str]
+    name: str | None
+    overwrite: bool
+    check: str
+    summary: bool | str | Path
 
 
 def show_keywords(spelled_out: Callable[..., Any], options: type) -> Callable[[F], F]:

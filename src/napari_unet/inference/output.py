@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import label_axes, score_axes
 from napari_unet.errors import FileError, InputError
+from napari_unet.inference.region_view import RegionView, arrange, arrange_back, index_of
 from napari_unet.io.atomic import flush_tree
 from napari_unet.io.reason import reason_of
 from napari_unet.io.scratch import ScratchFolder
@@ -65,7 +66,6 @@ class OutputArray:
     ) -> None:
         self.axes = label_axes(axes) if channels is None else score_axes(axes)
         shape = tuple((channels or 1) if axis == "C" else sizes[axis] for axis in self.axes)
-        self._canonical = [a for a in "CZYX" if a in self.axes]
         self._target: Path | None = None
         self._scratch: ScratchFolder | None = None
         self._remote: str | None = None
@@ -82,22 +82,28 @@ class OutputArray:
         """Where a local zarr array is written."""
         return None if self._target is None else self._target.parent
 
+    @property
+    def view(self) -> RegionView:
+        """The zarr array for workers, who open it by its place."""
+        if self._remote is not None:
+            return RegionView(self._remote, self.axes)
+        assert self._scratch is not None
+        return RegionView(str(self._scratch.path.absolute() / ARRAY), self.axes)
+
     def write(self, time: int, region: Region, block: NDArray[Any]) -> None:
         """Put a block ([C,] *spatial, canonical order) at a time point and region."""
         with self._named_faults():
-            self.array[self._index(time, region)] = self._arrange(block)
+            self.array[index_of(self.axes, time, region)] = arrange(self.axes, block)
 
     def add(self, time: int, region: Region, block: NDArray[Any]) -> None:
         """Add a block to what is there."""
-        index = self._index(time, region)
+        index = index_of(self.axes, time, region)
         with self._named_faults():
-            self.array[index] = np.nan_to_num(self.array[index]) + self._arrange(block)
+            self.array[index] = np.nan_to_num(self.array[index]) + arrange(self.axes, block)
 
     def read(self, time: int, region: Region) -> NDArray[Any]:
         """A block that was written, [C,] *spatial in canonical order."""
-        axes = [axis for axis in self.axes if axis != "T"]
-        block = np.asarray(self.array[self._index(time, region)])
-        return block.transpose([axes.index(axis) for axis in self._canonical])
+        return arrange_back(self.axes, np.asarray(self.array[index_of(self.axes, time, region)]))
 
     def finish(self, record: dict[str, Any]) -> Any:
         """Complete the array and return it; the record goes into a zarr array's attributes.
@@ -155,18 +161,6 @@ class OutputArray:
                 f"The output {name} cannot be written ({error.strerror or error})",
                 "make room, or choose another folder",
             ) from error
-
-    def _index(self, time: int, region: Region) -> tuple[Any, ...]:
-        place: dict[str, Any] = dict(
-            zip([a for a in self._canonical if a != "C"], region, strict=True)
-        )
-        place["T"] = time
-        place["C"] = slice(None)
-        return tuple(place[axis] for axis in self.axes)
-
-    def _arrange(self, block: NDArray[Any]) -> NDArray[Any]:
-        order = [self._canonical.index(axis) for axis in self.axes if axis != "T"]
-        return block.transpose(order)
 
     def _create(
         self,

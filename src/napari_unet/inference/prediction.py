@@ -34,8 +34,8 @@ def predict(image: Any, model: Model | str | Path, **overrides: Unpack[RunOption
         Settings; ``overrides`` are single fields of it.
     output : str or Path, optional
         Path or URL of a zarr array that is written block by block instead of memory.
-    client : optional
-        Not available yet: must be None.
+    client : distributed.Client, optional
+        A Dask cluster on which the image is run block by block, with equal labels; None: here.
     **overrides
         Single fields of `SegmentSettings`.
 

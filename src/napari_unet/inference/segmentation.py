@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -12,13 +12,11 @@ from typing import Any, Unpack
 import numpy as np
 
 from napari_unet.axes import label_axes, score_axes
-from napari_unet.errors import InputError, SettingsError
+from napari_unet.errors import InputError
 from napari_unet.image.roi import Roi
 from napari_unet.image.source import open_image
 from napari_unet.inference.frames import (
     FrameWriter,
-    ScoreBuffer,
-    frame_reader,
     label_dtype,
     refuse_regression,
 )
@@ -28,9 +26,9 @@ from napari_unet.inference.plan import PredictionPlan, plan_prediction
 from napari_unet.inference.results import Prediction, Segmentation
 from napari_unet.inference.roi import RoiPlace, RoiPrediction, cut_segmentation
 from napari_unet.inference.run_record import RunRecord
-from napari_unet.inference.tiles import run_plan
+from napari_unet.inference.single_frame import iter_tiles
 from napari_unet.network.model import Model
-from napari_unet.progress import Phase, Progress, drain
+from napari_unet.progress import Progress, drain
 from napari_unet.settings import SegmentOverrides, SegmentSettings, resolve
 
 logger = logging.getLogger(__name__)
@@ -91,8 +89,8 @@ def iter_run(
         Settings; ``overrides`` are single fields of it.
     output : str or Path, optional
         Path or URL of a zarr array for the labels of a whole image.
-    client : optional
-        Not available yet: must be None.
+    client : distributed.Client, optional
+        A Dask cluster on which the image is run block by block, with equal labels; None: here.
 
     Yields
     ------
@@ -108,7 +106,10 @@ def iter_run(
     UNetError
         If the image, the model, the part, a setting or the output cannot be used.
     """
-    refuse_client(client)
+    if client is not None:
+        from napari_unet.inference.cluster import check_client
+
+        check_client(client)
     loaded = Model.load(model)
     config = loaded.card.architecture
     if labels:
@@ -138,6 +139,13 @@ def iter_run(
     record.content.update({} if place is None else place.as_record())
     with ExitStack() as stack:  # removes what is incomplete where the run does not end well
         kept = target = writer = None
+        in_memory = output is None, scores is True
+        if client is not None and True in (labels and in_memory[0], in_memory[1]):
+            from napari_unet.inference.cluster_run import temporary_output
+
+            folder = temporary_output(stack)  # workers write files
+            output = folder / "labels.zarr" if output is None else output
+            scores = folder / "scores.zarr" if scores is True else scores
         if scores is not False:
             channels_out = plan.card.architecture.out_channels
             path = None if scores is True else scores
@@ -155,50 +163,30 @@ def iter_run(
                 constant=plan.constant,
                 left_out=plan.limits.left_out,
             )
-        yield from _iter_tiles(plan, record.fallbacks, kept, writer)
+        if client is None:
+            yield from iter_tiles(plan, record.fallbacks, kept, writer)
+        else:
+            from napari_unet.inference.cluster_run import iter_blocks_on_cluster
+
+            yield from iter_blocks_on_cluster(
+                client, plan, loaded, record.fallbacks, kept, target, writer
+            )
         prediction = segmentation = None
         if kept is not None and place is not None:
             finished = {**record.finish(), "operation": "predict"}
             axes = score_axes(source.axes)
-            found = Prediction(kept.finish(finished), axes, source.pixel_size, plan.card, finished)
+            array = kept.finish(finished)
+            array = array[...] if in_memory[1] and client is not None else array
+            found = Prediction(array, axes, source.pixel_size, plan.card, finished)
             prediction = RoiPrediction(found, place)
         if target is not None and writer is not None:
             finished = record.finish(**writer.describe_result())
             array, axes = target.finish(finished), label_axes(source.axes)
+            array = array[...] if in_memory[0] and client is not None else array
             segmentation = Segmentation(array, axes, source.pixel_size, plan.card, finished)
             if place is not None:
                 segmentation = cut_segmentation(segmentation, place)
     return RunResult(segmentation, prediction)
-
-
-def _iter_tiles(
-    plan: PredictionPlan,
-    fallbacks: list[str],
-    kept: OutputArray | None,
-    writer: FrameWriter | None,
-) -> Generator[Progress, None, None]:
-    """Predict the tiles of a plan, keep their scores, decode each frame when it is complete."""
-    phase: Phase = "predicting" if writer is None else "segmenting"
-    # a class is known from the scores of its pixel alone, once no tile adds to them any more
-    tilewise = plan.card.task == "semantic" and not plan.blended
-    store: OutputArray | ScoreBuffer | None = kept
-    with ExitStack() as stack:
-        if store is None and writer is not None and not tilewise:
-            store = stack.enter_context(closing(writer.make_buffer()))
-        for block in run_plan(plan, fallbacks):
-            if store is not None:
-                put = store.add if plan.blended else store.write
-                put(block.time, block.region, block.scores)
-            if writer is not None and tilewise:
-                writer.write_classes(block.time, block.region, block.scores)
-            elif writer is not None and store is not None and block.last_of_frame:
-                plane = block.region[0].start if plan.planewise else None
-                yield from writer.iter_write(
-                    block.time, plane, frame_reader(store, block.time, plane)
-                )
-                if isinstance(store, ScoreBuffer) and plan.blended:
-                    store.clear()
-            yield Progress(block.done, block.total, phase, phase)
 
 
 def _open_output(
@@ -206,17 +194,6 @@ def _open_output(
 ) -> OutputArray:
     axes, sizes = plan.source.axes, plan.sizes
     return OutputArray(axes, sizes, channels, dtype, output, planewise=plan.planewise)
-
-
-def refuse_client(client: Any) -> None:
-    """Raise `SettingsError` where a Dask client is given."""
-    if client is not None:
-        raise SettingsError(
-            "⟨client=⟩ (running on a Dask cluster) is not available in this version",
-            "leave it out to run here",
-            parameter="client",
-            value=client,
-        )
 
 
 @show_keywords(iter_run, RunOptions)
@@ -247,8 +224,8 @@ def segment(image: Any, model: Model | str | Path, **overrides: Unpack[RunOption
         Settings; ``overrides`` are single fields of it.
     output : str or Path, optional
         Path or URL of a zarr array that is written block by block instead of memory.
-    client : optional
-        Not available yet: must be None.
+    client : distributed.Client, optional
+        A Dask cluster on which the image is run block by block, with equal labels; None: here.
     **overrides
         Single fields of `SegmentSettings`, such as ``threshold=0.6``.
 

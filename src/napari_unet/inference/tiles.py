@@ -53,9 +53,13 @@ class Block:
 
 
 def run_plan(
-    plan: PredictionPlan, fallbacks: list[str] | None = None
+    plan: PredictionPlan,
+    fallbacks: list[str] | None = None,
+    chosen: Sequence[Tile] | None = None,
 ) -> Generator[Block, None, None]:
     """Run a plan: one `Block` a tile. Closing the generator cancels it.
+
+    ``chosen`` are those of its tiles that are run in each frame; None: all.
 
     When memory runs out the tile is halved, at last on the CPU, and the run goes on from
     the tile that it had reached. What was done is added to ``fallbacks``, in words.
@@ -66,7 +70,7 @@ def run_plan(
     planes: Sequence[int | None] = _range(roi["Z"]) if plan.planewise else (None,)
     done = 0
     for time, plane in itertools.product(_range(roi["T"]), planes):
-        for whole in tiles:
+        for whole in tiles if chosen is None else chosen:
             waiting = [whole]
             while waiting:
                 tile = waiting.pop(0)

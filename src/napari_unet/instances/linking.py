@@ -87,6 +87,12 @@ class PlaneLinker:
         linked: NDArray[np.int32] = table[plane]
         return linked
 
+    @property
+    def table(self) -> NDArray[np.int32]:
+        """What the labels of the last plane have become, by their numbers there."""
+        assert self._before is not None
+        return self._before[1]
+
     def finish(self) -> Renumbering:
         """Cut chains where two objects stand on each other, and drop those of too few planes."""
         pieces = [

@@ -76,6 +76,16 @@ class LazyArray:
         self._finalizer = None if close is None else weakref.finalize(self, close)
 
     @property
+    def is_zarr(self) -> bool:
+        """Whether it reads a zarr array, so that another process can open it as well."""
+        return type(self._source).__module__.startswith("zarr.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.is_zarr:
+            raise TypeError(f"{self!r} cannot be sent to another process")
+        return (LazyArray, (self.path, self._source, self._order))
+
+    @property
     def ndim(self) -> int:
         """Number of axes."""
         return len(self.shape)

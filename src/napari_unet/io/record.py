@@ -109,7 +109,7 @@ def is_record(path: Path) -> bool:
 def is_export(path: Path) -> bool:
     """Whether a file was exported, and has not changed since, by the record beside it."""
     return any(
-        found.get("operation") == EXPORT and FILE in found and _describes(found, path)
+        found.get("operation") == EXPORT and FILE in found and describes(found, path)
         for found in map(_read, _record_paths(path))
         if found is not None
     )
@@ -135,7 +135,7 @@ def identity_of(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": digest}
 
 
-def _describes(record: Mapping[str, Any], path: Path) -> bool:
+def describes(record: Mapping[str, Any], path: Path) -> bool:
     """Whether a record is that of a file; records of before the identity are believed."""
     known = record.get(FILE)
     if not isinstance(known, Mapping):
@@ -144,6 +144,20 @@ def _describes(record: Mapping[str, Any], path: Path) -> bool:
         return path.stat().st_size == known.get("bytes") and identity_of(path) == known
     except OSError:
         return True
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file was written by a run of this program, as the record beside it says."""
+    try:
+        known = json.loads(record_path(path).read_bytes())
+    except (OSError, ValueError):
+        return False
+    made = isinstance(known, Mapping) and known.get("operation") in ("segment", "predict")
+    if not made:
+        return False
+    written = known.get("outputs")
+    names = written.values() if isinstance(written, Mapping) else [known.get("output")]
+    return any(str(name).replace("\\", "/").rpartition("/")[2] == path.name for name in names)
 
 
 def find_record(labels: Any) -> Mapping[str, Any] | None:
@@ -164,7 +178,7 @@ def find_record(labels: Any) -> Mapping[str, Any] | None:
     path = path if isinstance(path, Path) else getattr(labels, "filename", None)
     if not isinstance(found, Mapping) and isinstance(path, str | Path):
         beside = [each for each in map(_read, _record_paths(Path(path))) if each is not None]
-        fitting = [each for each in beside if _describes(each, Path(path))]
+        fitting = [each for each in beside if describes(each, Path(path))]
         if fitting:
             found = fitting[0]
         elif beside:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from napari_unet.errors import FileError, Note, UNetError
@@ -67,9 +67,8 @@ def open_zarr(path: Path, scene: int | str | None = None) -> Opened:
         elif scene not in (None, 0):
             shape = tuple(int(n) for n in node.shape)
             choose_scene(path, (Scene("", shape, _plane(shape)),), scene)
-        array, image, dataset, told = _array_of(path, node)
-        notes += told
-        axes, sizes, unitless, names = _ome_axes(image, dataset, array)
+        array, axes, sizes, unitless, names, more = read_node(path, node)
+        notes += more
         sizes, told = believable_sizes(sizes)
         steps, without = unitless
         notes += told + without
@@ -107,8 +106,17 @@ def level_paths(path: Path) -> list[Path]:
     return [path / str(dataset["path"]) for dataset in image["datasets"]]
 
 
+def read_node(
+    path: PurePath, node: Any
+) -> tuple[Any, str | None, dict[str, float | None], _Unitless, tuple[str, ...], tuple[Note, ...]]:
+    """The array of a node, its axes, sizes by axis, those without unit, channels, and notes."""
+    array, image, dataset, told = _array_of(path, node)
+    axes, sizes, unitless, names = _ome_axes(image, dataset, array)
+    return array, axes, sizes, unitless, names, told
+
+
 def _array_of(
-    path: Path, node: Any
+    path: PurePath, node: Any
 ) -> tuple[Any, Mapping[str, Any], Mapping[str, Any], tuple[Note, ...]]:
     """The array to read, the metadata of the image that it belongs to and those of its level.
 
@@ -117,7 +125,8 @@ def _array_of(
     import zarr
 
     if isinstance(node, zarr.Array):
-        attributes, image, dataset = containing_image(path) or ({}, {}, {})
+        inside = containing_image(path) if isinstance(path, Path) else None
+        attributes, image, dataset = inside or ({}, {}, {})
         return node, {**image, **_omero(attributes)}, dataset, ()
     attributes = ome_attributes(node)
     image = _multiscale(path, node, attributes)
@@ -156,7 +165,7 @@ def _not_one(path: Path, members: list[str]) -> FileError:
     )
 
 
-def _multiscale(path: Path, node: Any, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+def _multiscale(path: PurePath, node: Any, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     images = attributes.get("multiscales")
     if images:
         return images[0]  # type: ignore[no-any-return]

@@ -15,9 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import napari_unet as nu
-from napari_unet import batch
 from napari_unet.axes import in_order
-from napari_unet.batch import FileDone, iter_segment_files
+from napari_unet.batch import FileDone, file_job, iter_segment_files
 from napari_unet.cli.training_files import read_example
 from napari_unet.errors import InputError, ModelError, SettingsError
 from napari_unet.io import read_image, write_image, write_labels
@@ -282,7 +281,7 @@ def test_a_bad_file_does_not_end_the_run(folder: Path, model: nu.Model) -> None:
 def test_whatever_a_file_does_is_its_own_failure(
     folder: Path, model: nu.Model, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any
 ) -> None:
-    real = batch.read_image
+    real = file_job.read_image
     log = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("NAPARI_UNET_STATE", str(log))
 
@@ -298,7 +297,7 @@ def test_whatever_a_file_does_is_its_own_failure(
             raise ZeroDivisionError("odd\nreason")
         return real(path, **options)
 
-    monkeypatch.setattr(batch, "read_image", read)
+    monkeypatch.setattr(file_job, "read_image", read)
     write_image(folder / "d.tif", squares(), axes="YX")
     results = nu.segment_files([folder], model, folder)
     assert [r.error is None for r in results] == [False, False, False, True]
@@ -330,7 +329,7 @@ def test_a_large_result_goes_through_the_disk_and_is_the_same(
     path = write_image(tmp_path / "a.tif", image, axes=axes)
     model = bright_model(ndim=ndim)
     (kept,) = nu.segment_files([path], model, tmp_path / "memory", scores=scores)
-    monkeypatch.setattr(batch, "MAX_RESULT_BYTES", 1000)
+    monkeypatch.setattr(file_job, "MAX_RESULT_BYTES", 1000)
     (streamed,) = nu.segment_files([path], model, tmp_path / "disk", scores=scores)
     assert kept.output is not None
     assert streamed.output is not None
@@ -371,7 +370,7 @@ def test_an_interruption_is_no_failure_of_a_file(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch, "read_image", interrupt)
+    monkeypatch.setattr(file_job, "read_image", interrupt)
     with pytest.raises(KeyboardInterrupt):
         nu.segment_files([folder], model, folder)
 
@@ -437,15 +436,22 @@ def test_a_result_never_replaces_an_input(folder: Path, model: nu.Model) -> None
     assert [r.error for r in results] == [None, None]
 
 
-@pytest.mark.parametrize("other", ["more/a.tif", "images/a.png", "images/a.ome.tif"])
-def test_two_images_of_one_result_are_refused_before_work(
-    other: str, folder: Path, model: nu.Model
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ("more/a.tif", ["b_labels.tif", "images/a_labels.tif", "more/a_labels.tif"]),
+        ("images/a.png", ["b_labels.tif", "a_tif_labels.tif", "a_png_labels.tif"]),
+        ("images/a.ome.tif", ["b_labels.tif", "a_tif_labels.tif", "a_ome_tif_labels.tif"]),
+    ],
+)
+def test_images_of_one_name_are_told_apart(
+    other: str, named: list[str], folder: Path, model: nu.Model
 ) -> None:
     write_image(folder.parent / other, squares(), axes="YX")
     out = folder.parent / "out"
-    with pytest.raises(InputError, match=r"Two images.*a_labels\.tif"):
-        nu.segment_files([folder / "b.tif", folder / "a.tif", folder.parent / other], model, out)
-    assert not out.exists()
+    paths = [folder / "b.tif", folder / "a.tif", folder.parent / other]
+    results = nu.segment_files(paths, model, out)
+    assert [r.output.relative_to(out).as_posix() for r in results if r.output] == named
 
 
 def test_an_image_named_twice_is_run_once(folder: Path, model: nu.Model) -> None:
