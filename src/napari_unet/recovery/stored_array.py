@@ -106,8 +106,8 @@ class StoredArray:
         FileError
             If one could not be written: it and those after it are undone.
         """
-        while self._writes:
-            self._writes.pop(0).result()
+        for write in tuple(self._writes):  # others may wait in their threads too
+            write.result()
         fault, self._fault = self._fault, None
         if fault is not None:
             raise fault
@@ -274,7 +274,7 @@ class StoredArray:
     def _block(self, place: tuple[int, ...]) -> NDArray[Any]:
         found = self._blocks.get(place)
         if found is None:
-            for write in self._writes:  # else what is on disk may be older
+            for write in tuple(self._writes):  # else what is on disk may be older
                 write.result()
             found = np.array(self._array[self._region(place)])
             self._blocks[place] = found

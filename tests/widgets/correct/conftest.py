@@ -50,7 +50,7 @@ class Hand:
     def key(self, key: str) -> None:
         self._canvas._key_map_handler.press_key(key)
 
-    def _on_canvas(self, point: tuple[float, ...]) -> tuple[float, float]:
+    def _on_canvas(self, point: tuple[float, ...]) -> tuple[int, int]:
         layer = self._viewer.layers.selection.active
         world = np.asarray(layer.data_to_world(point))[-2:]
         view, _ = self._canvas._get_viewbox_at((400, 300))
@@ -60,7 +60,7 @@ class Hand:
         )
         steps = np.column_stack([right - origin, down - origin]) / 100
         x, y = np.linalg.solve(steps, world - origin)
-        return float(x), float(y)
+        return round(x), round(y)  # the overlay of the brush takes whole pixels
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_mouse_and_keys_correct_each_in_one_step_of_undo(
     assert "Select a labels layer" in dock.heading.value
     layer = viewer.add_labels(disks(), name="cells labels")
     viewer.reset_view()
-    tools, before = dock.panels[0], layer.data.copy()
+    tools, before = dock.tools, layer.data.copy()
     states = [before]
 
     def step(words: str) -> None:
@@ -75,7 +75,7 @@ def test_mouse_and_keys_correct_each_in_one_step_of_undo(
     hand.drag((90, 110), (90, 116), (98, 116), (98, 110))
     step("Erased")
     hand.key("U")
-    assert dock.panels[0].mouse.tool is None
+    assert tools.mouse.tool is None
     assert layer.mouse_pan
     hand.move(95, 120)
     hand.key("H")

@@ -26,6 +26,7 @@ from napari_unet.widgets.annotation.marks import (
 )
 from napari_unet.widgets.annotation.snapshot import Trusted, blank, snapshot, trusted
 from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.viewer.kept_scores import hand_on_scores
 from napari_unet.widgets.viewer.label_colours import object_colours
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, LayerImage, level_of
 from napari_unet.widgets.viewer.placement import Placement, lift
@@ -160,6 +161,8 @@ def correct(viewer: Viewer, result: Labels, image: Image, axes: str) -> Labels:
     if "class" not in result.features.columns:  # what is painted next is an object of its own
         layer.selected_label = min(int(values.max(initial=0)) + 1, LARGEST_LABEL)
     result.visible = False
+    letters = placement.axes.replace("C", "")
+    hand_on_scores(result, layer, [ends[placement.axes.index(axis)][0] for axis in letters])
     return layer
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from magicgui.widgets import Container
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_unet.widgets.correct.hover_panel import HoverPanel
 from napari_unet.widgets.correct.session import CorrectionSession
 from napari_unet.widgets.correct.tool_panel import ToolPanel
 from napari_unet.widgets.qt.events import ClosingWatch
@@ -18,7 +19,11 @@ from napari_unet.widgets.viewer.vispy_guard import guard_removals
 if TYPE_CHECKING:
     import napari.viewer
 
-PANELS = (ToolPanel,)
+T = TypeVar("T")
+PANELS = (
+    HoverPanel,
+    ToolPanel,
+)
 """From top to bottom. Each is called with the `CorrectionSession`; it has ``native``, a QWidget,
 and ``close()``, which stops listening and touches no widget."""
 
@@ -60,6 +65,19 @@ class CorrectWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self.session.told.connect(self.show_message)
         self._closing = ClosingWatch(self.native, self._closed)
         self._show_target()
+
+    @property
+    def hover(self) -> HoverPanel:
+        """The line about the object under the cursor."""
+        return self._panel(HoverPanel)
+
+    @property
+    def tools(self) -> ToolPanel:
+        """The buttons of the tools."""
+        return self._panel(ToolPanel)
+
+    def _panel(self, kind: type[T]) -> T:
+        return next(panel for panel in self.panels if isinstance(panel, kind))
 
     @property
     def warm(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,15 @@ from psygnal import Signal
 from napari_unet.correction.change import Change
 from napari_unet.correction.edits import Edit, Point, make_change
 from napari_unet.correction.free_label import largest_possible
+from napari_unet.correction.object_index import ObjectIndex
 from napari_unet.errors import InputError, UNetError
+from napari_unet.progress import Progress
+from napari_unet.recovery.stored_array import StoredArray
 from napari_unet.widgets.correct.history import write_change
+from napari_unet.widgets.correct.stored_layer import close_stored
 from napari_unet.widgets.correct.target import Target
 from napari_unet.widgets.correct.tools import DONE, UNCHANGED
+from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.viewer.layer_image import plain
 
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 NO_LAYER = "Select a labels layer in the list of layers: what is selected there is corrected."
+NUMBERING = frozenset({"split", "cut", "draw", "take_off"})  # tools that need a free number
 _sessions: weakref.WeakSet[CorrectionSession] = weakref.WeakSet()
 
 
@@ -83,7 +90,11 @@ class CorrectionSession:
         self.plane_only = False
         self._largest: weakref.WeakKeyDictionary[Labels, int] = weakref.WeakKeyDictionary()
         self._connected: Labels | None = None
+        self._reading = JobRunner(lambda _: None, self._end_reading)
+        self._writing = JobRunner(lambda _: None, self._end_writing)
+        self._opening = False
         self.viewer.layers.selection.events.active.connect(self.refresh)
+        self.viewer.layers.events.removed.connect(self._layer_removed)
         _sessions.add(self)
         self.refresh()
 
@@ -91,24 +102,40 @@ class CorrectionSession:
         """Correct no more."""
         _sessions.discard(self)
         self.viewer.layers.selection.events.active.disconnect(self.refresh)
+        self.viewer.layers.events.removed.disconnect(self._layer_removed)
+        self._reading.drop()
+        self._writing.drop()
+        for layer in self.viewer.layers:
+            self._close_stored(layer)
         self._connect(None)
         self.target = None
         self.target_changed.emit()
 
     def refresh(self, _: Any = None) -> None:
         """Look again at which layer is active, and whether it can be corrected."""
+        if self._opening:
+            return
         layer = plain(self.viewer.layers.selection.active)
+        self._reading.drop()
         self._connect(layer if isinstance(layer, Labels) else None)
         self.target, self.problem = None, NO_LAYER
         if isinstance(layer, Labels):
+            self._opening = True  # its data may be replaced by those on disk
             try:
                 self.target = Target.of(layer)
                 self.problem = ""
-            except InputError as error:
+            except UNetError as error:
                 self.problem = worded(error)
+            finally:
+                self._opening = False
         if self.target is not None:
             self._note_largest(self.target, self._largest.get(self.target.layer, 0))
+            self._read_numbers(self.target)
         self.target_changed.emit()
+        stored = None if self.target is None else self.target.labels
+        if isinstance(stored, StoredArray) and stored.was_interrupted:
+            stored.was_interrupted = False
+            self.tell("An edit was interrupted when napari ended; the labels are as before it.")
 
     def tell(self, text: str, *, fault: bool = False) -> None:
         """Say something to the user."""
@@ -149,6 +176,11 @@ class CorrectionSession:
         if edit.tool == "interpolate" and not target.has_planes:
             self.tell("These labels have no planes to fill in between.", fault=True)
             return False
+        if edit.tool in NUMBERING and not target.has_numbers:
+            self.tell(
+                "The numbers of the objects are still being read; try again soon.", fault=True
+            )
+            return False
         scene = target.scene
         ends = [scene.label_at(point) for point in (edit.points[0], edit.points[-1])]
         try:
@@ -187,6 +219,11 @@ class CorrectionSession:
         if not change:
             return False
         write_change(target.layer, change)
+        if target.index is not None:
+            for label in change.new_ids:
+                target.index.include(label, change.window)
+        if isinstance(target.labels, StoredArray):
+            self._await_disk(target.labels)
         self._note_largest(target, int(change.new.max(initial=0)))
         self.corrected.emit(Step(edit, target, change))
         return True
@@ -196,6 +233,60 @@ class CorrectionSession:
         assert self.target is not None
         offset = self.viewer.dims.ndim - self.target.layer.ndim  # aligned at the last axes
         return [axis - offset for axis in self.viewer.dims.displayed]
+
+    def _read_numbers(self, target: Target) -> None:
+        """Read in the background where the objects lie and which numbers are taken."""
+        index = target.index
+        if index is None:
+            return
+        stored, labels = isinstance(target.labels, StoredArray), target.labels
+        path = labels.path if stored else None
+
+        def read() -> Generator[Progress, None, ObjectIndex]:
+            import zarr
+
+            source = labels if path is None else zarr.open_array(path, mode="r")
+            for part in index.read(source):
+                yield Progress(int(1000 * part), 1000, "reading labels")
+            return index
+
+        self._reading.start(read, "Reading the numbers of the objects")
+
+    def _end_reading(self, outcome: Outcome) -> None:
+        target = self.target
+        if target is not None and outcome.result is target.index and target.index is not None:
+            self._note_largest(target, target.index.largest)
+        elif outcome.error is not None:
+            self.tell(worded(outcome.error), fault=True)
+
+    def _await_disk(self, stored: StoredArray) -> None:
+        """Hear whether an edit has got to the disk."""
+
+        def flush() -> Generator[Progress, None, bool]:
+            yield Progress(0, 1, "writing labels")
+            stored.flush()
+            return True
+
+        self._writing.start(flush, "")
+
+    def _end_writing(self, outcome: Outcome) -> None:
+        if outcome.error is None:
+            return
+        if self.target is not None:
+            self.target.layer._reset_history()  # its steps are not those of the disk any more
+            self.target.layer.refresh()
+        self.tell(worded(outcome.error), fault=True)
+
+    def _layer_removed(self, event: Any) -> None:
+        self._close_stored(plain(event.value))
+
+    def _close_stored(self, layer: Any) -> None:
+        if not isinstance(layer, Labels):
+            return
+        try:
+            close_stored(layer)
+        except UNetError as error:
+            self.tell(worded(error), fault=True)
 
     def _note_largest(self, target: Target, label: int) -> None:
         """Keep the largest label, and put the next one into the hand."""

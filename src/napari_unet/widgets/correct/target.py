@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +12,20 @@ from napari.utils.transforms import CompositeAffine
 
 from napari_unet.correction.edits import Point, Scene
 from napari_unet.correction.free_label import largest_possible
+from napari_unet.correction.object_index import ObjectIndex
+from napari_unet.correction.window import Near
 from napari_unet.errors import InputError
 from napari_unet.io.pixel_size import tidy, unit_in_micrometres
 from napari_unet.widgets.annotation.marks import marks_for
+from napari_unet.widgets.correct.stored_layer import open_stored
 from napari_unet.widgets.viewer.coordinates import unit_ratios
 from napari_unet.widgets.viewer.layer_image import PIXEL_SIZE_KEY, RECORD_KEY, plain
 
 if TYPE_CHECKING:
     from napari import Viewer
+
+
+SEARCHED_BYTES = 1 << 28  # of labels in memory, all of which are searched within 0.1 s
 
 
 @dataclass(eq=False)
@@ -36,12 +42,15 @@ class Target:
         Micrometres per axis of space; None where they are unknown.
     largest : int
         The largest label that was ever used; numbers of deleted objects do not come back.
+    index : ObjectIndex or None
+        Where the objects lie; None for labels that are searched as fast.
     """
 
     layer: Labels
     axes: str
     spacing: tuple[float, ...] | None
-    largest: int = field(default=0)
+    largest: int = 0
+    index: ObjectIndex | None = None
 
     @classmethod
     def of(cls, layer: Labels) -> Target:
@@ -60,14 +69,17 @@ class Target:
                 code="multiscale",
             )
         largest_possible(layer.data)
-        if not isinstance(layer.data, np.ndarray):
-            raise InputError(
-                f"‘{layer.name}’ is not in memory",
-                "save it, and open the file",
-                code="not-in-memory",
-            )
         axes = _axes_of(layer)
-        return cls(layer, axes, _spacing_of(layer, axes), int(layer.data.max(initial=0)))
+        if not isinstance(layer.data, np.ndarray):
+            open_stored(layer)
+        elif layer.data.nbytes <= SEARCHED_BYTES:
+            return cls(layer, axes, _spacing_of(layer, axes), int(layer.data.max(initial=0)))
+        return cls(layer, axes, _spacing_of(layer, axes), index=ObjectIndex())
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether it is known which numbers are free."""
+        return self.index is None or self.index.is_complete
 
     @property
     def labels(self) -> Any:
@@ -92,7 +104,15 @@ class Target:
     @property
     def scene(self) -> Scene:
         """What an edit has to know."""
-        return Scene(self.labels, self.largest, spacing=self.spacing_of_axes)
+        largest = self.largest if self.has_numbers else None
+        return Scene(self.labels, largest, self.near, spacing=self.spacing_of_axes)
+
+    def near(self, label: int, point: Point) -> Near | None:
+        """Where to look for an object: nowhere in particular, in its box, or at the point."""
+        if self.index is None:
+            return None
+        box = self.index.box(label)
+        return point if box is None else box
 
     @property
     def spacing_of_axes(self) -> tuple[float, ...] | None:

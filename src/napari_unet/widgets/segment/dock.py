@@ -26,6 +26,7 @@ from napari_unet.widgets.segment.recorded import draft_of, take_over
 from napari_unet.widgets.segment.request import Outputs, Request
 from napari_unet.widgets.segment.run_bar import RunBar, describe_cost
 from napari_unet.widgets.viewer.docks import OneDock
+from napari_unet.widgets.viewer.kept_scores import keep_scores
 from napari_unet.widgets.viewer.lazy_values import lazily
 from napari_unet.widgets.viewer.records import record_shown
 from napari_unet.widgets.viewer.result_layers import ResultLayers
@@ -259,6 +260,7 @@ class SegmentWidget(SegmentFace, Container, metaclass=OneDock):  # type: ignore[
             outputs.discard()
         else:
             self.result = self.results.show(labels, run.layer, placement)
+            keep_scores(self.result, found, placement.axes, (0,) * len(found.axes))
             kept = Kept(outputs, run.request, run.layer, placement)
             self.live.keep(kept, run.request.settings)
             self._show_scores()
@@ -272,7 +274,8 @@ class SegmentWidget(SegmentFace, Container, metaclass=OneDock):  # type: ignore[
         if kept is None:
             return
         record = result.record
-        self.results.show(result, kept.image, kept.placement, decoded=True)
+        layer = self.results.show(result, kept.image, kept.placement, decoded=True)
+        keep_scores(layer, kept.found, kept.placement.axes, (0,) * len(kept.found.axes))
         if self.runner.running or self.form.fault is not None:
             return  # what stands there matters more
         empty = bool(record.get("empty"))

@@ -1,0 +1,97 @@
+"""The scores that labels were decoded from, while the dock that predicted them keeps them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.widgets.viewer.layer_image import plain
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_unet.inference.roi import RoiPrediction
+
+
+@dataclass(frozen=True, eq=False)
+class KeptScores:
+    """Scores of a layer of labels; they go when whoever predicted them lets them go.
+
+    Attributes
+    ----------
+    found : weak reference to RoiPrediction
+        The scores.
+    axes : str
+        Of the layer.
+    corner : tuple of int
+        Where in the layer the scores begin, per axis of the layer but C.
+    """
+
+    found: weakref.ref[RoiPrediction]
+    axes: str
+    corner: tuple[int, ...]
+
+
+_kept: weakref.WeakKeyDictionary[Labels, KeptScores] = weakref.WeakKeyDictionary()
+
+
+def keep_scores(layer: Any, found: RoiPrediction, axes: str, corner: Sequence[int]) -> None:
+    """Tell which scores the labels of a layer were decoded from."""
+    _kept[plain(layer)] = KeptScores(weakref.ref(found), axes, tuple(map(int, corner)))
+
+
+def hand_on_scores(layer: Any, copy: Any, corner: Sequence[int]) -> None:
+    """Let a copy of a layer have its scores; ``corner`` is where the layer begins in the copy."""
+    kept = _kept.get(plain(layer))
+    if kept is not None:
+        shifted = tuple(a + int(b) for a, b in zip(kept.corner, corner, strict=True))
+        _kept[plain(copy)] = KeptScores(kept.found, kept.axes, shifted)
+
+
+def scores_of(layer: Any) -> tuple[RoiPrediction, str, tuple[int, ...]] | None:
+    """Scores of a layer, its axes, and where the scores begin in it; None where there are none."""
+    kept = _kept.get(plain(layer))
+    found = None if kept is None else kept.found()
+    return None if kept is None or found is None else (found, kept.axes, kept.corner)
+
+
+def confidence_of(layer: Any, window: tuple[slice, ...], mask: NDArray[np.bool_]) -> float | None:
+    """The mean foreground score in a part of a layer; None where it has none there.
+
+    Parameters
+    ----------
+    layer : Labels
+        Of objects.
+    window : tuple of slice
+        The part, in the axes of the layer.
+    mask : bool array
+        The pixels of it that count.
+    """
+    known = scores_of(layer)
+    if known is None:
+        return None
+    found, axes, corner = known
+    if found.prediction.card.task != "instance":
+        return None
+    own = iter(corner)
+    first = {axis: 0 if axis == "C" else next(own) for axis in axes}
+    score_axes = found.prediction.axes
+    index: list[Any] = []
+    for axis, size in zip(score_axes, found.scores.shape, strict=True):
+        if axis == "C":
+            index.append(0)  # the foreground
+            continue
+        part = window[axes.index(axis)]
+        start, stop = part.start - first[axis], part.stop - first[axis]
+        if start < 0 or stop > size:
+            return None  # the object reaches beyond what was predicted
+        index.append(slice(start, stop))
+    scores = np.asarray(found.scores[tuple(index)], np.float32)
+    kept = [score_axes.replace("C", "").index(axis) for axis in axes if axis != "C"]
+    scores = scores.transpose(kept).reshape(mask.shape)
+    return float(scores[mask].mean()) if mask.any() else None
