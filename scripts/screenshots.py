@@ -14,10 +14,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from screenshot_scenes import segment, train, tutorial
+from screenshot_scenes import batch, segment, train, tutorial
 from screenshot_scenes.stage import Stage
 
-SCENES = {**segment.SCENES, **train.SCENES, **tutorial.SCENES}
+SCENES = {**batch.SCENES, **segment.SCENES, **train.SCENES, **tutorial.SCENES}
 DOCUMENTED = {
     "segment": {"segment_dark": "dark", "segment_region_light": "light"},
     **{scene: dict.fromkeys(names, "dark") for scene, names in tutorial.PICTURES.items()},

@@ -239,6 +239,7 @@ def _guarded(
                     return Outcome(cancelled=True)
                 now = time.monotonic()
                 left = forecast.estimate_seconds(step, now)
+                left = getattr(step, "seconds_left", left)  # where the job knows better
                 if now - last[0] >= REPORT_INTERVAL_S or step.phase != last[1]:
                     last = (now, step.phase)
                     yield ProgressReport(step.done, step.total, step.message, step.phase, left)

@@ -15,6 +15,7 @@ from napari_unet.widgets.qt.events import ClosingWatch
 from napari_unet.widgets.qt.form import order_tabs
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.memory import recall, remember
+from napari_unet.widgets.qt.run_bar import RunBar, describe_cost
 from napari_unet.widgets.qt.script_menu import ScriptMenu
 from napari_unet.widgets.qt.warm_up import import_torch
 from napari_unet.widgets.qt.wording import is_next_step, worded
@@ -24,7 +25,6 @@ from napari_unet.widgets.segment.form import SegmentForm
 from napari_unet.widgets.segment.live_decoding import Kept, LiveDecoding
 from napari_unet.widgets.segment.recorded import draft_of, take_over
 from napari_unet.widgets.segment.request import Outputs, Request
-from napari_unet.widgets.segment.run_bar import RunBar, describe_cost
 from napari_unet.widgets.viewer.docks import OneDock
 from napari_unet.widgets.viewer.kept_scores import keep_scores
 from napari_unet.widgets.viewer.lazy_values import lazily

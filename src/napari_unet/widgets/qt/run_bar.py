@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from napari_unet.inference.cost import CostEstimate
 
 
+TIPS = (
+    "Segment the whole image.",
+    "Segment only what is in view, with the intensities of the whole image.",
+    "Stop the run; nothing is added then.",
+)
+
+
 class RunBar(Container):  # type: ignore[type-arg]
     """Buttons of a job, how far it is, and how it ended.
 
@@ -23,6 +30,8 @@ class RunBar(Container):  # type: ignore[type-arg]
     ----------
     on_run, on_preview, on_cancel : callable
         Called when a button is pressed.
+    tips : tuple of str
+        What they do, in words.
     """
 
     def __init__(
@@ -30,13 +39,12 @@ class RunBar(Container):  # type: ignore[type-arg]
         on_run: Callable[[], None],
         on_preview: Callable[[], None],
         on_cancel: Callable[[], None],
+        tips: tuple[str, str, str] = TIPS,
     ) -> None:
-        self.run = PushButton(text="Run", tooltip="Segment the whole image.")
-        self.preview = PushButton(
-            text="Preview",
-            tooltip="Segment only what is in view, with the intensities of the whole image.",
-        )
-        self.cancel = PushButton(text="Cancel", tooltip="Stop the run; nothing is added then.")
+        run, preview, cancel = tips
+        self.run = PushButton(text="Run", tooltip=run)
+        self.preview = PushButton(text="Preview", tooltip=preview)
+        self.cancel = PushButton(text="Cancel", tooltip=cancel)
         buttons = Container(
             widgets=[self.run, self.preview, self.cancel], layout="horizontal", labels=False
         )

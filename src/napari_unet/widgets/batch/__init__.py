@@ -1,0 +1,5 @@
+"""The Batch dock."""
+
+from napari_unet.widgets.batch.dock import BatchWidget
+
+__all__ = ["BatchWidget"]
