@@ -253,6 +253,24 @@ def test_a_picture_has_outlines_and_a_scale_bar(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(picture)[:50], colours[:50])
 
 
+def test_the_font_of_scale_bars_has_what_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import ImageDraw
+
+    from napari_unet.image.overlay import draw_scale_bar
+
+    written = []
+    write = ImageDraw.ImageDraw.text
+
+    def text(self: Any, place: Any, words: str, *args: Any, **options: Any) -> None:
+        written.append(words)
+        write(self, place, words, *args, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
+    for size in (0.001, 0.325, 50.0):
+        draw_scale_bar(np.zeros((300, 400, 3), np.uint8), size)
+    assert written == ["100 nm", "20 um", "5 mm"]  # the u gets a tail: Pillow's font has no µ
+
+
 def test_a_table_is_that_of_measure(tmp_path: Path, labels: np.ndarray) -> None:
     import pandas as pd
 

@@ -87,16 +87,25 @@ def draw_scale_bar(picture: NDArray[np.uint8], pixel_size: float) -> NDArray[np.
     left, top = right - across, bottom - thick
     draw.rectangle((left - 1, top - 1, right, bottom), "black")
     draw.rectangle((left, top, right - 1, bottom - 1), "white")
-    draw.text(
-        (right - across / 2, top - margin / 2),
-        length_in_words(length),
-        "white",
-        font,
-        anchor="mb",
-        stroke_width=1,
-        stroke_fill="black",
-    )
+    _write_length(draw, length_in_words(length), (right - across / 2, top - margin / 2), font)
     return np.array(drawn)
+
+
+def _write_length(draw: Any, text: str, foot: tuple[float, float], font: Any) -> None:
+    """Write a length above a place; the font has no µ, which is a u with a tail."""
+    plain = text.replace("µ", "u")
+    height = font.getbbox("u", anchor="ls")[3] - font.getbbox("u", anchor="ls")[1]
+    tail = max(2, round(height * 0.45))
+    left = foot[0] - draw.textlength(plain, font) / 2
+    base = foot[1] - tail
+    if "µ" in text:
+        stem = left + draw.textlength(plain[: text.index("µ")], font)
+        stem = math.ceil(stem + font.getbbox("u", anchor="ls")[0])
+        wide = max(1, round(height / 7))
+        draw.rectangle((stem - 1, base, stem + wide, base + tail + 1), "black")
+    draw.text((left, base), plain, "white", font, anchor="ls", stroke_width=1, stroke_fill="black")
+    if "µ" in text:
+        draw.rectangle((stem, base - height / 2, stem + wide - 1, base + tail), "white")
 
 
 def bar_length(width: float) -> float:
