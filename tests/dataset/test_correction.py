@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import napari_unet as nu
 from napari_unet.cli.training_files import read_example
-from napari_unet.dataset import correction
+from napari_unet.dataset import fingerprint
 from napari_unet.dataset.correction import (
     MARKS_KEY,
     CorrectedLabels,
@@ -58,7 +58,7 @@ def test_changed_erased_and_new_objects_are_no_longer_as_they_were() -> None:
 def test_an_object_that_moved_is_changed_however_it_is_read(seed: int, slab: int) -> None:
     began = np.random.default_rng(seed).integers(0, 9, (6, 7, 8))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(correction, "SLAB_PIXELS", slab)
+        patch.setattr(fingerprint, "SLAB_PIXELS", slab)
         text = str(remember_objects(began))
     assert compare_objects(began.astype(np.uint8), text, [], "ZYX").nothing_changed
     moved = np.roll(began, 1, axis=0)

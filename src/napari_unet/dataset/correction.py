@@ -7,7 +7,7 @@ import binascii
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.axes import Plane
+from napari_unet.dataset.fingerprint import fingerprint_all
+from napari_unet.dataset.review import Review, find_accepted
 from napari_unet.io.record import record_path
 
 MARKS_KEY = "napari_unet_labels"  # of painted labels, in a layer's metadata and beside a file
-SLAB_PIXELS = 1 << 22  # looked at at a time
 MOST_PIXELS = 1 << 28  # of labels, beyond which no objects are remembered
-HASH_BITS = 26  # of a pixel's place; sums of so few are exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +38,29 @@ class Correction:
     done : (T, Z) bool array
         The planes that are marked as done; of length 1 along axes that the labels have not.
     nothing_changed : bool
-        Whether all labels are those of the prediction.
+        Whether all labels are those of the prediction, and none was accepted.
     model : str
         Name of the model that made it; empty: not known.
+    accepted : tuple of (int, int)
+        Time point and label of objects that somebody has called right as they are.
+    around : bool
+        Whether the background was looked at wherever it is known, as beside accepted objects.
     """
 
     unchanged: NDArray[np.int64]
     done: NDArray[np.bool_]
     nothing_changed: bool = False
     model: str = ""
+    accepted: tuple[tuple[int, int], ...] = ()
+    around: bool = False
+
+    def with_accepted(
+        self, accepted: Iterable[tuple[int, int]], *, around: bool = False
+    ) -> Correction:
+        """The same with objects, by time point and label, that somebody has called right."""
+        found = tuple(accepted)
+        nothing = self.nothing_changed and not found
+        return replace(self, accepted=found, around=around, nothing_changed=nothing)
 
     def as_json(self) -> dict[str, Any]:
         """As plain values, for `from_json`."""
@@ -55,6 +69,8 @@ class Correction:
             "done": self.done.tolist(),
             "nothing_changed": self.nothing_changed,
             "model": self.model,
+            "accepted": [list(each) for each in self.accepted],
+            "around": self.around,
         }
 
     @classmethod
@@ -65,6 +81,8 @@ class Correction:
             np.asarray(values["done"], bool).reshape(len(values["done"]), -1),
             bool(values["nothing_changed"]),
             str(values["model"]),
+            tuple((int(time), int(label)) for time, label in values.get("accepted") or ()),
+            bool(values.get("around")),
         )
 
     def looked_at(self, labels: NDArray[Any], time: int, planes: slice) -> NDArray[np.bool_]:
@@ -86,7 +104,11 @@ class Correction:
         >>> correction.looked_at(labels, 0, slice(0, 2)).astype(int).tolist()
         [[[0, 1, 0]], [[1, 1, 1]]]
         """
-        found: NDArray[np.bool_] = (labels != 0) & ~np.isin(labels, self.unchanged)
+        accepted = [label for at, label in self.accepted if at == time]
+        unseen = np.setdiff1d(self.unchanged, accepted)
+        found: NDArray[np.bool_] = ~np.isin(labels, unseen)
+        if not self.around:
+            found &= labels != 0
         done = self.done[min(time, len(self.done) - 1)]
         if labels.ndim == 3:
             found |= (done[planes] if len(done) > 1 else done)[:, None, None]
@@ -147,7 +169,7 @@ def remember_objects(labels: Any) -> str | None:
     """
     if labels.size > MOST_PIXELS:
         return None
-    values, marks = _fingerprints(labels)
+    values, marks = fingerprint_all(labels)
     shape = ",".join(map(str, labels.shape))
     packed = zlib.compress(values.astype("<i8").tobytes() + marks.astype("<u4").tobytes())
     return f"{shape}:{base64.b85encode(packed).decode()}"
@@ -188,7 +210,7 @@ def compare_objects(
         return None
     known = np.frombuffer(raw[: 8 * count], "<i8")
     marks = np.frombuffer(raw[8 * count :], "<u4")
-    values, now = _fingerprints(labels)
+    values, now = fingerprint_all(labels)
     both, before, after = np.intersect1d(known, values, assume_unique=True, return_indices=True)
     same = marks[before] == now[after]
     sizes = dict(zip(axes, labels.shape, strict=True))
@@ -219,9 +241,10 @@ def find_correction(labels: Any, path: Path | None = None) -> Correction | None:
         if Path(path).stat().st_size != beside["bytes"] or not marks.get("predicted"):
             return None  # another program has written the file anew
         done = [(int(time), int(z)) for time, z in marks.get("done") or ()]
-        return compare_objects(
-            labels, str(marks["predicted"]), done, str(marks["axes"]), model_of(marks["corrected"])
-        )
+        axes, model = str(marks["axes"]), model_of(marks["corrected"])
+        found = compare_objects(labels, str(marks["predicted"]), done, axes, model)
+        review = Review.from_json(marks.get("review"))
+        return None if found is None else found.with_accepted(find_accepted(labels, axes, review))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -230,31 +253,3 @@ def model_of(record: Any) -> str:
     """Name of the model that a run record names; empty where it names none."""
     model = record.get("model") if isinstance(record, Mapping) else None
     return str(model.get("name") or "") if isinstance(model, Mapping) else ""
-
-
-def _fingerprints(labels: Any) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """The labels but 0, ascending, and a number for each that depends on all of its pixels."""
-    row = int(np.prod(labels.shape[1:], dtype=np.int64))
-    step = max(1, SLAB_PIXELS // max(row, 1))
-    every: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-    sums: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
-    for start in range(0, labels.shape[0], step):
-        flat = np.asarray(labels[start : start + step]).ravel()
-        place = np.flatnonzero(flat)
-        values, where = np.unique(flat[place], return_inverse=True)
-        found = np.bincount(where, minlength=len(values)).astype(np.uint64)
-        mixed = (place.astype(np.uint64) + np.uint64(start * row + 1)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
-        mixed ^= mixed >> np.uint64(29)
-        mixed *= np.uint64(0xBF58476D1CE4E5B9)
-        for shift in (0, HASH_BITS):
-            part = (mixed >> np.uint64(shift)) & np.uint64((1 << HASH_BITS) - 1)
-            total = np.bincount(where, weights=part.astype(np.float64), minlength=len(values))
-            found += total.astype(np.uint64) * np.uint64(0x94D049BB133111EB + 2 * shift)
-        every.append(values.astype(np.int64))
-        sums.append(found)
-    values, where = np.unique(np.concatenate(every), return_inverse=True)
-    total = np.zeros(len(values), np.uint64)
-    np.add.at(total, where, np.concatenate(sums))
-    return values, (total ^ (total >> np.uint64(32))).astype(np.uint32)

@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 
 from napari_unet.axes import Plane, axes_beside, label_axes, plane_index
 from napari_unet.dataset.correction import MARKS_KEY
+from napari_unet.dataset.review import Review
 from napari_unet.errors import InputError
 from napari_unet.widgets.viewer.coordinates import position
 from napari_unet.widgets.viewer.layer_axes import letters_of
@@ -103,6 +104,8 @@ class Marks:
     predicted : str or None
         The objects that the labels began as, from
         `napari_unet.dataset.correction.remember_objects`; None: not known.
+    review : Review
+        The objects that somebody has looked at one by one.
     """
 
     image: str
@@ -112,6 +115,7 @@ class Marks:
     corrected: dict[str, Any] | None = None
     part: tuple[tuple[int, int], ...] | None = None
     predicted: str | None = field(default=None, compare=False, repr=False)
+    review: Review = field(default_factory=Review, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """As plain values.
@@ -119,7 +123,8 @@ class Marks:
         >>> Marks("cells", "ZYX", done=((0, 3),)).as_json()["done"]
         [[0, 3]]
         """
-        values = asdict(self)
+        values = asdict(replace(self, review=Review()))
+        values["review"] = self.review.as_json() if self.review else None
         values["done"] = [list(plane) for plane in self.done]
         values["part"] = None if self.part is None else [list(ends) for ends in self.part]
         return values
@@ -145,6 +150,7 @@ class Marks:
                 corrected=None if corrected is None else dict(corrected),
                 part=None if part is None else tuple((int(a), int(b)) for a, b in part),
                 predicted=None if predicted is None else str(predicted),
+                review=Review.from_json(values.get("review")),
             )
         except (KeyError, TypeError, ValueError):
             return None

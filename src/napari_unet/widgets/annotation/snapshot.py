@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from napari_unet.dataset.seen_region import find_seen_region
 from napari_unet.errors import InputError
 from napari_unet.image.roi import unpack_mask
 from napari_unet.widgets.annotation.marks import (
@@ -166,12 +167,13 @@ class Trusted:
         Those of the layer itself: they change while somebody paints. They have no axis C.
     marks : Marks
         Of the layer, with the axes of ``labels``.
-    way : {"all", "planes", "painted", "mask"}
-        Where labels can be trusted.
+    way : {"all", "planes", "painted", "seen", "mask"}
+        Where labels can be trusted; "seen": objects that were accepted or corrected, and planes
+        that are done.
     planes : tuple of (int, int)
         Time point and z of the planes that are done.
     mask : array or None
-        Where the way is "mask"; and for "planes" of labels that cover a part of the image.
+        Where the way is "mask"; and for done planes of labels that cover a part of the image.
     """
 
     labels: Any
@@ -185,6 +187,8 @@ class Trusted:
 
         Labels outside of the region are there, and do not count.
         """
+        if self.way == "seen":
+            return self.labels, self._find_seen(self.labels), self.marks.background
         region: Any = self.way if self.way in ("all", "painted") else self.mask
         if self.way == "planes" and self.mask is None:
             region = self._mask_of(self.planes)
@@ -206,6 +210,13 @@ class Trusted:
                     found = np.where(self.mask[self._mask_index(plane)], found, 0)
                 if found.any():
                     labels[index] = found
+            if way == "seen":
+                region = self._find_seen(labels)
+                for plane in self._planes():
+                    index = plane_index(axes, plane)
+                    if labels[index].any():
+                        labels[index] = np.where(region[index], labels[index], 0)
+                return labels, region, self.marks.background
             partly = way == "planes"
             region = (self.mask, "painted") if partly else self.mask if way == "mask" else way
             return labels, region, self.marks.background
@@ -219,6 +230,17 @@ class Trusted:
         if not self.planes:
             whole = self._mask_of(())
         return labels, whole, self.marks.background
+
+    def _find_seen(self, labels: Any) -> NDArray[np.bool_]:
+        """Objects that were looked at with their surroundings, and planes that are done."""
+        marks = self.marks
+        found = find_seen_region(
+            labels, marks.axes, marks.review, marks.predicted, marks.background
+        )
+        for plane in self.planes:
+            index = plane_index(marks.axes, plane)
+            found[index] |= True if self.mask is None else self.mask[index]
+        return found
 
     def _planes(self) -> Iterator[Plane]:
         """The planes that may hold labels that count."""
@@ -256,9 +278,9 @@ def trusted(layer: Labels, way: str | Shapes) -> Trusted:
     ----------
     layer : Labels
         Painted labels.
-    way : {"all", "planes", "painted"} or Shapes
-        Everywhere; the planes that are marked as done; what was painted; inside the areas of
-        a Shapes layer.
+    way : {"all", "planes", "painted", "seen"} or Shapes
+        Everywhere; the planes that are marked as done; what was painted; these planes and the
+        objects that were looked at; inside the areas of a Shapes layer.
 
     Raises
     ------
@@ -275,12 +297,13 @@ def trusted(layer: Labels, way: str | Shapes) -> Trusted:
     if drawn is not None:
         return Trusted(labels, marks, "mask", mask=lift(drawn, before)[0])
     assert isinstance(way, str)
-    if way not in ("all", "planes", "painted"):
+    if way not in ("all", "planes", "painted", "seen"):
         raise InputError(
             f"{way!r} does not say where labels can be trusted",
-            "choose everywhere, the planes that are done, what was painted, or a Shapes layer",
+            "choose everywhere, the planes that are done, what was painted or looked at, or a "
+            "Shapes layer",
         )
-    if way != "planes":
+    if way not in ("planes", "seen"):
         return Trusted(labels, marks, way)
     times, depth = plane_count(layer, before)
     done = tuple((t, z) for t, z in marks.done if t < times and z < depth)
@@ -304,7 +327,7 @@ def snapshot(layer: Labels, way: str | Shapes) -> Known:
         As `napari_unet.Example` takes it. For "planes" those that are done: "planes", with a
         mask (sizes of T and Z, 1 along Y and X) of those among them that are empty. Where
         the labels began as a prediction of a part of the image, that part of the planes,
-        and what was painted in them beside it.
+        and what was painted in them beside it. For "seen" a mask.
     background : int or None
         The label that means background.
     """

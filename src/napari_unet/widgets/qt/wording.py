@@ -63,7 +63,12 @@ TASK_NAMES = {
 }
 
 
-TRUSTED_NAMES = {"all": "everywhere", "planes": "done planes", "painted": "painted pixels"}
+TRUSTED_NAMES = {
+    "all": "everywhere",
+    "planes": "done planes",
+    "painted": "painted pixels",
+    "seen": "what was looked at",
+}
 
 
 REMEDIES = {

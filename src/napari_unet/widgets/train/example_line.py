@@ -20,7 +20,7 @@ from napari_unet.widgets.qt.wording import TRUSTED_NAMES
 from napari_unet.widgets.train.finding_lines import FindingLines
 from napari_unet.widgets.viewer.layer_image import level_of, plain
 
-Way = Literal["all", "planes", "painted", "mask"]
+Way = Literal["all", "planes", "painted", "seen", "mask"]
 
 SAMPLED_PIXELS = 1 << 22  # pixels, of labels about which nothing is said
 SAMPLED_PLANES, READ_PLANES = 64, 3  # of them; where they are not in memory
@@ -34,8 +34,9 @@ IMAGE_TIP = "The image layer to learn from."
 LABELS_TIP = "The layer with its labels; for values of pixels the image that is to come out."
 TRUSTED_TIP = (
     "Where the labels can be trusted. Everywhere: what is not labelled is background. Done "
-    "planes: those that you marked as done. Painted pixels: nothing else counts. Or inside the "
-    "rectangles, ellipses and polygons of a Shapes layer."
+    "planes: those that you marked as done. Painted pixels: nothing else counts. What was looked "
+    "at: these planes, and the objects that were accepted or corrected in the dock ‘Correct’, with "
+    "a little around them. Or inside the rectangles, ellipses and polygons of a Shapes layer."
 )
 REMOVE_TIP = "Leave this example out; its layers stay."
 
@@ -215,11 +216,14 @@ class ExampleLine:
 def suggested(labels: Labels, otherwise: Way) -> Way:
     """Where labels can be trusted, by what is marked in their layer; else what was guessed.
 
-    What began as a prediction counts where it was marked as done, whatever else is said.
+    Where objects were looked at one by one, these count beside the done planes. What began as a
+    prediction counts where it was marked as done, whatever else is said.
     """
     marks = marks_of(labels)
     if marks is None:
         return otherwise
+    if marks.review:
+        return "seen"
     if marks.done or marks.corrected is not None:
         return "planes"
     return otherwise if marks.background is None else "painted"

@@ -15,6 +15,7 @@ from napari_unet.dataset.correction import CorrectedLabels, compare_objects, mod
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_placement import LabelPlacement
 from napari_unet.dataset.pixel_grid import MismatchError
+from napari_unet.dataset.review import find_accepted
 from napari_unet.errors import InputError
 from napari_unet.widgets.annotation.beside_channels import lay_beside_channels
 from napari_unet.widgets.annotation.marks import (
@@ -167,6 +168,12 @@ def _known(line: ExampleLine, level: int) -> Trusted:
     found = trusted(line.labels, line.where)
     if level:
         return replace(found, labels=level_of(line.labels, level))
+    if found.way == "seen" and not (found.marks.review or found.marks.corrected or found.planes):
+        raise InputError(
+            f"Nothing of ‘{line.labels.name}’ was looked at in the dock ‘Correct’",
+            "accept or correct some objects there, or choose where else its labels can be trusted",
+            code="nothing-done",
+        )
     if found.way == "planes" and not found.planes:
         several = len(found.marks.axes) > 2
         what = "No plane of" if several else "Nothing of"
@@ -288,13 +295,17 @@ class LabelledLayers:
 
     def _with_correction(self, labels: Any) -> Any:
         """Labels that tell what somebody has looked at, where they began as a prediction."""
-        marks = self.trusted.marks
-        if marks.predicted is None or not self.placement.is_whole:
+        marks, now = self.trusted.marks, self.trusted.labels
+        began = marks.predicted or marks.review.began
+        if began is None or not self.placement.is_whole:
             return labels
-        found = compare_objects(
-            self.trusted.labels, marks.predicted, marks.done, marks.axes, model_of(marks.corrected)
+        found = compare_objects(now, began, marks.done, marks.axes, model_of(marks.corrected))
+        if found is None:
+            return labels
+        accepted = find_accepted(now, marks.axes, marks.review)
+        return CorrectedLabels(
+            labels, found.with_accepted(accepted, around=self.trusted.way == "seen")
         )
-        return labels if found is None else CorrectedLabels(labels, found)
 
     @property
     def whole_planes(self) -> bool:
