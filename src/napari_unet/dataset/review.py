@@ -137,7 +137,8 @@ class Review:
         known = {each.label: each.digest for each in self.accepted if each.time == time}
         values, digests = fingerprint_objects(frame, sorted(known))
         same = [known[v] == d for v, d in zip(values.tolist(), digests.tolist(), strict=True)]
-        return values[np.array(same, bool)]
+        found: NDArray[np.int64] = values[np.array(same, bool)]
+        return found
 
     def cleared_pixels(self, frame: NDArray[Any], time: int) -> NDArray[np.bool_] | None:
         """Where objects were deleted and nothing is since; None: nowhere.

@@ -211,12 +211,12 @@ class Trusted:
                 if found.any():
                     labels[index] = found
             if way == "seen":
-                region = self._find_seen(labels)
+                seen = self._find_seen(labels)
                 for plane in self._planes():
                     index = plane_index(axes, plane)
                     if labels[index].any():
-                        labels[index] = np.where(region[index], labels[index], 0)
-                return labels, region, self.marks.background
+                        labels[index] = np.where(seen[index], labels[index], 0)
+                return labels, seen, self.marks.background
             partly = way == "planes"
             region = (self.mask, "painted") if partly else self.mask if way == "mask" else way
             return labels, region, self.marks.background
