@@ -9,6 +9,8 @@ import numpy as np
 from napari.utils.action_manager import action_manager
 from napari.utils.shortcuts import default_shortcuts
 
+from napari_unet.correction.journal import read_entries
+from napari_unet.recovery.labels import StoredLabels, labels_folder
 from napari_unet.widgets.correct.keys import PREFIX
 
 
@@ -121,3 +123,41 @@ def test_no_key_is_one_that_the_viewer_has_for_labels(open_correct: Callable[[],
         for key in keys
     }
     assert not taken & {str(key) for keys in ours.values() for key in keys}
+
+
+def test_the_journal_follows_undo_is_kept_on_disk_and_is_repeated_on_a_new_prediction(
+    viewer: Any, hand: Any, open_correct: Callable[[], Any], qtbot: Any
+) -> None:
+    dock = open_correct()
+    layer = viewer.add_labels(disks(), name="cells corrected")
+    viewer.reset_view()
+    hand.key("C")
+    hand.drag((85, 40), (85, 60))
+    hand.click(30, 25)
+    hand.click(30, 60)
+    hand.move(30, 110)
+    hand.key("Delete")
+    journal = dock.journal
+    assert journal.text.startswith("3 corrections")
+    hand.key("Control-Z")
+    assert journal.text.startswith("2 corrections")
+    hand.key("Control-Shift-Z")
+    assert journal.text.startswith("3 corrections")
+    dock.autosave.save()
+    qtbot.waitUntil(lambda: not dock.autosave.busy)
+    (stored,) = [StoredLabels.open(path) for path in labels_folder().iterdir()]
+    kept = read_entries(stored.record.details["journal"])
+    assert [entry.tool for entry in kept] == ["merge", "split", "delete"]
+    other = disks()
+    other[other == 4] = 0
+    new = viewer.add_labels(other, name="cells labels")
+    assert "3 corrections of ‘cells corrected’" in journal.repeat.text()
+    journal.repeat.click()
+    assert "2 of 3 corrections were repeated" in dock.message.value
+    assert "delete at (30, 110): There is no object here" in dock.message.value
+    assert (new.data == layer.data).all()
+    before = disks()
+    before[before == 4] = 0
+    new.undo()
+    assert (new.data == before).all()
+    assert journal.text == ""

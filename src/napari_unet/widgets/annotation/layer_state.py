@@ -11,6 +11,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from numpy.typing import NDArray
 
+from napari_unet.correction.journal import JOURNAL_KEY
 from napari_unet.widgets.annotation.marks import MARKS_KEY, Marks
 
 PLACE = ("scale", "translate", "rotate", "shear")
@@ -33,6 +34,8 @@ def layer_from(labels: NDArray[Any], name: str, details: Mapping[str, Any]) -> L
     marks = Marks.from_json(values) if isinstance(values, Mapping) else None
     if marks is not None:
         layer.metadata = {MARKS_KEY: marks.as_json()}
+    if isinstance(details.get("journal"), Mapping):
+        layer.metadata = {**layer.metadata, JOURNAL_KEY: dict(details["journal"])}
     return layer
 
 
@@ -44,8 +47,17 @@ def details_of(layer: Labels, marks: Marks) -> dict[str, Any]:
         "place": place_of(layer),
         "look": {key: _plain(getattr(layer, key)) for key in LOOK},
         "colours": _colours(layer.colormap),
+        **_journal_of(layer),
         "features": {str(c): [_plain(v) for v in features[c]] for c in features.columns},
     }
+
+
+def _journal_of(layer: Labels) -> dict[str, Any]:
+    """The journal of a layer, copied: it grows while this is written."""
+    journal = layer.metadata.get(JOURNAL_KEY)
+    if not isinstance(journal, Mapping):
+        return {}
+    return {"journal": {**journal, "entries": list(journal.get("entries") or ())}}
 
 
 def place_of(layer: Labels) -> dict[str, Any]:

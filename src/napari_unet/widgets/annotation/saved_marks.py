@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.correction.journal import JOURNAL_KEY
 from napari_unet.errors import FileError
 from napari_unet.io import record_path, write_record
 from napari_unet.recovery.ownership import read_index
@@ -36,6 +37,7 @@ def write_marks(
     marks: Mapping[str, Any],
     place: Mapping[str, Any],
     record: Mapping[str, Any] | None,
+    journal: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write marks into the record beside a file of labels.
 
@@ -49,6 +51,8 @@ def write_marks(
         From `place_of`.
     record : mapping or None
         The run record that stands there too.
+    journal : mapping or None
+        The corrections of the labels.
 
     Returns
     -------
@@ -61,6 +65,8 @@ def write_marks(
         If it cannot be written.
     """
     known = {"marks": marks, "place": place, "bytes": path.stat().st_size}
+    if journal is not None:
+        known["journal"] = journal
     return write_record(path, {**(record or {}), MARKS_KEY: known})
 
 
@@ -106,4 +112,7 @@ def bring_back_marks(layer: Labels) -> bool:
     if isinstance(place, Mapping) and (layer.scale == 1).all() and not layer.translate.any():
         put_at(layer, place)
     set_marks(layer, marks)
+    journal = read_index(record_path(path))[MARKS_KEY].get("journal")
+    if isinstance(journal, Mapping):
+        layer.metadata[JOURNAL_KEY] = dict(journal)
     return True

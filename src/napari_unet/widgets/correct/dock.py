@@ -8,21 +8,28 @@ from magicgui.widgets import Container
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.widgets.correct.hover_panel import HoverPanel
+from napari_unet.widgets.correct.journal_panel import JournalPanel
 from napari_unet.widgets.correct.session import CorrectionSession
 from napari_unet.widgets.correct.tool_panel import ToolPanel
 from napari_unet.widgets.qt.events import ClosingWatch
 from napari_unet.widgets.qt.form import FAULT_COLOUR, order_tabs, text_label
+from napari_unet.widgets.qt.notice import Notice
 from napari_unet.widgets.qt.scrolling import ScrollingPart
+from napari_unet.widgets.recovery.offers import TrainingOffers
+from napari_unet.widgets.recovery.shared_autosave import SharedAutosave
 from napari_unet.widgets.viewer.docks import OneDock
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_unet.recovery.labels import StoredLabels
+
 T = TypeVar("T")
 PANELS = (
     HoverPanel,
     ToolPanel,
+    JournalPanel,
 )
 """From top to bottom. Each is called with the `CorrectionSession`; it has ``native``, a QWidget,
 and ``close()``, which stops listening and touches no widget."""
@@ -55,6 +62,8 @@ class CorrectWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 6, 0)
+        self._notices = QVBoxLayout()
+        column.addLayout(self._notices)
         for part in (self.heading, *self.panels):
             column.addWidget(part.native)
         column.addStretch(1)
@@ -65,6 +74,11 @@ class CorrectWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self.session.told.connect(self.show_message)
         self._closing = ClosingWatch(self.native, self._closed)
         self._show_target()
+        self.autosave = SharedAutosave(viewer, self._warn, self._offer_removed)
+        self.offers = TrainingOffers(viewer, self.autosave, lambda *_: "Open the dock Train.")
+        if self.autosave.is_first:  # else another dock offers what a crash has left
+            for notice in self.offers.find_labels():
+                self._notices.addWidget(notice)
 
     @property
     def hover(self) -> HoverPanel:
@@ -75,6 +89,11 @@ class CorrectWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
     def tools(self) -> ToolPanel:
         """The buttons of the tools."""
         return self._panel(ToolPanel)
+
+    @property
+    def journal(self) -> JournalPanel:
+        """The corrections, counted and repeated."""
+        return self._panel(JournalPanel)
 
     def _panel(self, kind: type[T]) -> T:
         return next(panel for panel in self.panels if isinstance(panel, kind))
@@ -100,9 +119,17 @@ class CorrectWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             self.heading.value = f"Corrects ‘{target.layer.name}’."
         self.show_message("")
 
+    def _warn(self, text: str) -> None:
+        """Say something that the user must not miss, whatever else is said."""
+        self._notices.addWidget(Notice(text, {"OK": str}))
+
+    def _offer_removed(self, stored: StoredLabels) -> None:
+        self._notices.addWidget(self.offers.offer(stored))
+
     def _closed(self) -> None:
         self.session.told.disconnect(self.show_message)
         self.session.target_changed.disconnect(self._show_target)
         for panel in self.panels:
             panel.close()
         self.session.close()
+        self.autosave.close()

@@ -18,7 +18,9 @@ from napari_unet.correction.object_index import ObjectIndex
 from napari_unet.errors import InputError, UNetError
 from napari_unet.progress import Progress
 from napari_unet.recovery.stored_array import StoredArray
+from napari_unet.widgets.correct.adoption import begin_correction
 from napari_unet.widgets.correct.history import write_change
+from napari_unet.widgets.correct.journal import follow_undo, write_entry
 from napari_unet.widgets.correct.stored_layer import close_stored
 from napari_unet.widgets.correct.target import Target
 from napari_unet.widgets.correct.tools import DONE, UNCHANGED
@@ -76,6 +78,9 @@ class CorrectionSession:
 
     corrected = Signal(object)
     """A `Step` was made."""
+
+    undone = Signal()
+    """A correction was undone or redone."""
 
     told = Signal(str, bool)
     """Words for the user, and whether they are of a fault."""
@@ -218,7 +223,18 @@ class CorrectionSession:
             raise InputError("A stroke is being painted", "let go of the mouse button first")
         if not change:
             return False
+        self.write(change, edit)
+        return True
+
+    def write(self, change: Change, edit: Edit) -> None:
+        """Write a change that is not empty, whatever stroke or group of steps is open."""
+        target = self.target
+        assert target is not None
+        begin_correction(self.viewer, target)
+        history = target.layer._staged_history if target.layer._block_history else None
         write_change(target.layer, change)
+        atom = (target.layer._undo_history[-1] if history is None else history)[-1]
+        write_entry(target.layer, edit, change, atom)
         if target.index is not None:
             for label in change.new_ids:
                 target.index.include(label, change.window)
@@ -226,7 +242,6 @@ class CorrectionSession:
             self._await_disk(target.labels)
         self._note_largest(target, int(change.new.max(initial=0)))
         self.corrected.emit(Step(edit, target, change))
-        return True
 
     def _shown_axes(self) -> list[int]:
         """The axes of the labels that are seen."""
@@ -304,16 +319,22 @@ class CorrectionSession:
         self.target.largest = max(self.target.largest, used)
         self._largest[self.target.layer] = self.target.largest
 
+    def _note_refresh(self, _: Any = None) -> None:
+        if self.target is not None and follow_undo(self.target.layer):
+            self.undone.emit()
+
     def _connect(self, layer: Labels | None) -> None:
         if self._connected is layer:
             return
         if self._connected is not None:
             self._connected.events.data.disconnect(self.refresh)
             self._connected.events.paint.disconnect(self._note_paint)
+            self._connected.events.set_data.disconnect(self._note_refresh)
         self._connected = layer
         if layer is not None:
             layer.events.data.connect(self.refresh)
             layer.events.paint.connect(self._note_paint)
+            layer.events.set_data.connect(self._note_refresh)
 
 
 def session_of(layer: Labels) -> CorrectionSession | None:

@@ -20,7 +20,7 @@ from napari_unet.widgets.viewer.layer_image import LayerImage
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_unet.widgets.recovery.autosave import Autosave
+    from napari_unet.widgets.recovery.shared_autosave import SharedAutosave
 
 LEFT_ALONE = "Later"
 Shown = tuple[Image, str, tuple[int, ...] | None]  # with its axes and channels
@@ -35,7 +35,7 @@ class TrainingOffers:
     ----------
     viewer : Viewer
         Where labels are put back, and images looked for.
-    autosave : Autosave
+    autosave : SharedAutosave
         Goes on keeping labels that were put back.
     on_resume : callable
         Called with a session, and the images that were not stored with it; gives words where
@@ -45,7 +45,7 @@ class TrainingOffers:
     def __init__(
         self,
         viewer: Viewer,
-        autosave: Autosave,
+        autosave: SharedAutosave,
         on_resume: Callable[[InterruptedSession, Mapping[str, Any]], str],
     ) -> None:
         self._viewer = viewer
@@ -59,6 +59,11 @@ class TrainingOffers:
         sessions = find_interrupted_sessions()[:MOST_OFFERS]
         sessions = [x for x in sessions if x.folder not in self._offered]
         return [*map(self.offer, lost), *map(self._offer_session, sessions)]
+
+    def find_labels(self) -> list[Notice]:
+        """A notice for labels alone that were left and are not offered yet."""
+        lost = [x for x in find_lost_labels()[:MOST_OFFERS] if x.folder not in self._offered]
+        return [self.offer(stored) for stored in lost]
 
     def offer(self, stored: StoredLabels) -> Notice:
         """A notice for labels, such as those whose layer was removed in this window."""

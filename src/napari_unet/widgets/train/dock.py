@@ -22,8 +22,8 @@ from napari_unet.widgets.qt.notice import Notice
 from napari_unet.widgets.qt.scrolling import ScrollingPart
 from napari_unet.widgets.qt.warm_up import import_training
 from napari_unet.widgets.qt.wording import is_next_step, worded
-from napari_unet.widgets.recovery.autosave import Autosave
 from napari_unet.widgets.recovery.offers import TrainingOffers, open_images, repeat
+from napari_unet.widgets.recovery.shared_autosave import SharedAutosave
 from napari_unet.widgets.train.bar import LAST_PHASES, PHASES, READY, READY_ON_BASE, TrainBar
 from napari_unet.widgets.train.carried_over import CarriedOver
 from napari_unet.widgets.train.curve_plot import Curves
@@ -91,7 +91,7 @@ class TrainWidget(TrainFace, Container, metaclass=OneDock):  # type: ignore[type
         self.form = TrainForm(viewer, self._changed)
         self.rows = self.form.rows
         self.carried = CarriedOver(self.form)
-        self.autosave = Autosave(viewer, self._warn, self._offer_removed)
+        self.autosave = SharedAutosave(viewer, self._warn, self._offer_removed)
         self.offers = TrainingOffers(viewer, self.autosave, self._resume)
         above = QWidget()
         self._above = QVBoxLayout(above)

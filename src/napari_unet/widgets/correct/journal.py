@@ -1,0 +1,54 @@
+"""The journal of a layer, in its metadata: it is kept, saved and restored with the layer."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from napari.layers import Labels
+
+from napari_unet.correction.change import Change
+from napari_unet.correction.edits import Edit
+from napari_unet.correction.journal import JOURNAL_KEY, Entry
+
+__all__ = ["JOURNAL_KEY", "follow_undo", "write_entry"]
+
+_steps: weakref.WeakKeyDictionary[Labels, list[tuple[Any, Any]]] = weakref.WeakKeyDictionary()
+
+
+def write_entry(layer: Labels, edit: Edit, change: Change, atom: Any) -> None:
+    """Write a correction into the journal; ``atom`` is its part of the viewer's undo.
+
+    The metadata are changed in place, without their event: docks look at all labels anew then.
+    """
+    entry = Entry.of(edit, change).model_dump(mode="json")
+    steps = _steps.setdefault(layer, [])
+    present = {id(each) for each in _entries(layer)}  # what is undone cannot be redone now
+    steps[:] = [(known, a) for known, a in steps if id(known) in present]
+    _entries(layer).append(entry)
+    steps.append((entry, atom))
+
+
+def follow_undo(layer: Labels) -> bool:
+    """Take undone corrections out of the journal, and redone ones in; whether any was."""
+    steps = _steps.get(layer)
+    if not steps:
+        return False
+    undone = {id(atom) for item in layer._redo_history for atom in item}
+    entries = _entries(layer)
+    own = [entry for entry, _ in steps]
+    kept = [entry for entry in entries if not any(entry is each for each in own)]
+    kept += [entry for entry, atom in steps if id(atom) not in undone]
+    if [id(e) for e in kept] == [id(e) for e in entries]:
+        return False
+    entries[:] = kept
+    return True
+
+
+def _entries(layer: Labels) -> list[Any]:
+    journal = layer.metadata.get(JOURNAL_KEY)
+    if not isinstance(journal, dict) or not isinstance(journal.get("entries"), list):
+        journal = {"version": 1, "entries": []}
+        layer.metadata[JOURNAL_KEY] = journal
+    found: list[Any] = journal["entries"]
+    return found
