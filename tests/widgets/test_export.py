@@ -99,6 +99,15 @@ def test_every_format_by_the_dock_and_by_the_menu(viewer: Any, qtbot: Any, tmp_p
         path.parent.mkdir(parents=True)
         assert layer.save(str(path), plugin=PLUGIN)[0] == str(path)
         read_back(path, labels)
+    # and the way back, as labels that have their run
+    for name in ("tif/saved.tif", "ome.zarr/saved.ome.zarr", "seg.npy/saved_seg.npy"):
+        (opened,) = viewer.open(str(tmp_path / "menu" / name), plugin=PLUGIN)
+        assert opened._type_string == "labels"
+        np.testing.assert_array_equal(opened.data, labels)
+        if not name.endswith(".npy"):
+            assert opened.metadata[RECORD_KEY]["operation"] == "segment"
+            assert tuple(opened.scale) == (0.5, 0.5)
+        viewer.layers.remove(opened)
     # faults stand at the button, and nothing is lost
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "a.zip").write_text("mine")

@@ -100,7 +100,7 @@ def _write_length(draw: Any, text: str, foot: tuple[float, float], font: Any) ->
     base = foot[1] - tail
     if "µ" in text:
         stem = left + draw.textlength(plain[: text.index("µ")], font)
-        stem = math.ceil(stem + font.getbbox("u", anchor="ls")[0])
+        stem = math.ceil(stem + font.getbbox("u", anchor="ls")[0]) + 1
         wide = max(1, round(height / 7))
         draw.rectangle((stem - 1, base, stem + wide, base + tail + 1), "black")
     draw.text((left, base), plain, "white", font, anchor="ls", stroke_width=1, stroke_fill="black")

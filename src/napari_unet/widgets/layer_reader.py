@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_unet.errors import FileError, Note
 from napari_unet.io import ImageFile, read_image
+from napari_unet.io.cellpose_files import is_pickled, read_cellpose_labels
 from napari_unet.io.naming import plain_stem
 from napari_unet.io.pixel_size import unit_in_micrometres
 from napari_unet.io.position import read_position
@@ -30,6 +31,7 @@ from napari_unet.widgets.viewer.placement import Placement
 
 LayerData = tuple[Any, dict[str, Any], str]
 
+CELLPOSE = "_seg.npy"
 MOST_SCENES = 12  # images of one file that are opened at once
 EAGER_BYTES = 64 * 2**20
 PAINTABLE_BYTES = 2**29
@@ -44,8 +46,9 @@ _INTEGER_LABELS = ("int32", "uint32", "int64", "uint64")  # which the viewer tak
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
     """A function that reads a path, or None where this plugin should not.
 
-    It takes TIFF files and images in zarr stores, one path at a time: a stack of files is left to
-    others, and so is a folder that is no zarr store, or a file that is none in spite of its name.
+    It takes TIFF files, images in zarr stores and labels of Cellpose, one path at a time: a stack
+    of files is left to others, and so is a folder that is no zarr store, or a file that is none in
+    spite of its name.
 
     Parameters
     ----------
@@ -60,10 +63,25 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
     try:
         if place.is_dir():
             return read_layers if is_inside_zarr(place) else None
+        if place.name.lower().endswith(CELLPOSE):
+            return read_cellpose_layer if is_pickled(place) else None
         with place.open("rb") as file:
             return read_layers if file.read(4) in _TIFF_STARTS else None
     except (OSError, ValueError):  # also an address, which is no path
         return None
+
+
+def read_cellpose_layer(path: str | Sequence[str]) -> list[LayerData]:
+    """Read the labels of a ``_seg.npy`` file of Cellpose; nothing in it is run.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged, or none of Cellpose.
+    """
+    place = Path(path if isinstance(path, str) else path[0])
+    labels, _ = read_cellpose_labels(place)
+    return [(labels, {"name": plain_stem(place)}, "labels")]
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
