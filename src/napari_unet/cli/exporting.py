@@ -36,7 +36,8 @@ def run_export(options: Namespace) -> int:
     from napari_unet.cli.bars import run_with_bar
     from napari_unet.cli.label_input import read_label_input
     from napari_unet.cli.printing import one_line, say
-    from napari_unet.formats import iter_export, kind_of
+    from napari_unet.formats import kind_of
+    from napari_unet.formats.export import iter_export
 
     kind_of(options.output, options.format, has_image=options.image is not None)
     given = read_label_input(options.labels, options.image, options.axes, options.pixel_size)

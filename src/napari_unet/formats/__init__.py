@@ -1,6 +1,5 @@
 """Labels to files that other programs read: masks, regions, annotations, tables, figures."""
 
-from napari_unet.formats.export import export, iter_export
 from napari_unet.formats.kinds import KINDS, Kind, kind_of
 
-__all__ = ["KINDS", "Kind", "export", "iter_export", "kind_of"]
+__all__ = ["KINDS", "Kind", "kind_of"]

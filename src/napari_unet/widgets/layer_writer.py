@@ -18,7 +18,7 @@ from napari.layers import Image, Labels
 
 from napari_unet.axes import guess_axes
 from napari_unet.errors import FileError, InputError
-from napari_unet.formats import iter_export
+from napari_unet.formats.export import iter_export
 from napari_unet.io import WRITE_SUFFIXES, record_path, write_image, write_labels
 from napari_unet.progress import drain
 from napari_unet.widgets.annotation.layer_state import place_of
