@@ -351,7 +351,7 @@ def test_fill_is_found_once_in_a_tile(camera: np.ndarray, monkeypatch: pytest.Mo
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("share", [0.015, 0.02, 0.025])
+@pytest.mark.parametrize("share", [0.015, 0.02, 0.03, 0.045])
 def test_many_hot_pixels(camera: np.ndarray, share: float) -> None:
     hot = camera.copy()
     place = np.random.default_rng(1).random(hot.shape) < share

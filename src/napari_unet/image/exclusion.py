@@ -20,7 +20,7 @@ GLARING = 4  # times the range of the others, from which a frame is over-exposed
 MOST_LUMPS = 3  # of saturated pixels in a frame; more of them are objects
 HOT_DEVIATIONS = 10  # of the noise, by which a hot pixel is brighter than its neighbours
 MOST_HOT = 0.01  # share of hot pixels; more of them are single photons
-MOST_GLARING = 0.03  # unless they exceed the range of all others by far
+MOST_GLARING = 0.05  # unless they exceed the range of all others by far
 HOT_RANGES = 3  # times the image's range, that it exceeds them by where objects are bright too
 NEIGHBOURS = tuple((y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1))
 
@@ -159,7 +159,11 @@ def mask_hot_pixels(
     for mask, each in zip(masks, found, strict=True):
         mask[each.rows, each.columns] = True
     if share > MOST_HOT and not _outshine(planes, masks, found):
-        masks = [np.zeros(pixels.shape, bool) for pixels in planes]
+        return [np.zeros(pixels.shape, bool) for pixels in planes], excess
+    if share > MOST_HOT:  # where there are many, three may adjoin
+        for mask, pixels in zip(masks, planes, strict=True):
+            more = find_hot_pixels(pixels, low, high, excess, rank=3)
+            mask[more.rows, more.columns] = True
     return masks, excess
 
 

@@ -212,7 +212,7 @@ def test_scores_shown_go_with_their_labels_unless_the_dock_is_closed(
     on_disk: None, segmented: Any, viewer: Any, qtbot: Any, run: Any
 ) -> None:
     segmented.form.scores.value = True
-    folder = Path(segmented.live.kept.outputs.scratch.name)
+    folder = segmented.live.kept.outputs.scratch.path
     viewer.layers.remove("nuclei labels")
     run(segmented)  # may show others before the ones are gone
     assert not folder.exists()
@@ -259,7 +259,7 @@ def test_values_on_disk_last_as_long_as_their_layer(
     def folders() -> int:
         qtbot.wait(50)
         gc.collect()
-        return len(list((tmp_path / "scratch").glob("napari-unet-*")))
+        return len(list((tmp_path / "scratch").glob(".*.partial")))
 
     run(dock)
     run(dock)

@@ -111,12 +111,12 @@ def test_scores_too_large_for_memory_go_to_disk_and_are_removed(
     monkeypatch.setattr("napari_unet.widgets.segment.request.Request._is_large", lambda _: True)
     run(segmented)
     scratch = segmented.live.kept.outputs.scratch
-    assert (Path(scratch.name) / "scores.zarr").is_dir()
+    assert (scratch.path / "scores.zarr").is_dir()
     np.testing.assert_array_equal(labels.data, expected)
     set_value(segmented, threshold=0.9)
     assert np.count_nonzero(labels.data) < np.count_nonzero(expected)
     viewer.layers.remove(labels)
-    assert not Path(scratch.name).exists()
+    assert not scratch.path.exists()
 
 
 def test_fast_changes_end_with_the_last(
