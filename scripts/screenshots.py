@@ -19,6 +19,7 @@ from screenshot_scenes.stage import Stage
 
 SCENES = {**batch.SCENES, **segment.SCENES, **train.SCENES, **tutorial.SCENES}
 DOCUMENTED = {
+    "batch": {"batch_done_dark": "dark"},
     "segment": {"segment_dark": "dark", "segment_region_light": "light"},
     **{scene: dict.fromkeys(names, "dark") for scene, names in tutorial.PICTURES.items()},
 }

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 from napari_unet.batch.remote import find_remote, is_url
 from napari_unet.errors import FileError, Note
+from napari_unet.io.bioio_files import BIOIO_SUFFIXES
 from napari_unet.io.folders import find_images, is_folder
 from napari_unet.io.listing import FoundImage
 from napari_unet.io.naming import plain_stem
@@ -99,7 +100,7 @@ def _expand(path: Path) -> Iterator[tuple[Path, Path | None]]:
     for each in inside:
         if any(is_zarr(around) for around in each.parents):
             continue  # the parts of a store are no images of their own
-        readable = each.suffix.lower() in READ_SUFFIXES or is_zarr(each)
+        readable = each.suffix.lower() in (*READ_SUFFIXES, *BIOIO_SUFFIXES) or is_zarr(each)
         if readable and not is_folder(each) and not is_result(each):
             kept.append(each)
     if not kept:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_unet.errors import FileError, Note
 from napari_unet.io import READ_SUFFIXES
+from napari_unet.io.bioio_files import BIOIO_SUFFIXES
 from napari_unet.io.listing import (
     FoundImage,
     leave_out_previews,
@@ -188,9 +189,10 @@ def list_folder(folder: Path) -> list[Path]:
 
 def _images_in(folder: Path) -> list[Path]:
     """The images in a folder by name, earlier results and all; hidden files left out."""
+    readable = (*READ_SUFFIXES, *BIOIO_SUFFIXES)
     return [
         path
         for path in list_folder(folder)
         if not path.name.startswith(".")
-        and (is_zarr(path) or (path.suffix.lower() in READ_SUFFIXES and not is_folder(path)))
+        and (is_zarr(path) or (path.suffix.lower() in readable and not is_folder(path)))
     ]

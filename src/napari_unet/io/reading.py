@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import spatial_in_order
 from napari_unet.errors import FileError, InputError, Note, UNetError
+from napari_unet.io.bioio_files import BIOIO_SUFFIXES, open_bioio
 from napari_unet.io.bitmaps import open_bitmap
 from napari_unet.io.lazy import LazyArray
 from napari_unet.io.naming import LABEL_ONLY
@@ -158,6 +159,8 @@ def read_image(
     _check_path(path, suffix)
     if path.is_dir():
         found = open_zarr(path, scene)
+    elif suffix in BIOIO_SUFFIXES:
+        found = open_bioio(path, scene)
     elif suffix in TIFF_SUFFIXES:
         found = open_tiff(path, eager_bytes, scene, as_labels=as_labels)
     else:
@@ -241,7 +244,7 @@ def _check_path(path: Path, suffix: str) -> None:
                 f"{path} holds regions, which are labels and no image",
                 "give it as the labels of an image, or read it by napari_unet.io.read_labels",
             )
-        if suffix not in READ_SUFFIXES or suffix == ".zarr":
+        if suffix not in (*READ_SUFFIXES, *BIOIO_SUFFIXES) or suffix == ".zarr":
             raise FileError(
                 f"{path} is of a kind that cannot be read",
                 f"export it as OME-TIFF, or give one of {kinds}",

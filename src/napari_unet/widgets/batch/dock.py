@@ -18,6 +18,7 @@ from napari_unet.axes import guess_axes
 from napari_unet.batch.inputs import Task, find_tasks
 from napari_unet.batch.options import BatchOptions
 from napari_unet.batch.result import FileDone, FileResult
+from napari_unet.batch.state import PARTS
 from napari_unet.errors import InputError, UNetError
 from napari_unet.image.given import take_in
 from napari_unet.io import write_image
@@ -31,7 +32,7 @@ from napari_unet.widgets.qt.job import JobRunner, Outcome, ProgressReport
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.run_bar import RunBar
 from napari_unet.widgets.qt.warm_up import import_torch
-from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.qt.wording import duration_text, worded
 from napari_unet.widgets.viewer.docks import PLUGIN, OneDock
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
@@ -263,6 +264,10 @@ class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
     def _report(self, report: ProgressReport) -> None:
         self._drain()
         self.bar.show_report(report)
+        left = "" if report.seconds_left is None else f", {duration_text(report.seconds_left)} left"
+        if report.total:
+            files = f"{len(self._results)} of {report.total // PARTS} files done{left}"
+            self.bar.show_message(f"{report.message} ({files})")
 
     def _drain(self) -> None:
         """Take in what was told of single files."""

@@ -50,9 +50,11 @@ class FileTable(QTableWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
         head: Any = self.horizontalHeader()
-        head.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        head.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        head.setStretchLastSection(True)
+        self.setWordWrap(False)
         side: Any = self.verticalHeader()
         side.hide()
         self.setMinimumHeight(LEAST_HEIGHT_PIXELS)
@@ -83,7 +85,8 @@ class FileTable(QTableWidget):
         said = result.error or str((result.record or {}).get("message", ""))
         self.show_state(row, result.state)
         item = self._item(row, 2)
-        item.setText(said)
+        # the column beside it names the file
+        item.setText(said.removeprefix(f"{result.source} "))
         item.setToolTip(said)
         if result.error:
             for column in (1, 2):
