@@ -120,7 +120,8 @@ def draw(package: Path = PACKAGE) -> str:
     for name in order:
         sources = ", ".join(f"`{target}`" for target in order if target in arrows[name])
         lines.append(f"| `{name}` | {purpose(name, package)} | {sources or 'none'} |")
-    core = {name: targets for name, targets in arrows.items() if not name.startswith("widgets.")}
+    docks = {name for name in arrows if name.startswith("widgets.")}
+    core = {n: targets for n, targets in arrows.items() if n not in docks and not targets & docks}
     direct = without_detours(core)
     lines += ["", "```mermaid", "flowchart LR"]
     lines += [f"  {target} --> {name}" for name in order for target in sorted(direct.get(name, ()))]

@@ -42,6 +42,7 @@ FLOORS = (
     ),
     (
         "viewer",
+        "widgets.commands",
         "widgets.layer_reader",
         "widgets.layer_writer",
         "widgets.sample_layers",

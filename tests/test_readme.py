@@ -59,6 +59,8 @@ def test_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert words.pop(0) == "napari-unet"
     if words[0] == "train":  # nobody waits ten minutes for a test
         words += ["--minutes", "0.02", "--patch", "64,64", "--batch-size", "2"]
+    if words[0] == "run":  # what it repeats
+        assert main(["segment", "stack.tif", "-m", "nuclei", "-o", "results"]) == 0
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
     assert main(words) == 0
     written = {path for path in tmp_path.rglob("*") if path.is_file()} - before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 
 def add_measure_options(parser: argparse.ArgumentParser) -> None:
@@ -58,5 +59,36 @@ def run_measure(options: Namespace) -> int:
         tell("note", said)
     else:
         write_table(options.output, table)
+        _write_record(options, given)
         say(one_line(f"{options.output}: {said}"))
     return 0
+
+
+def _write_record(options: Namespace, given: Any) -> None:
+    """Put the record of the table beside it, by which it can be measured again."""
+    from napari_unet.cli.printing import one_line, tell
+    from napari_unet.errors import UNetError
+    from napari_unet.replay.kept_arrays import HeldArray, settle
+    from napari_unet.replay.measuring import write_table_record
+
+    origin = {"path": str(options.labels.absolute())}
+    sizes = given.pixel_size
+    draft = {
+        "operation": "measure",
+        "labels": HeldArray(given.labels, options.labels.stem, origin, as_labels=True),
+        "image": []
+        if given.image is None
+        else [
+            HeldArray(
+                given.image.array, options.image.stem, {"path": str(options.image.absolute())}
+            )
+        ],
+        "axes": given.axes,
+        "pixel_size": sizes if sizes is None or isinstance(sizes, list | tuple) else [sizes],
+        "properties": options.properties,
+    }
+    try:
+        content, _ = settle(draft)
+        write_table_record(options.output, content)
+    except (UNetError, OSError) as error:
+        tell("note", one_line(f"the table has no record: {error}"))

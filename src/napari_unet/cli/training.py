@@ -13,16 +13,33 @@ from napari_unet.cli.interruption import StopWish, first_press_stops
 from napari_unet.cli.parser import chosen_settings
 from napari_unet.cli.printing import one_line, print_notes, say, tell
 from napari_unet.cli.training_files import (
+    TrainingFiles,
     find_files,
     name_classes,
     read_examples,
     refuse_predictions,
 )
 from napari_unet.cli.wording import option_of, worded
-from napari_unet.errors import FileError, ModelError, SettingsError, TrainingInterruptedError
+from napari_unet.errors import (
+    FileError,
+    ModelError,
+    SettingsError,
+    TrainingInterruptedError,
+    UNetError,
+)
+from napari_unet.installation import versions
+from napari_unet.io import write_record
 from napari_unet.io.folders import check_writable
-from napari_unet.network.files import SUFFIX, bundled_names, model_files, user_models_folder
+from napari_unet.network.files import (
+    SUFFIX,
+    bundled_names,
+    file_sha256,
+    model_files,
+    user_models_folder,
+)
 from napari_unet.network.model import Model
+from napari_unet.replay.kept_arrays import settle
+from napari_unet.replay.training import ExampleOrigin, describe_training
 from napari_unet.settings import TrainConfig, resolve
 from napari_unet.training.train import iter_train
 from napari_unet.training.verdict import describe_scores
@@ -58,6 +75,7 @@ def run_training(options: Namespace) -> int:
     images = [*files.images, *(given.images if given else ())]
     if not options.no_checks and not _pass_checks(examples, validation, images, base, config):
         return 2
+    record = _describe_run(examples, validation, [files, *([given] if given else [])], base, config)
     job = iter_train(
         examples,
         base=base,
@@ -75,6 +93,7 @@ def run_training(options: Namespace) -> int:
             report = _Report(options.checkpoint, wish)
             model = run_with_bar(job, report)
             path = _save(model, target)
+            _write_record(path, model, record)
             if options.checkpoint is not None:
                 options.checkpoint.unlink(missing_ok=True)  # not before the model is safe
     except TrainingInterruptedError as error:
@@ -83,14 +102,56 @@ def run_training(options: Namespace) -> int:
         path = _save(error.model, target)
         told = f"{error.problem.template}; the best model until then was saved as {path}"
         raise TrainingInterruptedError(told, error.model, **error.fields) from None
-    record = model.card.training
-    if record is not None:
-        # the record counts what was learned from, without what was held out
-        learned = f"{_count(record.steps, 'step')} on {_count(record.examples, 'example')}"
-        say(one_line(f"{path}: {learned} ({record.seconds:.1f} s)"))
+    learning = model.card.training
+    if learning is not None:
+        # it counts what was learned from, without what was held out
+        learned = f"{_count(learning.steps, 'step')} on {_count(learning.examples, 'example')}"
+        say(one_line(f"{path}: {learned} ({learning.seconds:.1f} s)"))
     for line in describe_scores(model.card):
         say(one_line(line))
     return 0
+
+
+def _describe_run(
+    examples: Sequence[Example],
+    validation: Sequence[Example] | None,
+    files: Sequence[TrainingFiles],
+    base: Model | None,
+    config: TrainConfig,
+) -> dict[str, Any] | None:
+    """The record of a training, taken before it starts; None where labels cannot be kept."""
+    origins = [
+        ExampleOrigin(
+            [{"path": str(path.absolute())} for path in pair.images],
+            {"path": str(pair.labels[0].absolute())},
+            pair.images[0].stem,
+            pair.labels[0].stem,
+        )
+        for each in files
+        for pair in each.pairs
+    ]
+    try:
+        draft = describe_training(
+            examples, None if base is None else base.path, config, validation, origins
+        )
+        content, _ = settle(draft)
+    except (UNetError, OSError) as error:
+        tell("note", one_line(f"the training leaves no record: {error}"))
+        return None
+    import torch
+
+    return {**content, "versions": dict(versions()), "threads": torch.get_num_threads()}
+
+
+def _write_record(path: Path, model: Model, record: dict[str, Any] | None) -> None:
+    """Put the record beside the model; what was learned must not be lost to that."""
+    if record is None:
+        return
+    made = {"name": model.card.name, "sha256": file_sha256(path)}
+    try:
+        write_record(path, {**record, "model": made, "output": str(path.absolute())})
+    except FileError as error:
+        tell("note", worded(error))
 
 
 class _Report:

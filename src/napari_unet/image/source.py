@@ -119,6 +119,7 @@ def open_image(
     pixel_size: float | Sequence[float | None] | None = None,
     ndim: int = 2,
     in_channels: int = 1,
+    origins: Sequence[Mapping[str, Any]] = (),
 ) -> ImageSource:
     """Check an image against a model's needs.
 
@@ -137,6 +138,8 @@ def open_image(
         Micrometres, one for all spatial axes or one per spatial axis in the image's order.
     ndim, in_channels : int
         Spatial axes and input channels of the model.
+    origins : sequence of mapping
+        Where each array is from, for the run record, where the arrays do not know it.
 
     Raises
     ------
@@ -192,7 +195,7 @@ def open_image(
     if pixel_size is None:
         pixel_size = given[0].pixel_size(axes)
     sizes = _pixel_size(pixel_size, axes)
-    origins = tuple(each.origin for each in given)
+    origins = tuple(origins) or tuple(each.origin for each in given)
     return ImageSource(arrays, axes, doubt, chosen, sizes, origins=origins)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_unet.axes import check_axes, label_axes, spatial_axes, spatial_in_order
 from napari_unet.errors import InputError
 from napari_unet.io.pixel_size import check_pixel_size
+from napari_unet.measurement.layers import take_in_layers
 
 if TYPE_CHECKING:
     from napari_unet.inference.results import Prediction
@@ -134,6 +135,7 @@ def check_inputs(
     InputError
         If something is no array of numbers, the shapes differ, or the axes are not known.
     """
+    labels, image, axes, pixel_size = take_in_layers(labels, image, axes, pixel_size)
     labels = _as_array(labels, "labels", "uif")
     arrays = () if image is None else _as_channels(image)
     prediction = scores if hasattr(scores, "card") else None

@@ -11,6 +11,8 @@ from pydantic import ValidationError
 
 from napari_unet.errors import FileError, InputError, describe_validation
 from napari_unet.io.record import record_path
+from napari_unet.replay.exporting import ExportRun
+from napari_unet.replay.measuring import MeasureRun
 from napari_unet.replay.recorded import RecordedRun
 from napari_unet.replay.segmenting import SegmentRun
 from napari_unet.replay.training import TrainRun
@@ -19,6 +21,8 @@ KINDS: dict[str, type[RecordedRun]] = {
     "segment": SegmentRun,
     "predict": SegmentRun,
     "train": TrainRun,
+    "measure": MeasureRun,
+    "export": ExportRun,
 }
 """Operations that can be repeated."""
 

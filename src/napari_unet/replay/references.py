@@ -167,6 +167,13 @@ class ModelReference(Part):
         return self.path
 
 
+def describe_model(source: str | Path) -> dict[str, Any]:
+    """A model for a record: its name, its file and its hash."""
+    path = find_model(source)
+    name = str(source) if str(source) in model_files() else path.stem
+    return {"name": name, "sha256": file_sha256(path), "path": str(path.absolute())}
+
+
 def _level(path: str, level: int | None) -> Path:
     if not level:
         return Path(path)

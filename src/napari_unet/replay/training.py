@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +16,14 @@ from napari_unet.io.record import write_record
 from napari_unet.network.files import SUFFIX
 from napari_unet.network.model import Model
 from napari_unet.replay.commands import run_command
+from napari_unet.replay.kept_arrays import HeldArray
 from napari_unet.replay.recorded import RecordedRun
-from napari_unet.replay.references import ArrayReference, ModelReference, Part
+from napari_unet.replay.references import (
+    ArrayReference,
+    ModelReference,
+    Part,
+    describe_model,
+)
 from napari_unet.replay.repeated import Job, Repeated
 from napari_unet.replay.segmenting import array_source
 from napari_unet.replay.source_code import Expression, call
@@ -100,6 +108,79 @@ class ExampleReference(Part):
 def _plain(reference: ArrayReference) -> str:
     source = array_source(reference)
     return source if reference.channel is not None else f"{source}.array"
+
+
+@dataclass(frozen=True)
+class ExampleOrigin:
+    """Where the arrays of an example may be from, and what they are called."""
+
+    image: Sequence[Mapping[str, Any]] = ()
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    image_name: str = "image"
+    labels_name: str = "labels"
+
+
+def describe_training(
+    examples: Sequence[Example],
+    base: str | Path | None,
+    config: TrainConfig,
+    validation: Sequence[Example] | None = None,
+    origins: Sequence[ExampleOrigin] = (),
+) -> dict[str, Any]:
+    """The record of a training; arrays stand in it as `HeldArray`, for `settle`.
+
+    Parameters
+    ----------
+    examples, base, config, validation
+        As `napari_unet.train` takes them.
+    origins : sequence of ExampleOrigin
+        One per example, those of the validation behind the others; left out: nothing is known.
+    """
+    held_out = list(validation or ())
+    known = list(origins) or [ExampleOrigin()] * (len(examples) + len(held_out))
+    described = [
+        _describe_example(example, origin, config.task)
+        for example, origin in zip([*examples, *held_out], known, strict=True)
+    ]
+    return {
+        "operation": "train",
+        "base": None if base is None else describe_model(base),
+        "config": {**config.model_dump(mode="json", exclude_defaults=True), "task": config.task},
+        "examples": described[: len(examples)],
+        "validation": described[len(examples) :] if validation is not None else None,
+    }
+
+
+def _describe_example(example: Example, origin: ExampleOrigin, task: str) -> dict[str, Any]:
+    images = example.image if isinstance(example.image, list | tuple) else [example.image]
+    places = [*origin.image, *[{}] * len(images)]
+    parts = example.region if isinstance(example.region, tuple) else (example.region,)
+    labels, as_labels = example.labels, task != "regression"
+    corrected = isinstance(labels, CorrectedLabels)
+    sizes = example.pixel_size
+    return {
+        "image": [
+            HeldArray(array, origin.image_name, place)
+            for array, place in zip(images, places, strict=False)
+        ],
+        "labels": HeldArray(
+            np.asarray(labels) if corrected else labels,
+            origin.labels_name,
+            origin.labels,
+            as_labels,
+        ),
+        "correction": labels.correction.as_json() if corrected else None,
+        "region": [
+            each
+            if isinstance(each, str)
+            else HeldArray(np.asarray(each), f"{origin.labels_name} known", as_labels=True)
+            for each in parts
+        ],
+        "background": example.background,
+        "axes": example.axes,
+        "channels": None if example.channels is None else list(example.channels),
+        "pixel_size": list(sizes) if isinstance(sizes, list | tuple) else sizes and [sizes],
+    }
 
 
 class TrainRun(RecordedRun):

@@ -14,10 +14,10 @@ from napari_unet.image.given import PIXEL_SIZE_KEY, origin_of_layer
 from napari_unet.image.roi import Roi, pack_mask
 from napari_unet.io.naming import plain_stem
 from napari_unet.io.reading import TIFF_SUFFIXES
-from napari_unet.network.files import file_sha256, find_model, model_files
+from napari_unet.network.files import model_files
 from napari_unet.replay.kept_arrays import HeldArray
 from napari_unet.replay.records import read_run
-from napari_unet.replay.references import ArrayReference
+from napari_unet.replay.references import ArrayReference, describe_model
 from napari_unet.replay.segmenting import SegmentRun
 from napari_unet.widgets.viewer.docks import PLUGIN
 from napari_unet.widgets.viewer.layer_image import shape_of
@@ -46,7 +46,7 @@ def draft_of(request: Request, settings: Mapping[str, Any] | None = None) -> dic
         settings = request.settings.model_dump(mode="json", exclude_defaults=True)
     draft = {
         "operation": "predict" if request.card.task == "regression" else "segment",
-        "model": model_part(request.source),
+        "model": describe_model(request.source),
         "input": [
             HeldArray(array, image.name, origin)
             for array, origin in zip(image.arrays, image.origins, strict=True)
@@ -63,13 +63,6 @@ def draft_of(request: Request, settings: Mapping[str, Any] | None = None) -> dic
     if roi.inside is not None:
         draft["outline"] = pack_mask(roi.inside)
     return draft
-
-
-def model_part(source: str | Path) -> dict[str, Any]:
-    """A model for a record: its name, its file and its hash."""
-    path = find_model(source)
-    name = str(source) if str(source) in model_files() else path.stem
-    return {"name": name, "sha256": file_sha256(path), "path": str(path.absolute())}
 
 
 def take_over(path: Path, form: SegmentForm, viewer: Viewer) -> str:

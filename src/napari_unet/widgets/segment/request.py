@@ -132,11 +132,11 @@ class Request:
                 pixel_size=image.pixel_size(axes),
                 ndim=config.ndim,
                 in_channels=config.in_channels,
+                origins=image.origins,
             )
         except InputError as error:
             by_channel = error.parameter == "channels" and "C" in axes
             raise FieldError("channels" if by_channel else "image", error) from None
-        opened = replace(opened, origins=image.origins)
         if values.get("object_diameter") is not None and card.object_diameter is None:
             problem = "The model does not record the diameter of its objects"
             raise FieldError("object_diameter", SettingsError(problem, "tick auto"))

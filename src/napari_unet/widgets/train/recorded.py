@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels
 
-from napari_unet.dataset.correction import CorrectedLabels
-from napari_unet.dataset.example import Example
 from napari_unet.errors import InputError
 from napari_unet.image.given import FILE_KEY, origin_of_layer
 from napari_unet.image.identity import differ, identify
 from napari_unet.io.naming import plain_stem
-from napari_unet.network.files import file_sha256, find_model, model_files
-from napari_unet.replay.kept_arrays import HeldArray
+from napari_unet.network.files import model_files
 from napari_unet.replay.records import read_run
 from napari_unet.replay.references import ArrayReference
-from napari_unet.replay.training import ExampleReference, TrainRun
+from napari_unet.replay.training import (
+    ExampleOrigin,
+    ExampleReference,
+    TrainRun,
+    describe_training,
+)
 from napari_unet.widgets.annotation.marks import Marks, marks_of, set_marks
 from napari_unet.widgets.viewer.layer_image import shape_of
 
@@ -26,59 +28,22 @@ if TYPE_CHECKING:
     from napari import Viewer
 
     from napari_unet.widgets.train.form import TrainForm
-    from napari_unet.widgets.train.labelled_layers import LabelledLayers
     from napari_unet.widgets.train.request import TrainingRequest
 
 
 def draft_of(request: TrainingRequest) -> dict[str, Any]:
     """The record of what a request would train; painted labels as they are at this moment."""
-    base = None
-    if request.base is not None:
-        path = find_model(request.base)
-        name = str(request.base) if str(request.base) in model_files() else path.stem
-        base = {"name": name, "sha256": file_sha256(path), "path": str(path.absolute())}
+    origins = [
+        ExampleOrigin(
+            each.image.origins,
+            {} if each.labels_file is None else {"path": each.labels_file},
+            each.image.name,
+            each.labels_name,
+        )
+        for each in request.layers
+    ]
     examples = request.examples(copy=True)
-    return {
-        "operation": "train",
-        "base": base,
-        "config": request.config.model_dump(mode="json", exclude_defaults=True)
-        | {"task": request.config.task},
-        "examples": [
-            _example(each, example) for each, example in zip(request.layers, examples, strict=True)
-        ],
-    }
-
-
-def _example(layers: LabelledLayers, example: Example) -> dict[str, Any]:
-    image, labels = layers.image, example.labels
-    parts = example.region if isinstance(example.region, tuple) else (example.region,)
-    corrected = isinstance(labels, CorrectedLabels)
-    origin = {} if layers.labels_file is None else {"path": layers.labels_file}
-    as_labels = layers.task != "regression"
-    return {
-        "image": [
-            HeldArray(array, image.name, place)
-            for array, place in zip(image.arrays, image.origins, strict=True)
-        ],
-        "labels": HeldArray(
-            np.asarray(labels) if corrected else labels, layers.labels_name, origin, as_labels
-        ),
-        "correction": labels.correction.as_json() if corrected else None,
-        "region": [
-            each
-            if isinstance(each, str)
-            else HeldArray(np.asarray(each), f"{layers.labels_name} known", as_labels=True)
-            for each in parts
-        ],
-        "background": example.background,
-        "axes": example.axes,
-        "channels": None if example.channels is None else list(example.channels),
-        "pixel_size": None if example.pixel_size is None else list(_listed(example.pixel_size)),
-    }
-
-
-def _listed(sizes: Any) -> list[float | None]:
-    return list(sizes) if isinstance(sizes, list | tuple) else [sizes]
+    return describe_training(examples, request.base, request.config, origins=origins)
 
 
 def take_over(path: Path, form: TrainForm, viewer: Viewer) -> str:

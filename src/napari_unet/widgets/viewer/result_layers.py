@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from napari_unet.settings import DECODING_FIELDS
 from napari_unet.widgets.qt.blocker import Blocker
-from napari_unet.widgets.viewer.label_colours import keep_colours, number_as, object_colours
+from napari_unet.widgets.viewer.label_colours import keep_colours, number_as
+from napari_unet.widgets.viewer.layer_data import labels_data
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, plain
 
 if TYPE_CHECKING:
@@ -329,30 +330,9 @@ def _digest(data: NDArray[Any]) -> int:
 
 
 def add_labels(viewer: Viewer, found: Segmentation, name: str, placement: Placement) -> Layer:
-    """Show labels as a layer that carries its run record.
-
-    Classes get the colours of the model's card, and their names in the status bar; objects get
-    colours of which none is red.
-    """
-    look: dict[str, Any] = {}
-    card = found.card
-    if card.task == "semantic":
-        from napari.utils.colormaps import DirectLabelColormap
-
-        colours: dict[int | None, Any] = {c.value: c.colour for c in card.classes}
-        look["colormap"] = DirectLabelColormap(
-            color_dict={**colours, 0: "transparent", None: "transparent"}
-        )
-        look["features"] = {
-            "index": [c.value for c in card.classes],
-            "class": [c.name for c in card.classes],
-        }
-    else:
-        look["colormap"] = object_colours()
-    metadata = {RECORD_KEY: found.record}
-    return viewer.add_labels(
-        placement.lay(found.labels), name=name, metadata=metadata, **placement, **look
-    )
+    """Show labels as a layer that carries its run record."""
+    data, attributes, _ = labels_data(found, name, placement)
+    return viewer.add_labels(data, **attributes)
 
 
 def add_values(
