@@ -1,6 +1,11 @@
 """How long each correction takes, in milliseconds of CPU, with its writing and its undo.
 
     OMP_NUM_THREADS=1 python studies/benchmark_correction.py
+    OMP_NUM_THREADS=1 python studies/benchmark_correction.py --layers > docs/results/correction.md
+
+With ``--layers`` each change is made in a Labels layer of napari, as the dock Correct does it: with
+the step of undo and the update of the layer. A zarr array is edited by windows there, and written
+by a thread, whose time does not count.
 
 On 2048 x 2048 and 64 x 512 x 512 pixels, in memory and in a zarr array, with a point in the
 object known: a disk of radius 30, an ellipsoid of 15 x 30 x 30. The best of five runs.
@@ -8,8 +13,12 @@ object known: a disk of radius 30, an ellipsoid of 15 x 30 x 30. The best of fiv
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +46,57 @@ def main() -> None:
         for kind in ("numpy", "zarr"):
             for name, labels, tool in list_tools(shape, center, radii, kind):
                 print(f"{shape} {kind:5} {name:16} {1000 * measure(labels, tool):7.1f} ms")
+
+
+def print_layers() -> None:
+    """Print a table of the times in a layer."""
+    rows: dict[tuple[tuple[int, ...], str], dict[str, float]] = {}
+    for shape, (center, radii) in CASES.items():
+        for kind in ("numpy", "zarr"):
+            for name, labels, tool in list_tools(shape, center, radii, "numpy"):
+                seconds = measure_in_layer(labels, tool, kind)
+                rows.setdefault((shape, kind), {})[name] = 1000 * seconds
+    print("# How long a correction takes\n")
+    print(
+        "Milliseconds on the clock from the tool to the updated layer, the best of five runs on a"
+    )
+    print("busy machine with two cores; `studies/benchmark_correction.py --layers` measures it.\n")
+    heads = [f"{' x '.join(map(str, shape))}, {kind}" for shape, kind in rows]
+    print("| tool | " + " | ".join(heads) + " |")
+    print("| --- |" + " ---: |" * len(heads))
+    for name in dict.fromkeys(name for row in rows.values() for name in row):
+        times = [f"{row[name]:.1f}" if name in row else "" for row in rows.values()]
+        print(f"| {name} | " + " | ".join(times) + " |")
+
+
+def measure_in_layer(labels: np.ndarray, tool: Callable[[Any], Change], kind: str) -> float:
+    """Seconds from a tool until its change is in a layer."""
+    from napari.layers import Labels  # noqa: TID251
+
+    from napari_unet.recovery.stored_array import StoredArray
+    from napari_unet.widgets.correct.history import write_change
+
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NAPARI_UNET_STATE"] = str(Path(folder, "state"))
+        data: Any = labels
+        if kind == "zarr":
+            chunks = (512, 512) if labels.ndim == 2 else (32, 512, 512)  # as runs write them
+            path = Path(folder, "labels.zarr")
+            array = zarr.create_array(path, shape=labels.shape, dtype="int32", chunks=chunks)
+            array[:] = labels
+            data = StoredArray(path)
+        layer = Labels(data)
+        for _ in range(RUNS):
+            start = time.perf_counter()
+            write_change(layer, tool(layer.data))
+            seconds.append(time.perf_counter() - start)
+            layer.undo()
+            if kind == "zarr":
+                data.flush()
+        if kind == "zarr":
+            data.close()
+    return min(seconds)
 
 
 def measure(labels: Any, tool: Callable[[Any], Change]) -> float:
@@ -99,4 +159,4 @@ def draw_ball(
 
 
 if __name__ == "__main__":
-    main()
+    print_layers() if "--layers" in sys.argv else main()

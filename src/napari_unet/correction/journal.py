@@ -13,9 +13,6 @@ from napari_unet.correction.change import Change
 from napari_unet.correction.edits import Edit, Scene, make_change
 from napari_unet.errors import InputError
 
-JOURNAL_KEY = "napari_unet_journal"
-"""In the metadata of a layer, in recovery data, and in the record beside a file."""
-
 MOST_UNLIKE = 2.0  # times as many or as few pixels, from which on an edit is another one
 
 

@@ -11,8 +11,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_unet.correction.journal import JOURNAL_KEY
-from napari_unet.widgets.annotation.marks import MARKS_KEY, Marks
+from napari_unet.widgets.annotation.marks import JOURNAL_KEY, MARKS_KEY, Marks
 
 PLACE = ("scale", "translate", "rotate", "shear")
 LOOK = ("opacity", "contour", "blending", "visible")

@@ -20,6 +20,8 @@ from napari_unet.widgets.viewer.layer_image import shape_of
 if TYPE_CHECKING:
     from napari import Viewer
 
+JOURNAL_KEY = "napari_unet_journal"  # in the metadata of a layer: its corrections
+
 
 class ImageNames:
     """Follows the names of a viewer's images in the marks of its labels.

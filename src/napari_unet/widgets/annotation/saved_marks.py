@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.correction.journal import JOURNAL_KEY
 from napari_unet.errors import FileError
 from napari_unet.io import record_path, write_record
 from napari_unet.recovery.ownership import read_index
 from napari_unet.widgets.annotation.layer_state import put_at
-from napari_unet.widgets.annotation.marks import MARKS_KEY, Marks, marks_of, set_marks
+from napari_unet.widgets.annotation.marks import JOURNAL_KEY, MARKS_KEY, Marks, marks_of, set_marks
 from napari_unet.widgets.viewer.layer_image import level_of
 from napari_unet.widgets.viewer.placement import Placement
 

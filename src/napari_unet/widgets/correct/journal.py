@@ -9,7 +9,8 @@ from napari.layers import Labels
 
 from napari_unet.correction.change import Change
 from napari_unet.correction.edits import Edit
-from napari_unet.correction.journal import JOURNAL_KEY, Entry
+from napari_unet.correction.journal import Entry
+from napari_unet.widgets.annotation.marks import JOURNAL_KEY
 
 __all__ = ["JOURNAL_KEY", "follow_undo", "write_entry"]
 
