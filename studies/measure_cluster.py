@@ -47,7 +47,7 @@ def main() -> None:
         found = []
         for workers in (1, 2):
             with open_client(f"local:{workers}") as client:
-                nu.segment(stored[:2], "nuclei", axes="ZYX", client=client)  # loads and compiles
+                nu.segment(stored[:8], "nuclei", axes="ZYX", client=client)  # loads and compiles
                 began = time.perf_counter()
                 nu.segment(
                     stored,
