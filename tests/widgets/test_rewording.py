@@ -122,11 +122,11 @@ def test_train_marks_the_field_that_is_wrong(
 
 
 def test_notes_and_phases_are_told_apart_by_their_codes(reword: Callable[[], None]) -> None:
-    from napari_unet.widgets.train.dock import LAST, PHASES
+    from napari_unet.widgets.train.bar import LAST_PHASES, PHASES
 
     reword()
     notes = [Note("held-out", "Levels: 3."), Note("new-network", "The memory is short.")]
     step = TrainStep(1, 2, 0.5, 1e-3, None, None, 1.0, tuple(notes))
     assert brief(step.notes) == ([notes[0], NEW_NETWORK], [notes[1]])
-    assert set(LAST) <= set(PHASES)
+    assert set(LAST_PHASES) <= set(PHASES)
     assert ProgressReport(1, 2, "comparing", "training", None).phase not in PHASES

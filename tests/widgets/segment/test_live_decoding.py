@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -329,7 +328,7 @@ def test_scores_on_disk_are_shown_without_loading_them(
     stack.form.scores.value = True
     layer = viewer.layers["stack foreground"]
     assert not isinstance(layer.data, np.ndarray)
-    folder = Path(stack.live.kept.outputs.scratch.name)
+    folder = stack.live.kept.outputs.scratch.path
     scores = np.asarray(stack.live.kept.found.scores[0])
     np.testing.assert_array_equal(layer.data, scores)
     stack.form.scores.value = False
