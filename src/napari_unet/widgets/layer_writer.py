@@ -22,7 +22,7 @@ from napari_unet.formats.export import iter_export
 from napari_unet.io import WRITE_SUFFIXES, record_path, write_image, write_labels
 from napari_unet.progress import drain
 from napari_unet.widgets.annotation.layer_state import place_of
-from napari_unet.widgets.annotation.marks import MARKS_KEY
+from napari_unet.widgets.annotation.marks import JOURNAL_KEY, MARKS_KEY
 from napari_unet.widgets.annotation.saved_marks import check_room, write_marks
 from napari_unet.widgets.recovery.stores import mark_saved
 from napari_unet.widgets.viewer.label_data import (
@@ -95,7 +95,8 @@ def write_labels_layer(
         files = _write(partial(write_labels, least=least), path, data, attributes)
         ndim = (data[0] if attributes.get("multiscale") else data).ndim
         place = _place(ndim, attributes)
-        files[1:] = [str(write_marks(path, marks, place, record_of(metadata)))]
+        journal = metadata.get(JOURNAL_KEY)
+        files[1:] = [str(write_marks(path, marks, place, record_of(metadata), journal))]
     mark_saved(data[0] if attributes.get("multiscale") else data, Path(files[0]))
     return files
 
