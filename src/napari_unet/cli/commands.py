@@ -52,6 +52,13 @@ def export(options: Namespace) -> int:
     return run_export(options)
 
 
+def evaluate(options: Namespace) -> int:
+    """Score predictions against the truth."""
+    from napari_unet.cli.evaluating import run_evaluate
+
+    return run_evaluate(options, chosen_settings(options))
+
+
 def models_list(options: Namespace) -> int:
     """One line a model."""
     del options

@@ -59,6 +59,15 @@ model and settings give equal labels; another model of that name, or other pixel
 examples:
   napari-unet run results/cells_labels.json -o again
   napari-unet run results/cells_labels.json --input other.tif -o results""",
+    "evaluate": """\
+Truth is found by the names: a_labels.tif has a.tif, a_masks.png, a_seg.npy, or a folder a with a
+mask per object. Intervals come from drawing images anew. The exit status is 1 where some images
+could not be scored, 2 where none could.
+
+examples:
+  napari-unet evaluate results/ truth/ -o scores.csv
+  napari-unet evaluate results/ truth/ --second other/ --json
+  napari-unet evaluate cells_labels.tif cells_truth.tif --errors errors/""",
     "export": """\
 The ending of OUT tells the format: .tif (ImageJ, Fiji), .ome.tif, .ome.zarr, .zip (regions of
 ImageJ), .geojson (QuPath), .json (COCO), _seg.npy (Cellpose), .png (mask, or with --image a

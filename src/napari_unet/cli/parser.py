@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from napari_unet.cli.batching import add_batch_options
+from napari_unet.cli.evaluating import add_evaluate_options
 from napari_unet.cli.examples import ABOUT, EXAMPLES
 from napari_unet.cli.exporting import add_export_options
 from napari_unet.cli.measuring import add_measure_options
@@ -64,6 +65,13 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     sub = _add_command(commands, "export", "write labels for another program")
     add_export_options(sub)
     _add_axes_options(sub)
+
+    sub = _add_command(commands, "evaluate", "score predictions against the truth")
+    add_evaluate_options(sub)
+    if command == "evaluate":
+        from napari_unet.evaluation.settings import EvaluationSettings
+
+        _add_settings(sub, EvaluationSettings)
 
     sub = commands.add_parser("models", help="list, show or verify models")
     actions = sub.add_subparsers(metavar="ACTION", required=True)

@@ -14,6 +14,7 @@ BATCH_OPTIONS = ("overwrite", "write", "export", "name", "cluster")
 TRAINING_OPTIONS = ("base", "checkpoint", "region", "background", "validation")
 MEASURE_OPTIONS = ("image", "properties")
 EXPORT_OPTIONS = ("format",)
+EVALUATE_OPTIONS = ("second", "components", "ignore", "confidence", "resamples", "outline_iou")
 
 
 def option_of(parameter: str, value: str = "") -> str:
@@ -60,4 +61,4 @@ def _names() -> set[str]:
 
     fields = {*SegmentSettings.model_fields, *TrainConfig.model_fields} - {"name"}
     kinds = (IMAGE_OPTIONS, BATCH_OPTIONS, TRAINING_OPTIONS, MEASURE_OPTIONS, EXPORT_OPTIONS)
-    return {*(name for names in kinds for name in names), *fields}
+    return {*(name for names in kinds for name in names), *EVALUATE_OPTIONS, *fields}

@@ -81,7 +81,7 @@ def find_pairs(images: Path, labels: Path) -> FoundPairs:
     pictures, previews = _without_previews(images, labels=one_folder)
     if not pictures:
         find_images([images])  # raises an error that says why
-    found = pair_files(pictures, None if one_folder else _names(labels, labels=True))
+    found = pair_files(pictures, None if one_folder else list_names_below(labels, labels=True))
     _refuse_ambiguous(found, images, labels)
     if not found.pairs:
         raise _no_pairs(found, images, labels)
@@ -118,15 +118,15 @@ def _refuse_other_sequence(images: Path, labels: Path) -> None:
 
 
 def _without_previews(folder: Path, *, labels: bool) -> tuple[list[str], list[Note]]:
-    found = [folder / name for name in _names(folder, labels=labels)]
+    found = [folder / name for name in list_names_below(folder, labels=labels)]
     regions = [path for path in found if path.suffix.lower() in LABEL_ONLY]
     kept, notes = leave_out_previews([path for path in found if path not in regions])
     kept += regions
     return [path.relative_to(folder).as_posix() for path in kept], list(notes.values())
 
 
-def _names(folder: Path, *, labels: bool) -> Iterator[str]:
-    """Files below a folder that may be images, or ``labels``; hidden ones left out.
+def list_names_below(folder: Path, *, labels: bool) -> Iterator[str]:
+    """Paths of files below a folder that may be images, or ``labels``; hidden ones left out.
 
     Where images lie in the folder itself, only folders of labels are looked into.
     """

@@ -15,14 +15,9 @@ from __future__ import annotations
 from napari_unet.metrics.evaluation import evaluate
 from napari_unet.metrics.matching import InstanceMatch, match_instances
 from napari_unet.metrics.overlap import dice, jaccard
-from napari_unet.metrics.scores import (
-    IOU_THRESHOLDS,
-    InstanceScores,
-    RegressionScores,
-    Scores,
-    SemanticScores,
-    Task,
-)
+from napari_unet.metrics.scores import Scores, Task
+from napari_unet.metrics.tally import IOU_THRESHOLDS
+from napari_unet.metrics.task_scores import InstanceScores, RegressionScores, SemanticScores
 
 __all__ = [
     "IOU_THRESHOLDS",

@@ -121,8 +121,10 @@ class ObjectOverlap:
         Positions in `true_labels` and `predicted_labels` of each overlapping pair.
     iou : ndarray of float64, shape (n_overlaps,)
         Intersection over union of each overlapping pair, above 0.
-    area_ratio : ndarray of float64, shape (n_overlaps,)
-        Pixels of the predicted over those of the true object of each overlapping pair.
+    shared : ndarray of int64, shape (n_overlaps,)
+        Pixels that both objects of each overlapping pair have.
+    true_sizes, predicted_sizes : ndarray of int64, shape (n,), (m,)
+        Pixels of each object.
     """
 
     true_labels: NDArray[Any]
@@ -130,7 +132,14 @@ class ObjectOverlap:
     true: NDArray[np.int64]
     predicted: NDArray[np.int64]
     iou: NDArray[np.float64]
-    area_ratio: NDArray[np.float64]
+    shared: NDArray[np.int64]
+    true_sizes: NDArray[np.int64]
+    predicted_sizes: NDArray[np.int64]
+
+    @property
+    def area_ratio(self) -> NDArray[np.float64]:
+        """Pixels of the predicted over those of the true object of each overlapping pair."""
+        return self.predicted_sizes[self.predicted] / self.true_sizes[self.true]
 
     @classmethod
     def of(cls, pair: Pair) -> ObjectOverlap:
@@ -138,8 +147,10 @@ class ObjectOverlap:
 
         Raises InputError for arrays that are no instance labels.
         """
-        check_labels(pair.prediction, f"prediction of {pair.name}", mask_allowed=False)
-        check_labels(pair.truth, f"truth of {pair.name}", mask_allowed=False)
+        # what is left out may be marked by a negative label
+        predicted, true = pair.counted()
+        check_labels(predicted, f"prediction of {pair.name}", mask_allowed=False)
+        check_labels(true, f"truth of {pair.name}", mask_allowed=False)
         predicted_labels, predicted = _rank_objects(pair.prediction, pair.ignored)
         true_labels, true = _rank_objects(pair.truth, pair.ignored)
 
@@ -165,7 +176,9 @@ class ObjectOverlap:
             rows,
             columns,
             table.data / union,
-            predicted_sizes[columns] / true_sizes[rows],
+            table.data.astype(np.int64),
+            true_sizes,
+            predicted_sizes,
         )
 
     def match(self, threshold: float) -> InstanceMatch:
@@ -195,6 +208,8 @@ def _rank_objects(
     labels: NDArray[Any], ignored: NDArray[np.bool_] | None
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the labels of the objects that count, and 1 + their position per pixel, flat."""
+    if ignored is not None and labels.dtype.kind == "i":
+        labels = np.where(ignored & (labels < 0), 0, labels)
     values, rank = renumber(labels.ravel())
     if values.size and values[0] == 0:
         values = values[1:]

@@ -13,8 +13,6 @@ from napari_unet.metrics.pairs import pair_image
 from napari_unet.renumbering import renumber
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import ArrayLike, NDArray
 
 
@@ -89,7 +87,7 @@ def jaccard(prediction: ArrayLike, truth: ArrayLike, *, label: int | None = None
 
 @dataclass(frozen=True)
 class RegionCounts:
-    """Pixel counts of a predicted and a true region; adding pools images.
+    """Pixel counts of a predicted and a true region.
 
     Attributes
     ----------
@@ -100,11 +98,6 @@ class RegionCounts:
     both: int = 0
     predicted: int = 0
     true: int = 0
-
-    def __add__(self, other: RegionCounts) -> RegionCounts:
-        return RegionCounts(
-            self.both + other.both, self.predicted + other.predicted, self.true + other.true
-        )
 
     @property
     def dice(self) -> float:
@@ -126,11 +119,6 @@ class RegionCounts:
             int(np.count_nonzero(predicted)),
             int(np.count_nonzero(true)),
         )
-
-
-def pool(counts: Iterable[RegionCounts]) -> RegionCounts:
-    """Sum the counts of several images."""
-    return sum(counts, RegionCounts())
 
 
 def class_counts(prediction: NDArray[Any], truth: NDArray[Any]) -> dict[int, RegionCounts]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,11 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_unet.errors import InputError
 
+AXES = "TCZYX"
+
 Images = ArrayLike | Sequence[ArrayLike]
 """One array of any number of axes, or a list (or tuple) of arrays: several images."""
 
 Ignore = ArrayLike | Sequence[ArrayLike | None] | int | None
-"""A boolean mask per image, a label value of the truth (semantic only), or None."""
+"""A boolean mask per image, a label value of the truth, or None."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +32,25 @@ class Pair:
         True where a pixel does not count; None where all count.
     name : str
         How an error message calls the image, for example ``"image 2"``.
+    time_axis : int or None
+        Along which the arrays are images of their own; None: they are one image.
     """
 
     prediction: NDArray[Any]
     truth: NDArray[Any]
     ignored: NDArray[np.bool_] | None
     name: str
+    time_axis: int | None = None
+
+    def frames(self) -> Iterator[Pair]:
+        """The time points, each by itself; the pair where there is no axis of time."""
+        if self.time_axis is None:
+            yield self
+            return
+        for i in range(self.truth.shape[self.time_axis]):
+            index = (slice(None),) * self.time_axis + (i,)
+            ignored = None if self.ignored is None else self.ignored[index]
+            yield Pair(self.prediction[index], self.truth[index], ignored, self.name)
 
     def counted(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the pixels that count, flat: prediction, truth."""
@@ -45,7 +60,9 @@ class Pair:
         return self.prediction[keep], self.truth[keep]
 
 
-def pair_images(prediction: Images, truth: Images, ignore: Ignore) -> list[Pair]:
+def pair_images(
+    prediction: Images, truth: Images, ignore: Ignore, axes: str | None = None
+) -> list[Pair]:
     """Set each prediction beside its truth and its ignore mask.
 
     Parameters
@@ -54,6 +71,8 @@ def pair_images(prediction: Images, truth: Images, ignore: Ignore) -> list[Pair]
         Both one array, or both lists of the same length.
     ignore : array of bool, list of them (None for an image without), int, or None
         An int is a label value of the truth; its pixels do not count.
+    axes : str, optional
+        Of every array, a letter over TCZYX an axis; matters for T alone.
 
     Returns
     -------
@@ -75,7 +94,8 @@ def pair_images(prediction: Images, truth: Images, ignore: Ignore) -> list[Pair]
             "give one array each, or two lists of equal length",
         )
     if not isinstance(prediction, list | tuple) or not isinstance(truth, list | tuple):
-        return [pair_image(cast("ArrayLike", prediction), cast("ArrayLike", truth), ignore)]
+        one_prediction, one_truth = cast("ArrayLike", prediction), cast("ArrayLike", truth)
+        return [pair_image(one_prediction, one_truth, ignore, axes=axes)]
 
     if len(prediction) != len(truth):
         raise InputError(
@@ -96,7 +116,7 @@ def pair_images(prediction: Images, truth: Images, ignore: Ignore) -> list[Pair]
             "give a list with one mask per image (None for an image without one)",
         )
     return [
-        pair_image(predicted, true, mask, f"image {number}")
+        pair_image(predicted, true, mask, f"image {number}", axes=axes)
         for number, (predicted, true, mask) in enumerate(
             zip(prediction, truth, masks, strict=True), start=1
         )
@@ -108,6 +128,8 @@ def pair_image(
     truth: ArrayLike,
     ignore: Ignore = None,
     name: str = "the image",
+    *,
+    axes: str | None = None,
 ) -> Pair:
     """Set one prediction beside its truth; the errors are those of `pair_images`.
 
@@ -124,10 +146,12 @@ def pair_image(
         raise InputError(
             f"The arrays of {name} have shape {true.shape} and so no pixel", "leave the image out"
         )
+    time_axis = _find_time(axes, true.shape, name)
     if ignore is None:
-        return Pair(predicted, true, None, name)
+        return Pair(predicted, true, None, name, time_axis)
     if _is_integer(ignore):
-        return Pair(predicted, true, np.asarray(true == np.asarray(ignore)), name)
+        ignored = np.asarray(true == np.asarray(ignore))
+        return Pair(predicted, true, ignored, name, time_axis)
     mask = _as_array(cast("ArrayLike", ignore), "ignore mask", name)
     if mask.dtype != np.bool_:
         raise InputError(
@@ -139,7 +163,21 @@ def pair_image(
             f"ignore for {name} has shape {mask.shape} and the image {true.shape}",
             "give a mask of the image's shape",
         )
-    return Pair(predicted, true, mask, name)
+    return Pair(predicted, true, mask, name, time_axis)
+
+
+def _find_time(axes: str | None, shape: tuple[int, ...], name: str) -> int | None:
+    if axes is None:
+        return None
+    letters = str(axes).upper()
+    if len(letters) != len(shape) or len(set(letters)) < len(letters) or set(letters) - set(AXES):
+        raise InputError(
+            f"⟨axes⟩ {axes!r} does not describe {name}, which has shape {shape}",
+            f"give one of the letters {AXES} per axis, as in ⟨axes='TYX'⟩",
+            parameter="axes",
+            value=axes,
+        )
+    return letters.index("T") if "T" in letters else None
 
 
 def _is_integer(value: object) -> bool:

@@ -13,8 +13,6 @@ from skimage.metrics import structural_similarity
 from napari_unet.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
     from napari_unet.metrics.pairs import Pair
@@ -25,7 +23,7 @@ SSIM_WINDOW = 7
 
 @dataclass(frozen=True)
 class ErrorSums:
-    """Sums over the pixels of an image from which its errors follow; adding pools images.
+    """Sums over the pixels of an image from which its errors follow.
 
     Attributes
     ----------
@@ -42,49 +40,6 @@ class ErrorSums:
     absolute: float
     low: float
     high: float
-
-    def __add__(self, other: ErrorSums) -> ErrorSums:
-        return ErrorSums(
-            self.pixels + other.pixels,
-            self.squared + other.squared,
-            self.absolute + other.absolute,
-            min(self.low, other.low),
-            max(self.high, other.high),
-        )
-
-    @property
-    def mse(self) -> float:
-        """Mean squared error, in squared units of the image."""
-        return self.squared / self.pixels
-
-    @property
-    def mae(self) -> float:
-        """Mean absolute error, in units of the image."""
-        return self.absolute / self.pixels
-
-    @property
-    def rmse(self) -> float:
-        """Root mean squared error, in units of the image."""
-        return math.sqrt(self.mse)
-
-    @property
-    def psnr(self) -> float | None:
-        """Peak signal-to-noise ratio in dB, the peak being the range of the truth.
-
-        Infinite for equal images; None for a constant truth met with an error.
-        """
-        if self.squared == 0:
-            return math.inf
-        span = self.high - self.low
-        if not 0 < span < math.inf:
-            return None
-        return 20 * (math.log10(span) - math.log10(self.rmse))
-
-
-def pool(sums: Iterable[ErrorSums]) -> ErrorSums:
-    """Sum over several images (at least one)."""
-    first, *others = sums
-    return sum(others, first)
 
 
 def error_sums(pair: Pair) -> ErrorSums:
@@ -112,6 +67,8 @@ def error_sums(pair: Pair) -> ErrorSums:
 def ssim(pair: Pair) -> float | None:
     """Mean structural similarity of one image over the pixels that count.
 
+    Of a series that of its time points, of those that have one.
+
     Axes of length 1 are dropped. The window is uniform, `SSIM_WINDOW` pixels along every
     remaining axis, the data range that of the truth. Only windows that lie in the image
     and hold no ignored pixel enter the mean.
@@ -134,6 +91,13 @@ def ssim(pair: Pair) -> float | None:
     from error visibility to structural similarity", IEEE Transactions on Image
     Processing 13, 2004.
     """
+    values = [found for frame in pair.frames() if (found := _ssim_of_frame(frame)) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def _ssim_of_frame(pair: Pair) -> float | None:
+    if pair.ignored is not None and pair.ignored.all():
+        return None
     shape = tuple(n for n in pair.truth.shape if n > 1)
     if not shape or min(shape) < SSIM_WINDOW:
         return None

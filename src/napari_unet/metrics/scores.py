@@ -6,13 +6,27 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from napari_unet.metrics import bootstrap
+from napari_unet.metrics.tally import (
+    Tally,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_unet.metrics.tally import Floats
 
 Task = Literal["instance", "semantic", "regression"]
 """What a prediction is: object labels, class labels, or values."""
 
-IOU_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-"""The IoU thresholds of `InstanceScores`."""
+Interval = tuple[float, float] | None
+"""Lower and upper bound; None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +46,85 @@ class Scores(ABC):
     task: Task
     images: int
 
+    @property
+    def tally(self) -> Tally:
+        """What was counted in each image, a row each."""
+        tally: Tally = vars(self)["_tally"]
+        return tally
+
+    def _of_tally(self, tally: Tally) -> Self:
+        """These scores with the counts that they follow from, which are none of the figures."""
+        vars(self)["_tally"] = tally
+        return self
+
+    @classmethod
+    @abstractmethod
+    def of(cls, tally: Any) -> Scores:
+        """Scores of the images of a tally."""
+
+    def per_image(self) -> tuple[Scores, ...]:
+        """The scores of each image by itself, in the order in which the images were given."""
+        return tuple(self.of(self.tally.row(i)) for i in range(self.images))
+
+    def intervals(
+        self,
+        *,
+        confidence: float = bootstrap.CONFIDENCE,
+        resamples: int = bootstrap.RESAMPLES,
+        seed: int = bootstrap.SEED,
+    ) -> dict[str, Any]:
+        """Confidence intervals of all figures, by drawing images with replacement (bootstrap).
+
+        Parameters
+        ----------
+        confidence : float
+            Share of the resamples whose value lies in the interval, half of the rest on either
+            side (percentile method).
+        resamples : int
+            How many sets of images are drawn.
+        seed : int
+            Of the draws: equal seeds give equal intervals.
+
+        Returns
+        -------
+        dict
+            Name of a figure, as it is here -> (low, high), or a dict of these as the figure is
+            one; None where there is no value. Empty with fewer than 5 images, of which resamples
+            say nothing. Images are taken for independent: with several from one animal or plate,
+            intervals come out too narrow.
+
+        Raises
+        ------
+        SettingsError
+            For a confidence outside (0, 1), or fewer than 100 resamples.
+
+        References
+        ----------
+        B. Efron and R. J. Tibshirani, "An introduction to the bootstrap", 1993, chapter 13.
+        """
+        bootstrap.check_confidence(confidence, resamples)
+        if self.images < bootstrap.LEAST_IMAGES:
+            return {}
+        weights = bootstrap.draw_weights(self.images, resamples, seed)
+        drawn = bootstrap.resample_figures(self.tally, weights)
+        return self.by_figure(
+            {name: bootstrap.percentile_interval(v, confidence) for name, v in drawn.items()}
+        )
+
+    def by_figure(
+        self, bounds: dict[str, NDArray[Any]], keys: Sequence[Any] | None = None
+    ) -> dict[str, Any]:
+        """Bounds of shape (2,) or (2, keys) as pairs, of the figures that these scores have."""
+        keys = self.tally.keys if keys is None else keys
+        names = {each.name for each in dataclasses.fields(self)}
+        return {
+            name: dict(zip(keys, map(_interval, both.T), strict=True))
+            if both.ndim > 1
+            else _interval(both)
+            for name, both in bounds.items()
+            if name in names
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """Return all figures, ready for JSON.
 
@@ -41,9 +134,7 @@ class Scores(ABC):
             Field name -> number, string, None, or dict with string keys (IoU thresholds
             as ``"0.5"``, labels as ``"1"``). Infinity, which JSON lacks, becomes None.
         """
-        return {
-            field.name: _jsonable(getattr(self, field.name)) for field in dataclasses.fields(self)
-        }
+        return {each.name: _jsonable(getattr(self, each.name)) for each in dataclasses.fields(self)}
 
     @abstractmethod
     def __str__(self) -> str:
@@ -56,180 +147,49 @@ class Scores(ABC):
 
     def _figure(self, pooled: float | None, mean: float | None) -> str:
         """Format a figure; with several images the mean over images stands in brackets."""
-        return _number(pooled) if self.images == 1 else f"{_number(pooled)} ({_number(mean)})"
-
-
-@dataclass(frozen=True, kw_only=True)
-class InstanceScores(Scores):
-    """Scores of instance labels.
-
-    Dicts have the keys `IOU_THRESHOLDS`; a pair counts where its IoU is at least the
-    threshold. Where an image holds no object and none was predicted, each score is 1; a
-    score that is 0 / 0 for another reason (precision where nothing was predicted) is 0.
-
-    Attributes
-    ----------
-    tp, fp, fn : dict of float -> int
-        True positives (matched pairs), false positives, false negatives in all images.
-    ap, ap_mean : dict of float -> float
-        Average precision as in the Data Science Bowl 2018, TP / (TP + FP + FN).
-    precision, precision_mean : dict of float -> float
-        TP / (TP + FP).
-    recall, recall_mean : dict of float -> float
-        TP / (TP + FN).
-    f1, f1_mean : dict of float -> float
-        2 TP / (2 TP + FP + FN).
-    segmentation_quality, segmentation_quality_mean : float
-        Mean IoU of the pairs matched at IoU 0.5.
-    recognition_quality, recognition_quality_mean : float
-        F1 at IoU 0.5.
-    panoptic_quality, panoptic_quality_mean : float
-        Sum of the IoU of the pairs over TP + FP / 2 + FN / 2, at IoU 0.5: the product of
-        the two qualities above. A pair at exactly 0.5 counts here.
-    dice, dice_mean, jaccard, jaccard_mean : float
-        Overlap of the foregrounds, whichever object a pixel belongs to.
-    area_ratio, area_ratio_mean : float or None
-        Pixels of the predicted over those of the true object, median of the pairs matched at
-        IoU 0.5: above 1 the objects come out too large. None where nothing was matched.
-    """
-
-    tp: dict[float, int]
-    fp: dict[float, int]
-    fn: dict[float, int]
-    ap: dict[float, float]
-    ap_mean: dict[float, float]
-    precision: dict[float, float]
-    precision_mean: dict[float, float]
-    recall: dict[float, float]
-    recall_mean: dict[float, float]
-    f1: dict[float, float]
-    f1_mean: dict[float, float]
-    segmentation_quality: float
-    segmentation_quality_mean: float
-    recognition_quality: float
-    recognition_quality_mean: float
-    panoptic_quality: float
-    panoptic_quality_mean: float
-    dice: float
-    dice_mean: float
-    jaccard: float
-    jaccard_mean: float
-    area_ratio: float | None
-    area_ratio_mean: float | None
-
-    def __str__(self) -> str:
-        lines = [self._heading()]
-        lines += (self._line(iou) for iou in (0.5, 0.75, 0.9))
-        panoptic = self._figure(self.panoptic_quality, self.panoptic_quality_mean)
-        segmentation = self._figure(self.segmentation_quality, self.segmentation_quality_mean)
-        recognition = self._figure(self.recognition_quality, self.recognition_quality_mean)
-        lines.append(f"  panoptic quality {panoptic}, SQ {segmentation}, RQ {recognition}")
-        lines.append(
-            f"  foreground: Dice {self._figure(self.dice, self.dice_mean)}"
-            f"  Jaccard {self._figure(self.jaccard, self.jaccard_mean)}"
-        )
-        if self.area_ratio is not None and self.area_ratio_mean is not None:
-            areas = self._figure(self.area_ratio, self.area_ratio_mean)
-            lines.append(f"  area of matched objects over the true one: {areas}")
-        return "\n".join(lines)
-
-    def _line(self, iou: float) -> str:
         return (
-            f"  IoU {iou:.2f}: AP {self._figure(self.ap[iou], self.ap_mean[iou])}"
-            f"  precision {self._figure(self.precision[iou], self.precision_mean[iou])}"
-            f"  recall {self._figure(self.recall[iou], self.recall_mean[iou])}"
-            f"  F1 {self._figure(self.f1[iou], self.f1_mean[iou])}"
-            f"  TP {self.tp[iou]} FP {self.fp[iou]} FN {self.fn[iou]}"
+            number_text(pooled)
+            if self.images == 1
+            else f"{number_text(pooled)} ({number_text(mean)})"
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class SemanticScores(Scores):
-    """Scores of class labels.
+def figures_of(tally: Tally) -> dict[str, Any]:
+    """All figures of the images as they are, with the means over images."""
+    ones = np.ones((1, len(tally)))
+    found = bootstrap.resample_figures(tally, ones)
+    return {
+        name: by_key(tally, values) if values.ndim > 1 else _value(values[0])
+        for name, values in found.items()
+    }
 
-    The classes are all labels that occur in any prediction or truth, 0 among them. A
-    class that an image neither holds nor predicts scores 1 there.
 
-    Attributes
-    ----------
-    dice, dice_mean, jaccard, jaccard_mean : dict of int -> float
-        Per class label, ascending.
-    macro_dice, macro_dice_mean, macro_jaccard, macro_jaccard_mean : float
-        Unweighted mean over the classes except 0, the background; 1 without such a class.
-    accuracy, accuracy_mean : float
-        Share of the pixels, background included, whose class is right.
+def by_key(tally: Tally, values: Floats) -> dict[Any, float]:
+    """The first row of values as a dict by IoU threshold, or by class."""
+    return dict(zip(tally.keys, values[0].tolist(), strict=True))
+
+
+def fields_of(kind: type, figures: dict[str, Any]) -> dict[str, Any]:
+    """Those of the figures that scores of this kind have."""
+    names = {each.name for each in dataclasses.fields(kind)}
+    return {name: value for name, value in figures.items() if name in names}
+
+
+def _value(number: float) -> float | None:
+    return None if math.isnan(number) else float(number)
+
+
+def _interval(both: NDArray[Any]) -> Interval:
+    low, high = both.tolist()
+    return None if math.isnan(low) else (low, high)
+
+
+def number_text(value: float | None) -> str:
+    """A figure in four digits.
+
+    >>> number_text(0.86519), number_text(None)
+    ('0.8652', 'n/a')
     """
-
-    dice: dict[int, float]
-    dice_mean: dict[int, float]
-    jaccard: dict[int, float]
-    jaccard_mean: dict[int, float]
-    macro_dice: float
-    macro_dice_mean: float
-    macro_jaccard: float
-    macro_jaccard_mean: float
-    accuracy: float
-    accuracy_mean: float
-
-    def __str__(self) -> str:
-        lines = [self._heading()]
-        lines += (
-            f"  class {label}: Dice {self._figure(self.dice[label], self.dice_mean[label])}"
-            f"  Jaccard {self._figure(self.jaccard[label], self.jaccard_mean[label])}"
-            for label in self.dice
-        )
-        lines.append(
-            "  mean of the classes above 0:"
-            f" Dice {self._figure(self.macro_dice, self.macro_dice_mean)}"
-            f"  Jaccard {self._figure(self.macro_jaccard, self.macro_jaccard_mean)}"
-        )
-        lines.append(f"  pixel accuracy {self._figure(self.accuracy, self.accuracy_mean)}")
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegressionScores(Scores):
-    """Errors of predicted values.
-
-    Attributes
-    ----------
-    mse, mse_mean : float
-        Mean squared error, in squared units of the truth.
-    mae, mae_mean : float
-        Mean absolute error, in units of the truth.
-    rmse, rmse_mean : float
-        Root of the mean squared error, in units of the truth.
-    psnr, psnr_mean : float or None
-        Peak signal-to-noise ratio in dB, ``10 log10(range**2 / mse)``, with the range of
-        the truth (pooled: of all truths). Infinite for equal images, None where it has no
-        value (a constant truth met with an error); the mean is over the images that have
-        one.
-    ssim : float or None
-        Structural similarity with a uniform 7-pixel window, mean over the images that
-        have one; None where none has (an axis shorter than the window).
-    """
-
-    mse: float
-    mse_mean: float
-    mae: float
-    mae_mean: float
-    rmse: float
-    rmse_mean: float
-    psnr: float | None
-    psnr_mean: float | None
-    ssim: float | None
-
-    def __str__(self) -> str:
-        return (
-            f"{self._heading()}\n"
-            f"  MSE {self._figure(self.mse, self.mse_mean)}"
-            f"  RMSE {self._figure(self.rmse, self.rmse_mean)}"
-            f"  MAE {self._figure(self.mae, self.mae_mean)}\n"
-            f"  PSNR {self._figure(self.psnr, self.psnr_mean)} dB  SSIM {_number(self.ssim)}"
-        )
-
-
-def _number(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.4g}"
 
 
