@@ -192,8 +192,8 @@ def errors_of_pair(pair: Pair, outline_iou: float, axes: str | None) -> Atlas:
         found += [(place.locate(error), place) for error in errors]
     order = sorted(found, key=lambda each: (-each[0].wrong_pixels, each[0].frame or 0))
     numbered = [(replace(e, number=i), frame) for i, (e, frame) in enumerate(order, 1)]
-    for error, frame in reversed(numbered):  # the worst on top
-        frame.paint(labels, error)
+    for error, where in reversed(numbered):  # the worst on top
+        where.paint(labels, error)
     return Atlas(tuple(e for e, _ in numbered), labels, axes and axes.upper(), right)
 
 

@@ -98,6 +98,7 @@ def find_label_pairs(predictions: Path, truth: Path, *, values: bool = False) ->
                 "names",
                 "move all but one of them into another folder",
             )
+    pairs: list[tuple[str, str, tuple[str, ...]]]
     true_names = list(list_names_below(truth, labels=True))
     if values:  # true values are images
         images = {PurePosixPath(name).with_suffix("").as_posix(): name for name in true_names}

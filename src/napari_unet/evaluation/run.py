@@ -178,8 +178,17 @@ def iter_evaluate(
             names.append(image.name)
             sources.append(dict(image.source))
             found.append(scores)
-        place = (number + 1, len(images), f"evaluated {image.name}", "scoring")
-        yield ImageDone(*place, image.name, scores, fault, notes, atlases)
+        yield ImageDone(
+            number + 1,
+            len(images),
+            f"evaluated {image.name}",
+            "scoring",
+            image.name,
+            scores,
+            fault,
+            notes,
+            atlases,
+        )
     if not names:
         raise _all_failed(faults)
     pooled = tuple(pool_scores(each) for each in zip(*found, strict=True))

@@ -176,16 +176,12 @@ def _count_objects(pair: Pair) -> InstanceTally:
             *aggregate_pixels(objects),
             sum_seg(objects),
         )
-        parts.append(
-            InstanceTally(
-                *(
-                    np.array([[getattr(m, name) for m in matches]], float)
-                    for name in ("tp", "fp", "fn")
-                ),
-                np.array([[m.iou.sum() for m in matches]], float),
-                *(np.array([value], float) for value in single),
-            )
-        )
+        columns = [
+            np.array([[getattr(m, name) for m in matches]], float) for name in ("tp", "fp", "fn")
+        ]
+        columns.append(np.array([[m.iou.sum() for m in matches]], float))
+        columns += [np.array([value], float) for value in single]
+        parts.append(InstanceTally(*columns))
     return replace(InstanceTally.joined(parts).pooled(), areas=(np.concatenate(areas),))
 
 

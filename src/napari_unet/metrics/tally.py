@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,9 +70,11 @@ class Tally(ABC):
         del keys
         return self
 
-    def pooled(self) -> Tally:
+    def pooled(self) -> Self:
         """One row, with all images."""
-        return self.weighted(np.ones((1, len(self))))
+        sums: Any = self.weighted(np.ones((1, len(self))))
+        found: Self = sums
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +106,7 @@ class InstanceTally(Tally):
     shared: Floats
     union: Floats
     seg: Floats
-    areas: tuple[Floats, ...] = ()
+    areas: tuple[Floats, ...] = field(default=(), kw_only=True)
 
     @property
     def keys(self) -> tuple[float, ...]:
@@ -121,17 +123,17 @@ class InstanceTally(Tally):
     def row(self, number: int) -> InstanceTally:
         """One of the rows."""
         part = slice(number, number + 1)
-        return InstanceTally(*(each[part] for each in self._sums()), self.areas[part])
+        return InstanceTally(*(each[part] for each in self._sums()), areas=self.areas[part])
 
     def _sums(self) -> list[Floats]:
-        return [getattr(self, field.name) for field in fields(self) if field.name != "areas"]
+        return [getattr(self, each.name) for each in fields(self) if each.name != "areas"]
 
     @classmethod
     def joined(cls, parts: Sequence[InstanceTally]) -> InstanceTally:
         """The rows of all parts."""
         sums = zip(*(part._sums() for part in parts), strict=True)
         areas = tuple(each for part in parts for each in part.areas)
-        return cls(*map(np.concatenate, sums), areas)
+        return cls(*map(np.concatenate, sums), areas=areas)
 
     def figures(self) -> dict[str, Floats]:
         """Every score of each row; see `InstanceScores`."""
@@ -217,11 +219,8 @@ class SemanticTally(Tally):
         """The same counts, with further classes; see `Tally`."""
         old = {label: i for i, label in enumerate(self.labels)}
         new = [len(old) if key not in old else old[key] for key in keys]
-        wide = (
-            np.pad(each, ((0, 0), (0, 1)))[:, new]
-            for each in (self.both, self.predicted, self.true)
-        )
-        return SemanticTally(tuple(keys), *wide, self.right, self.pixels)
+        both, predicted, true = (np.pad(each, ((0, 0), (0, 1)))[:, new] for each in by_class)
+        return SemanticTally(tuple(keys), both, predicted, true, self.right, self.pixels)
 
     def _sums(self) -> tuple[Floats, ...]:
         return self.both, self.predicted, self.true, self.right, self.pixels
@@ -292,7 +291,7 @@ class RegressionTally(Tally):
         return RegressionTally(*(each[number : number + 1] for each in self._sums()))
 
     def _sums(self) -> list[Floats]:
-        return [getattr(self, field.name) for field in fields(self)]
+        return [getattr(self, each.name) for each in fields(self)]
 
     def weighted(self, weights: Floats) -> RegressionTally:
         """Sums of rows; see `Tally`."""

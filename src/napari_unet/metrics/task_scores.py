@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -92,12 +92,15 @@ class InstanceScores(Scores):
         pooled = tally.pooled()
         matched = np.concatenate([np.empty(0), *tally.areas])
         medians = [float(np.median(each)) for each in tally.areas if each.size]
-        counts = {name: by_key(tally, getattr(pooled, name)) for name in ("tp", "fp", "fn")}
+        whole: dict[str, Any] = {
+            name: {t: int(n) for t, n in by_key(tally, getattr(pooled, name)).items()}
+            for name in ("tp", "fp", "fn")
+        }
         figures = figures_of(tally)
         return cls(
             task="instance",
             images=len(tally),
-            **{name: {t: int(n) for t, n in by.items()} for name, by in counts.items()},
+            **whole,
             true_objects=int(pooled.tp[0, 0] + pooled.fn[0, 0]),
             predicted_objects=int(pooled.tp[0, 0] + pooled.fp[0, 0]),
             area_ratio=float(np.median(matched)) if matched.size else None,
