@@ -219,7 +219,8 @@ class SemanticTally(Tally):
         """The same counts, with further classes; see `Tally`."""
         old = {label: i for i, label in enumerate(self.labels)}
         new = [len(old) if key not in old else old[key] for key in keys]
-        both, predicted, true = (np.pad(each, ((0, 0), (0, 1)))[:, new] for each in by_class)
+        counts = (self.both, self.predicted, self.true)
+        both, predicted, true = (np.pad(each, ((0, 0), (0, 1)))[:, new] for each in counts)
         return SemanticTally(tuple(keys), both, predicted, true, self.right, self.pixels)
 
     def _sums(self) -> tuple[Floats, ...]:
