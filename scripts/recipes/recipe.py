@@ -1,0 +1,112 @@
+"""What a recipe says, and how it becomes a model: train, score on held-out images, save."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import napari_unet as nu
+from napari_unet.card import ScoreRecord
+from napari_unet.network.model import Model
+from napari_unet.training.scoring import score
+
+Parts = Mapping[str, Sequence[nu.Example]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a bundled model is made.
+
+    Attributes
+    ----------
+    settings : dict
+        Of `napari_unet.iter_train`; `minutes` and `device` come from the command line.
+    teach, select : callable
+        DATA -> the examples to train on, and those that pick the weights and the decoding.
+    hold_out : callable
+        DATA -> examples by name of their part, never trained on and scored once at the end.
+    facts : dict
+        Of the card: channels, licence, authors, citation.
+    """
+
+    settings: dict[str, Any]
+    teach: Callable[[Path], list[nu.Example]]
+    select: Callable[[Path], list[nu.Example]]
+    hold_out: Callable[[Path], Parts]
+    facts: dict[str, Any] = field(default_factory=dict)
+    score: Callable[[Model, Sequence[nu.Example]], dict[str, float]] | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return str(self.settings["name"])
+
+
+def train_recipe(
+    recipe: Recipe,
+    data: Path,
+    *,
+    minutes: float | None,
+    steps: int | None,
+    device: str,
+    checkpoint: Path | None,
+) -> Model:
+    """Train, printing each validation; goes on from the checkpoint where there is one."""
+    taught = recipe.teach(data)
+    print(f"{recipe.name}: {len(taught)} images to train on", flush=True)
+    job = nu.iter_train(
+        taught,
+        validation=recipe.select(data),
+        checkpoint=checkpoint,
+        leave_checkpoint=True,
+        minutes=minutes,
+        steps=steps,
+        device=device,
+        **recipe.settings,
+    )
+    losses: list[float] = []
+    start = time.perf_counter()
+    while True:
+        try:
+            step = next(job)
+        except StopIteration as end:
+            model: Model = end.value
+            return model
+        losses.append(step.loss)
+        if step.metric is not None:
+            print(
+                f"step {step.step}/{step.total} {(time.perf_counter() - start) / 60:.1f} min "
+                f"loss {np.mean(losses):.4f} score {step.metric:.4f} best {step.best:.4f}",
+                flush=True,
+            )
+            losses = []
+
+
+def score_objects(model: Model, examples: Sequence[nu.Example]) -> dict[str, float]:
+    """What is told of instance scores."""
+    found = score(model, list(examples))
+    return {
+        "AP at IoU 0.5, mean over images": round(found.ap_mean[0.5], 4),
+        "AP at IoU 0.7, mean over images": round(found.ap_mean[0.7], 4),
+        "F1 at IoU 0.5, mean over images": round(found.f1_mean[0.5], 4),
+        "AP at IoU 0.5, pooled": round(found.ap[0.5], 4),
+        "median area ratio": round(found.area_ratio or 0.0, 4),
+    }
+
+
+def finish_recipe(recipe: Recipe, data: Path, model: Model) -> Model:
+    """The model with its scores on the held-out parts and the facts of its card."""
+    measure = recipe.score or score_objects
+    records = []
+    for part, examples in recipe.hold_out(data).items():
+        values = measure(model, examples)
+        print(part, len(examples), json.dumps(values), flush=True)
+        records.append(ScoreRecord(data=part, images=len(examples), values=values))
+    card = model.card.model_copy(update={"scores": tuple(records), **recipe.facts})
+    return Model(card, model.network)

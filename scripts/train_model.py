@@ -1,0 +1,60 @@
+"""Train a bundled model by its recipe, score it on images that it never saw, save it.
+
+    python scripts/train_model.py histology DATA --minutes 70 --checkpoint run.checkpoint
+    python scripts/train_model.py histology DATA --model nuclei-histology.safetensors  # score again
+
+Run once more with the same checkpoint, it goes on where it stopped. ``nuclei`` has a script of
+its own, `train_nuclei.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+
+from recipes.recipe import Recipe, finish_recipe, train_recipe
+
+from napari_unet.network.model import Model
+
+RECIPES = ("histology", "phase", "denoise")
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of a name."""
+    recipe: Recipe = import_module(f"recipes.{name}").RECIPE
+    return recipe
+
+
+def main() -> None:
+    """Read the arguments, train, score, save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", choices=RECIPES)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--output", type=Path)
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float)
+    budget.add_argument("--steps", type=int)
+    parser.add_argument("--checkpoint", type=Path, help="written in between; resumed where it is")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--model", type=Path, help="score this model instead of training")
+    arguments = parser.parse_args()
+    recipe = find_recipe(arguments.recipe)
+    model = (
+        Model.load(arguments.model)
+        if arguments.model
+        else train_recipe(
+            recipe,
+            arguments.data,
+            minutes=arguments.minutes,
+            steps=arguments.steps,
+            device=arguments.device,
+            checkpoint=arguments.checkpoint,
+        )
+    )
+    output = arguments.output or Path(f"{recipe.name}.safetensors")
+    print(finish_recipe(recipe, arguments.data, model).save(output))
+
+
+if __name__ == "__main__":
+    main()
