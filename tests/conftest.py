@@ -84,16 +84,16 @@ def _random_model(
         upsampling=upsampling,
     )
     classes = tuple(ClassInfo(value=v, name=f"class {v}") for v in values)
-    card = ModelCard(
-        name="random",
-        task=task,
-        axes="CZYX" if ndim == 3 else "CYX",
-        channels=tuple(f"channel {i}" for i in range(in_channels)),
-        classes=classes if task == "semantic" else (),
-        instances=(instances or REPRESENTATION) if task == "instance" else None,
-        architecture=config,
-        **card_fields,
-    )
+    fields = {
+        "name": "random",
+        "task": task,
+        "axes": "CZYX" if ndim == 3 else "CYX",
+        "channels": tuple(f"channel {i}" for i in range(in_channels)),
+        "classes": classes if task == "semantic" else (),
+        "instances": (instances or REPRESENTATION) if task == "instance" else None,
+        "architecture": config,
+    }
+    card = ModelCard(**fields | card_fields)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         network = UNet(config).eval()

@@ -27,6 +27,8 @@ MAX_CARD_INTEGER = 2**63 - 1
 MAX_OBJECT_PIXELS = 2**31 - 1
 MAX_INTENSITY = 1e30  # float32 ends at 3e38, and differences must fit too
 
+COLOUR_CHANNELS = ("red", "green", "blue")
+
 Task = Literal["instance", "semantic", "regression"]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Intensity = Annotated[float, Field(ge=-MAX_INTENSITY, le=MAX_INTENSITY)]
@@ -132,6 +134,19 @@ class ScoreRecord(FrozenModel):
         return {k: v for k, v in values.items() if v is not None or k not in ("count", "unit")}
 
 
+Ranges = tuple[tuple[Intensity, Intensity], ...]
+
+
+class IntensityDomain(FrozenModel):
+    """Normalised intensities of the training images: lowest and highest, of each channel.
+
+    ``background`` is the darkest tenth of an image's pixels, ``median`` their half.
+    """
+
+    background: Ranges
+    median: Ranges
+
+
 class ModelCard(FrozenModel):
     """Everything that is known of a model besides its weights.
 
@@ -187,6 +202,9 @@ class ModelCard(FrozenModel):
     output_limits: tuple[tuple[Intensity, Intensity], ...] | None = Field(
         None, description="Regression: values that the outputs 0 and 1 stand for, per channel."
     )
+    domain: IntensityDomain | None = Field(
+        None, description="What the training images have in common; None: not recorded."
+    )
     architecture: UNetConfig
     training: TrainingRecord | None = None
     scores: tuple[ScoreRecord, ...] = ()
@@ -194,6 +212,12 @@ class ModelCard(FrozenModel):
     licence: str = ""
     authors: tuple[str, ...] = ()
     citation: str = ""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_unknown(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # as in `ScoreRecord`
+        values: dict[str, Any] = handler(self)
+        return {k: v for k, v in values.items() if v is not None or k != "domain"}
 
     @field_validator("classes")
     @classmethod
@@ -233,6 +257,11 @@ class ModelCard(FrozenModel):
                 f"{self.architecture.out_channels} output channels"
             )
         return self
+
+    @property
+    def takes_colours(self) -> bool:
+        """Whether the channels are red, green and blue, so that a grey image is each of them."""
+        return tuple(name.casefold() for name in self.channels) == COLOUR_CHANNELS
 
     @property
     def exact_tiling(self) -> bool:

@@ -106,6 +106,7 @@ def open_task(task: Task, targets: Targets, request: FileRequest, card: ModelCar
             pixel_size=file.pixel_size_along(axes) if size is None else size,
             ndim=card.architecture.ndim,
             in_channels=card.architecture.in_channels,
+            takes_colours=card.takes_colours,
         )
         doubts = () if image.doubt is None else (image.doubt,)
         notes = (*task.notes, *file.notes, *doubts)

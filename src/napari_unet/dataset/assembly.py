@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from napari_unet.card import ModelCard
+from napari_unet.card import IntensityDomain, ModelCard
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.frames import Frame, cache_frames, make_frames
 from napari_unet.dataset.label_statistics import (
@@ -29,6 +29,7 @@ from napari_unet.dataset.split import HeldOutBlock, array_identity, divide_examp
 from napari_unet.dataset.targets import TargetSpec, find_classes, find_output_limits
 from napari_unet.dataset.validation_pieces import ValidationPiece, make_validation_pieces
 from napari_unet.errors import TrainingError
+from napari_unet.image.domain import measure_domain
 from napari_unet.image.normalization import ImageSample, measure_sample
 from napari_unet.image.source import ImageSource
 from napari_unet.settings import TrainConfig
@@ -127,6 +128,8 @@ class TrainingData:
         Micrometres per spatial axis, where all examples agree.
     distance_known : bool
         Instances: whether the distances of any object are determined.
+    domain : IntensityDomain or None
+        What the intensities of the images have in common; None: there are too few.
     """
 
     plan: DataPlan
@@ -141,6 +144,7 @@ class TrainingData:
     object_extents: tuple[float, ...] | None
     pixel_size: tuple[float, ...] | None
     distance_known: bool
+    domain: IntensityDomain | None
 
     @property
     def target_spec(self) -> TargetSpec:
@@ -280,6 +284,7 @@ def assemble(
         object_extents=median_extents(frames) if instance and ndim == 3 else None,
         pixel_size=common_pixel_size([o.labelled.source for o in training], ndim),
         distance_known=instance and knows_distance(frames),
+        domain=measure_domain([o.sample.limits.profile for o in training]),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from napari_unet.image.domain import PROFILE_PERCENTILES
 from napari_unet.image.exclusion import (
     SampledPlane,
     find_lumps,
@@ -61,6 +62,8 @@ class IntensityRange:
         Whether no pixel is a number.
     by_time : mapping of int to (float, float)
         For a series that bleaches: the range of each sampled time point. Else empty.
+    profile : tuple of float
+        Normalised intensities at `PROFILE_PERCENTILES`; empty where no pixel is a number.
     """
 
     low: float
@@ -71,6 +74,7 @@ class IntensityRange:
     saturated: float = math.inf
     is_empty: bool = False
     by_time: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    profile: tuple[float, ...] = ()
 
 
 def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> IntensityRange:
@@ -117,7 +121,9 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
         noise = estimate_noise(_masked(planes, kept))
     if low == high:  # nearly constant, or few bright pixels: take the full range
         low, high = float(pixels.min()), float(pixels.max())
-    darkest, middle, brightest = (float(v) for v in np.percentile(pixels, (1, 50, 99.8)))
+    darkest, middle, brightest, *levels = (
+        float(v) for v in np.percentile(pixels, (1, 50, 99.8, *PROFILE_PERCENTILES))
+    )
     noisy = brightest - middle < NOISE_ABOVE * noise and middle - darkest < NOISE_BELOW * noise
     correlation, deviation = correlate_neighbours(_masked(planes, kept))
     if correlation < WHITE:
@@ -127,7 +133,10 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
         high = max(high, _range_of_rare_objects(planes, kept, middle, noise, smooth))
     by_time = _follow_bleaching(planes, kept, low, lower, upper)
     excess = max(excess, float(np.finfo(np.float32).tiny)) if left_out["hot"] else 0.0
-    return IntensityRange(low, high, dict(+left_out), fill, excess, saturated, by_time=by_time)
+    profile = tuple((v - low) / (high - low) if high > low else 0.0 for v in levels)
+    return IntensityRange(
+        low, high, dict(+left_out), fill, excess, saturated, by_time=by_time, profile=profile
+    )
 
 
 def _join(planes: Sequence[SampledPlane], kept: Sequence[Mask | None]) -> PixelArray:

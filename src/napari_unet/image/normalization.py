@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from napari_unet.card import Normalization
 from napari_unet.errors import InputError, SettingsError
+from napari_unet.image.domain import Profile
 from napari_unet.image.exclusion import SampledPlane
 from napari_unet.image.intensity_range import IntensityRange, find_range
 from napari_unet.image.source import ImageSource, invert
@@ -90,6 +91,9 @@ class IntensityLimits:
     saturated : tuple of float
         From which value pixels of each channel are saturated, infinity where that hides nothing;
         empty where it does in no channel.
+    profile : tuple of tuple of float
+        Normalised intensities of each channel at `PROFILE_PERCENTILES`, the mean over the entries
+        of ``table``; empty where that was not measured.
     """
 
     scope: str
@@ -98,6 +102,7 @@ class IntensityLimits:
     fill: tuple[tuple[float, ...], ...] = ()
     hot: tuple[float, ...] = ()
     saturated: tuple[float, ...] = ()
+    profile: Profile = ()
 
     @property
     def has_defects(self) -> bool:
@@ -189,7 +194,9 @@ def find_limits(
     hot = tuple(excess) if any(excess) else ()
     ends = tuple(min((r[c].saturated for r in found), default=math.inf) for c in range(channels))
     saturated = ends if min(ends) < math.inf else ()
-    return IntensityLimits(scope, table, dict(left_out), values, hot, saturated)
+    profiles = [[r[c].profile for r in found if r[c].profile] for c in range(channels)]
+    profile = tuple(tuple(np.mean(each, 0).tolist()) for each in profiles if each)
+    return IntensityLimits(scope, table, dict(left_out), values, hot, saturated, profile)
 
 
 def invert_value(value: float, source: ImageSource) -> float:

@@ -120,6 +120,7 @@ def open_image(
     ndim: int = 2,
     in_channels: int = 1,
     origins: Sequence[Mapping[str, Any]] = (),
+    takes_colours: bool = False,
 ) -> ImageSource:
     """Check an image against a model's needs.
 
@@ -140,6 +141,9 @@ def open_image(
         Spatial axes and input channels of the model.
     origins : sequence of mapping
         Where each array is from, for the run record, where the arrays do not know it.
+    takes_colours : bool
+        The model's channels are red, green and blue: an image of one channel is grey, and its
+        channel is taken for each of them.
 
     Raises
     ------
@@ -191,6 +195,8 @@ def open_image(
         )
     _check_ndim(axes, ndim)
     available = shape[axes.index("C")] if "C" in axes else len(arrays)
+    if takes_colours and channels is None and available == 1:
+        channels = (0,) * in_channels
     chosen = _choose_channels(channels, available, in_channels, axes)
     if pixel_size is None:
         pixel_size = given[0].pixel_size(axes)

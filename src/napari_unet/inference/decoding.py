@@ -128,6 +128,7 @@ def iter_decode(
             wanted,
             constant=constant,
             left_out=prediction.record.get("left_out"),
+            doubt=prediction.record.get("domain_doubt", ""),
         )
         for point in range(source.times):
             for done, plane in enumerate(planes, point * len(planes)):

@@ -226,6 +226,8 @@ class FrameWriter:
         Whether the image is constant, for the words about an empty result.
     left_out : mapping of str to int, optional
         Pixels that the intensity limits do not count, for the words about NaN.
+    doubt : str
+        Why the image may not be of the model's kind; empty where it may well be.
     """
 
     def __init__(
@@ -237,6 +239,7 @@ class FrameWriter:
         *,
         constant: bool = False,
         left_out: Mapping[str, int] | None = None,
+        doubt: str = "",
     ) -> None:
         if card.task == "instance":
             instances.check_representation(card.instances)
@@ -246,7 +249,7 @@ class FrameWriter:
         self._frame = shape[1:] if self.planewise else shape
         large = is_large(card.architecture.out_channels, self._frame)
         self.in_blocks = card.task == "instance" and large
-        self.summary = ResultSummary(card, constant=constant, left_out=left_out)
+        self.summary = ResultSummary(card, constant=constant, left_out=left_out, doubt=doubt)
         self._decoding = decoding_of(settings)
         linked = self.planewise and settings.volume_mode != "slices"
         self._overlap = settings.link_overlap if linked else None

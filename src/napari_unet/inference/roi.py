@@ -181,6 +181,7 @@ def cut_segmentation(result: Segmentation, place: RoiPlace) -> Segmentation:
         card,
         constant=bool(result.record.get("constant")),
         left_out=result.record.get("left_out"),
+        doubt=result.record.get("domain_doubt", ""),
     )
     summary.low, summary.high = map(list, zip(*result.record["score_range"], strict=True))
     summary.objects = int(labels.max(initial=0))

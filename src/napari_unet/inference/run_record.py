@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet.axes import in_order
 from napari_unet.card import ModelCard
+from napari_unet.image.domain import doubt_domain
 from napari_unet.image.identity import identify
 from napari_unet.installation import versions
 
@@ -52,6 +53,7 @@ class RunRecord:
             "settings": plan.settings.model_dump(mode="json"),
             "axes": source.axes,
             "axes_doubt": "" if source.doubt is None else str(source.doubt),
+            "domain_doubt": doubt_domain(plan.limits.profile, model.card),
             "channels": list(source.channels),
             "shape": [int(n) for n in source.arrays[0].shape],
             "extent": {
@@ -97,9 +99,11 @@ class ResultSummary:
         *,
         constant: bool = False,
         left_out: Mapping[str, int] | None = None,
+        doubt: str = "",
     ) -> None:
         self.card = card
         self.constant = constant
+        self.doubt = doubt
         self.missing = sum((left_out or {}).get(reason, 0) for reason in ("nan", "infinite"))
         self.odd_frames = (left_out or {}).get("frames", 0)
         self.objects: int | None = None
@@ -151,6 +155,8 @@ class ResultSummary:
                 f" ({self.odd_frames} of the frames {verb} unlike all others and did not count "
                 "for the intensity limits: look at what was found there)"
             )
+        if self.doubt:
+            out["message"] = f"{out['message'].removesuffix('.')}. {self.doubt}"
         return out
 
     def _classes_in_words(self, ranges: list[list[float]]) -> str:

@@ -122,6 +122,7 @@ def iter_run(
         pixel_size=pixel_size,
         ndim=config.ndim,
         in_channels=config.in_channels,
+        takes_colours=loaded.card.takes_colours,
     )
     place = None
     if roi is not None or scores is not False:
@@ -162,6 +163,7 @@ def iter_run(
                 plan.settings,
                 constant=plan.constant,
                 left_out=plan.limits.left_out,
+                doubt=str(record.content["domain_doubt"]),
             )
         if client is None:
             yield from iter_tiles(plan, record.fallbacks, kept, writer)

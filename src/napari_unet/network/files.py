@@ -16,6 +16,7 @@ CARD_KEY = "napari_unet.card"
 SUFFIX = ".safetensors"
 MAX_HEADER_BYTES = 1 << 24  # JSON of all tensors' names and the card, its thumbnail included
 BUNDLED = Path(__file__).parents[1] / "models"
+BUNDLED_ORDER = ("nuclei", "nuclei-histology", "nuclei-3d", "cells-phase", "denoise")
 
 
 def user_models_folder() -> Path:
@@ -51,10 +52,18 @@ def closed_folder() -> Note | None:
 def _files_in(folder: Path) -> list[Path]:
     """Regular files with the ending of a model: to open a pipe or a device may never end."""
     try:
-        found = sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+        found = sorted(
+            (path for path in folder.iterdir() if path.name.endswith(SUFFIX)), key=_place_in_list
+        )
     except OSError:  # missing, or not for this user to look into: then it offers no model
         return []
     return [path for path in found if _is_regular(path)]
+
+
+def _place_in_list(path: Path) -> tuple[int, str]:
+    """What most people want comes first, then the alphabet."""
+    known = path.stem in BUNDLED_ORDER
+    return BUNDLED_ORDER.index(path.stem) if known else len(BUNDLED_ORDER), path.stem
 
 
 def _is_regular(path: Path) -> bool:

@@ -279,6 +279,7 @@ class TrainingSetup:
             object_diameter=self._diameter(),
             normalization=self.config.normalization,
             output_limits=self.data.target_spec.output_limits or None,
+            domain=self.data.domain,
             architecture=architecture,
             training=TrainingRecord(
                 base=base.card.name if base else None,

@@ -13,7 +13,9 @@ from PIL import Image
 from napari_unet.card import ScoreRecord
 from napari_unet.network.files import user_models_folder
 from napari_unet.network.model import Model
-from napari_unet.widgets.models.picker import OPEN, ModelPicker, card_details, describe, score_lines
+from napari_unet.network.suggestion import ImageKind
+from napari_unet.widgets.models.description import card_details, describe, score_lines
+from napari_unet.widgets.models.picker import OPEN, ModelPicker
 from napari_unet.widgets.qt.form import Form
 
 
@@ -292,3 +294,46 @@ def test_a_tooltip_has_no_mark_up_of_the_card(
     open_file(picker, dialog, path)
     assert "&lt;img" in picker.about.native.toolTip()
     assert "<img" not in picker.about.native.toolTip()
+
+
+@pytest.fixture
+def colour_model(make_model: Any) -> str:
+    model = make_model(in_channels=3, channels=("red", "green", "blue"), name="sections")
+    model.save(user_models_folder() / "sections.safetensors")
+    return "sections"
+
+
+def about(picker: ModelPicker) -> str:
+    return str(picker.about.editor.value)
+
+
+def test_a_choice_that_nobody_made_follows_the_image(
+    colour_model: str, qtbot: Any, changes: list[None]
+) -> None:
+    picker = ModelPicker(lambda: changes.append(None))
+    form = Form([picker.row, picker.about])
+    qtbot.addWidget(form)
+    picker.set_image(ImageKind(colours=True))
+    assert picker.card is not None
+    assert picker.card.takes_colours
+    assert changes
+    picker.set_image(ImageKind())
+    assert picker.source == "nuclei"
+
+
+def test_a_choice_that_somebody_made_stays_and_a_better_model_is_a_click_away(
+    colour_model: str, picker: ModelPicker
+) -> None:
+    picker.reset_choices()
+    picker.choose("nuclei")
+    picker.set_image(ImageKind(colours=True))
+    assert picker.source == "nuclei"
+    better = picker.suggestion
+    assert better is not None
+    assert better.takes_colours
+    assert texts(picker)[0] == better.name  # stands first
+    assert better.name in about(picker)
+    picker.about.editor.native.linkActivated.emit(better.name)
+    assert picker.source == better.name
+    assert picker.suggestion is None
+    assert "in colour" not in about(picker)

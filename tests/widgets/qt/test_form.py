@@ -18,7 +18,7 @@ from napari_unet.errors import FileError
 from napari_unet.image.roi import Roi
 from napari_unet.progress import drain
 from napari_unet.settings import SegmentSettings
-from napari_unet.widgets.models.picker import describe
+from napari_unet.widgets.models.description import describe
 from napari_unet.widgets.qt import memory as _memory
 from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import AutoNumber, Form, Row, SettingsForm

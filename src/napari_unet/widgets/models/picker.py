@@ -10,7 +10,7 @@ from pathlib import Path
 from qtpy.QtCore import QFileSystemWatcher, QObject, Qt, QTimer, Slot  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_unet.card import ModelCard, ScoreRecord, Task
+from napari_unet.card import ModelCard, Task
 from napari_unet.errors import ModelError
 from napari_unet.network.files import (
     SUFFIX,
@@ -19,6 +19,13 @@ from napari_unet.network.files import (
     read_header,
     user_models_folder,
 )
+from napari_unet.network.suggestion import (
+    ImageKind,
+    describe_kind,
+    rank_models,
+    suggest_model,
+)
+from napari_unet.widgets.models.description import TASKS, card_details, describe
 from napari_unet.widgets.models.menu import Dialogs, ModelMenu
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.form import Row, text_label
@@ -26,19 +33,12 @@ from napari_unet.widgets.qt.wording import worded
 
 FOLDER_DELAY_MS = 150  # a file is written under another name, then renamed
 
-
-TASKS = {
-    "instance": "separate objects",
-    "semantic": "classes of pixels",
-    "regression": "values of pixels",
-}
 OPEN = "Open a model file …"
 NOTHING = object()  # in the list; None is a value that is not told of
 MODEL_TIP = (
     "The network that segments. Models you train appear here too; "
     "the last item opens a model file from anywhere."
 )
-SHOWN_SCORES = 3  # scores that stand in the form; the tooltip has all of them
 
 
 class FolderWatch(QObject):
@@ -139,6 +139,8 @@ class ModelPicker:
         self._gone = ""  # the chosen model of the user's, which somebody has deleted
         self._seen: dict[Path, tuple[int, int]] = {}  # the files as they were when read
         self._source: str | Path | None = None
+        self._kind = ImageKind()  # of the image that is to be segmented
+        self._by_hand = False  # whether somebody has chosen the model
         self._combo = ChoiceList(self._items)
         self._source = self._chosen_source()
         self.row = Row(self._combo, label, tooltip)
@@ -147,6 +149,7 @@ class ModelPicker:
         self._folder = FolderWatch(self._combo.native, self.reset_choices)
         self._about = text_label()
         self._about.native.setTextFormat(Qt.TextFormat.RichText)
+        self._about.native.linkActivated.connect(self._take_suggestion)
         self.about = Row(self._about, "", "What the model says of itself.")
         self._combo.changed.connect(self._chosen)
         self._show_card()
@@ -193,6 +196,7 @@ class ModelPicker:
             source = _whole(Path(str(source)))
             self._open(source)
         if source in self._cards:
+            self._by_hand = True
             self._combo.value = source
         elif source is None and self._nothing:
             self._combo.value = NOTHING
@@ -204,15 +208,39 @@ class ModelPicker:
         self._task = task
         self._renew()
 
+    def set_image(self, kind: ImageKind) -> None:
+        """Put the models first that suit an image; a choice that nobody made follows.
+
+        A model that somebody chose stays, and a better one is told of.
+        """
+        if kind == self._kind:
+            return
+        self._kind = kind
+        self._renew(None if self._by_hand else self.suggestion)
+
+    @property
+    def suggestion(self) -> ModelCard | None:
+        """A model that suits the image where the chosen one does not."""
+        card = self.card
+        return None if card is None else suggest_model(self._named_cards(), card, self._kind)
+
+    def _named_cards(self) -> list[ModelCard]:
+        return [card for name, card in self._cards.items() if isinstance(name, str)]
+
+    def _take_suggestion(self, name: str) -> None:
+        self.choose(name)
+
     def reset_choices(self, *_: object) -> None:
         """List the models anew, with their cards as they are now; the choice stays."""
         if self._state() != self._seen:  # layers come and go more often than models
             self._renew()
 
-    def _renew(self) -> None:
+    def _renew(self, better: ModelCard | None = None) -> None:
         before = self._source, self.card
         with self._combo.changed.blocked():
             self._combo.reset_choices()
+            if better is not None:
+                self._combo.value = better.name
         self._source = self._chosen_source()
         self._show_card()
         if (self._source, self.card) != before:
@@ -235,7 +263,8 @@ class ModelPicker:
         self._seen = self._state()
         models = {card.name: card for card in list_models()}
         self._cards = {name: card for name, card in models.items() if self._has_task(card)}
-        names: list[tuple[str, object]] = [(name, name) for name in map(str, self._cards)]
+        ranked = rank_models(self._cards.values(), self._kind)
+        names: list[tuple[str, object]] = [(card.name, card.name) for card in ranked]
         source = self._source
         self._gone = source if isinstance(source, str) and source not in models else ""
         if self._gone:  # it stays chosen: another must not step into its place unnoticed
@@ -276,6 +305,7 @@ class ModelPicker:
 
     def _chosen(self, value: object) -> None:
         if value != OPEN:
+            self._by_hand = True
             self._source = self._chosen_source()
             if self._gone and self._source != self._gone:
                 self._combo.reset_choices()  # it is not offered any more
@@ -293,7 +323,12 @@ class ModelPicker:
 
     def _show_card(self) -> None:
         card = self.card
-        self._about.value = "" if card is None else describe(card)
+        text = "" if card is None else describe(card)
+        better = self.suggestion
+        if better is not None:
+            name, kind = html.escape(better.name), describe_kind(self._kind)
+            text += f"The image is {kind}: <a href='{name}'>{name}</a> was made for such images."
+        self._about.value = text
         if card is not None:
             lines = card_details(card)
             if isinstance(self._source, Path):
@@ -303,77 +338,6 @@ class ModelPicker:
             self.about.native.setToolTip(tooltip)
         self.about.show(visible=card is not None)
         self.menu.update_button()
-
-
-def describe(card: ModelCard) -> str:
-    """A card in a few lines of rich text: thumbnail, sentence, kind and scores.
-
-    Examples
-    --------
-    >>> from napari_unet.network.files import list_models
-    >>> "separate objects" in describe(list_models()[0])
-    True
-    """
-    channels = len(card.channels)
-    kind = (
-        f"{card.architecture.ndim}D, {TASKS[card.task]}, "
-        f"{channels} channel{'s' * (channels > 1)} ({', '.join(card.channels)})"
-    )
-    lines = [html.escape(card.description)] if card.description else []
-    lines.append(f"<small>{html.escape(kind)}</small>")
-    for score in [each for each in card.scores if each.values][:1]:
-        lines += [f"<small>{html.escape(line)}</small>" for line in score_lines(score)]
-    text = "<br>".join(lines)
-    if card.thumbnail is None:
-        return text
-    # the card's own field: base64 of a PNG, which cannot close the quotation
-    picture = f'<img src="data:image/png;base64,{html.escape(card.thumbnail)}" width="72">'
-    return f"<table><tr><td>{picture}&nbsp;</td><td>{text}</td></tr></table>"
-
-
-def score_lines(score: ScoreRecord) -> list[str]:
-    """The first values of a score, and on which data they were measured.
-
-    What stands after the comma in a name, the same in all of them, is said once.
-
-    Examples
-    --------
-    >>> values = {"AP at IoU 0.5, mean over images": 0.861, "F1, mean over images": 0.9}
-    >>> score_lines(ScoreRecord(data="BBBC038 (CC0), stage 1", images=75, values=values))
-    ['AP at IoU 0.5: 0.86 · F1: 0.90', 'mean over images (75 images, BBBC038 (CC0))']
-    """
-    source = f"{score.images} image{'s' * (score.images > 1)}, {score.data.split(',', 1)[0]}"
-    shown = list(score.values.items())[:SHOWN_SCORES]
-    tails = {name.partition(", ")[2] for name, _ in shown}
-    tail = tails.pop() if len(tails) == 1 else ""
-    names = [name.partition(", ")[0] if tail else name for name, _ in shown]
-    text = " · ".join(f"{name}: {value:.2f}" for name, (_, value) in zip(names, shown, strict=True))
-    return [text, f"{tail} ({source})" if tail else source] if text else [source]
-
-
-def card_details(card: ModelCard) -> list[str]:
-    """What of a card is too long for the form, in lines.
-
-    Examples
-    --------
-    >>> from napari_unet.network.files import list_models
-    >>> "Licence: CC0-1.0" in card_details(list_models()[0])
-    True
-    """
-    lines = [card.description] if card.description else []
-    if card.object_diameter is not None:
-        lines.append(f"Diameter of its objects: {card.object_diameter:.0f} px")
-    for score in card.scores:
-        lines.append(f"Measured on {score.images} images: {score.data}")
-        lines += [f"– {name}: {value:.3f}" for name, value in score.values.items()]
-    for name, text in (
-        ("Licence", card.licence),
-        ("Authors", ", ".join(card.authors)),
-        ("Cite", card.citation),
-    ):
-        if text:
-            lines.append(f"{name}: {text}")
-    return lines
 
 
 def _whole(path: Path) -> Path:

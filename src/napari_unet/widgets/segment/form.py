@@ -20,16 +20,16 @@ from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import Form, Row, SettingsForm, order_tabs
 from napari_unet.widgets.qt.wording import is_next_step, worded
-from napari_unet.widgets.segment import tooltips
+from napari_unet.widgets.segment import split_slider, tooltips
 from napari_unet.widgets.segment.correct_button import CorrectButton
 from napari_unet.widgets.segment.diameter_tool import DiameterTool
 from napari_unet.widgets.segment.fold import Fold
+from napari_unet.widgets.segment.image_kind import kind_of
 from napari_unet.widgets.segment.image_picker import ImagePicker
 from napari_unet.widgets.segment.levels import coarsen_length, coarsen_roi, list_levels
 from napari_unet.widgets.segment.pixel_size_field import PixelSizeField
 from napari_unet.widgets.segment.request import Request
 from napari_unet.widgets.segment.roi_picker import WHOLE, RoiPicker, describe
-from napari_unet.widgets.segment.split_slider import TIP as SPLIT_TIP
 from napari_unet.widgets.segment.split_slider import SplitSlider
 from napari_unet.widgets.viewer.export_button import ExportButton
 from napari_unet.widgets.viewer.layer_axes import name_axes
@@ -114,7 +114,7 @@ class SegmentForm:
         )
         self.scores = CheckBox(value=False, text="")
         self.split = SplitSlider(lambda x: setattr(self.rows[SPLIT].editor, "value", x))
-        self.split_row = Row(self.split, SPLIT_LABEL, SPLIT_TIP)
+        self.split_row = Row(self.split, SPLIT_LABEL, split_slider.TIP)
         self.defaults = PushButton(text="Back to defaults")
         self.rows: dict[str, Any] = {
             "image": self.images.row,
@@ -132,11 +132,11 @@ class SegmentForm:
             "scores": Row(self.scores, "Show scores", tooltips.SCORES_TIP),
         }
         defaults = Row(self.defaults, "", "All settings as the model suggests.")
-        near_image = ["axes", "channels"]
+        near_image = "axes", "channels"
         last = ["level", "pixel_size", "region", "times", "planes", "invert"]
         last += [*self.decoding.rows, *(each for each in ADVANCED if each != "invert"), "scores"]
-        folded = {name: self.rows[name] for name in [*near_image, *last]}
-        self.fold = Fold({**folded, "defaults": defaults}, self._fold_toggled)
+        folded = {name: self.rows[name] for name in [*near_image, *last]} | {"defaults": defaults}
+        self.fold = Fold(folded, self._fold_toggled)
         self.more, self._on_fold = self.fold.button, on_fold
         self.native = Form(
             [
@@ -212,6 +212,7 @@ class SegmentForm:
         self.rows["level"].show(visible=any(layer.multiscale for layer in layers))
         usable = layers[:1] if self.images.fault else layers  # faults are told beside them
         self.image = LayerImage.of(*usable, level=self._level()) if usable else None
+        self.models.set_image(kind_of(self.image))
         self.fields.show(self.layer)
         self.changed()
 
@@ -366,9 +367,8 @@ class SegmentForm:
             name_axes(plain(x), axes) for x in self._watched
         )
 
-    def _default_channels(self, _: Image, axes: str) -> tuple[int, ...]:
+    def _default_channels(self, _: Image, _axes: str) -> tuple[int, ...]:
         """As many channels as the model takes."""
-        del axes
         return tuple(range(1 if self.card is None else len(self.card.channels)))
 
     def _measured(self, diameter: float) -> None:

@@ -116,7 +116,8 @@ class Request:
         if len(image.arrays) > 1 and "C" in axes:
             problem = f"Each layer is a channel, so the axes {axes} must not name a C"
             raise FieldError("axes", InputError(problem))
-        if len(image.arrays) == 1 < config.in_channels and "C" not in axes:
+        grey = card.takes_colours and len(image.arrays) == 1
+        if len(image.arrays) == 1 < config.in_channels and "C" not in axes and not grey:
             names = ", ".join(card.channels)
             problem = f"The model takes {config.in_channels} channels ({names}), one image has none"
             remedy = f"choose ‘{PER_CHANNEL}’ here, or name the axis C of the image"
@@ -133,6 +134,7 @@ class Request:
                 ndim=config.ndim,
                 in_channels=config.in_channels,
                 origins=image.origins,
+                takes_colours=card.takes_colours,
             )
         except InputError as error:
             by_channel = error.parameter == "channels" and "C" in axes
