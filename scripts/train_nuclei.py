@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from recipes.recipe import find_domain
 from scipy import ndimage
 
 import napari_unet as nu
@@ -201,14 +202,16 @@ def main() -> None:
     print(f"{len(training)} to train on, {len(selection)} to select, {len(held_out)} held out")
     start = time.perf_counter()
     held_back = [example(arguments.data, name) for name in selection]
+    taught = [example(arguments.data, name) for name in training]
+    domain = None
     if arguments.model is None:
-        taught = [example(arguments.data, name) for name in training]
         rng = np.random.default_rng(3)
         chosen = rng.permutation(len(taught))[: round(arguments.defects * len(taught))]
         taught += [spoil(taught[i], rng) for i in chosen]
         model = train(taught, held_back, arguments)
     else:
         model = Model.load(arguments.model)
+        domain = find_domain(taught, model.card)
         pieces = make_pieces(held_back, model.card)
         model = Model(plain(model.card), model.network)
         predictions = [predict_piece(model, piece) for piece in pieces]
@@ -232,6 +235,7 @@ def main() -> None:
         records.append(ScoreRecord(data=where, images=len(others), values=found))
     card = model.card.model_copy(
         update={
+            "domain": domain or model.card.domain,
             "channels": ("nuclei",),
             "scores": tuple(records),
             "licence": "CC0-1.0",

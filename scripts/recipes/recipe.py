@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 import napari_unet as nu
-from napari_unet.card import ScoreRecord
+from napari_unet.card import IntensityDomain, ScoreRecord
+from napari_unet.dataset.labelled_image import open_example_image
+from napari_unet.image.domain import measure_domain
+from napari_unet.image.normalization import find_limits
 from napari_unet.network.model import Model
 from napari_unet.training.scoring import score
 
@@ -88,6 +91,13 @@ def train_recipe(
             losses = []
 
 
+def find_domain(examples: Sequence[nu.Example], card: nu.ModelCard) -> IntensityDomain | None:
+    """What the intensities of the training images have in common."""
+    channels = len(card.channels)
+    sources = [open_example_image(e, ndim=2, in_channels=channels) for e in examples]
+    return measure_domain([find_limits(s, card.normalization).profile for s in sources])
+
+
 def score_objects(model: Model, examples: Sequence[nu.Example]) -> dict[str, float]:
     """What is told of instance scores."""
     found = score(model, list(examples))
@@ -108,5 +118,7 @@ def finish_recipe(recipe: Recipe, data: Path, model: Model) -> Model:
         values = measure(model, examples)
         print(part, len(examples), json.dumps(values), flush=True)
         records.append(ScoreRecord(data=part, images=len(examples), values=values))
-    card = model.card.model_copy(update={"scores": tuple(records), **recipe.facts})
+    domain = find_domain(recipe.teach(data), model.card)
+    update = {"scores": tuple(records), "domain": domain, **recipe.facts}
+    card = model.card.model_copy(update=update)
     return Model(card, model.network)
