@@ -109,6 +109,29 @@ def models_verify(options: Namespace) -> int:
     return 0
 
 
+def models_add(options: Namespace) -> int:
+    """Keep models from a file, a folder or a list."""
+    from napari_unet.network.catalogue import iter_add, read_catalogue
+    from napari_unet.network.files import SUFFIX
+
+    found = {entry.name: entry for entry in read_catalogue(options.source)}
+    names = options.names or (list(found) if options.source.endswith(SUFFIX) else [])
+    missing = [name for name in names if name not in found]
+    if missing:
+        known = ", ".join(found)
+        raise ModelError(f"There is no {missing[0]!r} in {options.source}", f"there are: {known}")
+    if options.new_name and len(names) != 1:
+        raise ModelError("--as names one model", "name one to be kept")
+    for entry in () if names else found.values():
+        say(
+            "\t".join(one_line(text).replace("\t", " ") for text in (entry.name, entry.description))
+        )
+    for name in names:
+        path = run_with_bar(iter_add(found[name], name=options.new_name))
+        say(one_line(f"{options.new_name or name}: {path}"))
+    return 0
+
+
 def demo(options: Namespace) -> int:
     """Segment the bundled images."""
     from napari_unet.cli.demo import run_demo

@@ -73,7 +73,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
         _add_settings(sub, EvaluationSettings)
 
-    sub = commands.add_parser("models", help="list, show or verify models")
+    sub = commands.add_parser("models", help="list, show, verify or add models")
     actions = sub.add_subparsers(metavar="ACTION", required=True)
     actions.add_parser("list", help="all models, one a line").set_defaults(run="models_list")
     for name, text in (
@@ -83,6 +83,19 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         action = actions.add_parser(name, help=text)
         action.set_defaults(run=f"models_{name}")
         _add_model(action, "model")
+    add = actions.add_parser(
+        "add",
+        help="keep models from a file, or from a folder or list that a lab keeps",
+        description="Without NAME the models there are listed, and nothing is fetched; a single "
+        "model file is kept at once. The SHA-256 that the list names is compared first.",
+        epilog="example: napari-unet models add https://example.org/models.json our-cells",
+    )
+    add.add_argument(
+        "source", help="a .safetensors file, a folder of them, or a list (JSON; path or address)"
+    )
+    add.add_argument("names", nargs="*", metavar="NAME", help="which of the models there")
+    add.add_argument("--as", dest="new_name", metavar="NAME", help="keep it under another name")
+    add.set_defaults(run="models_add")
 
     sub = _add_command(commands, "demo", "segment the images that come with the package")
     sub.add_argument(

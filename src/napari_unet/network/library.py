@@ -106,7 +106,7 @@ def save_user_model(model: Model, name: str, *, description: str | None = None) 
     card = model.card.model_copy(update=update)
     target = _user_file(name)
     data = type(model)(card, model.network).to_bytes()
-    with _refusing_a_taken_name(name), atomic_path(target, exclusive=True) as temporary:
+    with refuse_taken_name(name), atomic_path(target, exclusive=True) as temporary:
         temporary.write_bytes(data)
     return target
 
@@ -149,7 +149,7 @@ def rename_model(name: str, new: str) -> Path:
             _write_copy(source, source, card)
             source.rename(target)
             return target
-        with _refusing_a_taken_name(new):
+        with refuse_taken_name(new):
             _write_copy(source, target, card, exclusive=True)
         try:
             source.unlink(missing_ok=True)  # the last step: nothing is lost where it fails
@@ -229,7 +229,7 @@ def export_model(name: str, path: str | Path, *, overwrite: bool = False) -> Pat
 
 
 @contextmanager
-def _refusing_a_taken_name(name: str) -> Iterator[None]:
+def refuse_taken_name(name: str) -> Iterator[None]:
     """Another process can have taken a name since it was checked."""
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,9 +18,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.errors import UNetError
+from napari_unet.network.catalogue import CatalogueEntry, iter_add, read_catalogue
 from napari_unet.network.files import SUFFIX, bundled_names, find_model
 from napari_unet.network.library import delete_model, export_model, rename_model
+from napari_unet.progress import Progress
 from napari_unet.training.verdict import describe_training
+from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.wording import worded
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ TRAINED = "What it was trained on …"
 RENAME = "Rename …"
 DELETE = "Delete …"
 SHOW = "Show in folder"
+ADD = "Add from a folder or list …"
 COPY = "Copy to a file …"
 TIP = "What this model was trained on; rename, delete or share it."
 
@@ -67,9 +72,32 @@ class Dialogs:
         )
         return Path(text) if text else None
 
+    def ask_source(self, parent: QWidget) -> str:
+        """Where models are kept; empty: nowhere."""
+        text, accepted = QInputDialog.getText(
+            parent,
+            "Add models",
+            "Folder, model file, or list (path or address) that your lab keeps.\n"
+            "Nothing is fetched before you choose a model.",
+        )
+        return text.strip().strip("\"'") if accepted else ""
+
+    def ask_entry(self, parent: QWidget, lines: list[str]) -> str | None:
+        """One of the models there; None: none."""
+        text, accepted = QInputDialog.getItem(
+            parent, "Add a model", "Which one?", lines, editable=False
+        )
+        return text if accepted else None
+
     def reveal(self, folder: Path) -> None:
         """Show a folder in the system's file manager."""
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+
+def _iter_read(source: str) -> Generator[Progress, None, list[CatalogueEntry]]:
+    """Read a list as a job: an address may take its time."""
+    yield Progress(0, 1, "reading the list")
+    return read_catalogue(source)
 
 
 class ChosenModel(Protocol):
@@ -110,6 +138,8 @@ class ModelMenu:
     def __init__(self, picker: ChosenModel, dialogs: Dialogs | None = None) -> None:
         self._picker = picker
         self._dialogs = dialogs or Dialogs()
+        self._adding = ""
+        self._job = JobRunner(lambda _: None, self._go_on)
         self.button = QToolButton()
         self.button.setText("⋯")
         self.button.setToolTip(TIP)
@@ -119,6 +149,7 @@ class ModelMenu:
         self.menu.setToolTipsVisible(True)
         self.button.setMenu(self.menu)
         self.menu.aboutToShow.connect(self.fill)
+        self.button.destroyed.connect(self._job.drop)
 
     def fill(self) -> None:
         """Put into the menu what makes sense for the model."""
@@ -132,6 +163,7 @@ class ModelMenu:
             entries |= {SHOW: self._show}
         if isinstance(source, str):
             entries |= {COPY: self._copy}
+        entries |= {ADD: self._add}
         for text, action in entries.items():
             entry = self.menu.addAction(text)
             assert entry is not None
@@ -178,6 +210,35 @@ class ModelMenu:
         source = self._picker.source
         if source is not None:
             self._dialogs.reveal(find_model(source).parent)
+
+    def _add(self) -> None:
+        source = self._dialogs.ask_source(self._picker.widget)
+        if source:
+            self._picker.row.show_message("Reading the list …")
+            self._job.start(lambda: _iter_read(source), "")
+
+    def _choose_entry(self, entries: list[CatalogueEntry]) -> None:
+        """Ask which of the models there is to be kept, and fetch it."""
+        lines = {": ".join(filter(None, (e.name, e.description))): e for e in entries}
+        chosen = self._dialogs.ask_entry(self._picker.widget, list(lines))
+        if chosen is None:
+            return
+        entry = lines[chosen]
+        self._adding = entry.name
+        self._picker.row.show_message(f"Fetching ‘{entry.name}’ …")
+        self._job.start(lambda: iter_add(entry), f"Fetching {entry.name}")
+
+    def _go_on(self, outcome: Outcome) -> None:
+        """The list or the model is there, or it is said why not."""
+        if outcome.error is not None:
+            self._picker.row.show_message(fault=worded(outcome.error))
+            return
+        self._picker.row.show_message()
+        if isinstance(outcome.result, list):
+            self._choose_entry(outcome.result)
+        elif outcome.result is not None:
+            self._picker.reset_choices()
+            self._picker.choose(self._adding)
 
     def _copy(self) -> None:
         name = str(self._picker.source)
