@@ -63,7 +63,7 @@ def main() -> None:
         "# Images that a model was not made for",
         "",
         (
-            "Written by `studies/measure_domain.py`. How many images the bundled model `nuclei` says "
+            "Written by `studies/measure_domain.py`. How many images the model `nuclei` says "
             "it was not made for: their darkest tenth, or their median, lies more than "
             f"{TOLERANCE} of the normalised intensity outside what its training images had. "
             "Of colour images it looks at the red channel."
@@ -74,8 +74,8 @@ def main() -> None:
         *(f"| {kind} | {sum(found)} | {len(found)} |" for kind, found in doubted.items()),
         "",
         (
-            "The one U2OS image is an empty well, where noise alone is stretched. Quantitative phase "
-            "has a dark background as fluorescence has: intensities alone do not tell it."
+            "The one U2OS image is an empty well, where noise alone is stretched. Quantitative "
+            "phase has a dark background as fluorescence has: intensities alone do not tell it."
         ),
     ]
     arguments.page.write_text("\n".join(lines) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def test_exit_codes_and_streams_stay(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def run(words: list[str]) -> tuple[int, int, list[str]]:
+        shutil.rmtree("out", ignore_errors=True)  # a finished file would be skipped
         status = main(words)
         told = capsys.readouterr()
         kinds = [line.split(":")[1].strip() for line in told.err.splitlines()]

@@ -33,6 +33,11 @@ class Counting(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(autouse=True)
+def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPARI_UNET_MODELS", str(tmp_path / "mine"))
+
+
 @pytest.fixture
 def lab(tmp_path: Path, make_model: Callable[..., Model]) -> Path:
     """A folder with two models and a list of them."""
@@ -94,22 +99,20 @@ def test_an_address_needs_a_hash(server: tuple[str, list[str]], lab: Path) -> No
         read_catalogue(server[0].replace("models.json", "our-cells.safetensors"))
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[]",
-        "{",
-        '{"models": [{"name": "a"}]}',
-        '{"models": [{"name":"a","file":"b","sha256":"1"}]}',
-    ],
+NO_LISTS = (
+    "[]",
+    "{",
+    '{"models": [{"name": "a"}]}',
+    '{"models": [{"name": "a", "file": "b", "sha256": "1"}]}',
 )
-def test_what_is_no_list_is_said_to_be_none(tmp_path: Path, text: str) -> None:
+
+
+def test_what_is_no_list_is_said_to_be_none(tmp_path: Path) -> None:
     path = tmp_path / "models.json"
-    path.write_text(text)
-    if text == "[]":
-        text = "{}"
-    with pytest.raises(ModelError, match="no list of models"):
-        read_catalogue(path)
+    for text in NO_LISTS:
+        path.write_text(text)
+        with pytest.raises(ModelError, match="no list of models"):
+            read_catalogue(path)
 
 
 def test_a_fetched_list_names_no_files_of_this_machine(
@@ -129,8 +132,8 @@ def test_what_cannot_be_reached_is_named(tmp_path: Path, server: tuple[str, list
         drain(iter_add(CatalogueEntry("x", str(tmp_path / "gone.safetensors"))))
     with pytest.raises(FileError, match="cannot be read"):
         read_catalogue(tmp_path / "gone.json")
-    with pytest.raises(ModelError, match="no .safetensors file"):
-        read_catalogue(tmp_path.parent)
+    with pytest.raises(ModelError, match=r"no \.safetensors file"):
+        read_catalogue(tmp_path)
 
 
 def test_the_command_lists_first_and_adds_what_is_named(

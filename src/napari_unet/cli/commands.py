@@ -111,6 +111,7 @@ def models_verify(options: Namespace) -> int:
 
 def models_add(options: Namespace) -> int:
     """Keep models from a file, a folder or a list."""
+    from napari_unet.cli.bars import run_with_bar
     from napari_unet.network.catalogue import iter_add, read_catalogue
     from napari_unet.network.files import SUFFIX
 

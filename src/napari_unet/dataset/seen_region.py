@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -128,5 +127,7 @@ def _surround(labels: NDArray[Any], objects: NDArray[np.bool_], margin: int) -> 
 
 def _distance(objects: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Distance to the nearest object, 0 in it."""
+    import edt  # not before it is needed: docks open without it
+
     found: NDArray[np.float32] = edt.edt(np.ascontiguousarray(~objects), black_border=False)
     return found

@@ -25,7 +25,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise AssertionError("the network was run")
 
-    monkeypatch.setattr("napari_unet.inference.segmentation.run_plan", fail)
+    monkeypatch.setattr("napari_unet.inference.single_frame.run_plan", fail)
 
 
 def test_labels_follow_the_threshold_without_the_network(
