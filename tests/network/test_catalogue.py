@@ -128,7 +128,7 @@ def test_a_fetched_list_names_no_files_of_this_machine(
 def test_what_cannot_be_reached_is_named(tmp_path: Path, server: tuple[str, list[str]]) -> None:
     with pytest.raises(FileError, match="cannot be fetched"):
         read_catalogue(server[0].replace("models.json", "gone.json"))
-    with pytest.raises(FileError, match="cannot be fetched"):
+    with pytest.raises(ModelError, match="cannot be read"):
         drain(iter_add(CatalogueEntry("x", str(tmp_path / "gone.safetensors"))))
     with pytest.raises(FileError, match="cannot be read"):
         read_catalogue(tmp_path / "gone.json")

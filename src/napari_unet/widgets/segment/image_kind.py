@@ -13,7 +13,7 @@ def kind_of(image: LayerImage | None) -> ImageKind:
     if image is None:
         return ImageKind()
     try:
-        axes, _ = image.guess_axes(ndim=2, channels=1)
+        axes = image.guess_axes(ndim=2, channels=1)[0]
         sizes = dict(zip(spatial_axes(axes), image.pixel_size(axes), strict=True))
     except (UNetError, ValueError):
         return ImageKind(colours=image.rgb)
