@@ -140,7 +140,7 @@ Ranges = tuple[tuple[Intensity, Intensity], ...]
 class IntensityDomain(FrozenModel):
     """Normalised intensities of the training images: lowest and highest, of each channel.
 
-    ``background`` is the darkest tenth of an image's pixels, ``median`` their half.
+    ``background`` is the 10th percentile of an image's pixels, ``median`` the 50th.
     """
 
     background: Ranges

@@ -85,10 +85,11 @@ def aggregated_jaccard(prediction: np.ndarray, truth: np.ndarray) -> float:
     for t in true:
         ious = [overlap(t, p) for p in predicted]
         if ious and max(ious) > 0:
-            best = int(np.argmax(ious))
+            equal = [i for i, iou in enumerate(ious) if iou == max(ious)]
+            best = max(equal, key=lambda i: np.count_nonzero(t & predicted[i]))
             shared += np.count_nonzero(t & predicted[best])
             union += np.count_nonzero(t | predicted[best])
-            used.add(best)
+            used |= set(equal)
         else:
             union += np.count_nonzero(t)
     union += sum(np.count_nonzero(p) for i, p in enumerate(predicted) if i not in used)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from napari_unet.image.source import open_image
 from napari_unet.inference.segmentation import RunResult, iter_run
 from napari_unet.io import read_image
 from napari_unet.io.reading import ImageFile
+from napari_unet.io.record import in_unicode
 from napari_unet.io.scratch import ScratchFolder
 from napari_unet.io.zarr_urls import open_zarr_url
 from napari_unet.network.model import Model
@@ -229,8 +229,3 @@ def _check_disk(folder: Path, needed: int) -> None:
             "choose another folder, or run a part of the image",
             code="disk-full",
         )
-
-
-def in_unicode(path: Path | str) -> str:
-    """The path for a record; bytes that are no UTF-8 (names of old disks) escaped."""
-    return path if isinstance(path, str) else os.fsencode(path).decode("utf-8", "backslashreplace")

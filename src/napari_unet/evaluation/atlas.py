@@ -190,11 +190,16 @@ def errors_of_pair(pair: Pair, outline_iou: float, axes: str | None) -> Atlas:
         right += good
         place = _Frame.of(frame, pair.time_axis, at, needed=bool(errors))
         found += [(place.locate(error), place) for error in errors]
-    order = sorted(found, key=lambda each: (-each[0].wrong_pixels, each[0].frame or 0))
+    order = sorted(found, key=lambda each: _rank(each[0]))
     numbered = [(replace(e, number=i), frame) for i, (e, frame) in enumerate(order, 1)]
     for error, where in reversed(numbered):  # the worst on top
         where.paint(labels, error)
     return Atlas(tuple(e for e, _ in numbered), labels, axes and axes.upper(), right)
+
+
+def _rank(error: ObjectError) -> tuple[int, int, tuple[int, ...]]:
+    """The worst first; of equally bad ones the earlier, then by where they lie."""
+    return -error.wrong_pixels, error.frame or 0, error.position
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 A model gives an answer for any image, also where stained tissue is given to a model of
 fluorescence. What most kinds differ in is how bright their background is once the intensities
-are normalised: the darkest tenth and the median of the pixels lie near 0 in fluorescence, near
-0.3 in phase contrast and near 0.8 in brightfield (measured in `docs/models.md`).
+are normalised: it is dark in fluorescence, grey in phase contrast and bright in stained sections.
+How often that tells them apart is measured in `docs/results/domain.md`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import numpy as np
 from napari_unet.io.declared_axes import declared_axes
 from napari_unet.io.pixel_size import tidy, unit_in_micrometres
 from napari_unet.io.reading import ImageFile
+from napari_unet.io.record import in_unicode
 
 PIXEL_SIZE_KEY = "napari_unet_pixel_size"
 """In a layer's metadata: micrometres by axis that a user has typed."""
@@ -154,7 +155,7 @@ def origin_of_layer(layer: Any, level: int = 0) -> dict[str, Any]:
     if layer.multiscale:
         more["level"] = level
     try:
-        return {"path": str(Path(path).absolute()), **more}
+        return {"path": in_unicode(Path(path).absolute()), **more}
     except (OSError, TypeError, ValueError):  # an address, or what is no path at all
         return {"path": str(path), **more}
 
@@ -165,7 +166,7 @@ def _of_file(file: ImageFile) -> Given:
         spatial = [axis for axis in file.axes if axis in "ZYX"]
         pairs = zip(spatial, file.pixel_size or (), strict=False)
         sizes = {axis: size for axis, size in pairs if size is not None}
-    origin: dict[str, Any] = {"path": str(file.path.absolute())}
+    origin: dict[str, Any] = {"path": in_unicode(file.path.absolute())}
     if len(file.scenes) > 1:
         origin["scene"] = file.scene
     return Given(file.array, file.axes, sizes, origin)

@@ -16,6 +16,15 @@ SPREAD = 16  # places along an axis from which a sample is taken
 SLAB_BYTES = 1 << 24  # read at once
 
 
+def describe_shape(array: Any) -> dict[str, Any]:
+    """Shape and dtype of an array, for which no pixel is read.
+
+    >>> describe_shape(np.zeros((2, 3), np.uint8))
+    {'shape': [2, 3], 'dtype': 'uint8'}
+    """
+    return {"shape": [int(n) for n in array.shape], "dtype": np.dtype(array.dtype).name}
+
+
 def identify(array: Any) -> dict[str, Any]:
     """Shape, dtype and SHA-256 of the pixels of an array, JSON-ready.
 
@@ -43,8 +52,7 @@ def identify(array: Any) -> dict[str, Any]:
             pixels = np.asarray(array[part])
             digest.update(np.ascontiguousarray(pixels, dtype.newbyteorder("<")).data)
     return {
-        "shape": list(shape),
-        "dtype": dtype.name,
+        **describe_shape(array),
         "sha256": digest.hexdigest(),
         "hashed": "all" if whole else "sample",
     }

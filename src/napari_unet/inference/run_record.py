@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_unet.axes import in_order
 from napari_unet.card import ModelCard
 from napari_unet.image.domain import doubt_domain
-from napari_unet.image.identity import identify
+from napari_unet.image.identity import describe_shape, identify
 from napari_unet.installation import versions
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def describe_input(
     """Arrays for a run record: where each is from, as far as it is known, and what it holds."""
     for number, array in enumerate(arrays):
         origin = origins[number] if number < len(origins) else {}
-        yield {"path": None, **origin, **identify(array)}
+        # what is computed as it is read, and is in no file, is not computed once more
+        known = isinstance(array, np.ndarray) or origin.get("path") is not None
+        yield {"path": None, **origin, **(identify if known else describe_shape)(array)}
 
 
 class ResultSummary:

@@ -14,7 +14,7 @@ def label_colours(labels: NDArray[Any]) -> NDArray[np.uint8]:
     """Bright colours whose hue jumps by the golden ratio from label to label.
 
     >>> label_colours(np.array([1, 2])).tolist()
-    [[38, 75, 255], [255, 134, 38]]
+    [[38, 74, 255], [148, 255, 38]]
     """
     hue = (labels.astype(np.float64) * 0.618034) % 1.0
     phase = hue[:, None] * 6 + np.array([0, 4, 2])

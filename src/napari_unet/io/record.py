@@ -27,6 +27,15 @@ def record_path(output: str | os.PathLike[str]) -> Path:
     return Path(output).with_suffix(".json")
 
 
+def in_unicode(path: str | os.PathLike[str]) -> str:
+    r"""A path as a record can hold it: bytes that are no UTF-8 (names of old disks) escaped.
+
+    >>> in_unicode("caf\udce9.tif")
+    'caf\\xe9.tif'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def write_record(path: str | os.PathLike[str], record: Mapping[str, Any]) -> Path:
     """Write the run record of an output beside it.
 

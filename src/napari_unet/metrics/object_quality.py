@@ -14,7 +14,8 @@ def aggregate_pixels(overlap: ObjectOverlap) -> tuple[int, int]:
     """Pixels of the aggregated Jaccard index: shared ones, and those of the unions.
 
     Each true object is laid beside the predicted object with which its IoU is highest. Predicted
-    objects that are nobody's best add to the unions. The index is shared over union.
+    objects that are nobody's best add to the unions; of several that are equally good the source
+    leaves the choice open, and none of them adds. The index is shared over union.
 
     References
     ----------
@@ -22,14 +23,18 @@ def aggregate_pixels(overlap: ObjectOverlap) -> tuple[int, int]:
     computational pathology", IEEE Transactions on Medical Imaging 36, 2017, algorithm 1.
     """
     true, predicted, shared = overlap.true, overlap.predicted, overlap.shared
-    # the last of each true object is its best one; of equal ones that with the lower label
-    order = np.lexsort((-predicted, overlap.iou, true))
+    # the last of each true object is its best one; of equal ones one with the most pixels, so
+    # that the numbers of the objects do not matter
+    order = np.lexsort((shared, overlap.iou, true))
     last = np.ones(order.size, bool)
     last[:-1] = true[order][1:] != true[order][:-1]
     best = order[last]
+    highest = np.zeros(overlap.true_sizes.size)
+    highest[true[best]] = overlap.iou[best]
+    as_good = overlap.iou == highest[true]
     union = overlap.true_sizes[true[best]] + overlap.predicted_sizes[predicted[best]] - shared[best]
     unseen = np.delete(overlap.true_sizes, true[best]).sum()
-    spurious = np.delete(overlap.predicted_sizes, np.unique(predicted[best])).sum()
+    spurious = np.delete(overlap.predicted_sizes, np.unique(predicted[as_good])).sum()
     return int(shared[best].sum()), int(union.sum() + unseen + spurious)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from napari_unet.network.files import list_models, read_header, user_models_folder
-from napari_unet.widgets.models.menu import COPY, DELETE, RENAME, SHOW, TRAINED, Dialogs
+from napari_unet.widgets.models.menu import ADD, COPY, DELETE, RENAME, SHOW, TRAINED, Dialogs
 from napari_unet.widgets.models.picker import ModelPicker
 from napari_unet.widgets.qt.form import Form
 
@@ -76,11 +76,11 @@ def entries(picker: ModelPicker) -> list[str]:
 def test_only_what_makes_sense_is_offered(
     picker: ModelPicker, make_picker: Any, make_model: Any, tmp_path: Path
 ) -> None:
-    assert entries(picker) == [TRAINED, RENAME, DELETE, SHOW, COPY]
+    assert entries(picker) == [TRAINED, RENAME, DELETE, SHOW, COPY, ADD]
     picker.choose("nuclei")
-    assert entries(picker) == [TRAINED, COPY]
+    assert entries(picker) == [TRAINED, COPY, ADD]
     picker.choose(make_model().save(tmp_path / "elsewhere" / "far.safetensors"))
-    assert entries(picker) == [TRAINED, SHOW]
+    assert entries(picker) == [TRAINED, SHOW, ADD]
     scratch = make_picker(nothing="From scratch")
     assert scratch.source is None
     assert not scratch.menu.button.isEnabled()

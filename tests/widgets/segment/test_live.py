@@ -238,9 +238,6 @@ def test_removed_layers_are_not_held(
     assert [ref() for ref in gone] == [None, None]
 
 
-@pytest.mark.xfail(
-    reason="the last of several results is held until the viewer closes", strict=False
-)
 def test_values_on_disk_last_as_long_as_their_layer(
     on_disk: None,
     dock: Any,

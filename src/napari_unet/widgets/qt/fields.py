@@ -23,6 +23,12 @@ class FieldError(Exception):
         self.field = field
         self.error = error
 
+    def to_keep(self) -> FieldError:
+        """The fault alone: the frames that it came through would hold layers that are gone."""
+        for each in (self, self.error):
+            each.__traceback__ = each.__context__ = None
+        return self
+
 
 def parse_channels(text: str) -> tuple[int, ...]:
     """Channel numbers from what was typed.

@@ -295,8 +295,6 @@ class SegmentWidget(SegmentFace, Container, metaclass=OneDock):  # type: ignore[
 
     def _layer_removed(self, event: Any) -> None:
         """Scores whose image or labels were removed are needed no more."""
-        if self.result == event.value:
-            self.result = None
         kept = self.live.kept
         if kept is not None and kept.image == event.value:
             self._release_scores()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from napari_unet.network.files import find_model
 from napari_unet.settings import SegmentSettings, resolve
 from napari_unet.widgets.qt.scripted import Scripted
 from napari_unet.widgets.segment.recorded import check_image
+from napari_unet.widgets.viewer.layer_image import plain
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -41,6 +43,18 @@ class SegmentFace(Scripted):
 
     _viewer: Viewer
     form: SegmentForm
+    _result: weakref.ref[Any] | None = None
+
+    @property
+    def result(self) -> Any:
+        """The layer that the last run gave, while it is in the viewer."""
+        layer = None if self._result is None else self._result()
+        return layer if layer in self._viewer.layers else None
+
+    @result.setter
+    def result(self, layer: Any) -> None:
+        # not held: a closed dock that a script keeps would keep values on disk with it
+        self._result = None if layer is None else weakref.ref(plain(layer))
 
     @property
     def image(self) -> Any:

@@ -285,7 +285,7 @@ class SegmentForm:
         try:
             self.request = self._check()
         except FieldError as fault:
-            self.fault = fault
+            self.fault = fault.to_keep()
         self._on_change()
 
     def _check(self) -> Request:

@@ -257,7 +257,7 @@ class TrainForm:
         try:
             self.request = self._check()
         except FieldError as fault:
-            self.fault = fault
+            self.fault = fault.to_keep()
         self.checked = False
         if self.request is None or lines != self._looked_at:
             self.board.findings = []  # of something else
