@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from recipes.recipe import find_domain
+from recipes.recipe import find_domain, run_printing
 from scipy import ndimage
 
 import napari_unet as nu
@@ -146,21 +146,7 @@ def train(
         device=arguments.device,
         seed=0,
     )
-    losses: list[float] = []
-    while True:
-        try:
-            step = next(job)
-        except StopIteration as end:
-            model: Model = end.value
-            return model
-        losses.append(step.loss)
-        if step.metric is not None:
-            print(
-                f"step {step.step}/{step.total} {step.seconds / 60:.1f} min "
-                f"loss {np.mean(losses):.4f} AP {step.metric:.4f} best {step.best:.4f}",
-                flush=True,
-            )
-            losses = []
+    return run_printing(job)
 
 
 def plain(card: nu.ModelCard) -> nu.ModelCard:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,8 +72,12 @@ def train_recipe(
         device=device,
         **recipe.settings,
     )
+    return run_printing(job)
+
+
+def run_printing(job: Generator[nu.TrainStep, Any, Model]) -> Model:
+    """Run a training to its end and print each validation."""
     losses: list[float] = []
-    start = time.perf_counter()
     while True:
         try:
             step = next(job)
@@ -84,7 +87,7 @@ def train_recipe(
         losses.append(step.loss)
         if step.metric is not None:
             print(
-                f"step {step.step}/{step.total} {(time.perf_counter() - start) / 60:.1f} min "
+                f"step {step.step}/{step.total} {step.seconds / 60:.1f} min "
                 f"loss {np.mean(losses):.4f} score {step.metric:.4f} best {step.best:.4f}",
                 flush=True,
             )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,6 +17,8 @@ from napari_unet.replay.measuring import MeasureRun
 from napari_unet.replay.recorded import RecordedRun
 from napari_unet.replay.segmenting import SegmentRun
 from napari_unet.replay.training import TrainRun
+
+R = TypeVar("R", bound=RecordedRun)
 
 KINDS: dict[str, type[RecordedRun]] = {
     "segment": SegmentRun,
@@ -47,6 +49,36 @@ def read_run(record: Mapping[str, Any] | str | Path) -> RecordedRun:
         If something in it is missing or wrong.
     """
     return run_of(read_content(record))
+
+
+def read_run_of_kind(path: Path, kind: type[R]) -> R:
+    """A run from its record, for a dock that shows one kind of runs; see `read_run`.
+
+    Raises
+    ------
+    InputError
+        If it is a run of another kind, too.
+    """
+    run = read_run(path)
+    if not isinstance(run, kind):
+        raise InputError(
+            f"{path.name} is the record of another kind of run ({run.operation})",
+            "open it in the dock of its kind, or repeat it by napari-unet run",
+        )
+    return run
+
+
+def describe_taken(path: Path, left: Sequence[str], more: str = "") -> str:
+    """What a dock says once it has taken over a record, but for the fields that it lacks.
+
+    >>> describe_taken(Path("out/a.json"), [])
+    'As in a.json.'
+    """
+    said = f"As in {path.name}{more}."
+    if left:
+        said += f" Not taken over, since the form has no field for it: {', '.join(left)}."
+        said += " ‘napari-unet run’ repeats it exactly."
+    return said
 
 
 def read_content(record: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:

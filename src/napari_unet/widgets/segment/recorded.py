@@ -16,7 +16,7 @@ from napari_unet.io.naming import plain_stem
 from napari_unet.io.reading import TIFF_SUFFIXES
 from napari_unet.network.files import model_files
 from napari_unet.replay.kept_arrays import HeldArray
-from napari_unet.replay.records import read_run
+from napari_unet.replay.records import describe_taken, read_run_of_kind
 from napari_unet.replay.references import ArrayReference, describe_model
 from napari_unet.replay.segmenting import SegmentRun
 from napari_unet.widgets.viewer.docks import PLUGIN
@@ -79,12 +79,7 @@ def take_over(path: Path, form: SegmentForm, viewer: Viewer) -> str:
         If it is no record of a segmentation, its model is not here, or its image is gone or has
         changed.
     """
-    run = read_run(path)
-    if not isinstance(run, SegmentRun):
-        raise InputError(
-            f"{path.name} is the record of another kind of run ({run.operation})",
-            "open it in the dock of its kind, or repeat it by napari-unet run",
-        )
+    run = read_run_of_kind(path, SegmentRun)
     model = run.model.find()  # the same one, or an error
     layers, axes = _layers_of(run, viewer)
     known = {file.resolve(): name for name, file in model_files().items()}
@@ -106,13 +101,9 @@ def take_over(path: Path, form: SegmentForm, viewer: Viewer) -> str:
     if form.card is not None and run.settings.normalization == form.card.normalization:
         left.clear()
     form.set_values(values)
-    said = f"As in {path.name}."
     if run.roi is not None and not _take_part(run.roi, layers[0], form, viewer):
         left.append("region")
-    if left:
-        said += f" Not taken over, since the form has no field for it: {', '.join(left)}."
-        said += " ‘napari-unet run’ repeats it exactly."
-    return said
+    return describe_taken(path, left)
 
 
 def _layers_of(run: SegmentRun, viewer: Viewer) -> tuple[list[Image], str]:

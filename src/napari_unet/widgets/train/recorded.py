@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels
 
-from napari_unet.errors import InputError
 from napari_unet.image.given import FILE_KEY, origin_of_layer
 from napari_unet.image.identity import differ, identify
 from napari_unet.io.naming import plain_stem
 from napari_unet.network.files import model_files
-from napari_unet.replay.records import read_run
+from napari_unet.replay.records import describe_taken, read_run_of_kind
 from napari_unet.replay.references import ArrayReference
 from napari_unet.replay.training import (
     ExampleOrigin,
@@ -60,12 +59,7 @@ def take_over(path: Path, form: TrainForm, viewer: Viewer) -> str:
         If it is no record of a training, its base is not here, or its examples are gone or have
         changed.
     """
-    run = read_run(path)
-    if not isinstance(run, TrainRun):
-        raise InputError(
-            f"{path.name} is the record of another kind of run ({run.operation})",
-            "open it in the dock of its kind, or repeat it by napari-unet run",
-        )
+    run = read_run_of_kind(path, TrainRun)
     base = None
     if run.base is not None:
         found = run.base.find()
@@ -84,11 +78,7 @@ def take_over(path: Path, form: TrainForm, viewer: Viewer) -> str:
         for name in settings
         if name not in form.settings.rows and name not in ("minutes", "steps", "classes")
     ]
-    said = f"As in {path.name}; look at where the labels count."
-    if left:
-        said += f" Not taken over, since the form has no field for it: {', '.join(left)}."
-        said += " ‘napari-unet run’ repeats it exactly."
-    return said
+    return describe_taken(path, left, "; look at where the labels count")
 
 
 def _open_example(example: ExampleReference, viewer: Viewer) -> tuple[Any, Any]:
