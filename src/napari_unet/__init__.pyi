@@ -13,7 +13,7 @@ from .inference.results import Prediction
 from .inference.segmentation import iter_segment, segment
 from .installation import __version__
 from .io import read_image, write_labels
-from .measurement import measure
+from .measurement import iter_measure, measure
 from .metrics import Scores, evaluate
 from .network.files import list_models
 from .network.model import Model
@@ -47,6 +47,7 @@ __all__ = [
     "evaluate",
     "export",
     "iter_export",
+    "iter_measure",
     "iter_predict",
     "iter_segment",
     "iter_segment_files",

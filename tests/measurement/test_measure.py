@@ -57,8 +57,13 @@ def test_values_are_those_of_scikit_image(sizes: tuple[float, float]) -> None:
     names = [*COMMON, "eccentricity", "orientation", *(["perimeter"] if square else [])]
     wanted = regionprops_table(labels, image, properties=names, spacing=sizes)
     found = nu.measure(labels, image, axes="YX", pixel_size=sizes)
+    longish = wanted["eccentricity"] > 1e-6  # of round ones scikit-image's are rounding errors
     for name, values in wanted.items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-9, atol=1e-9, err_msg=name)
+        compared = longish if name in ("eccentricity", "orientation") else slice(None)
+        ours = found[name][compared].to_numpy(), values[compared]
+        if name == "orientation":  # half a turn is none
+            ours = np.exp(2j * ours[0]), np.exp(2j * ours[1])
+        np.testing.assert_allclose(*ours, rtol=1e-9, atol=1e-9, err_msg=name)
     assert found["perimeter"].isna().all() != square
 
 
@@ -327,7 +332,8 @@ def test_labels_without_objects_give_all_columns_and_no_row() -> None:
     assert none.dtypes.tolist() == some.dtypes.tolist()
     assert len(none) == 0
     assert none.attrs["units"] == some.attrs["units"]
-    assert {name.split("-")[0] for name in none} == {"label", *PROPERTIES}
+    of_volumes = {"axis_middle_length", "surface_area", "neighbours"}
+    assert {name.split("-")[0] for name in none} == {"label", *PROPERTIES} - of_volumes
 
 
 def test_floats_that_are_labels_are_taken() -> None:

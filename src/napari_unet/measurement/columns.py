@@ -7,18 +7,27 @@ from dataclasses import dataclass
 
 from napari_unet.errors import InputError, SettingsError
 
-PLANE_ONLY = ("eccentricity", "orientation", "perimeter", "circularity")
+PLANE_ONLY = ("eccentricity", "perimeter", "circularity", "feret_diameter_min")
+VOLUME_ONLY = ("axis_middle_length", "surface_area")
 SHAPES = (
     "area",
     "equivalent_diameter_area",
     "centroid",
     "bbox",
     "axis_major_length",
+    "axis_middle_length",
     "axis_minor_length",
-    *PLANE_ONLY,
+    "eccentricity",
+    "orientation",
+    "perimeter",
+    "surface_area",
+    "circularity",
+    "feret_diameter_max",
+    "feret_diameter_min",
     "solidity",
     "touches_border",
 )
+NEIGHBOURS = "neighbours"
 INTENSITIES = (
     "intensity_mean",
     "intensity_median",
@@ -30,14 +39,17 @@ INTENSITIES = (
     "intensity_integrated_corrected",
 )
 CONFIDENCE = "confidence"
-PROPERTIES = (*SHAPES, *INTENSITIES, CONFIDENCE)
+PROPERTIES = (*SHAPES, NEIGHBOURS, *INTENSITIES, CONFIDENCE)
 
 LENGTHS = (
     "equivalent_diameter_area",
     "centroid",
     "axis_major_length",
+    "axis_middle_length",
     "axis_minor_length",
     "perimeter",
+    "feret_diameter_max",
+    "feret_diameter_min",
 )
 
 
@@ -75,6 +87,8 @@ class Columns:
     def names_of(self, name: str) -> tuple[str, ...]:
         """The columns of a property."""
         count = {"centroid": self.ndim, "bbox": 2 * self.ndim}.get(name)
+        if name == "orientation" and self.ndim == 3:
+            count = 3  # parts of a vector
         if name in INTENSITIES:
             count = self.channels
         return (name,) if count is None else tuple(f"{name}-{i}" for i in range(count))
@@ -85,13 +99,20 @@ class Columns:
         units = {name: length for each in LENGTHS for name in self.names_of(each)}
         # areas of pixels are counted
         units["area"] = ("µm²" if self.ndim == 2 else "µm³") if physical else "pixel"
-        units["orientation"] = "rad"
+        if self.ndim == 2:
+            units["orientation"] = "rad"
+        units["surface_area"] = "µm²" if physical else "pixel"
         units |= dict.fromkeys(self.names_of("bbox"), "pixel")
         return {name: unit for name, unit in units.items() if name in self.names}
 
 
 def choose_properties(
-    chosen: Sequence[str] | None, *, ndim: int, has_image: bool, has_scores: bool
+    chosen: Sequence[str] | None,
+    *,
+    ndim: int,
+    has_image: bool,
+    has_scores: bool,
+    has_distance: bool = False,
 ) -> tuple[str, ...]:
     """The properties to measure, in the order of the table; all that can be where none is chosen.
 
@@ -105,7 +126,8 @@ def choose_properties(
     possible = tuple(
         name
         for name in PROPERTIES
-        if not (name in PLANE_ONLY and ndim == 3)
+        if name not in (PLANE_ONLY if ndim == 3 else VOLUME_ONLY)
+        if has_distance or name != NEIGHBOURS
         if has_image or name not in INTENSITIES
         if has_scores or name != CONFIDENCE
     )
@@ -123,12 +145,22 @@ def choose_properties(
             )
         if name in possible:
             continue
-        if name in PLANE_ONLY:
+        if name in (*PLANE_ONLY, *VOLUME_ONLY) and name not in (
+            VOLUME_ONLY if ndim == 3 else PLANE_ONLY
+        ):
+            other = "two" if ndim == 3 else "three"
             raise SettingsError(
-                f"⟨properties⟩ {name!r} is measured in two dimensions only",
-                "leave it out, or measure plane by plane",
+                f"⟨properties⟩ {name!r} is measured in {other} dimensions only",
+                "leave it out, or measure plane by plane" if ndim == 3 else "leave it out",
                 parameter="properties",
                 value=name,
+            )
+        if name == NEIGHBOURS:
+            raise SettingsError(
+                f"⟨properties⟩ {name!r} needs ⟨neighbour_distance⟩",
+                "say up to which distance objects are neighbours",
+                parameter="neighbour_distance",
+                value=None,
             )
         needed = "scores" if name == CONFIDENCE else "image"
         raise InputError(

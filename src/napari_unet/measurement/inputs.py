@@ -45,6 +45,13 @@ class Source:
         """Lengths by axis."""
         return dict(zip(self.axes, map(int, self.arrays[0].shape), strict=True))
 
+    @property
+    def channels(self) -> int:
+        """How many `read` gives."""
+        if "C" in self.axes and "C" not in self.fixed:
+            return self.sizes["C"]
+        return len(self.arrays)
+
     def read(self, window: Window) -> NDArray[Any]:
         """The pixels of a window: the axes along which it is a range, in the order CZYX.
 

@@ -1,20 +1,18 @@
-"""Where the objects lie, found block by block, and the windows in which they are read."""
+"""Blocks in which labels are read, and windows that hold objects wholly."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
-from scipy import ndimage
-
-from napari_unet.measurement.inputs import Inputs
-from napari_unet.renumbering import renumber
+import numpy as np
+from numpy.typing import NDArray
 
 BLOCK_PIXELS = 2**22
 UNCHUNKED = 1024  # pixels along X and Y of a block, before it grows
+LONG_SHARE = 0.98  # of the objects fit into the windows; longer ones are read one by one
 
 Box = tuple[tuple[int, int], ...]
 """Start and stop along each spatial axis, in canonical order."""
@@ -25,7 +23,6 @@ def choose_block(array: Any, axes: str, spatial: str) -> tuple[int, ...]:
 
     Examples
     --------
-    >>> import numpy as np
     >>> choose_block(np.zeros((8, 512, 4096), np.uint8), "ZYX", "ZYX")
     (2, 512, 4096)
     """
@@ -45,59 +42,87 @@ def choose_block(array: Any, axes: str, spatial: str) -> tuple[int, ...]:
     return tuple(min(block[axis], sizes[axis]) for axis in spatial)
 
 
-def find_boxes(inputs: Inputs, frame: int | None, block: tuple[int, ...]) -> dict[int, Box]:
-    """Bounding boxes of the objects of a time point, by label; only a block is in memory."""
-    shape = [inputs.labels.sizes[axis] for axis in inputs.spatial]
-    boxes: dict[int, Box] = {}
-    for corner in product(*(range(0, n, b) for n, b in zip(shape, block, strict=True))):
-        box = tuple((a, min(a + b, n)) for a, b, n in zip(corner, block, shape, strict=True))
-        values, index = renumber(inputs.read_labels(window_of(box, inputs.spatial, frame)))
-        ranks = index + 1
-        ranks[index == 0] = int(len(values) > 0 and int(values[0]) != 0)  # 0 is no object
-        for rank, found in enumerate(ndimage.find_objects(ranks), start=1):
-            if found is None:
-                continue
-            here = tuple((a + s.start, a + s.stop) for a, s in zip(corner, found, strict=True))
-            label = int(values[rank - 1])
-            boxes[label] = unite([boxes[label], here]) if label in boxes else here
-    return boxes
+def fit_block(
+    block: tuple[int, ...], lengths: NDArray[np.int64], shape: Sequence[int]
+) -> tuple[int, ...]:
+    """A block of about the same size that is as long as nearly all objects, along each axis.
+
+    Parameters
+    ----------
+    block : tuple of int
+        As of `choose_block`.
+    lengths : (n, D) array
+        Of the bounding boxes.
+    shape : sequence of int
+        Of the whole.
+
+    Examples
+    --------
+    >>> fit_block((4, 1024, 1024), np.array([[12, 30, 30]]), (64, 1024, 1024))
+    (12, 256, 1024)
+    """
+    if not len(lengths):
+        return block
+    least = np.quantile(lengths, LONG_SHARE, axis=0, method="higher").astype(int)
+    fitted = [max(b, min(int(n), s)) for b, n, s in zip(block, least, shape, strict=True)]
+    for axis in range(len(fitted)):
+        while math.prod(fitted) > BLOCK_PIXELS and fitted[axis] // 2 >= max(least[axis], 1):
+            fitted[axis] = -(-fitted[axis] // 2)
+    return tuple(fitted)
+
+
+def list_blocks(shape: Sequence[int], block: Sequence[int]) -> list[Box]:
+    """The blocks that cover an array.
+
+    >>> list_blocks((3, 4), (2, 4))
+    [((0, 2), (0, 4)), ((2, 3), (0, 4))]
+    """
+    corners = product(*(range(0, n, b) for n, b in zip(shape, block, strict=True)))
+    return [
+        tuple((a, min(a + b, n)) for a, b, n in zip(corner, block, shape, strict=True))
+        for corner in corners
+    ]
 
 
 def group_by_block(
-    boxes: dict[int, Box], block: tuple[int, ...]
-) -> Iterator[tuple[Box, list[int]]]:
-    """Objects that are read together, and the box around them.
+    low: NDArray[np.int64], high: NDArray[np.int64], block: tuple[int, ...]
+) -> Iterator[tuple[Box, NDArray[np.int64]]]:
+    """Objects that are read together, by their rows, and the box around them.
 
     Those that begin in the same block, unless one reaches far beyond: it is read alone.
+
+    Parameters
+    ----------
+    low, high : (n, D) array of int
+        Bounding boxes.
+    block : tuple of int
+        Shape of the blocks.
     """
-    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for label, box in boxes.items():
-        place = tuple(start // size for (start, _), size in zip(box, block, strict=True))
-        if all(
-            stop <= (at + 2) * size for (_, stop), at, size in zip(box, place, block, strict=True)
-        ):
-            groups[place].append(label)
-        else:
-            yield box, [label]
-    for place in sorted(groups):
-        labels = groups[place]
-        yield unite([boxes[label] for label in labels]), labels
+    size = np.asarray(block)
+    place = low // size
+    fits = (high <= (place + 2) * size).all(axis=1)
+    for row in np.flatnonzero(~fits):
+        yield as_box(low[row], high[row]), np.array([row])
+    rows = np.flatnonzero(fits)
+    if not len(rows):
+        return
+    order = rows[np.lexsort(place[rows].T[::-1])]
+    moved = (np.diff(place[order], axis=0) != 0).any(axis=1)
+    for group in np.split(order, np.flatnonzero(moved) + 1):
+        yield as_box(low[group].min(axis=0), high[group].max(axis=0)), group
 
 
-def unite(boxes: Sequence[Box]) -> Box:
-    """The box around others.
-
-    >>> unite([((0, 2), (3, 4)), ((1, 5), (0, 1))])
-    ((0, 5), (0, 4))
-    """
-    return tuple(
-        (min(start for start, _ in along), max(stop for _, stop in along))
-        for along in zip(*boxes, strict=True)
-    )
+def as_box(low: Sequence[int] | NDArray[np.int64], high: Sequence[int] | NDArray[np.int64]) -> Box:
+    """Starts and stops as a box."""
+    return tuple((int(a), int(b)) for a, b in zip(low, high, strict=True))
 
 
 def widen(box: Box, margins: Sequence[int], shape: Sequence[int]) -> Box:
-    """A box with a margin, as far as the array goes."""
+    """A box with a margin, as far as the array goes.
+
+    >>> widen(((0, 3), (4, 9)), (2, 2), (10, 10))
+    ((0, 5), (2, 10))
+    """
     return tuple(
         (max(0, start - margin), min(n, stop + margin))
         for (start, stop), margin, n in zip(box, margins, shape, strict=True)
@@ -112,11 +137,3 @@ def window_of(box: Box, spatial: str, frame: int | None) -> dict[str, int | slic
     if frame is not None:
         window["T"] = frame
     return window
-
-
-def slices_in(box: Box, around: Box) -> tuple[slice, ...]:
-    """Where a box lies in what was read of the box around it."""
-    return tuple(
-        slice(start - origin, stop - origin)
-        for (start, stop), (origin, _) in zip(box, around, strict=True)
-    )
