@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_the_command_line_prints_and_writes(
     assert labels[int(listed[0]["position-y"]), int(listed[0]["position-x"])] == 1
 
     assert main(["evaluate", results, truth, "--second", better, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    (told,) = json_results(capsys.readouterr().out)
     assert [each["name"] for each in told["candidates"]] == ["results", "better"]
     assert told["difference"]["of"] == ["better", "results"]
     assert told["candidates"][1]["scores"]["ap"]["0.5"] == 1
@@ -215,6 +216,11 @@ def test_names_without_any_overlap(
         evaluate_files(folders[0], tmp_path / "none")
 
 
+def json_results(printed: str, kind: str = "result") -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in printed.splitlines()]
+    return [line for line in lines if line["type"] == kind]
+
+
 def test_images_that_cannot_be_scored_are_told_and_the_others_are_scored(
     folders: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,11 +230,11 @@ def test_images_that_cannot_be_scored_are_told_and_the_others_are_scored(
     tifffile.imwrite(results / "im2_labels.tif", spoiled(2).astype(np.int16) - 1)
     (results / "im3_labels.tif").write_bytes(b"no image")
     assert main(["evaluate", str(results), str(truth), "--json"]) == 1
-    printed = capsys.readouterr()
-    told = json.loads(printed.out)
+    printed = capsys.readouterr().out
+    (told,) = json_results(printed)
     assert told["images"] == ["im4", "im5"]
     assert [fault["image"] for fault in told["faults"]] == ["im0", "im1", "im2", "im3"]
-    errors = [line for line in printed.err.splitlines() if "error" in line]
+    errors = [each["message"] for each in json_results(printed, "error")]
     assert "im0_labels.tif has shape (47, 48) and im0_masks.tif (48, 48)" in errors[0]
     assert "0.5" in errors[1]
     assert "label -1" in errors[2]

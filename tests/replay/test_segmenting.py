@@ -74,6 +74,23 @@ def test_other_pixels_and_another_model_are_told(path: Path, tmp_path: Path) -> 
     assert np.array_equal(nu.run(in_memory, input=IMAGE), nu.segment(IMAGE, "nuclei"))
 
 
+def test_a_model_that_is_only_a_file_is_found_again(
+    path: Path, tmp_path: Path, bright_model: Any
+) -> None:
+    # called like a bundled one, which is another
+    model = bright_model().save(tmp_path / "own" / "nuclei")
+    (done,) = nu.segment_files([path], model, tmp_path / "out", summary=True)
+    assert done.output is not None
+    assert done.record is not None
+    labels = read_image(done.output).array
+    assert np.array_equal(nu.run(done.output), labels)
+    run = read_run(done.output)
+    assert repr(str(model)) in run.as_python()
+    assert str(model) in run.as_command()
+    batch = read_run(tmp_path / "out" / "batch.json")
+    assert str(model) in batch.as_python()
+
+
 def test_a_part_is_repeated_as_a_part(path: Path) -> None:
     roi = Roi(y=(20, 90), x=(10, 80), inside=np.tri(70, 70, dtype=bool))
     job = iter_run(nu.read_image(path), "nuclei", roi=roi, scores=True, min_size=4)

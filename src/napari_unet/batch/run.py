@@ -21,6 +21,7 @@ from napari_unet.batch.state import BatchState
 from napari_unet.batch.summary import BatchSummary, summary_path
 from napari_unet.errors import ModelError, Note
 from napari_unet.inference.options import FileOptions, show_keywords
+from napari_unet.inference.run_record import locate_model
 from napari_unet.io.folders import check_writable
 from napari_unet.network.model import Model
 from napari_unet.progress import Progress, drain
@@ -107,6 +108,7 @@ def iter_segment_files(
             "inputs": [str(path) for path in paths],
             "output_dir": None if folder is None else str(folder),
             "model": {"name": loaded.card.name, "sha256": loaded.sha256},
+            **locate_model(loaded),
             "settings": wanted.model_dump(mode="json"),
             "axes": axes,
             "channels": None if channels is None else list(channels),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_unet.cli.json_lines import prints_json, write_progress
 from napari_unet.cli.printing import one_line
 
 if TYPE_CHECKING:
@@ -19,9 +20,11 @@ R = TypeVar("R")
 def run_with_bar(job: Generator[Any, Any, R], on_step: Callable[[Any], Any] | None = None) -> R:
     """Run a job of `Progress` or `TrainStep` with a bar on standard error, and return its result.
 
-    Where standard error is no terminal there is no bar. ``on_step`` sees every step; what it
-    returns is sent into the job.
+    Where standard error is no terminal there is no bar; with ``--json`` there are lines of
+    progress instead. ``on_step`` sees every step; what it returns is sent into the job.
     """
+    if prints_json():
+        return _run_with_lines(job, on_step)
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
@@ -53,6 +56,26 @@ def run_with_bar(job: Generator[Any, Any, R], on_step: Callable[[Any], Any] | No
                 answer = on_step(step) if on_step is not None else None
                 if answer == "stop" or left == 0:
                     bar.update(task, description="finishing", left=0)
+    finally:
+        job.close()
+
+
+def _run_with_lines(job: Generator[Any, Any, R], on_step: Callable[[Any], Any] | None) -> R:
+    answer = None
+    try:
+        while True:
+            try:
+                step = job.send(answer)
+            except StopIteration as end:
+                result: R = end.value
+                return result
+            done, total, text = _describe(step)
+            names = ("phase", "file", "state", "loss", "metric_name", "metric", "best")
+            known = {name: getattr(step, name) for name in names if hasattr(step, name)}
+            left = getattr(step, "seconds_left", None)
+            left = seconds_left(step) if left is None else left
+            write_progress(step, total, done, text, seconds_left=left, **known)
+            answer = on_step(step) if on_step is not None else None
     finally:
         job.close()
 

@@ -123,7 +123,8 @@ def _report_step(step: Any) -> None:
 
 def _report(result: FileResult) -> None:
     """One line on a file; faults, and what is to be told of it, on standard error."""
-    from napari_unet.cli.printing import one_line, print_notes, say, tell
+    from napari_unet.cli.json_lines import prints_json
+    from napari_unet.cli.printing import one_line, print_notes, print_result, tell, tell_fault
     from napari_unet.cli.wording import worded
     from napari_unet.errors import FileError
 
@@ -134,12 +135,23 @@ def _report(result: FileResult) -> None:
     if fault is not None:
         # faults of files name the file themselves
         place = "" if isinstance(fault, FileError) else f"{result.source}: "
-        tell("error", place + worded(fault))
+        tell_fault(fault, place, source=result.source)
         return
     record = result.record or {}
     said = one_line(record.get("message", "scores")).removesuffix(".")
     took = "finished before" if result.skipped else f"{result.seconds:.1f} s"
-    say(one_line(f"{result.output}: {said} ({took})"))
+    print_result(
+        one_line(f"{result.output}: {said} ({took})"),
+        source=result.source,
+        output=result.output,
+        outputs=result.outputs,
+        state=result.state,
+        message=said,
+        objects=record.get("objects"),
+        axes=record.get("axes"),
+        seconds=result.seconds,
+    )
     for doubt in doubts:
-        place = f"{result.source}: the axes were taken as {record['axes']}. "
-        tell("note", place + worded(doubt))
+        place = "" if prints_json() else f"{result.source}: "
+        told = f"{place}the axes were taken as {record['axes']}. {worded(doubt)}"
+        tell("note", told, code=doubt.code, source=result.source)

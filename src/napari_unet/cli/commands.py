@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from napari_unet.cli.parser import chosen_settings
-from napari_unet.cli.printing import one_line, say, tell
+from napari_unet.cli.printing import one_line, print_result, tell_fault
 from napari_unet.errors import ModelError
 from napari_unet.network.files import bundled_names, closed_folder, model_files
 
@@ -69,15 +69,23 @@ def models_list(options: Namespace) -> int:
         try:
             card = read_header(path)
         except ModelError as error:
-            tell("note", str(error))
+            tell_fault(error, kind="note", source=path)
             continue
         origin = "bundled" if name in bundled else "yours"
         kind = f"{card.architecture.ndim}D {card.task}"
         columns = (name, origin, kind, card.description)
-        say("\t".join(one_line(column).replace("\t", " ") for column in columns))
+        print_result(
+            "\t".join(one_line(column).replace("\t", " ") for column in columns),
+            name=name,
+            origin=origin,
+            ndim=card.architecture.ndim,
+            task=card.task,
+            description=card.description,
+            file=path,
+        )
     closed = closed_folder()
     if closed is not None:
-        tell("note", str(closed))
+        tell_fault(closed, kind="note")
     return 0
 
 
@@ -95,7 +103,7 @@ def models_show(options: Namespace) -> int:
         "exact_tiling": card.exact_tiling,
         "card": card.model_dump(mode="json", exclude={"thumbnail"}),
     }
-    say(json.dumps(shown, indent=2, ensure_ascii=False))
+    print_result(json.dumps(shown, indent=2, ensure_ascii=False), **shown)
     return 0
 
 
@@ -105,7 +113,10 @@ def models_verify(options: Namespace) -> int:
 
     model = Model.load(options.model)
     model.verify()
-    say(one_line(f"{model.card.name}: gives the output that was stored with it"))
+    name = model.card.name
+    print_result(
+        one_line(f"{name}: gives the output that was stored with it"), name=name, verified=True
+    )
     return 0
 
 
@@ -124,12 +135,17 @@ def models_add(options: Namespace) -> int:
     if options.new_name and len(names) != 1:
         raise ModelError("--as names one model", "name one to be kept")
     for entry in () if names else found.values():
-        say(
-            "\t".join(one_line(text).replace("\t", " ") for text in (entry.name, entry.description))
+        columns = (entry.name, entry.description)
+        print_result(
+            "\t".join(one_line(text).replace("\t", " ") for text in columns),
+            name=entry.name,
+            description=entry.description,
+            file=None,
         )
     for name in names:
         path = run_with_bar(iter_add(found[name], name=options.new_name))
-        say(one_line(f"{options.new_name or name}: {path}"))
+        kept = options.new_name or name
+        print_result(one_line(f"{kept}: {path}"), name=kept, file=path)
     return 0
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.cli.bars import run_with_bar
-from napari_unet.cli.printing import say
+from napari_unet.cli.printing import print_result, say
 from napari_unet.image.overlay import draw_overlay
 from napari_unet.inference.segmentation import iter_segmentation
 from napari_unet.io import atomic_path, write_labels
@@ -55,9 +55,15 @@ def run_demo(folder: Path, *, window: bool = True) -> int:
         _write_png(folder / f"{name}_overlay.png", sample.image, result.labels)
         record = result.record
         true = len(np.unique(sample.truth)) - 1
-        say(
+        print_result(
             f"{name}: {record['objects']} objects in {record['seconds']:.1f} s, "
-            f"{true} in the truth, AP at IoU 0.5: {scores.ap[0.5]:.3f}"
+            f"{true} in the truth, AP at IoU 0.5: {scores.ap[0.5]:.3f}",
+            source=name,
+            output=path,
+            objects=record["objects"],
+            objects_in_truth=true,
+            ap=scores.ap[0.5],
+            seconds=record["seconds"],
         )
         if sample.path is not None:
             shown += [sample.path, path]

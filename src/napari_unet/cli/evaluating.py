@@ -39,7 +39,6 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder for the errors of each image, one by one: a table, and labels of them",
     )
-    parser.add_argument("--json", action="store_true", help="print all scores as JSON")
     parser.add_argument(
         "--axes",
         help="axes of the labels over TZYX, as in TYX for time (default: as the files say)",
@@ -49,8 +48,7 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
 def run_evaluate(options: Namespace, settings: Mapping[str, Any]) -> int:
     """Score files against their truth: 0 if all were, 1 if some could not be."""
     from napari_unet.cli.bars import run_with_bar
-    from napari_unet.cli.printing import one_line, print_notes, say, tell
-    from napari_unet.cli.wording import worded
+    from napari_unet.cli.printing import one_line, print_notes, print_result, say, tell, tell_fault
     from napari_unet.evaluation import iter_evaluate_files
     from napari_unet.evaluation.error_files import (
         check_errors_folder,
@@ -59,7 +57,6 @@ def run_evaluate(options: Namespace, settings: Mapping[str, Any]) -> int:
     )
     from napari_unet.evaluation.run import ImageDone
     from napari_unet.evaluation.table import as_dict, check_evaluation_path, write_evaluation
-    from napari_unet.io.record import encode_record
 
     folder = options.errors
     if options.output is not None:
@@ -81,7 +78,8 @@ def run_evaluate(options: Namespace, settings: Mapping[str, Any]) -> int:
         if isinstance(step, ImageDone):
             print_notes(step.notes)
             if step.fault is not None:
-                tell("error", f"{step.fault.image}: {worded(step.fault.error)}")
+                image = step.fault.image
+                tell_fault(step.fault.error, f"{image}: ", source=image)
             for number, atlas in enumerate(step.atlases, 1):
                 name = f"{step.image}-{number}" if several else step.image
                 write_error_labels(folder, name, atlas)
@@ -91,19 +89,17 @@ def run_evaluate(options: Namespace, settings: Mapping[str, Any]) -> int:
     if folder is not None:
         table = write_error_table(folder, atlases)
         tell("note", f"{sum(len(a.errors) for *_, a in atlases)} errors are listed in {table}")
-    if options.json:
-        say(encode_record(as_dict(found)).decode().rstrip("\n"))
-    else:
-        say("\n\n".join(describe_evaluation(found)))
     if options.output is not None:
         write_evaluation(options.output, found)
-        if not options.json:
-            say(
-                one_line(
-                    f"{options.output}: scores of {len(found.images)} of "
-                    f"{len(found.images) + len(found.faults)} images"
-                )
+    shown = {"output": options.output, **as_dict(found)} if options.json else {}
+    print_result("\n\n".join(describe_evaluation(found)), **shown)
+    if options.output is not None and not options.json:
+        say(
+            one_line(
+                f"{options.output}: scores of {len(found.images)} of "
+                f"{len(found.images) + len(found.faults)} images"
             )
+        )
     return 1 if found.faults else 0
 
 

@@ -11,7 +11,10 @@ examples:
   napari-unet segment cells.tif -m nuclei -o results
   napari-unet train images/ labels/ -o my-nuclei --base nuclei --minutes 20
 
-'napari-unet COMMAND --help' tells the options of a command.""",
+'napari-unet COMMAND --help' tells the options of a command. The exit status is 0; 1 where some of
+the files failed; 2 where nothing could be done. With --json there is a JSON object a line.
+The shell completes commands, options and models after: eval "$(register-python-argcomplete
+napari-unet)" (bash and zsh).""",
     "segment": """\
 Labels of cells.tif go to OUT/cells_labels.tif, with axes and pixel size; the settings, the
 model and the versions that made them to OUT/cells_labels.json. Files that were finished before,
@@ -52,6 +55,31 @@ A row per object, and per time point. Lengths are in micrometres where the pixel
 
 example:
   napari-unet measure results/cells_labels.tif --image cells.tif -o cells.csv""",
+    "models": """\
+examples:
+  napari-unet models list
+  napari-unet models add https://example.org/models.json our-cells""",
+    "models list": """\
+A line has the name, whose it is, what it does, and its description, with tabs between them.
+
+example:
+  napari-unet models list""",
+    "models show": """\
+The card is all that the model says of itself: task, channels, pixel size, scores, training.
+
+example:
+  napari-unet models show nuclei""",
+    "models verify": """\
+A model that was damaged or changed, or that this machine computes otherwise, fails with 2.
+
+example:
+  napari-unet models verify nuclei""",
+    "models add": """\
+Without NAME the models there are listed, and nothing is fetched; a single model file is kept at
+once. The SHA-256 that the list names is compared first.
+
+example:
+  napari-unet models add https://example.org/models.json our-cells""",
     "run": """\
 Every result has its record beside it, cells_labels.json beside cells_labels.tif. The same input,
 model and settings give equal labels; another model of that name, or other pixels, are told.
@@ -66,7 +94,7 @@ could not be scored, 2 where none could.
 
 examples:
   napari-unet evaluate results/ truth/ -o scores.csv
-  napari-unet evaluate results/ truth/ --second other/ --json
+  napari-unet evaluate results/ truth/ --second other/
   napari-unet evaluate cells_labels.tif cells_truth.tif --errors errors/""",
     "export": """\
 The ending of OUT tells the format: .tif (ImageJ, Fiji), .ome.tif, .ome.zarr, .zip (regions of
@@ -78,5 +106,8 @@ examples:
   napari-unet export results/cells_labels.tif --image cells.tif -o figure.png""",
     "demo": """\
 Writes label TIFFs, overlay PNGs and run records, tells how well the labels agree with the
-truth, and opens napari where there is a display.""",
+truth, and opens napari where there is a display.
+
+example:
+  napari-unet demo -o demo --no-window""",
 }

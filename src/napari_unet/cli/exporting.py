@@ -35,7 +35,7 @@ def run_export(options: Namespace) -> int:
     """Export a label file."""
     from napari_unet.cli.bars import run_with_bar
     from napari_unet.cli.label_input import read_label_input
-    from napari_unet.cli.printing import one_line, say
+    from napari_unet.cli.printing import one_line, print_result
     from napari_unet.formats import kind_of
     from napari_unet.formats.export import iter_export
 
@@ -59,5 +59,6 @@ def run_export(options: Namespace) -> int:
         lambda _: None,
     )
     kind = kind_of(path, options.format, has_image=options.image is not None)
-    say(one_line(f"{path}: {kind.title}"))
+    told = one_line(f"{path}: {kind.title}")
+    print_result(told, source=options.labels, output=path, format=kind.title)
     return 0

@@ -6,9 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from napari_unet.cli.json_lines import json_lines, prints_json, start_command, write_end
 from napari_unet.cli.parser import build_parser
-from napari_unet.cli.printing import others_in_the_log, tell
-from napari_unet.cli.wording import worded
+from napari_unet.cli.printing import others_in_the_log, tell, tell_fault
 from napari_unet.unexpected import explain_error
 
 EXIT_UNEXPECTED = 1
@@ -20,26 +20,43 @@ EXIT_BROKEN_PIPE = 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0: done; 2: a fault in the arguments, the files or the settings, told in one line on
-    standard error; 1: something that nobody foresaw, told in one line that names a log;
-    130: interrupted; 141: who read the output has gone.
+    0: done; 1: some of the files failed, or something that nobody foresaw, told in one line that
+    names a log; 2: a fault in the arguments, the files or the settings, told in one line on
+    standard error; 130: interrupted; 141: who read the output has gone.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if "_ARGCOMPLETE" in os.environ:
+        from napari_unet.cli.completion import complete
+
+        complete()
     try:
-        with others_in_the_log():
-            status = _run(words)
+        with others_in_the_log(), json_lines(active="--json" in words):
+            status = _run_told(words)
+            if prints_json():
+                write_end(status)
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        sys.stderr.write("napari-unet: interrupted\n")
-        return EXIT_INTERRUPTED
     except BrokenPipeError:  # as in `napari-unet models list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+    return status
+
+
+def _run_told(words: list[str]) -> int:
+    """Run the command line, and tell what goes wrong."""
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        if prints_json():
+            tell("error", "interrupted", code="interrupted")
+        else:
+            sys.stderr.write("napari-unet: interrupted\n")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        raise
     except Exception as error:  # noqa: BLE001 - the user gets a sentence, the log the rest
         fault = explain_error(error)
-        tell("error", worded(fault))
+        tell_fault(fault)
         return EXIT_UNEXPECTED if fault.code == "unexpected" else EXIT_FAULT
-    return status
 
 
 def _run(words: list[str]) -> int:
@@ -47,6 +64,7 @@ def _run(words: list[str]) -> int:
         # a file name that the terminal cannot show must not end the run
         sys.stdout.reconfigure(errors="backslashreplace")
     options = build_parser(words).parse_args(words)
+    start_command(options.run.replace("_", " "), active=options.json)
     # not before the help: it needs none of this
     from napari_unet.cli import commands
     from napari_unet.installation import foreign_distribution

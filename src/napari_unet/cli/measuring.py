@@ -35,7 +35,7 @@ def add_measure_options(parser: argparse.ArgumentParser) -> None:
 def run_measure(options: Namespace) -> int:
     """Measure the objects of a label file into a table."""
     from napari_unet.cli.label_input import read_label_input
-    from napari_unet.cli.printing import one_line, say, tell
+    from napari_unet.cli.printing import one_line, print_result, tell
     from napari_unet.measurement import measure, write_table
     from napari_unet.measurement.table_file import check_table_path
 
@@ -54,13 +54,16 @@ def run_measure(options: Namespace) -> int:
     if "T" in table.attrs["axes"]:
         rows += " in all time points"
     said = f"{len(table)} {rows}, lengths in {unit}"
+    facts = {"source": options.labels, "output": options.output, "unit": unit}
     if options.output is None:
-        say(table.to_csv(index=False, lineterminator="\n").removesuffix("\n"))
+        text = table.to_csv(index=False, lineterminator="\n").removesuffix("\n")
+        listed = table.to_dict("records") if options.json else None
+        print_result(text, **facts, objects=len(table), rows=listed)
         tell("note", said)
     else:
         write_table(options.output, table)
         _write_record(options, given)
-        say(one_line(f"{options.output}: {said}"))
+        print_result(one_line(f"{options.output}: {said}"), **facts, objects=len(table))
     return 0
 
 

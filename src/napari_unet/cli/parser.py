@@ -73,29 +73,21 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
         _add_settings(sub, EvaluationSettings)
 
-    sub = commands.add_parser("models", help="list, show, verify or add models")
+    sub = _add_group(commands, "models", "list, show, verify or add models")
     actions = sub.add_subparsers(metavar="ACTION", required=True)
-    actions.add_parser("list", help="all models, one a line").set_defaults(run="models_list")
+    _add_command(actions, "models list", "list all models, one a line")
     for name, text in (
-        ("show", "the card of a model, as JSON"),
+        ("show", "show the card of a model, as JSON"),
         ("verify", "recompute the output that is stored with a model"),
     ):
-        action = actions.add_parser(name, help=text)
-        action.set_defaults(run=f"models_{name}")
-        _add_model(action, "model")
-    add = actions.add_parser(
-        "add",
-        help="keep models from a file, or from a folder or list that a lab keeps",
-        description="Without NAME the models there are listed, and nothing is fetched; a single "
-        "model file is kept at once. The SHA-256 that the list names is compared first.",
-        epilog="example: napari-unet models add https://example.org/models.json our-cells",
-    )
+        _add_model(_add_command(actions, f"models {name}", text), "model")
+    text = "keep models from a file, or from a folder or list that a lab keeps"
+    add = _add_command(actions, "models add", text)
     add.add_argument(
         "source", help="a .safetensors file, a folder of them, or a list (JSON; path or address)"
     )
     add.add_argument("names", nargs="*", metavar="NAME", help="which of the models there")
     add.add_argument("--as", dest="new_name", metavar="NAME", help="keep it under another name")
-    add.set_defaults(run="models_add")
 
     sub = _add_command(commands, "demo", "segment the images that come with the package")
     sub.add_argument(
@@ -215,15 +207,26 @@ class _Parser(argparse.ArgumentParser):
         raise SettingsError(message, f"'{self.prog} --help' tells the options")
 
 
-def _add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+def _add_group(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    """The parser of a command, or of one that has actions; its help ends with examples."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        name,
+        name.rpartition(" ")[2],
         help=text,
-        description=f"{text.capitalize()}.",
+        description=f"{text[:1].upper()}{text[1:]}.",
         epilog=EXAMPLES[name],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=name)
+    return parser
+
+
+def _add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser = _add_group(commands, name, text)
+    parser.set_defaults(run=name.replace(" ", "_"))
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print a JSON object a line, for programs: progress, result, error, end",
+    )
     return parser
 
 

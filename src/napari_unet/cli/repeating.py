@@ -36,7 +36,7 @@ def run_record(options: Namespace) -> int:
     import torch
 
     from napari_unet.cli.bars import run_with_bar
-    from napari_unet.cli.printing import one_line, say, tell
+    from napari_unet.cli.printing import one_line, print_result, tell
     from napari_unet.replay.records import read_content, run_of
 
     content = read_content(options.record)
@@ -51,5 +51,10 @@ def run_record(options: Namespace) -> int:
         tell("note", said)
     result = run_with_bar(run.repeat(given, run.free_target(options.output)))
     said = one_line(result.message)
-    say(one_line(f"{result.output}: {said}") if result.output is not None else said)
+    print_result(
+        one_line(f"{result.output}: {said}") if result.output is not None else said,
+        operation=content.get("operation"),
+        output=result.output,
+        message=said,
+    )
     return result.status

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.cli.bars import run_with_bar, seconds_left
 from napari_unet.cli.interruption import StopWish, first_press_stops
+from napari_unet.cli.json_lines import prints_json
 from napari_unet.cli.parser import chosen_settings
-from napari_unet.cli.printing import one_line, print_notes, say, tell
+from napari_unet.cli.printing import one_line, print_notes, print_result, say, tell, tell_fault
 from napari_unet.cli.training_files import (
     TrainingFiles,
     find_files,
@@ -19,7 +20,7 @@ from napari_unet.cli.training_files import (
     read_examples,
     refuse_predictions,
 )
-from napari_unet.cli.wording import option_of, worded
+from napari_unet.cli.wording import option_of
 from napari_unet.errors import (
     FileError,
     ModelError,
@@ -106,7 +107,15 @@ def run_training(options: Namespace) -> int:
     if learning is not None:
         # it counts what was learned from, without what was held out
         learned = f"{_count(learning.steps, 'step')} on {_count(learning.examples, 'example')}"
-        say(one_line(f"{path}: {learned} ({learning.seconds:.1f} s)"))
+        print_result(
+            one_line(f"{path}: {learned} ({learning.seconds:.1f} s)"),
+            output=path,
+            name=model.card.name,
+            steps=learning.steps,
+            examples=learning.examples,
+            seconds=learning.seconds,
+            training=learning,
+        )
     for line in describe_scores(model.card):
         say(one_line(line))
     return 0
@@ -151,7 +160,7 @@ def _write_record(path: Path, model: Model, record: dict[str, Any] | None) -> No
     try:
         write_record(path, {**record, "model": made, "output": str(path.absolute())})
     except FileError as error:
-        tell("note", worded(error))
+        tell_fault(error, kind="note")
 
 
 class _Report:
@@ -168,7 +177,7 @@ class _Report:
         if step.notes:
             told = " ".join(note.worded(option_of) for note in step.notes)
             say(one_line(told))
-        if step.metric is not None:
+        if step.metric is not None and not prints_json():  # there it is in the progress
             say(self._describe(step))
         return "stop" if self.wish.wanted else None
 
@@ -270,7 +279,8 @@ def _pass_checks(
     for finding in findings:
         kind = "error" if finding in wrong else "warning"
         place = "" if finding.example is None else f"{images[finding.example]}: "
-        tell(kind, place + worded(finding))
+        source = None if finding.example is None else images[finding.example]
+        tell_fault(finding, place, kind=kind, source=source)
     return not wrong
 
 

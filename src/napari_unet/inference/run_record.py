@@ -16,6 +16,7 @@ from napari_unet.card import ModelCard
 from napari_unet.image.domain import doubt_domain
 from napari_unet.image.identity import describe_shape, identify
 from napari_unet.installation import versions
+from napari_unet.io.record import in_unicode
 
 if TYPE_CHECKING:
     from napari_unet.inference.plan import PredictionPlan
@@ -47,6 +48,7 @@ class RunRecord:
         content = {
             "operation": operation,
             "model": {"name": model.card.name, "sha256": model.sha256},
+            **locate_model(model),
             "task": model.card.task,
             "classes": [each.model_dump(mode="json") for each in model.card.classes],
             "input": list(describe_input(source.arrays, source.origins)),
@@ -79,6 +81,16 @@ class RunRecord:
         """The complete record, with the seconds that the run took."""
         seconds = round(time.perf_counter() - self.clock, 3)
         return {**self.content, "fallbacks": self.fallbacks, **more, "seconds": seconds}
+
+
+def locate_model(model: Model) -> dict[str, str]:
+    """The file of a model for a record, where it is none of those that are found by name."""
+    from napari_unet.network.files import model_files
+
+    path = model.path
+    if path is None or path.absolute() in (known.absolute() for known in model_files().values()):
+        return {}
+    return {"model_file": in_unicode(path.absolute())}
 
 
 def describe_input(

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import model_validator
+
 from napari_unet.installation import DISTRIBUTION, versions
 from napari_unet.replay.references import Part
 from napari_unet.replay.repeated import Job, free_path
@@ -18,6 +20,15 @@ class RecordedRun(Part):
     """A run that can be repeated, and told as Python and as a command."""
 
     operation: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _locate_model(cls, values: Any) -> Any:
+        """Records name the file of a model that is not found by its name beside the model."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("model"), Mapping):
+            return values
+        model = {"path": values.get("model_file"), **values["model"]}
+        return {**values, "model": model}
 
     @abstractmethod
     def repeat(self, given: Any = None, output: str | Path | None = None) -> Job:

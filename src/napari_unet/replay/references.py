@@ -162,9 +162,16 @@ class ModelReference(Part):
     @property
     def source(self) -> str:
         """What `Model.load` takes: the name of a model that is known here, else its path."""
-        if self.name in model_files() or self.path is None:
+        known = model_files().get(self.name)
+        if self.path is None or (known is not None and self._is(known)):
             return self.name
         return self.path
+
+    def _is(self, path: Path) -> bool:
+        """Whether a file is the model; another one can have the same name."""
+        if self.path is not None and path.absolute() == Path(self.path).absolute():
+            return True
+        return self.sha256 is not None and file_sha256(path) == self.sha256
 
 
 def describe_model(source: str | Path) -> dict[str, Any]:
