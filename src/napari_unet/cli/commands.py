@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from napari_unet.cli.parser import chosen_settings
-from napari_unet.cli.printing import one_line, print_result, tell_fault
+from napari_unet.cli.printing import one_line, print_notes, print_result, tell_fault
 from napari_unet.errors import ModelError
 from napari_unet.network.files import bundled_names, closed_folder, model_files
 
@@ -85,7 +85,7 @@ def models_list(options: Namespace) -> int:
         )
     closed = closed_folder()
     if closed is not None:
-        tell_fault(closed, kind="note")
+        print_notes([closed])
     return 0
 
 
