@@ -214,7 +214,8 @@ def measure_layer(
     properties : sequence of str, optional
         What to measure; None: all that can be. See `napari_unet.measure`.
     features : bool
-        Write the table into the layer's features, which napari shows in the status bar.
+        Write the table into the layer's features, which napari shows in the status bar; what
+        others have written there, such as names of classes, stays.
 
     Returns
     -------
@@ -234,7 +235,9 @@ def measure_layer(
     given: Any = list(image) if isinstance(image, list | tuple) else image
     table = measure(labels, given, properties=properties)
     if features:
-        labels.features = table.rename(columns={"label": "index"})
+        from napari_unet.widgets.viewer.object_features import write_features
+
+        write_features(labels, table)
     return table
 
 

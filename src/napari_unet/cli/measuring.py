@@ -22,13 +22,19 @@ def add_measure_options(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="TABLE",
-        help="file that ends in .csv or .tsv (default: the table is printed, as CSV)",
+        help="file that ends in .csv, .tsv or .xlsx (default: the table is printed, as CSV)",
     )
     parser.add_argument(
         "--properties",
         type=lambda text: tuple(part.strip() for part in text.split(",") if part.strip()),
         metavar="NAME[,NAME]",
         help="what to measure, as in area,centroid (default: all)",
+    )
+    parser.add_argument(
+        "--neighbour-distance",
+        type=float,
+        metavar="D",
+        help="count the objects so near, in µm where the pixel size is known, else in pixels",
     )
 
 
@@ -48,6 +54,7 @@ def run_measure(options: Namespace) -> int:
         axes=given.axes,
         pixel_size=given.pixel_size,
         properties=options.properties,
+        neighbour_distance=options.neighbour_distance,
     )
     unit = "pixels" if table.attrs["pixel_size"] is None else "micrometres"
     rows = "object" if len(table) == 1 else "objects"
@@ -89,6 +96,7 @@ def _write_record(options: Namespace, given: Any) -> None:
         "axes": given.axes,
         "pixel_size": sizes if sizes is None or isinstance(sizes, list | tuple) else [sizes],
         "properties": options.properties,
+        "neighbour_distance": options.neighbour_distance,
     }
     try:
         content, _ = settle(draft)

@@ -8,13 +8,13 @@ from napari_unet.axes import spatial_in_order
 from napari_unet.formats.labels import LabelSource
 from napari_unet.formats.steps import Steps
 from napari_unet.measurement import measure
-from napari_unet.measurement.table_file import check_table_path
+from napari_unet.measurement.table_file import SEPARATORS
 from napari_unet.progress import Progress
 
 
 def write_object_table(part: Path, target: Path, labels: LabelSource) -> Steps:
     """Measure the objects and write the table, with commas or tabs by the ending of ``target``."""
-    separator = check_table_path(target)
+    separator = SEPARATORS[target.suffix.lower()]
     yield Progress(0, 1, "measuring")
     sizes = [labels.pixel_size.get(axis) for axis in spatial_in_order(labels.axes)]
     image = None if labels.image is None else list(labels.image.arrays)

@@ -27,7 +27,7 @@ class MeasureRun(RecordedRun):
         What is measured.
     image : tuple of ArrayReference
         Below the labels, one array or one per channel; empty: none.
-    axes, pixel_size, properties
+    axes, pixel_size, properties, neighbour_distance
         As `napari_unet.measure` takes them; the pixel size in the order of the axes.
     """
 
@@ -37,6 +37,7 @@ class MeasureRun(RecordedRun):
     axes: str | None = None
     pixel_size: tuple[float | None, ...] | None = None
     properties: tuple[str, ...] | None = None
+    neighbour_distance: float | None = None
     output: str | None = None
 
     def repeat(self, given: Any = None, output: str | Path | None = None) -> Job:
@@ -58,6 +59,7 @@ class MeasureRun(RecordedRun):
             axes=self.axes,
             pixel_size=self._sizes,
             properties=self.properties,
+            neighbour_distance=self.neighbour_distance,
         )
         target = target_of(output, self.result_name)
         record = self.as_record()
@@ -114,6 +116,8 @@ class MeasureRun(RecordedRun):
             words += ["--pixel-size", ",".join(map(repr, self.pixel_size))]
         if self.properties is not None:
             words += ["--properties", ",".join(self.properties)]
+        if self.neighbour_distance is not None:
+            words += ["--neighbour-distance", repr(self.neighbour_distance)]
         return quote(words)
 
     def _sizes_are_plain(self) -> bool:
@@ -134,6 +138,7 @@ class MeasureRun(RecordedRun):
             "axes": self.axes,
             "pixel_size": self._sizes,
             "properties": None if self.properties is None else list(self.properties),
+            "neighbour_distance": self.neighbour_distance,
         }
         return {name: value for name, value in values.items() if value is not None}
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QTimer
 
 from napari_unet.errors import UNetError
+from napari_unet.widgets.annotation.label_matching import convert_to_labels, lay_on
 from napari_unet.widgets.annotation.painting import correct
 from napari_unet.widgets.annotation.reinterpretation import mark_unknown, number_objects
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.train.finding_lines import Action, Line
 from napari_unet.widgets.train.label_candidates import Unmatched
-from napari_unet.widgets.train.label_matching import convert_to_labels, lay_on
 from napari_unet.widgets.train.labelled_layers import UncorrectedError, UnmatchedError
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY
 

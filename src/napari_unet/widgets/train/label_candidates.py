@@ -13,8 +13,8 @@ from napari_unet.card import Task
 from napari_unet.dataset.label_placement import LabelPlacement
 from napari_unet.dataset.pixel_grid import MismatchError
 from napari_unet.errors import InputError
+from napari_unet.widgets.annotation.label_matching import looks_like_labels, match_layers
 from napari_unet.widgets.annotation.marks import marks_of
-from napari_unet.widgets.train.label_matching import looks_like_labels, match_layers
 from napari_unet.widgets.viewer.layer_image import RECORD_KEY, level_of, plain
 
 if TYPE_CHECKING:

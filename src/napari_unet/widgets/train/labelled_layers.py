@@ -18,6 +18,7 @@ from napari_unet.dataset.pixel_grid import MismatchError
 from napari_unet.dataset.review import find_accepted
 from napari_unet.errors import InputError
 from napari_unet.widgets.annotation.beside_channels import lay_beside_channels
+from napari_unet.widgets.annotation.label_matching import match_layers
 from napari_unet.widgets.annotation.marks import (
     Marks,
     axes_of_labels,
@@ -27,7 +28,6 @@ from napari_unet.widgets.annotation.marks import (
 from napari_unet.widgets.annotation.snapshot import Trusted, mask_of_shapes, trusted
 from napari_unet.widgets.recovery.stores import store_of
 from napari_unet.widgets.train.label_candidates import Unmatched, describe_unmatched
-from napari_unet.widgets.train.label_matching import match_layers
 from napari_unet.widgets.viewer.layer_image import FILE_PART_KEY, RECORD_KEY, LayerImage, level_of
 from napari_unet.widgets.viewer.placement import lift
 

@@ -15,12 +15,12 @@ from napari_unet.errors import InputError
 from napari_unet.image.given import letters_of
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
 __all__ = ["letters_of", "name_axes"]
 
 
-def name_axes(layer: Image, axes: str) -> bool:
+def name_axes(layer: Image | Labels, axes: str) -> bool:
     """Write the axes of a layer's array into the layer; False where they cannot be its axes.
 
     Parameters
@@ -35,7 +35,7 @@ def name_axes(layer: Image, axes: str) -> bool:
         letters = check_axes(axes, finest.shape)
     except InputError:
         return False
-    if layer.rgb and not letters.endswith("C"):
+    if getattr(layer, "rgb", False) and not letters.endswith("C"):
         return False
     layer.axis_labels = tuple(letters.lower()[: layer.ndim])
     return True

@@ -1,0 +1,5 @@
+"""The Measure dock."""
+
+from napari_unet.widgets.measure.dock import MeasureWidget
+
+__all__ = ["MeasureWidget"]
