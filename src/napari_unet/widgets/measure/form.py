@@ -128,7 +128,8 @@ class MeasureForm:
         }
         self.native = Form(self.rows.values())
         self.labels.changed.connect(lambda _: self._labels_chosen())
-        for part in (self.pixel_size, self.distance, *boxes):
+        parts: list[Any] = [self.pixel_size, self.distance, *boxes]
+        for part in parts:
             part.changed.connect(lambda _: self.refresh())
         viewer.layers.selection.events.active.connect(self._follow)
 
@@ -183,9 +184,9 @@ class MeasureForm:
         except FieldError as fault:
             self.fault = fault.to_keep()
         for name, row in self.rows.items():
-            fault = self.fault if self.fault is not None and self.fault.field == name else None
-            said = "" if fault is None else worded(fault.error)
-            calm = fault is not None and is_next_step(fault.error)
+            wrong = self.fault if self.fault is not None and self.fault.field == name else None
+            said = "" if wrong is None else worded(wrong.error)
+            calm = wrong is not None and is_next_step(wrong.error)
             row.show_message(self._hint(name), said, calm=calm)
         self._on_change()
 

@@ -117,11 +117,11 @@ def axes_below(image: Image, labels: Labels, axes: str) -> str:
         If an axis more than the labels have is not known to be that of channels.
     """
     flat = label_axes(axes)
-    known = LayerImage.of(image).known_axes
+    known: str | None = LayerImage.of(image).known_axes
     if known is not None:
         return known
-    count = len(shape_of(image)) - image.rgb
-    tail = "C" * image.rgb
+    count = len(shape_of(image)) - bool(image.rgb)
+    tail = "C" * bool(image.rgb)
     for found in (axes, flat):
         if count == len(found):
             return found + tail

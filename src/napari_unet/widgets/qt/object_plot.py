@@ -50,12 +50,12 @@ class ObjectPlot(QWidget):
         self._shown: Rows = np.zeros(0, np.int64)
         self._chosen: Rows = np.zeros(0, np.int64)
         self._edges: NDArray[np.float64] | None = None  # of the bins; None: a scatter plot
-        self.x, self.y = QComboBox(), QComboBox()
+        self.across, self.upward = QComboBox(), QComboBox()
         self.note = QLabel()
         self.note.setWordWrap(True)
         line = QHBoxLayout()
         line.setSpacing(4)
-        for word, box in (("Plot", self.x), ("against", self.y)):
+        for word, box in (("Plot", self.across), ("against", self.upward)):
             line.addWidget(QLabel(word))
             line.addWidget(box, 1)
             box.setSizeAdjustPolicy(
@@ -64,8 +64,8 @@ class ObjectPlot(QWidget):
             box.setMinimumContentsLength(6)
             WheelGoesOn(box)
             box.currentIndexChanged.connect(lambda _: self._axes_changed())
-        self.x.setToolTip("The column along the horizontal axis.")
-        self.y.setToolTip("The column along the vertical axis; count: a histogram.")
+        self.across.setToolTip("The column along the horizontal axis.")
+        self.upward.setToolTip("The column along the vertical axis; count: a histogram.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
@@ -73,8 +73,8 @@ class ObjectPlot(QWidget):
         self._area: Any = _make_area(self._rectangle, self._clicked)
         if self._area is None:
             self.note.setText(NO_PYQTGRAPH)
-            self.x.setEnabled(False)
-            self.y.setEnabled(False)
+            self.across.setEnabled(False)
+            self.upward.setEnabled(False)
             layout.addWidget(self.note, 1)
         else:
             self._area.setToolTip(TIP)
@@ -108,8 +108,8 @@ class ObjectPlot(QWidget):
         count = len(next(iter(self._columns.values()), ()))
         self._shown, self._chosen = np.arange(count), np.zeros(0, np.int64)
         with self._blocker:
-            _list(self.x, list(self._columns), "area")
-            _list(self.y, [COUNT, *self._columns], COUNT)
+            _list(self.across, list(self._columns), "area")
+            _list(self.upward, [COUNT, *self._columns], COUNT)
         self._draw(anew=True)
 
     def show_rows(self, rows: Rows) -> None:
@@ -125,8 +125,8 @@ class ObjectPlot(QWidget):
     def plot(self, x: str, y: str = COUNT) -> None:
         """Choose the columns of the axes."""
         with self._blocker:
-            self.x.setCurrentText(x)
-            self.y.setCurrentText(y)
+            self.across.setCurrentText(x)
+            self.upward.setCurrentText(y)
         self._draw(anew=True)
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
@@ -153,7 +153,7 @@ class ObjectPlot(QWidget):
         if area is None:
             return
         area.clear()
-        x, y = self.x.currentText(), self.y.currentText()
+        x, y = self.across.currentText(), self.upward.currentText()
         palette = self.palette()
         ink = palette.color(QPalette.ColorRole.WindowText)
         area.setBackground(palette.color(QPalette.ColorRole.Window))
@@ -215,7 +215,7 @@ class ObjectPlot(QWidget):
 
     def _rectangle(self, rectangle: QRectF) -> None:
         """Choose what lies in a rectangle; of a histogram, between its sides."""
-        x, y = self.x.currentText(), self.y.currentText()
+        x, y = self.across.currentText(), self.upward.currentText()
         if x not in self._columns:
             return
         if self._edges is not None:
@@ -229,7 +229,7 @@ class ObjectPlot(QWidget):
 
     def _clicked(self, x: float, y: float, pixel: tuple[float, float]) -> None:
         """Choose the bar or the point at a place; nothing there: no row."""
-        name, other = self.x.currentText(), self.y.currentText()
+        name, other = self.across.currentText(), self.upward.currentText()
         if name not in self._columns:
             return
         if self._edges is not None:
