@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from safetensors.torch import load_file
 
 import napari_unet as nu
 from napari_unet.errors import FileError, ModelError
-from napari_unet.network.files import BUNDLED
+from napari_unet.io import write_record
+from napari_unet.network.files import BUNDLED, file_sha256
 from napari_unet.network.library import (
     check_new_name,
     delete_model,
@@ -182,6 +184,38 @@ def test_a_deleted_model_is_gone(model: Model, folder: Path) -> None:
     (folder / "two.safetensors").write_bytes(b"damaged")
     delete_model("two")
     assert list(folder.iterdir()) == []
+
+
+def test_the_record_of_a_training_goes_with_its_model(model: Model, folder: Path) -> None:
+    path = save_user_model(model, "old 1.2")
+    record = {
+        "operation": "train",
+        "config": {"name": "old 1.2", "steps": 3},
+        "examples": [],
+        "model": {"name": "old 1.2", "sha256": file_sha256(path)},
+    }
+    write_record(path, record)
+    renamed = rename_model("old 1.2", "new")
+    assert sorted(p.name for p in folder.iterdir()) == ["new.json", "new.safetensors"]
+    found = json.loads((folder / "new.json").read_text())
+    assert found["model"] == {"name": "new", "sha256": file_sha256(renamed)}
+    assert found["config"] == {"name": "new", "steps": 3}
+    assert found["output"] == str(renamed)
+    rename_model("new", "New")
+    assert {p.name for p in folder.iterdir()} == {"New.json", "New.safetensors"}
+    # files of somebody else are left as they are, under either name
+    save_user_model(model, "other")
+    for name in ("other", "third"):
+        (folder / f"{name}.json").write_text('{"mine": true}')
+    rename_model("New", "third")
+    rename_model("other", "fourth")
+    assert (folder / "third.json").read_text() == '{"mine": true}'
+    delete_model("third")
+    delete_model("fourth")
+    assert {p.name for p in folder.iterdir()} == {"New.json", "other.json", "third.json"}
+    write_record(save_user_model(model, "last"), record)
+    delete_model("last")
+    assert not (folder / "last.json").exists()
 
 
 @pytest.mark.parametrize("act", [delete_model, lambda name: rename_model(name, "new")])

@@ -9,18 +9,20 @@ import json
 import shutil
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_unet.card import ModelCard
 from napari_unet.errors import FileError, ModelError
 from napari_unet.io import atomic_path
 from napari_unet.io.reason import reason_of
+from napari_unet.io.record import record_path, write_record
 from napari_unet.network.files import (
     CARD_KEY,
     SUFFIX,
     bundled_names,
+    file_sha256,
     model_files,
     read_header,
     user_models_folder,
@@ -148,6 +150,7 @@ def rename_model(name: str, new: str) -> Path:
         if target.exists() and target.samefile(source):  # capitals are not told apart there
             _write_copy(source, source, card)
             source.rename(target)
+            _move_record(source, target, name)
             return target
         with refuse_taken_name(new):
             _write_copy(source, target, card, exclusive=True)
@@ -156,6 +159,7 @@ def rename_model(name: str, new: str) -> Path:
         except OSError:
             target.unlink()
             raise
+        _move_record(source, target, name)
     except OSError as error:
         raise FileError(
             f"The model {name!r} cannot be renamed ({reason_of(error)})",
@@ -165,7 +169,7 @@ def rename_model(name: str, new: str) -> Path:
 
 
 def delete_model(name: str) -> None:
-    """Remove one of the user's models for good.
+    """Remove one of the user's models for good, and the record of its training.
 
     Parameters
     ----------
@@ -189,6 +193,9 @@ def delete_model(name: str) -> None:
             f"The model {name!r} cannot be deleted ({reason_of(error)})",
             f"check the folder {path.parent}",
         ) from None
+    if _read_training(path) is not None:
+        with suppress(OSError):  # a record without its model does no harm
+            record_path(path).unlink()
 
 
 def export_model(name: str, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -255,6 +262,36 @@ def _own_model(name: str, done: str) -> Path:
             f"{name!r} is a bundled model and cannot be {done}", "copy it to a file instead"
         )
     return path
+
+
+def _read_training(path: Path) -> dict[str, Any] | None:
+    """The record of the training beside a model; None where there is none, or another file."""
+    with suppress(OSError, ValueError, RecursionError):
+        found = json.loads(record_path(path).read_bytes())
+        if isinstance(found, dict) and found.get("operation") == "train":
+            return found
+    return None
+
+
+def _move_record(source: Path, target: Path, name: str) -> None:
+    """Take the record of a training along to the new name of its model, which it names."""
+    old, new = record_path(source), record_path(target)
+    found = _read_training(source)
+    if found is None:
+        return
+    with suppress(OSError):
+        if new.exists() and not new.samefile(old) and _read_training(target) is None:
+            return  # somebody's file, which is not to be replaced; the record stays where it is
+    config = found.get("config")
+    if isinstance(config, dict) and config.get("name") == name:
+        found["config"] = {**config, "name": target.name.removesuffix(SUFFIX)}
+    made = {"name": target.name.removesuffix(SUFFIX), "sha256": file_sha256(target)}
+    with suppress(OSError, FileError):  # the model has its name already
+        write_record(target, {**found, "model": made, "output": str(target.absolute())})
+        if old.name != new.name and new.samefile(old):  # capitals are not told apart
+            old.rename(new)
+        elif old.name != new.name:
+            old.unlink()
 
 
 def _user_file(name: str) -> Path:
