@@ -82,10 +82,23 @@ def test_one_process_and_two_workers_agree_to_the_bit_though_one_is_killed(
     assert victim[0] not in client.run(os.getpid).values()
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "out.zarr")[:], alone)
     assert result.labels.record["objects"] == alone.max()
+    assert result.labels.record["threads"] == 1  # of the workers, whatever they are here
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.zarr", "out.zarr"]
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As many threads as the workers have: sums of instance norm depend on them."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_every_kind_of_run_agrees(
     make_model: Callable[..., nu.Model], bright_model: Callable[..., nu.Model], client: Any
 ) -> None:

@@ -114,6 +114,7 @@ def iter_segment_files(
             "channels": None if channels is None else list(channels),
             "pixel_size": request.fingerprint["pixel_size"],
             "scene": scene,
+            "summary": True,
             **options.model_dump(mode="json"),
         },
         found.tasks,

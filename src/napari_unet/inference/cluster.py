@@ -120,6 +120,21 @@ def send_model(client: Any, model: Model) -> None:
     client.register_plugin(LoadedModel(model.sha256, data, dict(hosts)))
 
 
+def count_threads(client: Any, known: int) -> int:
+    """Threads of torch in each worker, on which sums depend; ``known`` where they do not agree."""
+    try:
+        found = set(client.run(_torch_threads).values())
+    except Exception:  # noqa: BLE001 - a worker that has gone meanwhile
+        return known
+    return int(found.pop()) if len(found) == 1 else known
+
+
+def _torch_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
 def count_workers(client: Any) -> int:
     """How many blocks are run at a time."""
     return max(1, int(sum(client.nthreads().values())))

@@ -168,11 +168,13 @@ def iter_run(
         if client is None:
             yield from iter_tiles(plan, record.fallbacks, kept, writer)
         else:
+            from napari_unet.inference.cluster import count_threads
             from napari_unet.inference.cluster_run import iter_blocks_on_cluster
 
             yield from iter_blocks_on_cluster(
                 client, plan, loaded, record.fallbacks, kept, target, writer
             )
+            record.content["threads"] = count_threads(client, record.content["threads"])
         prediction = segmentation = None
         if kept is not None and place is not None:
             finished = {**record.finish(), "operation": "predict"}

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_unet.errors import UNetError
-from napari_unet.network.files import read_header
 from napari_unet.replay.commands import run_command
 from napari_unet.replay.recorded import RecordedRun
 from napari_unet.replay.references import ModelReference
 from napari_unet.replay.repeated import Job, Repeated
-from napari_unet.replay.source_code import call
+from napari_unet.replay.segmenting import setting_options, settings_to_tell
+from napari_unet.replay.source_code import call, quote
 from napari_unet.settings import SegmentSettings
 
-OPTIONS = ("write", "export", "file_format", "name", "overwrite", "check")
+OPTIONS = ("write", "export", "file_format", "name", "overwrite", "check", "summary")
 """Fields of a batch that are given to `napari_unet.segment_files` as they are."""
 
 
@@ -33,7 +32,7 @@ class BatchRun(RecordedRun):
         How.
     axes, channels, pixel_size, scene
         As `napari_unet.segment_files` takes them.
-    write, export, file_format, name, overwrite, check
+    write, export, file_format, name, overwrite, check, summary
         What is written, as `napari_unet.segment_files` takes it; None: by default.
     """
 
@@ -52,6 +51,7 @@ class BatchRun(RecordedRun):
     name: str | None = None
     overwrite: bool | None = None
     check: str | None = None
+    summary: bool | None = None
 
     def repeat(self, given: Any = None, output: str | Path | None = None) -> Job:
         """Run the files again, or others; what is finished already is skipped."""
@@ -100,7 +100,30 @@ class BatchRun(RecordedRun):
 
     def as_command(self) -> str:
         """A line for a shell that does the same."""
-        return run_command(self.as_record(), self.result_name)
+        sizes = self.pixel_size if isinstance(self.pixel_size, tuple) else (self.pixel_size,)
+        if self.scene is not None or (self.pixel_size is not None and None in sizes):
+            return run_command(self.as_record(), self.result_name)
+        words = ["napari-unet", "segment", *self.inputs, "-m", self.model.source]
+        if self.output_dir is not None:
+            words += ["-o", self.output_dir]
+        given = {
+            "axes": self.axes,
+            "channels": self.channels,
+            "pixel_size": None if self.pixel_size is None else sizes,
+            "write": self.write,
+            "export": self.export,
+            "format": self.file_format,
+            "name": self.name,
+            "overwrite": self.overwrite,
+            "hash": self.check == "hash",
+        }
+        for name, value in given.items():
+            if value in (None, False, ()):
+                continue
+            words.append(f"--{name.replace('_', '-')}")
+            if value is not True:
+                words.append(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
+        return quote([*words, *setting_options(self._fields())])
 
     def _keywords(self, *, resolved: bool = False) -> dict[str, Any]:
         values: dict[str, Any] = {"axes": self.axes, "scene": self.scene}
@@ -111,15 +134,13 @@ class BatchRun(RecordedRun):
             value = getattr(self, name)
             values[name] = list(value) if isinstance(value, tuple) else value
         values = {name: value for name, value in values.items() if value not in (None, [])}
-        if values.get("overwrite") is False:
-            del values["overwrite"]
+        for name in ("overwrite", "summary"):
+            if values.get(name) is False:
+                del values[name]
         if resolved:
             return {**values, "settings": self.settings}
-        fields = self.settings.model_dump(exclude_defaults=True)
-        try:
-            own = read_header(self.model.find()).normalization
-        except (UNetError, OSError):
-            own = None
-        if own == self.settings.normalization:
-            fields.pop("normalization", None)
-        return {**values, **fields}
+        return {**values, **self._fields()}
+
+    def _fields(self) -> dict[str, Any]:
+        """Settings that are not as they would be by themselves."""
+        return settings_to_tell(self.settings, self.model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from napari_unet.errors import FileError, InputError, UNetError
 from napari_unet.image.identity import identify
 from napari_unet.io.atomic import atomic_path
+from napari_unet.io.record import identity_of
 from napari_unet.replay.references import ArrayReference
 from napari_unet.state import state_folder
 
@@ -43,6 +45,13 @@ class HeldArray:
     as_labels: bool = False
 
 
+@dataclass(frozen=True)
+class HeldFile:
+    """A file in a temporary folder, in the place of a record where its path belongs."""
+
+    path: Path
+
+
 def settle(record: Any) -> tuple[Any, list[Path]]:
     """A record whose arrays are all in files, and the files that were written for that.
 
@@ -64,6 +73,8 @@ def settle(record: Any) -> tuple[Any, list[Path]]:
 def _settle(part: Any, written: list[Path]) -> Any:
     if isinstance(part, HeldArray):
         return _refer(part, written)
+    if isinstance(part, HeldFile):
+        return str(_keep_file(part.path, written))
     if isinstance(part, Mapping):
         return {key: _settle(value, written) for key, value in part.items()}
     if isinstance(part, list | tuple):
@@ -109,6 +120,30 @@ def _keep(held: HeldArray, sha256: str, written: list[Path]) -> Path:
         ) from None
     written.append(path)
     return path
+
+
+def _keep_file(path: Path, written: list[Path]) -> Path:
+    """A copy that stays, under the same name, after which results are called."""
+    known = identity_of(path)
+    if known["bytes"] > MOST_KEPT_BYTES:
+        raise InputError(
+            f"{path.name} is in a temporary folder, and its {known['bytes'] / 1e9:.1f} GB are too "
+            "many to be copied",
+            "save the layer first",
+            parameter="input",
+        )
+    target = state_folder() / "arrays" / known["sha256"][:12] / path.name
+    if target.is_file():
+        return target
+    try:
+        with atomic_path(target) as part:
+            shutil.copyfile(path, part)
+    except OSError as error:
+        raise FileError(
+            f"{path.name} cannot be kept in {target.parent} ({error})", "save the layer first"
+        ) from None
+    written.append(target)
+    return target
 
 
 def _write_npy(path: Path, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

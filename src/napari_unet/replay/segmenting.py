@@ -275,16 +275,7 @@ class SegmentRun(RecordedRun):
         return None if (known or [None] * count) == self._sizes else self._sizes
 
     def _settings(self) -> dict[str, Any]:
-        """Fields that are not as they would be by themselves."""
-        values = self.settings.model_dump(exclude_defaults=True)
-        if "normalization" in values:
-            try:
-                own = read_header(self.model.find()).normalization
-            except (UNetError, OSError):
-                own = None
-            if own == self.settings.normalization:
-                del values["normalization"]
-        return values
+        return settings_to_tell(self.settings, self.model)
 
     def _image_source(self) -> str:
         sources = [array_source(each) for each in self.input]
@@ -324,6 +315,19 @@ def array_source(reference: ArrayReference) -> str:
     axes = read_image(path, scene=reference.scene, eager_bytes=0).axes or "C"
     index = ", ".join(str(reference.channel) if a == "C" else ":" for a in axes)
     return f"{opened}.array[{index}]"
+
+
+def settings_to_tell(settings: SegmentSettings, model: ModelReference) -> dict[str, Any]:
+    """Fields that are not as they would be by themselves."""
+    values = settings.model_dump(exclude_defaults=True)
+    if "normalization" in values:
+        try:
+            own = read_header(model.find()).normalization
+        except (UNetError, OSError):
+            own = None
+        if own == settings.normalization:
+            del values["normalization"]
+    return values
 
 
 def setting_options(values: Mapping[str, Any]) -> list[str]:

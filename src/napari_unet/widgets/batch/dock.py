@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +24,12 @@ from napari_unet.batch.state import PARTS
 from napari_unet.errors import InputError, UNetError
 from napari_unet.image.given import take_in
 from napari_unet.io import write_image
+from napari_unet.replay.records import read_content
+from napari_unet.widgets.batch.face import BatchFace
 from napari_unet.widgets.batch.file_table import FileTable
 from napari_unet.widgets.batch.form import BatchForm
 from napari_unet.widgets.batch.job import BatchRequest
+from napari_unet.widgets.batch.recorded import draft_of, take_over
 from napari_unet.widgets.qt.events import ClosingWatch
 from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import order_tabs
@@ -45,8 +50,8 @@ OWN_SUFFIXES = (".tif", ".tiff", ".zarr")  # that the plugin's own reader opens
 PREVIEW_TIP = "Segment the first file alone, and show it with its labels; nothing is kept."
 
 
-class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
-    """The dock "Batch".
+class BatchWidget(BatchFace, Container, metaclass=OneDock):  # type: ignore[type-arg]
+    """The dock "Batch"; a script can drive it too, see `BatchFace`.
 
     Parameters
     ----------
@@ -62,13 +67,14 @@ class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self._results: dict[int, FileResult] = {}
         self._request: BatchRequest | None = None
         self._previewing = False
-        self._fault = ""
+        self._problem: UNetError | None = None
+        self._summary: Path | None = None  # the table of the last run
         self._scratch = tempfile.TemporaryDirectory(
             prefix="napari-unet-", ignore_cleanup_errors=True
         )
         self.warm = False
         self.bar = RunBar(
-            self._run,
+            self._press_run,
             self._preview,
             self.cancel,
             tips=("Run all files.", PREVIEW_TIP, "Stop; what is done is kept."),
@@ -88,6 +94,7 @@ class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         )
         self.rows = self.form.rows
         self.table = FileTable(self.add_paths, self._open)
+        self._add_scripts(self._draft, lambda path: take_over(path, self), self._record_shown)
         layout = self.native.layout()
         layout.insertWidget(0, self.form.native, 3)
         layout.insertWidget(1, self.table, 2)
@@ -103,15 +110,17 @@ class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
 
     def add_paths(self, paths: list[str]) -> None:
         """Add files, folders, patterns or URLs."""
+        try:
+            self._set_paths([*self._paths, *map(str, paths)])
+        except UNetError as error:
+            self.bar.show_message(worded(error), fault=True)
+
+    def _set_paths(self, paths: list[str]) -> None:
         if self.runner.running:
             return
-        before, self._paths = self._paths, list(dict.fromkeys([*self._paths, *map(str, paths)]))
-        try:
-            self._tasks = find_tasks(self._paths).tasks
-        except UNetError as error:
-            self._paths = before
-            self.bar.show_message(worded(error), fault=True)
-            return
+        found = list(dict.fromkeys(paths))
+        self._tasks = find_tasks(found).tasks
+        self._paths = found
         self._results = {}
         self.table.set_files([task.source for task in self._tasks])
         self._changed()
@@ -145,7 +154,7 @@ class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             return str(path)
         axes = given.axes or guess_axes(given.array.shape, channels=None)[0]
         name = "".join(c if c.isalnum() or c in "-_ " else "_" for c in layer.name)
-        file = Path(self._scratch.name) / "layers" / f"{name}.ome.tif"
+        file = self._layers / f"{name}.ome.tif"
         sizes = given.pixel_size(axes)
         write_image(
             file,
@@ -186,16 +195,16 @@ class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         if not hasattr(self, "table") or self.runner.running:
             return
         self.form.suggest()
-        self._fault = ""
+        self._problem = None
         try:
             self._request = self._check()
         except FieldError as fault:
-            self._request, self._fault = None, worded(fault.error)
+            self._request, self._problem = None, fault.error
         except UNetError as error:
-            self._request, self._fault = None, worded(error)
+            self._request, self._problem = None, error
         self.bar.set_ready(ready=self._request is not None)
-        if self._fault:
-            self.bar.show_message(self._fault, fault=True)
+        if self._problem is not None:
+            self.bar.show_message(worded(self._problem), fault=True)
         elif self._request is None:
             self.bar.show_message(NO_FILES)
         else:
@@ -214,8 +223,7 @@ class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         if not self._tasks:
             return None
         output = str(self.form.output.value).strip() or None
-        in_memory = Path(self._scratch.name) / "layers"
-        if output is None and any(in_memory in Path(path).parents for path in self._paths):
+        if output is None and any(self._layers in Path(path).parents for path in self._paths):
             raise InputError(
                 "A layer that is in no file has no folder beside it", "choose ‘Results in’"
             )
@@ -224,11 +232,35 @@ class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
 
     # runs
 
-    def run(self) -> None:
-        """Run all files, as the button does."""
-        self._run()
+    def _find_fault(self) -> UNetError | None:
+        if not self.runner.running:
+            self._changed()
+        if self._problem is None and not self._tasks:
+            return InputError("There are no files", "set image to some, or to a folder")
+        return self._problem
 
-    def _run(self) -> None:
+    def _draft(self) -> dict[str, Any]:
+        fault = self._find_fault()
+        if fault is not None:
+            raise fault
+        return draft_of(self, temporary=self._layers, several=len(self._tasks) > 1)
+
+    def _record_shown(self) -> tuple[str, Mapping[str, Any]] | None:
+        """The record of the selected file, else of the whole batch."""
+        result = self._results.get(self.table.currentRow())
+        if result is not None and result.record is not None:
+            return Path(str(result.source)).name, result.record
+        with suppress(UNetError):  # there was no run, or its folder is gone
+            if self._summary is not None:
+                return self._summary.name, read_content(self._summary)
+        return None
+
+    @property
+    def _layers(self) -> Path:
+        """The folder in which layers lie that are in no file."""
+        return Path(self._scratch.name) / "layers"
+
+    def _press_run(self) -> None:
         self._changed()
         if self._request is None:
             return
@@ -283,6 +315,7 @@ class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
     def _ended(self, outcome: Outcome) -> None:
         self._drain()
         request = self._request
+        self._take_result(outcome)
         for row in range(self.table.rowCount()):
             if row not in self._results:
                 self.table.show_state(row, "not run" if outcome.cancelled else "waiting")
@@ -295,6 +328,7 @@ class BatchWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             text = describe_counts(list(self._results.values()), len(self._tasks))
             if request is not None and request.options.get("summary"):
                 place = request.output or str(self._tasks[0].parent)
+                self._summary = None if "://" in place else Path(place) / "batch.csv"
                 text += f" The table is batch.csv in {place}."
             if outcome.cancelled:
                 text = f"Cancelled. {text}"

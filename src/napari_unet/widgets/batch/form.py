@@ -8,6 +8,7 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, PushButton
 
 from napari_unet.batch.options import FORMATS, KINDS, NAME
+from napari_unet.errors import SettingsError
 from napari_unet.settings import SegmentSettings
 from napari_unet.widgets.models.picker import ModelPicker
 from napari_unet.widgets.qt import wording
@@ -146,6 +147,16 @@ class BatchForm:
         FieldError
             If the channels are none.
         """
+        return {**self.file_options(), **self.settings.values()}
+
+    def file_options(self) -> dict[str, Any]:
+        """The options but for the settings: what is written, where and of which channels.
+
+        Raises
+        ------
+        FieldError
+            If the channels are none.
+        """
         channels = str(self.channels.value).strip()
         return {
             "write": [kind for kind, box in self.kinds.items() if box.value],
@@ -155,8 +166,36 @@ class BatchForm:
             "overwrite": bool(self.overwrite.value),
             "axes": str(self.axes.value).strip().upper() or None,
             "channels": parse_channels(channels) if channels else None,
-            **self.settings.values(),
         }
+
+    def set_file_options(self, options: Mapping[str, Any]) -> None:
+        """Put some of the options into the form; the others stay.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such option.
+        """
+        unknown = set(options) - set(self.file_options())
+        if unknown:
+            name = min(unknown)
+            known = ", ".join(self.file_options())
+            raise SettingsError(f"There is no option {name!r}", f"there are {known}")
+        for kind, box in self.kinds.items():
+            if "write" in options:
+                box.value = kind in options["write"]
+        texts = {"name": self.name, "axes": self.axes}
+        lists = {"export": self.export, "channels": self.channels}
+        for name, field in texts.items():
+            if name in options:
+                field.value = str(options[name] or "")
+        for name, field in lists.items():
+            if name in options:
+                field.value = ", ".join(map(str, options[name] or ()))
+        if "file_format" in options:
+            self.file_format.value = options["file_format"]
+        if "overwrite" in options:
+            self.overwrite.value = bool(options["overwrite"])
 
     def remembered(self) -> dict[str, Any]:
         """What is kept for the next session."""

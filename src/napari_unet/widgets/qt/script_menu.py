@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QMenu,
     QPlainTextEdit,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -76,12 +75,12 @@ class ScriptMenu:
         self._shown = shown_record
         self._say = say
         self.window: RecordWindow | None = None
-        self.button = QToolButton()
-        self.button.setText("Script")
+        # as the buttons beside it; Qt's own arrow of a menu would lie on the text
+        self.button = QPushButton("Script ▾")
         self.button.setToolTip(TIP)
         self.button.setAccessibleName("Script")
-        self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-        self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.button.setAutoDefault(False)
+        self.button.setStyleSheet("QPushButton::menu-indicator { image: none; width: 0px; }")
         self.menu = QMenu(self.button)
         self.menu.setToolTipsVisible(True)
         self.actions = {

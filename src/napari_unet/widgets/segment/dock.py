@@ -16,7 +16,6 @@ from napari_unet.widgets.qt.form import order_tabs
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.run_bar import RunBar, describe_cost
-from napari_unet.widgets.qt.script_menu import ScriptMenu
 from napari_unet.widgets.qt.warm_up import import_torch
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.segment.carried_over import CarriedOver
@@ -92,7 +91,7 @@ class SegmentWidget(SegmentFace, Container, metaclass=OneDock):  # type: ignore[
         self._done: tuple[Request, dict[str, Any]] | None = None  # the last run, resolved
         self.warm = False  # torch is there: a run starts at once
 
-        self.bar = RunBar(self._run, self._preview, self.cancel)
+        self.bar = RunBar(self._press_run, self._preview, self.cancel)
         super().__init__(widgets=[self.bar], labels=False)
         self.margins = (6, 6, 6, 6)
         self.results = ResultLayers(viewer)
@@ -115,14 +114,11 @@ class SegmentWidget(SegmentFace, Container, metaclass=OneDock):  # type: ignore[
         self._closing = ClosingWatch(self.native, self._closed)
         viewer.layers.events.removed.connect(self._layer_removed)
         self.form.scores.changed.connect(lambda _: self._show_scores())
-        self.scripts = ScriptMenu(
-            self.native,
+        self._add_scripts(
             self._draft,
             lambda path: take_over(path, self.form, viewer),
             lambda: record_shown(viewer),
-            self.bar.show_message,
         )
-        self.bar.buttons.native.layout().addWidget(self.scripts.button)
         kept = recall(DOCK)
         settings = kept.get("settings")
         self.form.scores.value = kept.get("scores") is True
@@ -179,7 +175,7 @@ class SegmentWidget(SegmentFace, Container, metaclass=OneDock):  # type: ignore[
 
     # runs
 
-    def _run(self) -> None:
+    def _press_run(self) -> None:
         request = self.form.current_request()
         if request is not None:
             self._start(request, "Segmenting", preview=False)

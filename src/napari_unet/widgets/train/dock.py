@@ -34,7 +34,9 @@ from napari_unet.widgets.train.job import Trained, training_job
 from napari_unet.widgets.train.link import Previewed, TrainingLink
 from napari_unet.widgets.train.preview_layers import TrainingPreview
 from napari_unet.widgets.train.previewed_image import PreviewedImage
+from napari_unet.widgets.train.recorded import take_over
 from napari_unet.widgets.viewer.docks import OneDock, open_dock
+from napari_unet.widgets.viewer.records import record_shown
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class TrainWidget(TrainFace, Container, metaclass=OneDock):  # type: ignore[type
         self._content_then: object = None  # the form's content then
         self.warm = False  # torch is there: a training starts at once
 
-        self.bar = TrainBar(self._train, self._add, self._stop, self.cancel)
+        self.bar = TrainBar(self._press_run, self._add, self._stop, self.cancel)
         super().__init__(widgets=[self.bar], labels=False)
         self.margins = (6, 6, 6, 6)
         self.runner = JobRunner(self._reported, self._ended)
@@ -104,7 +106,11 @@ class TrainWidget(TrainFace, Container, metaclass=OneDock):  # type: ignore[type
             layout.insertWidget(place, part, 1 if part is self.form.native else 0)
         self.curves.hide()
         order_tabs(self.native)
-        self._add_scripts()
+        self._add_scripts(
+            self._draft,
+            lambda path: take_over(path, self.form, viewer),
+            lambda: record_shown(viewer),
+        )
         self._closing = ClosingWatch(self.native, self._closed)
         self.carried.start(recall(DOCK))
         # after the dock is there: torch takes seconds to import
@@ -157,7 +163,7 @@ class TrainWidget(TrainFace, Container, metaclass=OneDock):  # type: ignore[type
 
     # a training
 
-    def _train(self) -> None:
+    def _press_run(self) -> None:
         if self.runner.running or self.trained is not None:
             return  # a second press
         self.form.refresh()
