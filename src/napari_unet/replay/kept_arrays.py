@@ -132,7 +132,7 @@ def _keep_file(path: Path, written: list[Path]) -> Path:
             "save the layer first",
             parameter="input",
         )
-    target = state_folder() / "arrays" / known["sha256"][:12] / path.name
+    target: Path = state_folder() / "arrays" / known["sha256"][:12] / path.name
     if target.is_file():
         return target
     try:
