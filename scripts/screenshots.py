@@ -14,14 +14,23 @@ import os
 import tempfile
 from pathlib import Path
 
-from screenshot_scenes import batch, segment, train, tutorial
+from screenshot_scenes import batch, measure, segment, train, tutorial
 from screenshot_scenes.stage import Stage
 
-SCENES = {**batch.SCENES, **segment.SCENES, **train.SCENES, **tutorial.SCENES}
+SCENES = {
+    **batch.SCENES,
+    **measure.SCENES,
+    **segment.SCENES,
+    **train.SCENES,
+    **tutorial.SCENES,
+}
 DOCUMENTED = {
     "batch": {"batch_done_dark": "dark"},
     "segment": {"segment_dark": "dark", "segment_region_light": "light"},
-    **{scene: dict.fromkeys(names, "dark") for scene, names in tutorial.PICTURES.items()},
+    **{
+        scene: dict.fromkeys(names, "dark")
+        for scene, names in {**tutorial.PICTURES, **measure.PICTURES}.items()
+    },
 }
 """Pictures of the documentation and their themes, by scene."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pandas as pd
 import pytest
 from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QWidget
 
 import napari_unet as nu
+from napari_unet.io import write_image
 from napari_unet.samples import load_sample
+from napari_unet.widgets.qt.object_plot import ObjectPlot
 
 PLUGIN = "napari-unet-torch"
 
@@ -110,7 +114,7 @@ def test_a_walk(
         dock.panel.ask = lambda *_, path=path: (str(path), "")
         dock.panel.save.click()
         qtbot.waitUntil(lambda: not dock.saver.running)
-        assert f"Saved to {name}" in dock.panel.said.text()
+        assert f"Saved to {name}" in dock.bar.message.value
         read = (
             pd.read_excel(path)
             if name == "t.xlsx"
@@ -122,7 +126,7 @@ def test_a_walk(
     dock.panel.ask = lambda *_: (str(tmp_path / "no folder" / "t.csv"), "")
     dock.panel.save.click()
     qtbot.waitUntil(lambda: not dock.saver.running)
-    assert dock.panel.said.text()
+    assert dock.bar.message.value
 
     # scripts say the same; a changed layer is told
     script = dock.as_python()
@@ -138,3 +142,206 @@ def test_a_walk(
     assert dock.panel.isVisible()
     viewer.layers.remove(labels)
     assert not len(dock.outline.lines)
+
+
+@pytest.fixture
+def open_measure(bare_viewer: Any, qtbot: Any, listen: Any) -> Iterator[Callable[[], Any]]:
+    """``open_measure()``: the dock on the viewer without a window."""
+    from qtpy.QtCore import QThreadPool
+
+    from napari_unet.widgets.measure import MeasureWidget
+
+    around, docks = QWidget(), []
+    qtbot.addWidget(around)
+
+    def open_measure() -> Any:
+        dock = MeasureWidget(bare_viewer)
+        dock.native.setParent(around)
+        dock.panel.setParent(around)
+        listen(bare_viewer, dock)
+        docks.append(dock)
+        return dock
+
+    yield open_measure
+    for dock in docks:
+        dock.native.setParent(None)  # this is how the viewer closes one
+        dock.native.deleteLater()
+    assert QThreadPool.globalInstance().waitForDone(60_000), "a thread was left behind"
+
+
+def series() -> tuple[Any, Any]:
+    """Labels TZYX, equal numbers at both times, and an image TCZYX of two channels."""
+    labels = np.zeros((2, 4, 40, 50), np.int32)
+    labels[0, 1:3, 5:15, 5:15], labels[0, 1:3, 22:30, 20:40] = 1, 2
+    labels[1, 0:2, 8:28, 5:15], labels[1, 2:4, 30:38, 30:48] = 1, 2
+    image = np.random.default_rng(3).integers(0, 900, (2, 2, 4, 40, 50)).astype(np.uint16)
+    return labels, image
+
+
+def test_channels_of_a_series_of_stacks(
+    bare_viewer: Any, open_measure: Callable[[], Any], run: Callable[[Any], None]
+) -> None:
+    labels, image = series()
+    place = {"scale": (1, 2, 0.5, 0.5), "units": ("s", "um", "um", "um")}
+    names = ("t", "z", "y", "x")
+    for number, name in enumerate(("DAPI", "GFP")):
+        bare_viewer.add_image(image[:, number], name=name, axis_labels=names, **place)
+    layer = bare_viewer.add_labels(labels, name="cells", axis_labels=names, **place)
+    dock = open_measure()
+    assert [each.name for each in dock.form.images.ticked] == ["DAPI"]  # nothing says they are one
+    dock.form.images.native.item(1).setCheckState(Qt.CheckState.Checked)
+    dock.form.distance.value = 8
+    run(dock)
+    expected = nu.measure(
+        labels, image, axes="TCZYX", pixel_size=(2, 0.5, 0.5), neighbour_distance=8
+    )
+    pd.testing.assert_frame_equal(dock.result, expected)
+    assert dock.result["neighbours"].tolist() == [1, 1, 0, 0]
+    assert "0 is ‘DAPI’, 1 is ‘GFP’" in dock.bar.message.value
+
+    # each row is its own time, though numbers come again
+    dock.panel.colour.setCurrentText("area")
+    dock.panel.table.view.selectRow(2)
+    assert bare_viewer.dims.current_step[:2] == (1, 0)
+    area = expected["area"]
+    assert layer.features.set_index("index")["area"].to_dict() == {1: area[2], 2: area[3]}
+    one = layer.get_color(1)
+    bare_viewer.dims.set_point(0, 0)
+    assert layer.features.set_index("index")["area"].to_dict() == {1: area[0], 2: area[1]}
+    assert not np.allclose(layer.get_color(1), one)
+    dock._clicked(layer, 2, (1, 3, 33, 40))
+    assert dock.panel.table.chosen.tolist() == [3]
+    bare_viewer.dims.set_point([0, 1], [1, 6.0])
+    np.testing.assert_allclose(dock.outline.lines.min(0), (29.5 / 2, 29.5 / 2))
+    bare_viewer.dims.set_point(1, 0)
+    assert not len(dock.outline.lines)  # the object has no pixel in this plane
+    bare_viewer.dims.ndisplay = 3
+    assert len(dock.outline.lines) == 24  # a box
+
+    # one layer that holds both channels gives the same
+    bare_viewer.dims.ndisplay = 2
+    for name in ("DAPI", "GFP"):
+        bare_viewer.layers.remove(name)
+    bare_viewer.add_image(
+        image,
+        name="both",
+        axis_labels=("t", "c", "z", "y", "x"),
+        scale=(1, 1, 2, 0.5, 0.5),
+        units=("s", "pixel", "um", "um", "um"),
+    )
+    assert [each.name for each in dock.form.images.ticked] == ["both"]
+    run(dock)
+    pd.testing.assert_frame_equal(dock.result, expected)
+
+
+def test_what_is_wrong_is_said(
+    bare_viewer: Any,
+    open_measure: Callable[[], Any],
+    run: Callable[[Any], None],
+    finish: Callable[[Any], None],
+) -> None:
+    squares = np.zeros((30, 40), np.int32)
+    squares[2:8, 3:9], squares[12:20, 10:30] = 1, 2
+    dock = open_measure()
+    assert "There is no labels layer" in dock.bar.message.value
+    floats = bare_viewer.add_image(squares.astype(float), name="probabilities")
+    assert "‘probabilities’ looks like labels" in dock.bar.message.value
+    assert not dock.bar.run.enabled
+    bare_viewer.layers.remove(floats)
+
+    layer = bare_viewer.add_labels(squares, name="cells")
+    small = bare_viewer.add_image(np.ones((20, 40)), name="small")
+    moved = bare_viewer.add_image(np.ones((30, 40)), name="moved", translate=(0, 0.5))
+    assert dock.form.images.ticked == []  # neither lies on the pixels of the labels
+    for number, image in enumerate((small, moved)):
+        item = dock.form.images.native.item(number)
+        item.setCheckState(Qt.CheckState.Checked)
+        assert not dock.bar.run.enabled
+        assert image.name in dock.rows["image"].fault
+        item.setCheckState(Qt.CheckState.Unchecked)
+    for text in ("no", "0", "0.5, 0.5, 2"):
+        dock.form.pixel_size.value = text
+        assert "no pixel size" in dock.rows["pixel_size"].fault
+    dock.form.pixel_size.value = "0,5"
+    assert dock.rows["pixel_size"].note == "Y 0.5 × X 0.5 µm"
+    dock.form.pixel_size.value = "2, 0.5"
+    layer.features = {"index": [0, 1, 2], "class": ["none", "a", "b"]}
+    run(dock)
+    assert dock.result["area"].tolist() == [36, 160]
+    assert layer.features.set_index("index")["class"].to_dict() == {0: "none", 1: "a", 2: "b"}
+    dock.form.pixel_size.value = ""
+    kept = dock.panel.frame
+
+    negative = bare_viewer.add_labels(squares - 1, name="negative")  # selected, so chosen
+    assert dock.form.layer is negative
+    run(dock)
+    assert "-1" in dock.bar.message.value
+    assert dock.panel.frame is kept
+    bare_viewer.add_labels(np.zeros((9, 9), int), name="empty")
+    run(dock)
+    assert dock.bar.message.value == "There are no objects: the labels are 0 everywhere."
+    assert len(dock.panel.frame) == 0
+
+    stack = bare_viewer.add_labels(np.stack([squares] * 3), name="Z or T")
+    assert "Z or T" in dock.bar.message.value
+    assert not dock.bar.run.enabled
+    dock.form.axes.choices.buttons["TYX"].click()
+    assert stack.axis_labels == ("t", "y", "x")
+    dock.bar.run.native.click()
+    dock.cancel()
+    finish(dock)
+    assert "Cancelled" in dock.bar.message.value
+    assert len(dock.panel.frame) == 0
+    run(dock)
+    assert dock.result["frame"].tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_table_is_made_again_from_its_record(
+    bare_viewer: Any,
+    plugins: None,
+    tmp_path: Path,
+    open_measure: Callable[[], Any],
+    run: Callable[[Any], None],
+    qtbot: Any,
+) -> None:
+    sample = load_sample("nuclei_2d")
+    image, truth = sample.image[:90, :120], sample.truth[:90, :120].astype(np.uint16)
+    write_image(tmp_path / "cells.tif", image, axes="YX", pixel_size=(0.5, 0.5))
+    nu.write_labels(tmp_path / "truth.tif", truth, axes="YX", pixel_size=(0.5, 0.5))
+    bare_viewer.open(tmp_path / "cells.tif", plugin=PLUGIN)
+    bare_viewer.open(tmp_path / "truth.tif", plugin=PLUGIN, layer_type="labels")
+    dock = open_measure()
+    dock.form.groups["shape"].value = False
+    dock.form.distance.value = 3
+    run(dock)
+    table = dock.result
+    assert "eccentricity" not in table
+    dock.panel.ask = lambda *_: (str(tmp_path / "table"), "Table with commas (*.csv)")
+    dock.panel.save.click()
+    qtbot.waitUntil(lambda: not dock.saver.running)
+    assert (tmp_path / "table.csv.json").is_file()
+    command = dock.as_command()
+    assert "--neighbour-distance 3.0" in command
+    again = nu.run(tmp_path / "table.csv.json", output=tmp_path / "again.csv")
+    pd.testing.assert_frame_equal(again, table)
+
+    bare_viewer.layers.clear()
+    dock.form.groups["shape"].value = True
+    dock.form.distance.value = 0
+    dock.open_record(tmp_path / "table.csv.json")
+    assert dock.bar.message.value.startswith("As in table.csv.json")
+    assert sorted(layer.name for layer in bare_viewer.layers) == ["cells", "truth"]
+    run(dock)
+    pd.testing.assert_frame_equal(dock.result, table)
+
+
+def test_without_pyqtgraph_there_is_the_table_alone(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyqtgraph", None)
+    plot = ObjectPlot(lambda _: None)
+    qtbot.addWidget(plot)
+    plot.show_table({"area": np.array([1.0, 2.0])}, {})
+    plot.choose(np.array([1]))
+    assert not plot.can_plot
+    assert "pip install pyqtgraph" in plot.note.text()

@@ -72,7 +72,7 @@ class MeasureWidget(Scripted, Container, metaclass=OneDock):  # type: ignore[typ
         self.saver = JobRunner(lambda _: None, self._saved)
         self.form = MeasureForm(viewer, self._changed)
         self.rows = self.form.rows
-        self.panel = ObjectsPanel(self._chosen, self._colour, self._save)
+        self.panel = ObjectsPanel(self._chosen, self._colour, self._save, self.bar.show_message)
         self.below = BelowViewer(viewer, self.panel, TITLE)
         self.features = ObjectFeatures(viewer)
         self.outline = ObjectOutline(viewer)
@@ -224,7 +224,7 @@ class MeasureWidget(Scripted, Container, metaclass=OneDock):  # type: ignore[typ
         measured = self.measured
         if measured is None:
             return
-        self.panel.tell(f"Saving {path.name} …")
+        self.bar.show_message(f"Saving {path.name} …")
         table, draft = measured.table, measured.request.as_draft()
 
         def job() -> Generator[Progress, None, str]:
@@ -237,10 +237,9 @@ class MeasureWidget(Scripted, Container, metaclass=OneDock):  # type: ignore[typ
 
     def _saved(self, outcome: Outcome) -> None:
         if outcome.error is not None:
-            self.panel.tell(worded(outcome.error))
             self.bar.show_message(worded(outcome.error), fault=True)
         elif outcome.result:
-            self.panel.tell(f"Saved to {outcome.result}.")
+            self.bar.show_message(f"Saved to {outcome.result}.")
 
     # layers that change and go
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ class MeasureForm:
     def __init__(self, viewer: Viewer, on_change: Callable[[], None]) -> None:
         self._viewer, self._on_change = viewer, on_change
         self._suggested: tuple[Any, ...] = ()
-        self._chosen: list[Image] = []  # images that the user has ticked for these labels
+        self._chosen: list[Image] | None = None  # that the user has ticked for these labels
         self.request: MeasureRequest | None = None
         self.fault: FieldError | None = None
         self.data: LabelData | None = None
@@ -157,7 +158,7 @@ class MeasureForm:
         """Choose labels, and images other than those that are suggested."""
         self.labels.reset_choices()
         self.labels.select(labels)
-        self._chosen = [] if images is None else list(images)
+        self._chosen = None if images is None else list(images)
         self._suggested = ()
         if images is not None:
             self._suggested = self._what_suggests()
@@ -178,6 +179,8 @@ class MeasureForm:
         self.axes.show(layer)
         for name in ("image", "axes", "pixel_size", "properties", "neighbour_distance"):
             self.rows[name].show(visible=layer is not None)
+        if not self.images.layers:
+            self.rows["image"].show(visible=False)
         self.request, self.fault, self.data = None, None, None
         try:
             self.request = self._make_request()
@@ -211,7 +214,7 @@ class MeasureForm:
                 self._labels_chosen()
 
     def _labels_chosen(self) -> None:
-        self._chosen, self._suggested = [], ()
+        self._chosen, self._suggested = None, ()
         self.refresh()
 
     def _images_ticked(self) -> None:
@@ -229,9 +232,11 @@ class MeasureForm:
         if layer is None:
             self.images.show(images, [])
             return
-        if self._chosen and before == (layer,):
-            self.images.show(images, self._chosen)
-            return
+        if self._chosen is not None and before == (layer,):
+            left = [image for image in self._chosen if image in images]
+            if left or not self._chosen:
+                self.images.show(images, left)
+                return
         try:
             data = label_data(layer, self.axes.axes_of(layer))
             ticked = suggest_images(layer, data, images)
@@ -289,11 +294,7 @@ class MeasureForm:
         if not text:
             known = self._known_sizes()
             return None if None in known else tuple(float(size or 0) for size in known)
-        parts = [part for part in text.replace(";", ",").replace(" ", ",").split(",") if part]
-        try:
-            sizes = [float(part) for part in parts]
-        except ValueError:
-            sizes = []
+        sizes = parse_sizes(text)
         if len(sizes) == 1:
             sizes *= len(letters)
         if len(sizes) != len(letters) or not all(0 < size < float("inf") for size in sizes):
@@ -323,14 +324,14 @@ class MeasureForm:
         return found
 
     def _hint(self, name: str) -> str:
-        if name == "pixel_size" and self.data is not None and not str(self.pixel_size.value):
+        if name == "pixel_size" and self.data is not None:
+            typed = str(self.pixel_size.value).strip()
             try:
-                known = self._known_sizes()
-            except UNetError:  # told beside the images
+                known = self._sizes() if typed else self._known_sizes()
+            except UNetError:  # told beside the field
                 return ""
-            said = describe_pixel_size(known, self.data.axes)
-            unknown = None in known
-            return f"{said}: lengths are in pixels" if unknown else said
+            said = describe_pixel_size(known or (), self.data.axes)
+            return f"{said}: lengths are in pixels" if known is None or None in known else said
         if name == "image" and self.data is not None and not self.images.ticked:
             return "No image: intensities are not measured."
         if name == "labels" and self.layer is not None:
@@ -338,6 +339,21 @@ class MeasureForm:
             if isinstance(record, Mapping) and record.get("task") == "semantic":
                 return "Labels of classes: all pixels of a class are one row."
         return ""
+
+
+def parse_sizes(text: str) -> list[float]:
+    """Numbers that were typed, with decimal points or commas; none where one is no number.
+
+    >>> parse_sizes("0,5"), parse_sizes("2, 0.5 0.5"), parse_sizes("0.5,0.5"), parse_sizes("2; x")
+    ([0.5], [2.0, 0.5, 0.5], [0.5, 0.5], [])
+    """
+    parts = []
+    for part in re.split(r"[;\s]+|,\s+", text.strip()):
+        parts += part.split(",") if "." in part else [part.replace(",", ".")]
+    try:
+        return [float(part) for part in parts if part]
+    except ValueError:
+        return []
 
 
 def _joined(below: list[Below], axes: str) -> tuple[Any, str, tuple[str, ...], list[Any]]:

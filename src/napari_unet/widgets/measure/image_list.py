@@ -7,7 +7,7 @@ from typing import Any
 
 from napari.layers import Image
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QListWidget, QListWidgetItem
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy
 
 from napari_unet.widgets.qt.blocker import Blocker
 
@@ -75,6 +75,10 @@ class ImageList:
 
 class _Lines(QListWidget):
     """As high as its lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:  # noqa: N802  # Qt's name
         lines = min(max(self.count(), 1), MOST_LINES)

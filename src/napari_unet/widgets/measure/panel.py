@@ -19,13 +19,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.errors import UNetError
 from napari_unet.measurement.table_file import FILTERS, TABLE_SUFFIXES
 from napari_unet.widgets.qt.blocker import Blocker
 from napari_unet.widgets.qt.choice_list import WheelGoesOn
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.object_plot import ObjectPlot, Rows
 from napari_unet.widgets.qt.object_table import ObjectTable
+from napari_unet.widgets.qt.script_menu import Say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +55,8 @@ class ObjectsPanel(QWidget):
         Called with the column that is to colour the objects; None: none.
     on_save : callable
         Called with the path of a file for the table.
+    say : callable
+        Shows a message in the dock.
     ask : callable, optional
         Asks for a path, from a proposed one, the filters, and the one that is chosen first.
     """
@@ -64,10 +66,12 @@ class ObjectsPanel(QWidget):
         on_choose: Callable[[Rows], None],
         on_colour: Callable[[str | None], None],
         on_save: Callable[[Path], None],
+        say: Say,
         ask: Callable[[str, str, str], Answer] | None = None,
     ) -> None:
         super().__init__()
         self._on_choose, self._on_colour, self._on_save = on_choose, on_colour, on_save
+        self._say = say
         self.ask = ask or self._ask_in_dialog
         self._blocker = Blocker()
         self.frame: pd.DataFrame | None = None
@@ -79,20 +83,18 @@ class ObjectsPanel(QWidget):
         self.colour.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.colour.setMinimumContentsLength(8)
+        self.colour.setMinimumContentsLength(6)
         WheelGoesOn(self.colour)
         self.copy, self.save = QPushButton("Copy"), QPushButton("Save …")
         self.copy.setToolTip(COPY_TIP)
         self.save.setToolTip(SAVE_TIP)
-        self.said = QLabel()
-        self.said.setTextFormat(Qt.TextFormat.PlainText)
         line = QHBoxLayout()
         line.setSpacing(6)
         line.addWidget(QLabel("Colour by"))
         line.addWidget(self.colour)
         line.addWidget(self.copy)
         line.addWidget(self.save)
-        line.addWidget(self.said, 1)
+        line.addStretch(1)
         left = QWidget()
         inside = QVBoxLayout(left)
         inside.setContentsMargins(0, 0, 0, 0)
@@ -134,18 +136,12 @@ class ObjectsPanel(QWidget):
             self.colour.clear()
             self.colour.addItems([OBJECTS, *(c for c in names if c not in ("label", "frame"))])
             self.colour.setCurrentText(before if before in names else OBJECTS)
-        self.said.clear()
         self._enable()
 
     def choose(self, rows: Any) -> None:
         """Mark rows in both, without telling ``on_choose``."""
         self.table.choose(rows)
         self.plot.choose(np.asarray(rows, np.int64))
-
-    def tell(self, text: str) -> None:
-        """Say something beside the buttons."""
-        self.said.setText(text)
-        self.said.setToolTip(text)
 
     def _chosen_in_table(self, rows: Rows) -> None:
         self.plot.choose(rows)
@@ -172,7 +168,7 @@ class ObjectsPanel(QWidget):
 
     def _copy(self) -> None:
         count = self.table.copy(chosen=True)
-        self.tell(f"{count:,} row{'' if count == 1 else 's'} copied.")
+        self._say(f"{count:,} row{'' if count == 1 else 's'} copied.")
 
     def _ask(self) -> None:
         kept = recall(MEMORY)
@@ -188,13 +184,10 @@ class ObjectsPanel(QWidget):
             suffix = next((s for s, text in FILTERS.items() if text == chosen), first)
             target = target.with_name(target.name + suffix)
             if target.exists():  # the dialog has not asked whether it may be replaced
-                self.tell(f"{target.name} exists: choose it to replace it.")
+                self._say(f"{target.name} exists: choose it to replace it.", fault=True)
                 return
         remember(MEMORY, {"folder": str(target.parent), "ending": target.suffix.lower()})
-        try:
-            self._on_save(target)
-        except UNetError as error:
-            self.tell(str(error))
+        self._on_save(target)
 
     def _ask_in_dialog(self, proposed: str, filters: str, first: str) -> Answer:
         path, chosen = QFileDialog.getSaveFileName(

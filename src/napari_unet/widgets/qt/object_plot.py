@@ -55,13 +55,13 @@ class ObjectPlot(QWidget):
         self.note.setWordWrap(True)
         line = QHBoxLayout()
         line.setSpacing(4)
-        for word, box in (("Plot", self.across), ("against", self.upward)):
+        for word, box in (("x", self.across), ("y", self.upward)):
             line.addWidget(QLabel(word))
             line.addWidget(box, 1)
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-            box.setMinimumContentsLength(6)
+            box.setMinimumContentsLength(4)
             WheelGoesOn(box)
             box.currentIndexChanged.connect(lambda _: self._axes_changed())
         self.across.setToolTip("The column along the horizontal axis.")
@@ -268,7 +268,7 @@ def bin_edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.linspace(0, 1, BINS[0] + 1)
     low, high = float(values.min()), float(values.max())
     if high <= low:
-        low, high = low - 0.5, high + 0.5
+        return np.linspace(low - 0.5, high + 0.5, BINS[0] + 1)
     quarter, rest = np.quantile(values, [0.25, 0.75])
     width = 2 * (rest - quarter) / len(values) ** (1 / 3)
     count = BINS[1] if width <= 0 else np.clip((high - low) / width, *BINS)

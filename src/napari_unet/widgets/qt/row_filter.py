@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def _fulfils(text: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_
     if name.lower() not in known:
         raise InputError(
             f"There is no column {name!r}",
-            f"name one of {', '.join(columns)}",
+            f"take one from the heads of the table, such as {_nearest(name, columns)}",
             parameter="filter",
             value=text,
         )
@@ -93,6 +94,18 @@ def _fulfils(text: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_
     if number is None:
         number = _parse_number(value, text)
     return np.asarray(compare(values, number), bool)
+
+
+def _nearest(name: str, columns: Iterable[str]) -> str:
+    """The columns that were probably meant.
+
+    >>> _nearest("size", ["label", "area"]), _nearest("intensity", ["area", "intensity_mean"])
+    ('label', 'intensity_mean')
+    """
+    names = list(columns)
+    holding = [each for each in names if name.lower() in each.lower()][:3]
+    found = holding or get_close_matches(name, names) or names[:1]
+    return ", ".join(found)
 
 
 def _parse_number(value: str, text: str) -> float:
