@@ -347,7 +347,7 @@ def parse_sizes(text: str) -> list[float]:
     >>> parse_sizes("0,5"), parse_sizes("2, 0.5 0.5"), parse_sizes("0.5,0.5"), parse_sizes("2; x")
     ([0.5], [2.0, 0.5, 0.5], [0.5, 0.5], [])
     """
-    parts = []
+    parts: list[str] = []
     for part in re.split(r"[;\s]+|,\s+", text.strip()):
         parts += part.split(",") if "." in part else [part.replace(",", ".")]
     try:
