@@ -19,7 +19,8 @@ WINDOWS = [
     for path in SCRIPTS
     if "napari.Viewer()" in path.read_text() and path.name != "headless_then_look.py"
 ]
-PLAIN = [path for path in SCRIPTS if path not in WINDOWS]
+PROCESSES = [EXAMPLES / "cluster.py"]
+PLAIN = [path for path in SCRIPTS if path not in (*WINDOWS, *PROCESSES)]
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -28,7 +29,7 @@ def names(paths: list[Path]) -> list[str]:
 
 def test_there_is_one_of_each_kind() -> None:
     told = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    assert len(SCRIPTS) >= 7
+    assert len(SCRIPTS) >= 9
     assert {path.name for path in (*SCRIPTS, *EXAMPLES.glob("*.ipynb"))} <= set(
         told.replace("`", " ").split()
     )
@@ -59,6 +60,24 @@ def test_a_script_with_a_window_runs(
     found = runpy.run_path(str(path), run_name="example")
     assert len(found["viewer"].layers) >= 2
     assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.parametrize("path", PROCESSES, ids=names(PROCESSES))
+def test_a_script_of_several_processes_runs(path: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "as in one process: True"
+    assert done.stdout.splitlines()[1].endswith("_labels.tif None")
 
 
 @pytest.mark.process

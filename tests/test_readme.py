@@ -6,11 +6,13 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import napari_unet as nu
 from napari_unet.cli import main
 from napari_unet.io import write_image, write_labels
 from napari_unet.samples import load_sample
@@ -65,6 +67,29 @@ def test_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert main(words) == 0
     written = {path for path in tmp_path.rglob("*") if path.is_file()} - before
     assert bool(written) == ("-o" in words)
+
+
+def test_the_five_most_useful_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari.components import ViewerModel
+
+    from napari_unet.viewer import add_result, segment_layer
+
+    monkeypatch.chdir(tmp_path)
+    image = load_sample("nuclei_2d").image[:96, :96]
+    for name in ("cells.tif", "folder/cells.tif"):
+        write_image(tmp_path / name, image, axes="YX")
+    viewer = ViewerModel()
+    viewer.add_image(image)
+    (lines,) = [text for kind, text in BLOCKS if kind == "text" and "nu.segment_files(" in text]
+    assert len(lines.splitlines()) == 5
+    names: dict[str, Any] = {
+        "nu": nu, "viewer": viewer, "add_result": add_result, "segment_layer": segment_layer
+    }  # fmt: skip
+    exec(compile(lines, "the five lines", "exec"), names)
+    assert len(names["table"]) == names["labels"].max() > 0
+    assert [result.error for result in names["results"]] == [None]
+    assert np.array_equal(names["again"], names["labels"])
+    assert np.array_equal(viewer.layers[1].data, names["labels"])
 
 
 def test_the_foreign_name_is_never_recommended() -> None:

@@ -15,7 +15,7 @@ def batch(stage: Stage) -> None:
     theme = stage.theme
     dock = stage.open_dock("Batch")
     stage.shoot(f"batch_empty_{theme}")
-    with TemporaryDirectory() as scratch:
+    with TemporaryDirectory(prefix="plate-") as scratch:
         folder = Path(scratch) / "images"
         image = load_sample("nuclei_2d").image
         for number in range(4):

@@ -56,6 +56,10 @@ class BatchForm:
         for kind, box in self.kinds.items():
             box.tooltip = KIND_TIPS[kind]
         boxes = list(self.kinds.values())
+        for column in (boxes[::2], boxes[1::2]):  # one under the other
+            width = max(box.native.sizeHint().width() for box in column)
+            for box in column:
+                box.native.setMinimumWidth(width)
         lines = [
             Container(widgets=pair, layout="horizontal", labels=False)
             for pair in (boxes[:2], boxes[2:])
@@ -81,6 +85,15 @@ class BatchForm:
             choices={"device": DEVICES},
             on_change=self.changed,
         )
+        for field, text in (
+            (self.pattern, "/data/**/*.tif, then Enter"),
+            (self.export, "none"),
+            (self.output, "beside each image"),
+            (self.axes, "as each file says"),
+            (self.channels, "all"),
+            (self.cluster, "none: here"),
+        ):
+            field.native.setPlaceholderText(text)
         self._parts = (buttons, kinds)  # magicgui's parts must live as long as Qt's
         output = Row(
             self.output,
