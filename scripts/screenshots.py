@@ -25,7 +25,7 @@ SCENES = {
     **tutorial.SCENES,
 }
 DOCUMENTED = {
-    "batch": {"batch_done_dark": "dark"},
+    "batch": {"batch_files_light": "light", "batch_done_dark": "dark"},
     "segment": {"segment_dark": "dark", "segment_region_light": "light"},
     **{
         scene: dict.fromkeys(names, "dark")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from napari_unet.errors import FileError, InputError, describe_validation
 from napari_unet.io.record import record_path
 from napari_unet.replay.batching import BatchRun
+from napari_unet.replay.correcting import CorrectRun
 from napari_unet.replay.exporting import ExportRun
 from napari_unet.replay.measuring import MeasureRun
 from napari_unet.replay.recorded import RecordedRun
@@ -27,6 +28,7 @@ KINDS: dict[str, type[RecordedRun]] = {
     "measure": MeasureRun,
     "export": ExportRun,
     "batch": BatchRun,
+    "correct": CorrectRun,
 }
 """Operations that can be repeated."""
 

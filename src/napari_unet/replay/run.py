@@ -24,7 +24,7 @@ def run(
     record : mapping, path or str
         A run record: the JSON file beside a result, the result itself, the JSON as a text, or
         what a layer's metadata or ``Prediction.record`` hold. Of any operation: segment,
-        predict, train, measure, evaluate, export, batch.
+        predict, train, measure, evaluate, export, batch, correct.
     input : path, array, layer, or list of these, optional
         Another input than the recorded one, one per channel in a list: it is run as it is, with
         the axes of the record where they fit, and its own pixel size where it has one. None: the

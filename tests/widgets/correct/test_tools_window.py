@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from napari.utils.action_manager import action_manager
 from napari.utils.shortcuts import default_shortcuts
 
+import napari_unet as nu
 from napari_unet.correction.journal import read_entries
+from napari_unet.progress import drain
 from napari_unet.recovery.labels import StoredLabels, labels_folder
+from napari_unet.replay.run import iter_repeat
 from napari_unet.widgets.correct.keys import PREFIX
 
 
@@ -123,6 +131,64 @@ def test_no_key_is_one_that_the_viewer_has_for_labels(open_correct: Callable[[],
         for key in keys
     }
     assert not taken & {str(key) for keys in ours.values() for key in keys}
+
+
+@pytest.mark.process
+def test_corrections_are_copied_as_code_that_makes_them_again(
+    viewer: Any, hand: Any, open_correct: Callable[[], Any], tmp_path: Path, qtbot: Any
+) -> None:
+    dock = open_correct()
+    with pytest.raises(nu.UNetError, match="Select a labels layer"):
+        dock.as_python()
+    layer = viewer.add_labels(disks(), name="cells", scale=(0.5, 0.5), units=("um", "um"))
+    viewer.reset_view()
+    with pytest.raises(nu.UNetError, match="no corrections"):
+        dock.as_python()
+    hand.key("C")
+    hand.drag((85, 40), (85, 60))  # merge; then a stroke, which no script knows
+    layer.data_setitem((np.array([2]), np.array([2])), np.array([99]))
+    painted = layer.data.copy()
+    hand.click(30, 25)
+    hand.click(30, 60)  # split
+    hand.move(30, 110)
+    hand.key("Delete")
+    dock.scripts.actions["python"].trigger()
+    assert "is on the clipboard" in dock.message.value
+    script, command = dock.as_python(), dock.as_command()
+    assert script.count("'tool':") == 2
+    corrected = layer.data.copy()
+    assert (corrected != painted).any()
+    code = "import sys; from napari_unet.cli import main; sys.exit(main())"
+    for name, words in (
+        ("python", ["-c", script]),
+        ("command", ["-c", code, *shlex.split(command)[1:]]),
+    ):
+        (tmp_path / name).mkdir()
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=tmp_path / name,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        (file,) = (tmp_path / name).glob("*_corrected.tif")
+        np.testing.assert_array_equal(nu.read_image(file).array, corrected)
+    # the record of the file is opened in the dock, and run on another prediction
+    record = tmp_path / "command" / "cells_corrected.json"
+    viewer.layers.clear()
+    dock.open_record(record)
+    assert "2 of 2 corrections were made" in dock.message.value
+    np.testing.assert_array_equal(viewer.layers[0].data, corrected)
+    np.testing.assert_allclose(viewer.layers[0].scale, (0.5, 0.5))
+    hand.key("Control-Z")
+    assert (viewer.layers[0].data != corrected).any()
+    other = painted.copy()
+    other[other == 4] = 0  # what was deleted is not there
+    again = drain(iter_repeat(record, input=other))
+    assert again.status == 1
+    assert "1 of 2 corrections; these do not fit: delete at (30, 110)" in again.message
+    np.testing.assert_array_equal(again.value, corrected)
 
 
 def test_the_journal_follows_undo_is_kept_on_disk_and_is_repeated_on_a_new_prediction(

@@ -56,10 +56,6 @@ class BatchForm:
         for kind, box in self.kinds.items():
             box.tooltip = KIND_TIPS[kind]
         boxes = list(self.kinds.values())
-        for column in (boxes[::2], boxes[1::2]):  # one under the other
-            width = max(box.native.sizeHint().width() for box in column)
-            for box in column:
-                box.native.setMinimumWidth(width)
         lines = [
             Container(widgets=pair, layout="horizontal", labels=False)
             for pair in (boxes[:2], boxes[2:])

@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from magicgui.widgets import Container
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.widgets.correct.hover_panel import HoverPanel
 from napari_unet.widgets.correct.journal_panel import JournalPanel
+from napari_unet.widgets.correct.recorded import draft_of, take_over
 from napari_unet.widgets.correct.session import CorrectionSession
 from napari_unet.widgets.correct.tool_panel import ToolPanel
 from napari_unet.widgets.qt.events import ClosingWatch
 from napari_unet.widgets.qt.form import FAULT_COLOUR, order_tabs, text_label
 from napari_unet.widgets.qt.notice import Notice
+from napari_unet.widgets.qt.script_menu import ScriptMenu
+from napari_unet.widgets.qt.scripted import Copied
 from napari_unet.widgets.qt.scrolling import ScrollingPart
 from napari_unet.widgets.recovery.offers import TrainingOffers
 from napari_unet.widgets.recovery.shared_autosave import SharedAutosave
 from napari_unet.widgets.viewer.docks import OneDock
+from napari_unet.widgets.viewer.records import record_shown
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
 if TYPE_CHECKING:
@@ -35,7 +40,7 @@ PANELS = (
 and ``close()``, which stops listening and touches no widget."""
 
 
-class CorrectWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
+class CorrectWidget(Copied, Container, metaclass=OneDock):  # type: ignore[type-arg]
     """The dock "Correct".
 
     Parameters
@@ -68,7 +73,16 @@ class CorrectWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
             column.addWidget(part.native)
         column.addStretch(1)
         # the panels scroll, what is said under them stays in sight
-        self.native.layout().insertWidget(0, ScrollingPart(inside), 1)
+        layout = self.native.layout()
+        layout.insertWidget(0, ScrollingPart(inside), 1)
+        self.scripts = ScriptMenu(
+            self.native,
+            lambda: draft_of(self.session),
+            lambda path: take_over(path, self.session),
+            lambda: record_shown(viewer),
+            self.show_message,
+        )
+        layout.addWidget(self.scripts.button, 0, Qt.AlignmentFlag.AlignRight)
         order_tabs(self.native)
         self.session.target_changed.connect(self._show_target)
         self.session.told.connect(self.show_message)

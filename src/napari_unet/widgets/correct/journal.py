@@ -5,14 +5,16 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+import numpy as np
 from napari.layers import Labels
+from numpy.typing import NDArray
 
 from napari_unet.correction.change import Change
 from napari_unet.correction.edits import Edit
 from napari_unet.correction.journal import Entry
 from napari_unet.widgets.annotation.marks import JOURNAL_KEY
 
-__all__ = ["JOURNAL_KEY", "follow_undo", "write_entry"]
+__all__ = ["JOURNAL_KEY", "follow_undo", "split_history", "write_entry"]
 
 _steps: weakref.WeakKeyDictionary[Labels, list[tuple[Any, Any]]] = weakref.WeakKeyDictionary()
 
@@ -44,6 +46,23 @@ def follow_undo(layer: Labels) -> bool:
         return False
     entries[:] = kept
     return True
+
+
+def split_history(layer: Labels) -> tuple[NDArray[Any], list[Any]]:
+    """The labels before the last corrections, and these, as far as the viewer can undo them.
+
+    It ends at a stroke of the brush and at other tools of the viewer, which the journal does not
+    know: these are in the labels.
+    """
+    known = {id(atom): entry for entry, atom in _steps.get(layer, ())}
+    labels, entries = np.array(layer.data), []
+    for item in reversed(layer._undo_history):
+        if not all(id(atom) in known for atom in item):
+            break
+        for where, before, _ in reversed(item):
+            labels[where] = before
+        entries[:0] = [known[id(atom)] for atom in item]
+    return labels, entries
 
 
 def _entries(layer: Labels) -> list[Any]:

@@ -16,15 +16,37 @@ from napari_unet.widgets.qt.job import JobRunner
 from napari_unet.widgets.qt.script_menu import Draft, RecordOf, ScriptMenu
 
 
-class Scripted:
+class Copied:
+    """A dock that tells what it does as code.
+
+    Attributes
+    ----------
+    scripts : ScriptMenu
+        The menu "Script".
+    """
+
+    scripts: ScriptMenu
+
+    def as_python(self) -> str:
+        """What the dock does, as a script; see `ScriptMenu.as_python`."""
+        return self.scripts.as_python()
+
+    def as_command(self) -> str:
+        """What the dock does, as a line for a terminal; see `ScriptMenu.as_command`."""
+        return self.scripts.as_command()
+
+    def open_record(self, path: str | Path) -> None:
+        """Take over input, model and settings from a run record; the dock tells what is wrong."""
+        self.scripts.open_record(Path(path))
+
+
+class Scripted(Copied):
     """A dock that a script can drive: start its run, wait for it, and tell it as code.
 
     Attributes
     ----------
     runner : JobRunner
         That runs its job.
-    scripts : ScriptMenu
-        The menu "Script".
     failure : UNetError or None
         Why the last run failed.
     result : object
@@ -32,7 +54,6 @@ class Scripted:
     """
 
     runner: JobRunner
-    scripts: ScriptMenu
     failure: UNetError | None = None
     result: Any = None
 
@@ -55,18 +76,6 @@ class Scripted:
         if self.failure is not None:
             raise self.failure
         return self.result
-
-    def as_python(self) -> str:
-        """What a press of Run does, as a script; see `ScriptMenu.as_python`."""
-        return self.scripts.as_python()
-
-    def as_command(self) -> str:
-        """What a press of Run does, as a line for a terminal; see `ScriptMenu.as_command`."""
-        return self.scripts.as_command()
-
-    def open_record(self, path: str | Path) -> None:
-        """Take over input, model and settings from a run record; the dock tells what is wrong."""
-        self.scripts.open_record(Path(path))
 
 
 class ScriptedForm(Scripted):
