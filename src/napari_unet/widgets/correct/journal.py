@@ -55,7 +55,7 @@ def split_history(layer: Labels) -> tuple[NDArray[Any], list[Any]]:
     know: these are in the labels.
     """
     known = {id(atom): entry for entry, atom in _steps.get(layer, ())}
-    labels, entries = np.array(layer.data), []
+    labels, entries = np.array(layer.data), list[Any]()
     for item in reversed(layer._undo_history):
         if not all(id(atom) in known for atom in item):
             break
