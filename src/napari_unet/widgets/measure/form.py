@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,10 @@ from napari_unet.image.given import origin_of_layer
 from napari_unet.replay.kept_arrays import HeldArray
 from napari_unet.widgets.measure.image_list import ImageList
 from napari_unet.widgets.measure.layers import (
-    Below,
     axes_below,
     check_labels,
     guess_axes_of_labels,
+    join_channels,
     label_data,
     lay_below,
     scores_below,
@@ -26,9 +25,10 @@ from napari_unet.widgets.measure.layers import (
 from napari_unet.widgets.measure.request import GROUPS, MeasureRequest, choose_of_groups
 from napari_unet.widgets.qt.axes_field import AxesField, AxesGuess
 from napari_unet.widgets.qt.choice_list import ChoiceList
-from napari_unet.widgets.qt.fields import FieldError
+from napari_unet.widgets.qt.fields import FieldError, parse_sizes
 from napari_unet.widgets.qt.form import Form, Row
 from napari_unet.widgets.qt.wording import is_next_step, worded
+from napari_unet.widgets.viewer.export_button import ExportButton
 from napari_unet.widgets.viewer.label_data import LabelData
 from napari_unet.widgets.viewer.layer_axes import name_axes
 from napari_unet.widgets.viewer.layer_image import (
@@ -127,7 +127,8 @@ class MeasureForm:
                 "known, else in pixels; 0: none are counted.",
             ),
         }
-        self.native = Form(self.rows.values())
+        self.export = ExportButton(viewer, self._image_of)
+        self.native = Form([*self.rows.values(), self.export.row])
         self.labels.changed.connect(lambda _: self._labels_chosen())
         parts: list[Any] = [self.pixel_size, self.distance, *boxes]
         for part in parts:
@@ -141,6 +142,7 @@ class MeasureForm:
 
     def close(self) -> None:
         """Follow the viewer no more."""
+        self.export.close()
         self._viewer.layers.selection.events.active.disconnect(self._follow)
 
     def remembered(self) -> dict[str, Any]:
@@ -168,6 +170,7 @@ class MeasureForm:
     def reset_choices(self) -> None:
         """List the layers anew."""
         self.labels.reset_choices()
+        self.export.refresh()
         self._follow()
         self.refresh()
 
@@ -244,6 +247,11 @@ class MeasureForm:
             ticked = []
         self.images.show(images, ticked)
 
+    def _image_of(self, layer: Any) -> Image | None:
+        """The image of the chosen labels, for their export."""
+        ticked = self.images.ticked
+        return ticked[0] if plain(layer) is self.layer and len(ticked) == 1 else None
+
     def _guess(self, layer: Labels) -> AxesGuess:
         return guess_axes_of_labels(layer, self._image_layers())
 
@@ -272,7 +280,7 @@ class MeasureForm:
             has_scores=scores is not None,
             has_distance=distance is not None,
         )
-        image, axes, names, arrays = _joined(below, data.axes)
+        image, axes, names, arrays = join_channels(below, data.axes)
         labels = HeldArray(data.array, layer.name, origin_of_layer(layer), as_labels=True)
         return MeasureRequest(
             labels=data.array,
@@ -339,41 +347,6 @@ class MeasureForm:
             if isinstance(record, Mapping) and record.get("task") == "semantic":
                 return "Labels of classes: all pixels of a class are one row."
         return ""
-
-
-def parse_sizes(text: str) -> list[float]:
-    """Numbers that were typed, with decimal points or commas; none where one is no number.
-
-    >>> parse_sizes("0,5"), parse_sizes("2, 0.5 0.5"), parse_sizes("0.5,0.5"), parse_sizes("2; x")
-    ([0.5], [2.0, 0.5, 0.5], [0.5, 0.5], [])
-    """
-    parts: list[str] = []
-    for part in re.split(r"[;\s]+|,\s+", text.strip()):
-        parts += part.split(",") if "." in part else [part.replace(",", ".")]
-    try:
-        return [float(part) for part in parts if part]
-    except ValueError:
-        return []
-
-
-def _joined(below: list[Below], axes: str) -> tuple[Any, str, tuple[str, ...], list[Any]]:
-    """Images as `measure` takes them, their axes, the names of channels, and what is recorded."""
-    names = tuple(
-        each.name if "C" not in each.axes else f"{each.name} [{number}]"
-        for each in below
-        for number in range(each.channels)
-    )
-    if not below:
-        return None, axes, (), []
-    if len(below) == 1:
-        first = below[0]
-        return first.array, first.axes, names, [HeldArray(first.array, first.name, first.origin)]
-    channels = [each.channel(number) for each in below for number in range(each.channels)]
-    arrays = [
-        HeldArray(array, name, origin)
-        for (array, origin), name in zip(channels, names, strict=True)
-    ]
-    return [array for array, _ in channels], axes, names, arrays
 
 
 def _wrong_axes(layer: Labels, text: str) -> InputError:

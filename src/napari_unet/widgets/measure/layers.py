@@ -14,6 +14,7 @@ from napari_unet.dataset.pixel_grid import MismatchError
 from napari_unet.errors import InputError
 from napari_unet.image.given import origin_of_layer
 from napari_unet.io.declared_axes import declared_axes
+from napari_unet.replay.kept_arrays import HeldArray
 from napari_unet.widgets.annotation.label_matching import looks_like_labels, match_layers
 from napari_unet.widgets.qt.axes_field import AxesGuess
 from napari_unet.widgets.viewer.kept_scores import scores_of
@@ -185,6 +186,26 @@ def lay_below(image: Image, labels: Labels, data: LabelData) -> Below:
     if not found.is_whole or kept != axes:
         array, origin = as_sliceable(array)[tuple(index)], {}
     return Below(image.name, array, kept, origin)
+
+
+def join_channels(below: list[Below], axes: str) -> tuple[Any, str, tuple[str, ...], list[Any]]:
+    """Images as `measure` takes them, their axes, the names of channels, and what is recorded."""
+    names = tuple(
+        each.name if "C" not in each.axes else f"{each.name} [{number}]"
+        for each in below
+        for number in range(each.channels)
+    )
+    if not below:
+        return None, axes, (), []
+    if len(below) == 1:
+        first = below[0]
+        return first.array, first.axes, names, [HeldArray(first.array, first.name, first.origin)]
+    channels = [each.channel(number) for each in below for number in range(each.channels)]
+    arrays = [
+        HeldArray(array, name, origin)
+        for (array, origin), name in zip(channels, names, strict=True)
+    ]
+    return [array for array, _ in channels], axes, names, arrays
 
 
 def suggest_images(labels: Labels, data: LabelData, images: Sequence[Image]) -> list[Image]:

@@ -76,6 +76,8 @@ class Measured:
         if "T" in self.axes:
             text += f" in {self.table['frame'].nunique():,} time points"
         text += " measured; lengths are in " + ("pixels." if known is None else "µm.")
+        if count == 1 and self.label_of(0) == 1:
+            text += " All pixels of number 1 are one object: number a mask first, piece by piece."
         channels = self.request.channels
         if channels:
             numbered = (f"{number} is ‘{name}’" for number, name in enumerate(channels))

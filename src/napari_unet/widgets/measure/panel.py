@@ -83,7 +83,7 @@ class ObjectsPanel(QWidget):
         self.colour.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.colour.setMinimumContentsLength(6)
+        self.colour.setMinimumContentsLength(5)
         WheelGoesOn(self.colour)
         self.copy, self.save = QPushButton("Copy"), QPushButton("Save …")
         self.copy.setToolTip(COPY_TIP)

@@ -48,3 +48,18 @@ def parse_channels(text: str) -> tuple[int, ...]:
         problem = f"Channels {text!r} must be numbers from 0, such as 0 or 2, 0"
         raise FieldError("channels", InputError(problem, parameter="channels", value=text))
     return tuple(int(part) for part in parts)
+
+
+def parse_sizes(text: str) -> list[float]:
+    """Numbers that were typed, with decimal points or commas; none where one is no number.
+
+    >>> parse_sizes("0,5"), parse_sizes("2, 0.5 0.5"), parse_sizes("0.5,0.5"), parse_sizes("2; x")
+    ([0.5], [2.0, 0.5, 0.5], [0.5, 0.5], [])
+    """
+    parts: list[str] = []
+    for part in re.split(r"[;\s]+|,\s+", text.strip()):
+        parts += part.split(",") if "." in part else [part.replace(",", ".")]
+    try:
+        return [float(part) for part in parts if part]
+    except ValueError:
+        return []
