@@ -13,6 +13,7 @@ import pytest
 from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QWidget
+from scipy.ndimage import distance_transform_edt
 
 import napari_unet as nu
 from napari_unet.io import write_image
@@ -77,16 +78,17 @@ def test_a_walk(
     assert labels.colormap == before
 
     # a click on another object in the canvas
-    other = (largest + 1) % len(table)
+    other = int(table["area"].drop(largest).idxmax())
     canvas = viewer.window._qt_viewer.canvas
-    place = np.argwhere(labels.data == table["label"][other])[0]
+    inside = distance_transform_edt(labels.data == table["label"][other])
+    place = np.array(np.unravel_index(inside.argmax(), inside.shape))
     viewer.scene.camera.zoom = 4
     viewer.scene.camera.center = (0, *(place / 2))
     qtbot.wait(50)
     native = canvas.native
     spot = native.rect().center()
     qtbot.mouseClick(native, Qt.MouseButton.LeftButton, pos=spot)
-    assert dock.panel.table.chosen.tolist() == [other]
+    qtbot.waitUntil(lambda: dock.panel.table.chosen.tolist() == [other])
 
     # a part of the histogram, a point of the scatter plot
     plot = dock.panel.plot
