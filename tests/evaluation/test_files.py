@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import pytest
 import tifffile
 from PIL import Image
 
+import napari_unet as nu
 from napari_unet.cli import main
 from napari_unet.errors import FileError, SettingsError
 from napari_unet.evaluation import evaluate_files
 from napari_unet.evaluation.label_pairs import find_label_pairs
 from napari_unet.evaluation.table import POOLED, list_rows
 from napari_unet.metrics import evaluate
+from napari_unet.replay.records import read_run
 
 
 def grid(size: int = 48) -> np.ndarray:
@@ -113,6 +116,35 @@ def test_the_command_line_prints_and_writes(
     assert told["candidates"][1]["scores"]["ap"]["0.5"] == 1
     assert len(told["candidates"][0]["per_image"]) == 6
     assert told["record"]["operation"] == "evaluate"
+
+
+def test_an_evaluation_is_repeated_from_its_record_and_told_as_code(
+    folders: tuple[Path, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results, better, truth = (str(folder) for folder in folders)
+    monkeypatch.chdir(tmp_path)
+    words = ["evaluate", results, truth, "--second", better, "--ignore", "9", "--seed", "4"]
+    for name in ("first.csv", "first.json"):
+        assert main([*words, "-o", name]) == 0
+    expected = Path("first.csv").read_text()
+    found = nu.run("first.csv", output="again.csv")
+    assert found.candidates == ("results", "better")
+    assert Path("again.csv").read_text() == expected
+    assert nu.run("first.json").scores == nu.run("again.csv.json").scores == found.scores
+    run = read_run("first.json")
+    exec(compile(run.as_python(), "script", "exec"), {})
+    assert Path("scores.csv").read_text() == expected
+    Path("scores.csv").unlink()
+    assert main(shlex.split(run.as_command())[1:]) == 0
+    assert Path("scores.csv").read_text() == expected
+    # other predictions; one that cannot be scored
+    Path(better, "im0_labels.tif").write_bytes(b"no image")
+    capsys.readouterr()
+    assert main(["run", "first.csv.json", "--input", better, "-o", "other.csv"]) == 1
+    assert "scores of 5 of 6 images" in capsys.readouterr().out
 
 
 def test_single_files_and_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

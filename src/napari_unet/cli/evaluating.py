@@ -57,6 +57,7 @@ def run_evaluate(options: Namespace, settings: Mapping[str, Any]) -> int:
     )
     from napari_unet.evaluation.run import ImageDone
     from napari_unet.evaluation.table import as_dict, check_evaluation_path, write_evaluation
+    from napari_unet.replay.measuring import write_table_record
 
     folder = options.errors
     if options.output is not None:
@@ -91,6 +92,7 @@ def run_evaluate(options: Namespace, settings: Mapping[str, Any]) -> int:
         tell("note", f"{sum(len(a.errors) for *_, a in atlases)} errors are listed in {table}")
     if options.output is not None:
         write_evaluation(options.output, found)
+        write_table_record(options.output, found.record)
     shown = {"output": options.output, **as_dict(found)} if options.json else {}
     print_result("\n\n".join(describe_evaluation(found)), **shown)
     if options.output is not None and not options.json:

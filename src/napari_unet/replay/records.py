@@ -13,6 +13,7 @@ from napari_unet.errors import FileError, InputError, describe_validation
 from napari_unet.io.record import record_path
 from napari_unet.replay.batching import BatchRun
 from napari_unet.replay.correcting import CorrectRun
+from napari_unet.replay.evaluating import EvaluateRun
 from napari_unet.replay.exporting import ExportRun
 from napari_unet.replay.measuring import MeasureRun
 from napari_unet.replay.recorded import RecordedRun
@@ -29,6 +30,7 @@ KINDS: dict[str, type[RecordedRun]] = {
     "export": ExportRun,
     "batch": BatchRun,
     "correct": CorrectRun,
+    "evaluate": EvaluateRun,
 }
 """Operations that can be repeated."""
 
@@ -90,6 +92,9 @@ def read_content(record: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
 
 def run_of(content: Mapping[str, Any]) -> RecordedRun:
     """The run that a record is of; see `read_run`."""
+    inner = content.get("record")
+    if "operation" not in content and isinstance(inner, Mapping):
+        content = inner  # of an evaluation as JSON, which has its scores beside it
     operation = content.get("operation")
     if not isinstance(operation, str) or operation not in KINDS:
         raise InputError(

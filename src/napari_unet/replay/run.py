@@ -36,8 +36,8 @@ def run(
     Returns
     -------
     object
-        As of the function that was recorded: labels, a `Prediction`, a `Model`, a table,
-        `Scores`, a path or a list of `FileResult`.
+        As of the function that was recorded: labels, a `Prediction`, a `Model`, a table, an
+        `Evaluation` with its scores, a path or a list of `FileResult`.
 
     Raises
     ------
