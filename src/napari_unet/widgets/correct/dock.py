@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_unet.widgets.correct.hover_panel import HoverPanel
 from napari_unet.widgets.correct.journal_panel import JournalPanel
 from napari_unet.widgets.correct.recorded import draft_of, take_over
+from napari_unet.widgets.correct.review_panel import ReviewPanel
 from napari_unet.widgets.correct.session import CorrectionSession
 from napari_unet.widgets.correct.tool_panel import ToolPanel
 from napari_unet.widgets.qt.events import ClosingWatch
@@ -34,6 +35,7 @@ T = TypeVar("T")
 PANELS = (
     HoverPanel,
     ToolPanel,
+    ReviewPanel,
     JournalPanel,
 )
 """From top to bottom. Each is called with the `CorrectionSession`; it has ``native``, a QWidget,

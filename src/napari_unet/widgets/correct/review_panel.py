@@ -1,0 +1,358 @@
+"""What to look at next: a list of objects, stepped through by keys, and what was accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_unet.dataset.correction import remember_objects
+from napari_unet.dataset.review import iter_frames
+from napari_unet.dataset.seen_region import find_corrected
+from napari_unet.errors import UNetError
+from napari_unet.evaluation.object_survey import ObjectSurvey, join_surveys, survey_objects
+from napari_unet.evaluation.review_order import ReviewOrder, rank_objects
+from napari_unet.progress import Progress
+from napari_unet.widgets.annotation.marks import adopt, describe_done, marks_for, set_marks
+from napari_unet.widgets.correct.keys import KeyWatch, key_of, register_key
+from napari_unet.widgets.correct.session import CorrectionSession, session_of
+from napari_unet.widgets.qt.job import JobRunner, Outcome
+from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.viewer.objects import go_to_object
+
+ORDER_NAMES: dict[str, ReviewOrder] = {
+    "Suggested splits": "split",
+    "Unusual shapes": "shape",
+    "Smallest first": "small",
+    "Largest first": "large",
+    "At the border": "border",
+    "All, by number": "place",
+}
+ACTIONS = {
+    "next": ("Next", "N", "Go to the next object that nobody has looked at yet."),
+    "previous": ("Previous", "Shift-N", "Go back to the object before."),
+    "accept": ("Accept", "Q", "Call the object right as it is, and go to the next one."),
+}
+SURVEY_DELAY_MS = 400  # after the last change
+
+
+class ReviewPanel:
+    """Objects in the order in which they are to be looked at.
+
+    Parameters
+    ----------
+    session : CorrectionSession
+        Whose layer they are of.
+    """
+
+    def __init__(self, session: CorrectionSession) -> None:
+        self._session = session
+        self._survey: ObjectSurvey | None = None
+        self._rows: NDArray[np.intp] = np.zeros(0, np.intp)
+        self._accepted: set[tuple[int, int]] = set()
+        self._corrected: set[int] = set()
+        self.current: tuple[int, int] | None = None  # time point and label
+        self._place = -1  # in the rows
+        self._runner = JobRunner(lambda _: None, self._surveyed)
+        self.native = QWidget()
+        self._timer = QTimer(self.native)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SURVEY_DELAY_MS)
+        self._timer.timeout.connect(self._start)
+        self.order = QComboBox()
+        self.order.addItems(list(ORDER_NAMES))
+        self.order.setToolTip("Which objects come first; what is most likely wrong should.")
+        self.line, self.seen = QLabel(), QLabel()
+        for label in (self.line, self.seen):
+            label.setWordWrap(True)
+        column = QVBoxLayout(self.native)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(QLabel("Look at next"))
+        column.addWidget(self.order)
+        grid = QGridLayout()
+        grid.setSpacing(4)
+        column.addLayout(grid)
+        self.buttons: dict[str, QPushButton] = {}
+        for number, (name, (title, key, tip)) in enumerate(ACTIONS.items()):
+            register_key(name, key, tip, _command(name))
+            button = QPushButton(title)
+            button.clicked.connect(lambda _=False, name=name: self.act(name))
+            grid.addWidget(button, 0, number)
+            self.buttons[name] = button
+        column.addWidget(self.line)
+        column.addWidget(self.seen)
+        self.order.currentIndexChanged.connect(lambda _: self._arrange())
+        self._keys = KeyWatch(self._show_keys)
+        session.key_pressed.connect(self._key_pressed)
+        session.target_changed.connect(self._target_changed)
+        session.corrected.connect(self._corrected_step)
+        self._layer: Labels | None = None
+        self._show_keys()
+        self._target_changed()
+
+    @property
+    def working(self) -> bool:
+        """Whether a newer list is to come."""
+        return self._runner.running or self._timer.isActive()
+
+    @property
+    def left(self) -> list[tuple[int, int]]:
+        """Time point and label of the objects in the list that nobody has looked at."""
+        return [key for key in self._listed() if not self._is_seen(key)]
+
+    def close(self) -> None:
+        """Stop listening; no widget is touched."""
+        self._timer.stop()
+        self._runner.drop()
+        self._keys.close()
+        self._session.key_pressed.disconnect(self._key_pressed)
+        self._session.target_changed.disconnect(self._target_changed)
+        self._session.corrected.disconnect(self._corrected_step)
+        self._watch(None)
+
+    def act(self, name: str) -> None:
+        """Do what a button or key says."""
+        if self._session.target is None:
+            self._session.tell(self._session.problem, fault=True)
+        elif self._survey is None:
+            self._session.tell("The objects are still being looked through.")
+        elif name == "accept":
+            self._accept()
+        else:
+            self._step(1 if name == "next" else -1)
+
+    # the list
+
+    def _listed(self) -> list[tuple[int, int]]:
+        if self._survey is None:
+            return []
+        survey = self._survey
+        frames, labels = survey.frames[self._rows], survey.labels[self._rows]
+        return list(zip(frames.tolist(), labels.tolist(), strict=True))
+
+    def _is_seen(self, key: tuple[int, int]) -> bool:
+        return key in self._accepted or key[1] in self._corrected
+
+    def _step(self, by: int) -> None:
+        listed = self._listed()
+        at = self._place + by
+        while 0 <= at < len(listed) and by > 0 and self._is_seen(listed[at]):
+            at += by
+        if not 0 <= at < len(listed):
+            if self.left and by > 0 and self._place >= 0:
+                self._place = -1  # once more from the start
+                self._step(1)
+                return
+            self._session.tell("Nothing is left in this list." if by > 0 else "This is the first.")
+            return
+        self._place, self.current = at, listed[at]
+        self._show(int(self._rows[at]))
+
+    def _show(self, row: int) -> None:
+        target, survey = self._session.target, self._survey
+        if target is None or survey is None:
+            return
+        point = dict(zip([a for a in target.axes if a in "ZYX"], survey.points[row], strict=True))
+        size = dict(zip(point, survey.stops[row] - survey.starts[row], strict=True))
+        time = int(survey.frames[row])
+        place = [float(point.get(a, time if a == "T" else 0)) for a in target.axes]
+        go_to_object(
+            self._session.viewer, target.layer, place, [float(size.get(a, 1)) for a in target.axes]
+        )
+        self._tell_current(row)
+
+    def _tell_current(self, row: int) -> None:
+        assert self._survey is not None
+        label, area = int(self._survey.labels[row]), int(self._survey.areas[row])
+        self._session.tell(f"Object {label}, {area} pixels.")
+        self._show_counts()
+
+    def _accept(self) -> None:
+        target = self._session.target
+        assert target is not None
+        key = self.current
+        if key is None:
+            self._session.tell("Go to an object first, with ‘Next’.", fault=True)
+            return
+        time, label = key
+        marks = self._begin()
+        frame = self._frame(time)
+        if not (frame == label).any():
+            self._session.tell(f"Object {label} is not there any more.", fault=True)
+            self._changed()
+            return
+        review = marks.review.accept(frame, time, [label])
+        self._accepted.add(key)
+        set_marks(target.layer, replace(marks, review=review))
+        self._show_counts()
+        self._step(1)
+
+    def _begin(self) -> Any:
+        """The marks of the layer, which remember from now on how its objects were."""
+        target = self._session.target
+        assert target is not None
+        marks = adopt(target.layer)
+        if marks.predicted is None and marks.review.began is None:
+            began = remember_objects(self._array())
+            marks = replace(marks, review=replace(marks.review, began=began))
+        return marks
+
+    def _corrected_step(self, step: Any) -> None:
+        """Keep where objects were deleted, and how all were before the first correction."""
+        target = self._session.target
+        if target is None or step.target is not target or not isinstance(target.labels, np.ndarray):
+            return
+        marks = adopt(target.layer)
+        review = marks.review
+        if marks.predicted is None and review.began is None:
+            before = target.labels.copy()
+            step.change.revert(before)
+            review = replace(review, began=remember_objects(before))
+        change = step.change
+        space = [i for i, axis in enumerate(target.axes) if axis in "ZYX"]
+        time = change.window[target.axes.index("T")].start if "T" in target.axes else 0
+        for label in change.old_ids:
+            mask = (change.old == label) & (change.new == 0)
+            if label > 0 and mask.any() and not (change.new == label).any():
+                pixels = mask.reshape([mask.shape[i] for i in space])
+                review = review.clear(time, [change.window[i].start for i in space], pixels)
+        if review != marks.review:
+            set_marks(target.layer, replace(marks, review=review))
+
+    # the survey
+
+    def _array(self) -> Any:
+        target = self._session.target
+        assert target is not None
+        axes = target.axes
+        return target.labels[tuple(0 if a == "C" else slice(None) for a in axes)]
+
+    def _frame(self, time: int) -> NDArray[Any]:
+        target = self._session.target
+        assert target is not None
+        axes = target.axes.replace("C", "")
+        return np.asarray(self._array()[tuple(time if a == "T" else slice(None) for a in axes)])
+
+    def _target_changed(self) -> None:
+        target = self._session.target
+        self._survey, self._rows = None, np.zeros(0, np.intp)
+        self.current, self._place = None, -1
+        self._watch(None if target is None else target.layer)
+        self._changed()
+
+    def _watch(self, layer: Labels | None) -> None:
+        if self._layer is not None:
+            self._layer.events.set_data.disconnect(self._changed)
+            self._layer.events.paint.disconnect(self._changed)
+            self._layer.events.metadata.disconnect(self._show_counts)
+        self._layer = layer
+        if layer is not None:
+            layer.events.set_data.connect(self._changed)  # undo, redo, and the sliders
+            layer.events.paint.connect(self._changed)
+            layer.events.metadata.connect(self._show_counts)
+
+    def _changed(self, _: Any = None) -> None:
+        target = self._session.target
+        for button in self.buttons.values():
+            button.setEnabled(target is not None)
+        if target is None:
+            self._runner.drop()
+            self._show_counts()
+        else:
+            self._timer.start()
+
+    def _start(self) -> None:
+        target = self._session.target
+        if target is None:
+            return
+        if not isinstance(target.labels, np.ndarray):
+            self.line.setText("Labels on disk are not listed: open them in memory for that.")
+            return
+        if self._runner.running:
+            self._timer.start()
+            return
+        marks = marks_for(target.layer)
+        labels, axes = self._array(), target.axes.replace("C", "")
+        self._runner.start(lambda: _look(labels, axes, marks), "")
+
+    def _surveyed(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self.line.setText(worded(outcome.error))
+        if outcome.result is None or self._session.target is None:
+            return
+        self._survey, accepted, corrected = outcome.result
+        self._accepted, self._corrected = set(accepted), set(corrected)
+        self._arrange(keep=True)
+
+    def _arrange(self, *, keep: bool = False) -> None:
+        if self._survey is None:
+            return
+        try:
+            self._rows = rank_objects(self._survey, ORDER_NAMES[self.order.currentText()])
+        except UNetError as error:
+            self._rows = np.zeros(0, np.intp)
+            self._session.tell(worded(error), fault=True)
+        listed = self._listed()
+        if not keep:
+            self.current, self._place = None, -1
+        elif self.current in listed:
+            self._place = listed.index(self.current)
+        else:  # it was deleted or changed: the next one stands at its place now
+            self.current, self._place = None, min(self._place, len(listed)) - 1
+        self._place = max(self._place, -1)
+        self._show_counts()
+
+    def _show_counts(self, _: Any = None) -> None:
+        target = self._session.target
+        if target is None or self._survey is None:
+            self.line.setText("" if target is None else "Looking through the objects …")
+            self.seen.setText("")
+            return
+        self.line.setText(f"{len(self.left):,} of {len(self._rows):,} left in this list.")
+        here = set(zip(self._survey.frames.tolist(), self._survey.labels.tolist(), strict=True))
+        accepted = len(self._accepted & here)
+        corrected = len({label for _, label in here} & self._corrected)
+        done = describe_done(target.layer, marks_for(target.layer))
+        self.seen.setText(
+            f"Accepted {accepted:,}, corrected {corrected:,} of {len(here):,} objects; {done}."
+        )
+
+    def _key_pressed(self, name: str) -> None:
+        if name in ACTIONS:
+            self.act(name)
+
+    def _show_keys(self) -> None:
+        for name, (title, _, tip) in ACTIONS.items():
+            key = key_of(name)
+            self.buttons[name].setText(f"{title} ({key})" if key else title)
+            self.buttons[name].setToolTip(tip)
+
+
+def _look(labels: Any, axes: str, marks: Any) -> Generator[Progress, None, Any]:
+    """The survey of all time points, and what was accepted and corrected."""
+    surveys = []
+    background = () if marks.background is None else (marks.background,)
+    accepted: list[tuple[int, int]] = []
+    for time, index in iter_frames(axes, labels.shape):
+        yield Progress(time, 1, "looking through the objects")
+        frame = np.array(labels[index])
+        surveys.append(survey_objects(frame, frame=time, background=background))
+        accepted += [(time, n) for n in marks.review.accepted_labels(frame, time).tolist()]
+    yield Progress(0, 1, "looking through the objects")
+    corrected = find_corrected(labels, axes, marks.predicted or marks.review.began)
+    return join_surveys(surveys), accepted, corrected.tolist()
+
+
+def _command(name: str) -> Callable[[Labels], None]:
+    def command(layer: Labels) -> None:
+        session = session_of(layer)
+        if session is not None:
+            session.key_pressed.emit(name)
+
+    return command
