@@ -38,6 +38,10 @@ def test_the_palette_segments_the_active_layer(window: Any, qtbot: Any) -> None:
     shown[0].close()
     app.commands.execute_command(f"{PREFIX}train_on_active_layer").result()
     assert "Train (U-Net)" in window.window.dock_widgets
+    window.layers.selection.active = labels
+    app.commands.execute_command(f"{PREFIX}measure_active_layer").result()
+    measured = window.window.dock_widgets["Measure (U-Net)"].wait(180)
+    assert len(measured) == labels.data.max()
 
 
 @pytest.mark.windowless

@@ -43,6 +43,19 @@ def train_on_active_layer(viewer: Viewer) -> None:
     dock.take(image, layer)
 
 
+def measure_active_layer(viewer: Viewer) -> None:
+    """Open the dock Measure on the active labels layer, and run it."""
+    layer = viewer.layers.selection.active
+    if not isinstance(layer, Labels):
+        show_info("Select a labels layer to measure.")
+        return
+    dock = open_dock(viewer, "Measure")
+    try:
+        dock.run(labels=layer)
+    except UNetError as error:
+        show_error(worded(error))
+
+
 def _image_under(labels: Labels, viewer: Viewer) -> Image | None:
     """The image that labels lie on: the one that their marks name, else one of their size."""
     marks = marks_of(labels)

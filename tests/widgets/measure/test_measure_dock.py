@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from qtpy.QtCore import QRectF, Qt
+from qtpy.QtCore import QPoint, QRectF, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QWidget
 from scipy.ndimage import distance_transform_edt
@@ -19,6 +19,7 @@ import napari_unet as nu
 from napari_unet.io import write_image
 from napari_unet.samples import load_sample
 from napari_unet.widgets.qt.object_plot import ObjectPlot
+from napari_unet.widgets.viewer.docks import frame_of
 
 PLUGIN = "napari-unet-torch"
 
@@ -96,6 +97,14 @@ def test_a_walk(
     half = float(table["area"].median())
     plot._rectangle(QRectF(half, 0, 1e9, 1))
     assert sorted(dock.panel.table.chosen) == np.flatnonzero(table["area"] >= half).tolist()
+    view_of_plot = plot._area.viewport()
+    corners = plot._area.getViewBox().sceneBoundingRect().toRect()
+    first, last = corners.bottomLeft() + QPoint(5, -5), corners.topRight() + QPoint(-5, 5)
+    qtbot.mousePress(view_of_plot, Qt.MouseButton.LeftButton, pos=first)
+    for place in (first + QPoint(20, -20), last):
+        qtbot.mouseMove(view_of_plot, pos=place)
+    qtbot.mouseRelease(view_of_plot, Qt.MouseButton.LeftButton, pos=last)
+    assert len(dock.panel.table.chosen) > len(table) // 2
     plot.plot("area", "intensity_mean")
     plot._clicked(table["area"][0], table["intensity_mean"][0], (1.0, 1.0))
     assert dock.panel.table.chosen.tolist() == [0]
@@ -125,10 +134,11 @@ def test_a_walk(
         assert "area (µm²)" in read
         assert "centroid-0 (µm)" in read
         np.testing.assert_allclose(read.to_numpy(float), table.to_numpy(float), equal_nan=True)
-    dock.panel.ask = lambda *_: (str(tmp_path / "no folder" / "t.csv"), "")
+    dock.panel.ask = lambda *_: (str(tmp_path / "t.csv" / "beneath a file.csv"), "")
     dock.panel.save.click()
     qtbot.waitUntil(lambda: not dock.saver.running)
-    assert dock.bar.message.value
+    assert "beneath a file.csv" in dock.bar.message.value
+    assert len(pd.read_csv(tmp_path / "t.csv")) == len(table)
 
     # scripts say the same; a changed layer is told
     script = dock.as_python()
@@ -144,6 +154,8 @@ def test_a_walk(
     assert dock.panel.isVisible()
     viewer.layers.remove(labels)
     assert not len(dock.outline.lines)
+    frame_of(dock).destroyOnClose()
+    assert "Objects" not in viewer.window.dock_widgets
 
 
 @pytest.fixture

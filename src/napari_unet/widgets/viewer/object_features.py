@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap, ensure_colormap
@@ -53,6 +54,10 @@ def _is_measured(name: str) -> bool:
     return name.rpartition("-")[0] in PROPERTIES or name in (*PROPERTIES, "index", "frame")
 
 
+_own_colours: WeakKeyDictionary[Labels, Any] = WeakKeyDictionary()
+"""What layers that are coloured by values had before, also after a dock was closed."""
+
+
 class ObjectFeatures:
     """The table of a layer's objects in its features, and one column of it as colours.
 
@@ -73,7 +78,6 @@ class ObjectFeatures:
         self._by_frame = False
         self._frame = -1
         self._column: str | None = None
-        self._colours_before: Any = None
         viewer.dims.events.current_step.connect(self._follow)
 
     def show(self, layer: Labels, table: pd.DataFrame, time_axis: int | None) -> None:
@@ -107,8 +111,9 @@ class ObjectFeatures:
         if self._layer is None:
             return
         if column is None:
-            if self._colours_before is not None:
-                self._layer.colormap, self._colours_before = self._colours_before, None
+            before = _own_colours.pop(self._layer, None)
+            if before is not None:
+                self._layer.colormap = before
             return
         self._colour()
 
@@ -118,8 +123,8 @@ class ObjectFeatures:
         self._layer, self._table = None, None
 
     def close(self) -> None:
-        """Follow the slider no more."""
-        self._layer, self._table, self._colours_before = None, None, None
+        """Follow the slider no more; the layer keeps its colours."""
+        self._layer, self._table = None, None
         self._viewer.dims.events.current_step.disconnect(self._follow)
 
     def _follow(self, _: object = None) -> None:
@@ -138,8 +143,7 @@ class ObjectFeatures:
         layer, table, column = self._layer, self._table, self._column
         if layer is None or table is None or column is None:
             return
-        if self._colours_before is None:
-            self._colours_before = layer.colormap
+        _own_colours.setdefault(layer, layer.colormap)
         values = table[column].to_numpy(float)
         limits = find_limits(values)  # of all time points, so that colours can be compared
         rows = (table["frame"] == self._frame).to_numpy() if self._by_frame else slice(None)
