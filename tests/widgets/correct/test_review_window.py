@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from napari_unet.inference.prediction import predict
+from napari_unet.inference.roi import RoiPlace, RoiPrediction
 from napari_unet.widgets.annotation.marks import marks_of
 from napari_unet.widgets.annotation.snapshot import trusted
 from napari_unet.widgets.correct.review_panel import ReviewPanel
 from napari_unet.widgets.train.example_line import suggested
+from napari_unet.widgets.viewer.kept_scores import keep_scores
 
 
 def test_objects_are_stepped_through_accepted_saved_and_learned_from(
@@ -61,3 +64,28 @@ def test_objects_are_stepped_through_accepted_saved_and_learned_from(
     qtbot.waitUntil(lambda: not panel.working)
     panel.act("next")
     assert "Select a labels layer" in dock.message.value
+
+
+def test_the_least_certain_objects_of_a_result_come_first(
+    viewer: Any, qtbot: Any, open_correct: Callable[[], Any]
+) -> None:
+    dock = open_correct()
+    (panel,) = (each for each in dock.panels if isinstance(each, ReviewPanel))
+    image = np.zeros((96, 128), np.float32)
+    image[10:30, 10:30], image[40:70, 60:100] = 1, 0.45
+    part = {"Y": slice(0, 96), "X": slice(0, 128)}
+    found = RoiPrediction(predict(image, "nuclei", axes="YX"), RoiPlace("YX", part, part, None))
+    labels = np.zeros(image.shape, np.int32)
+    labels[10:30, 10:30], labels[40:70, 60:100], labels[80:90, 5:15] = 1, 2, 3
+    layer = viewer.add_labels(labels, name="cells")
+    keep_scores(layer, found, "YX", (0, 0))
+    viewer.layers.selection.active = layer
+    panel.order.setCurrentText("Least certain first")
+    qtbot.waitUntil(lambda: not panel.working)
+    scores = np.asarray(found.scores[0], np.float32)
+    means = {n: scores[labels == n].mean() for n in (1, 2, 3)}
+    panel.act("next")
+    assert panel.current == (0, min(means, key=means.__getitem__))
+    assert [label for _, label in panel.left] == sorted(means, key=means.__getitem__)
+    del found  # whoever predicted lets go of the scores
+    viewer.layers.remove(layer)

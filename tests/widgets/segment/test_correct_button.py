@@ -20,6 +20,7 @@ class Train:
 
     def __init__(self) -> None:
         self.taken: list[Any] = []
+        self.opened: list[str] = []
 
     def take(self, image: Any, labels: Any) -> None:
         self.taken.append((image, labels))
@@ -32,7 +33,7 @@ def train() -> Train:
 
 @pytest.fixture
 def button(qtbot: Any, bare_viewer: Any, train: Train) -> Any:
-    button = CorrectButton(bare_viewer, lambda: train)
+    button = CorrectButton(bare_viewer, lambda: train, lambda: train.opened.append("Correct"))
     form = Form([button.row])
     qtbot.addWidget(form)
     yield button
@@ -70,6 +71,7 @@ def test_a_result_becomes_an_example(button: Any, bare_viewer: Any, train: Train
     bare_viewer.layers.selection.active = result
     button.button.native.click()
     ((taken, labels),) = train.taken
+    assert train.opened == ["Correct"]  # its tools are at hand
     assert taken is image
     assert labels.name == "cells corrected"
     assert RECORD_KEY not in labels.metadata

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,11 @@ from napari_unet.widgets.correct.keys import KeyWatch, key_of, register_key
 from napari_unet.widgets.correct.session import CorrectionSession, session_of
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.wording import worded
+from napari_unet.widgets.viewer.kept_scores import read_foreground
 from napari_unet.widgets.viewer.objects import go_to_object
 
 ORDER_NAMES: dict[str, ReviewOrder] = {
+    "Least certain first": "confidence",
     "Suggested splits": "split",
     "Unusual shapes": "shape",
     "Smallest first": "small",
@@ -279,7 +282,8 @@ class ReviewPanel:
             return
         marks = marks_for(target.layer)
         labels, axes = self._array(), target.axes.replace("C", "")
-        self._runner.start(lambda: _look(labels, axes, marks), "")
+        scores = partial(_read_scores, target.layer, target.axes)
+        self._runner.start(lambda: _look(labels, axes, marks, scores), "")
 
     def _surveyed(self, outcome: Outcome) -> None:
         if outcome.error is not None:
@@ -334,7 +338,25 @@ class ReviewPanel:
             self.buttons[name].setToolTip(tip)
 
 
-def _look(labels: Any, axes: str, marks: Any) -> Generator[Progress, None, Any]:
+def _read_scores(layer: Labels, axes: str, time: int) -> NDArray[np.float32] | None:
+    """The foreground scores of a time point, (Z, Y, X) or (Y, X); None where there are none."""
+    whole = tuple(slice(0, size) for size in layer.data.shape)
+    window = tuple(
+        slice(time, time + 1) if axis == "T" else part
+        for axis, part in zip(axes, whole, strict=True)
+    )
+    scores = read_foreground(layer, window)
+    if scores is None:
+        return None
+    return scores[tuple(0 if axis in "TC" else slice(None) for axis in axes)]
+
+
+def _look(
+    labels: Any,
+    axes: str,
+    marks: Any,
+    read_scores: Callable[[int], NDArray[np.float32] | None],
+) -> Generator[Progress, None, Any]:
     """The survey of all time points, and what was accepted and corrected."""
     surveys = []
     background = () if marks.background is None else (marks.background,)
@@ -342,7 +364,9 @@ def _look(labels: Any, axes: str, marks: Any) -> Generator[Progress, None, Any]:
     for time, index in iter_frames(axes, labels.shape):
         yield Progress(time, 1, "looking through the objects")
         frame = np.array(labels[index])
-        surveys.append(survey_objects(frame, frame=time, background=background))
+        surveys.append(
+            survey_objects(frame, scores=read_scores(time), frame=time, background=background)
+        )
         accepted += [(time, n) for n in marks.review.accepted_labels(frame, time).tolist()]
     yield Progress(0, 1, "looking through the objects")
     corrected = find_corrected(labels, axes, marks.predicted or marks.review.began)

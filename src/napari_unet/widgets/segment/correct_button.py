@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 TEXT = "Correct and train on this"
 TIP = (
-    "Make a copy of these labels, paint on it where they are wrong, and train the model on what "
-    "you corrected. It is about the selected result, or the newest one."
+    "Make a copy of these labels, put it right with the tools of ‘Correct’ or the brush, and train "
+    "the model in ‘Train’ on what you corrected. Meant is the selected result, or the newest one."
 )
 
 
@@ -36,6 +36,8 @@ class CorrectButton:
         Whose layers it is about.
     open_train : callable, optional
         Opens the dock "Train", and gives it.
+    open_correct : callable, optional
+        Opens the dock "Correct", which then lies before "Train".
     image_of : callable
         Gives the image that a result is of, where that is known; else it is found by its name
         and axes, as for a result that was read from a file.
@@ -45,11 +47,13 @@ class CorrectButton:
         self,
         viewer: Viewer,
         open_train: Callable[[], Any] | None = None,
+        open_correct: Callable[[], Any] | None = None,
         image_of: Callable[[Layer], Image | None] = lambda _: None,
     ) -> None:
         self._viewer = viewer
         self._known_image = image_of
         self._open_train = open_train or (lambda: open_dock(viewer, "Train"))
+        self._open_correct = open_correct or (lambda: open_dock(viewer, "Correct"))
         self.button = PushButton(text=TEXT)
         self.row = Row(self.button, "", TIP)
         self.button.changed.connect(lambda _: self._correct())
@@ -99,7 +103,8 @@ class CorrectButton:
             return
         self.row.show_message()
         self._open_train().take(image, corrected)
-        # the dock may have turned to another layer: the brush belongs to this one
+        self._open_correct()
+        # the docks may have turned to another layer: the brush belongs to this one
         self._viewer.layers.selection.active = corrected
 
 

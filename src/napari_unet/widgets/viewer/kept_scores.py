@@ -72,6 +72,29 @@ def confidence_of(layer: Any, window: tuple[slice, ...], mask: NDArray[np.bool_]
     mask : bool array
         The pixels of it that count.
     """
+    scores = read_foreground(layer, window)
+    if scores is None or not mask.any():
+        return None
+    confidence = float(scores[mask].mean())
+    return None if np.isnan(confidence) else confidence
+
+
+def read_foreground(layer: Any, window: tuple[slice, ...]) -> NDArray[np.float32] | None:
+    """The foreground score of a part of a layer.
+
+    Parameters
+    ----------
+    layer : Labels
+        Of objects.
+    window : tuple of slice
+        The part, in the axes of the layer.
+
+    Returns
+    -------
+    float32 array or None
+        Of the window's shape, NaN where nothing was predicted; None where the layer has no
+        scores, or not those of objects.
+    """
     known = scores_of(layer)
     if known is None:
         return None
@@ -81,17 +104,20 @@ def confidence_of(layer: Any, window: tuple[slice, ...], mask: NDArray[np.bool_]
     own = iter(corner)
     first = {axis: 0 if axis == "C" else next(own) for axis in axes}
     score_axes = found.prediction.axes
-    index: list[Any] = []
+    source: list[Any] = []
+    target = [slice(None)] * len(axes)
     for axis, size in zip(score_axes, found.scores.shape, strict=True):
         if axis == "C":
-            index.append(0)  # the foreground
+            source.append(0)  # the foreground
             continue
-        part = window[axes.index(axis)]
-        start, stop = part.start - first[axis], part.stop - first[axis]
-        if start < 0 or stop > size:
-            return None  # the object reaches beyond what was predicted
-        index.append(slice(start, stop))
-    scores = np.asarray(found.scores[tuple(index)], np.float32)
+        at = axes.index(axis)
+        begin = window[at].start - first[axis]
+        start, stop = max(begin, 0), min(window[at].stop - first[axis], size)
+        source.append(slice(start, max(start, stop)))
+        target[at] = slice(start - begin, max(start, stop) - begin)
+    scores = np.asarray(found.scores[tuple(source)], np.float32)
     kept = [score_axes.replace("C", "").index(axis) for axis in axes if axis != "C"]
-    scores = scores.transpose(kept).reshape(mask.shape)
-    return float(scores[mask].mean()) if mask.any() else None
+    whole = np.full([part.stop - part.start for part in window], np.nan, np.float32)
+    part = whole[tuple(target)]
+    part[...] = scores.transpose(kept).reshape(part.shape)
+    return whole
