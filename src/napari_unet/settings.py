@@ -40,6 +40,11 @@ Size = Annotated[int, Field(ge=1, lt=2**31)]
 Stride = Annotated[int, Field(ge=1, le=8)]
 Device = Annotated[str, AfterValidator(_known_device)]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Threads = Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
+THREADS_TEXT = (
+    "Threads of the network on a CPU; auto: all, or as few as are faster while other programs are "
+    "busy. With a number, equal runs are equal to the last bit."
+)
 
 
 class _Settings(BaseModel):
@@ -65,6 +70,7 @@ class SegmentSettings(_Settings):
     precision: Precision = Field(
         "auto", description="Number format of the network; auto: by device and network."
     )
+    threads: Threads = Field("auto", description=THREADS_TEXT)
     normalization: Normalization | None = Field(
         None, description="How intensities are normalised; empty: as the model was trained."
     )
@@ -216,6 +222,7 @@ class TrainConfig(_Settings):
         description="Number format of the forward pass; auto: bfloat16 where the device is made "
         "for it and a trial step is close to float32.",
     )
+    threads: Threads = Field("auto", description=THREADS_TEXT)
 
     @field_validator("patch", "features", "strides", "classes", mode="before")
     @classmethod
@@ -247,6 +254,7 @@ class SegmentOverrides(TypedDict, total=False):
     tile: Literal["auto"] | int | Sequence[int]
     device: str
     precision: Precision
+    threads: Literal["auto"] | int
     normalization: Normalization | Mapping[str, Any] | None
     invert: bool
     threshold: float | None
@@ -288,6 +296,7 @@ class TrainOverrides(TypedDict, total=False):
     seed: int
     device: str
     precision: Precision
+    threads: Literal["auto"] | int
 
 
 DECODING_FIELDS = {*Decoding.model_fields, "volume_mode", "link_overlap"}

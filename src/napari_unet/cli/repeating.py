@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _fix_threads(content: Mapping[str, Any], threads: int) -> Mapping[str, Any]:
+    """The record, its threads not following the load of the processor."""
+    fixed = dict(content)
+    for name in ("settings", "config"):
+        part = content.get(name)
+        if isinstance(part, Mapping) and part.get("threads", "auto") == "auto":
+            fixed[name] = {**part, "threads": threads}
+    return fixed
+
+
 def run_record(options: Namespace) -> int:
     """Repeat a recorded run, and say what was written."""
     import torch
@@ -43,6 +54,7 @@ def run_record(options: Namespace) -> int:
     threads = content.get("threads")
     if isinstance(threads, int) and 0 < threads <= 1024:
         torch.set_num_threads(threads)  # equal labels need equal sums
+        content = _fix_threads(content, threads)
     given: Any = options.input
     if given is not None and len(given) == 1:
         (given,) = given

@@ -44,7 +44,7 @@ class RunRecord:
         """Open the record of a prediction or segmentation."""
         import torch
 
-        source = plan.source
+        source, threads = plan.source, plan.settings.threads
         content = {
             "operation": operation,
             "model": {"name": model.card.name, "sha256": model.sha256},
@@ -71,7 +71,7 @@ class RunRecord:
             "constant": plan.constant,
             "tiles": len(plan.tiles),
             "halo": list(plan.tiles.halo),
-            "threads": torch.get_num_threads(),
+            "threads": torch.get_num_threads() if threads == "auto" else threads,
             "versions": dict(versions()),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }

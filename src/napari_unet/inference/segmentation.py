@@ -174,7 +174,8 @@ def iter_run(
             yield from iter_blocks_on_cluster(
                 client, plan, loaded, record.fallbacks, kept, target, writer
             )
-            record.content["threads"] = count_threads(client, record.content["threads"])
+            if plan.settings.threads == "auto":
+                record.content["threads"] = count_threads(client, record.content["threads"])
         prediction = segmentation = None
         if kept is not None and place is not None:
             finished = {**record.finish(), "operation": "predict"}

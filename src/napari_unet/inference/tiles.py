@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,11 @@ from napari_unet.inference.blending import blend_weights, extended_core, split_b
 from napari_unet.inference.plan import PredictionPlan
 from napari_unet.inference.prepared_network import PreparedNetwork, on_cpu
 from napari_unet.inference.resampling import axis_weights, resample
+from napari_unet.network.threads import ThreadControl, follow_predictions
 from napari_unet.tiling import Region, Tile
 from napari_unet.unexpected import out_of_memory
+
+BUSY_NOTE = "other programs kept the processor busy: went on with fewer threads"
 
 AxisWeights = tuple[int, int, NDArray[np.float32] | None]
 
@@ -62,11 +66,14 @@ def run_plan(
     ``chosen`` are those of its tiles that are run in each frame; None: all.
 
     When memory runs out the tile is halved, at last on the CPU, and the run goes on from
-    the tile that it had reached. What was done is added to ``fallbacks``, in words.
+    the tile that it had reached. What was done is added to ``fallbacks``, in words; also that
+    the network ran on fewer threads, as other programs kept the processor busy.
     """
     fallbacks = [] if fallbacks is None else fallbacks
     tiles, roi = plan.tiles, plan.roi
     prepared = plan.prepared
+    follow = functools.partial(follow_predictions, plan.card.architecture, prepared.precision)
+    threads = ThreadControl(plan.settings.threads, prepared.device, follow)
     planes: Sequence[int | None] = _range(roi["Z"]) if plan.planewise else (None,)
     done = 0
     for time, plane in itertools.product(_range(roi["T"]), planes):
@@ -75,7 +82,7 @@ def run_plan(
             while waiting:
                 tile = waiting.pop(0)
                 try:
-                    piece = _predict_tile(plan, prepared, tile, time, plane)
+                    piece = _predict_tile(plan, prepared, threads, tile, time, plane)
                 except (RuntimeError, MemoryError) as error:
                     if not out_of_memory(error):
                         raise
@@ -94,6 +101,8 @@ def run_plan(
                             code="out-of-memory",
                         ) from None
                     continue
+                if threads.reduced:
+                    _note(fallbacks, BUSY_NOTE)
                 done += not waiting
                 last = not waiting and done % len(tiles) == 0
                 yield Block(time - roi["T"].start, *piece, done, plan.total, last)
@@ -111,6 +120,7 @@ def _note(fallbacks: list[str], text: str) -> None:
 def _predict_tile(
     plan: PredictionPlan,
     prepared: PreparedNetwork,
+    threads: ThreadControl,
     tile: Tile,
     time: int,
     plane: int | None,
@@ -126,7 +136,8 @@ def _predict_tile(
         scores = np.zeros((config.out_channels, *sizes), np.float32)
     else:
         block, missing = _network_input(plan, tile.read, time, plane, old, new)
-        logits = _average_flips(prepared, block) if plan.settings.flips else prepared(block)
+        with threads.measure(block.size):  # not the reading of the image
+            logits = _average_flips(prepared, block) if plan.settings.flips else prepared(block)
         with torch.inference_mode():
             maps = _activate(logits, plan.card).cpu().numpy()
         if not np.isfinite(maps).all():

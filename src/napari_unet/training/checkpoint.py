@@ -15,7 +15,7 @@ from napari_unet.io.locks import hold_file
 from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.state import LoopState
 
-FREE_SETTINGS = {"device", "precision", "name", "description"}  # may differ on resuming
+FREE_SETTINGS = {"device", "precision", "threads", "name", "description"}  # may differ on resuming
 
 
 @contextmanager

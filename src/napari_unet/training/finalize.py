@@ -48,7 +48,8 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
     counts only where somebody has looked at it since; where that is nowhere, there are no
     figures. A thumbnail.
     """
-    run = {"device": setup.config.device, "precision": precision}
+    config = setup.config
+    run = {"device": config.device, "precision": precision, "threads": config.threads}
     pieces = crop_pieces(setup.data.validation, SCORED_PIXELS)
     if not pieces:
         if model.card.task != "instance" or setup.distance_known:
@@ -70,7 +71,7 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
 
 
 def _score_model(
-    model: Model, pieces: Sequence[ValidationPiece], run: dict[str, str]
+    model: Model, pieces: Sequence[ValidationPiece], run: dict[str, Any]
 ) -> _ScoredModel:
     """The network runs once for each piece."""
     predictions = [predict_piece(model, piece, **run) for piece in pieces]

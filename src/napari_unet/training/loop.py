@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from napari_unet.errors import FileError, Note, TrainingInterruptedError, UNetEr
 from napari_unet.metrics import InstanceScores
 from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
+from napari_unet.network.threads import ThreadControl
 from napari_unet.settings import DEFAULT_MINUTES
 from napari_unet.training.batch_norm import freeze_statistics, update_statistics
 from napari_unet.training.checkpoint import Checkpoint
@@ -68,6 +70,7 @@ class TrainingLoop:
         self.state = LoopState.initialize(setup, resolve_device(config.device), started_s)
         self.loss = task_loss(setup.data.target_spec.task, config.loss, config.border_weight)
         self.batches = BatchSampler(setup, self.state.device)
+        self.threads = ThreadControl(config.threads, self.state.device)
         self._set_train_mode()
         self.state.precision = choose_training_precision(
             config.precision, self.state, self.batches, self.loss
@@ -124,7 +127,7 @@ class TrainingLoop:
             while True:
                 learning_rate = self._set_learning_rate()
                 try:
-                    loss = self._train_on(self.batches.draw(state))
+                    loss = self._take_step()
                     if loss is not None:
                         break
                     notes.append(self._recover())
@@ -170,6 +173,12 @@ class TrainingLoop:
                     self._try_save()  # calibrating and scoring take a while
                 break
         return self.best_model()
+
+    def _take_step(self) -> float | None:
+        """One step on a new batch, whose time tells how many threads are best."""
+        state = self.state
+        with self.threads.measure(state.batch_size * math.prod(state.patch)):
+            return self._train_on(self.batches.draw(state))
 
     def _train_on(self, batch: Batch) -> float | None:
         """One step of the optimizer on a batch; its loss, or None where the step is dropped."""
@@ -262,7 +271,8 @@ class TrainingLoop:
     ) -> float:
         # the precision of the training: "auto" could be another one
         run = {"device": setup.config.device, "precision": self.state.precision}
-        scores = score_pieces(model, pieces, **run)
+        with self.threads.hold():
+            scores = score_pieces(model, pieces, threads=setup.config.threads, **run)
         if isinstance(scores, InstanceScores) and not setup.distance_known:
             return scores.dice_mean  # how to split objects is calibrated at the end
         return select_score(scores)
@@ -311,10 +321,11 @@ class TrainingLoop:
 
     def _try_preview(self, request: Preview) -> tuple[NDArray[Any] | None, list[Note]]:
         """Labels or values of a view, or notes that say what is wrong with it."""
-        device, precision = self.setup.config.device, self.state.precision
+        config = self.setup.config
+        run = {"device": config.device, "precision": self.state.precision}
         try:
             model = self.preview_model()
-            return make_preview(request, model, device=device, precision=precision), []
+            return make_preview(request, model, threads=config.threads, **run), []
         except (UNetError, ValueError) as error:
             return None, [note_of("no-preview", error, "There is no preview: ")]
 
@@ -373,7 +384,7 @@ class TrainingLoop:
             return
         state = self.state
         batches = max(1, patches // state.batch_size)
-        with state.preserve_random_state():
+        with state.preserve_random_state(), self.threads.hold():
             images = (self.batches.draw(state).image for _ in range(batches))
             update_statistics(state.network, images)
 

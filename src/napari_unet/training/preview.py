@@ -15,8 +15,10 @@ from napari_unet.progress import drain
 from napari_unet.training.steps import Preview
 
 
-def make_preview(request: Preview, model: Model, *, device: str, precision: str) -> NDArray[Any]:
+def make_preview(request: Preview, model: Model, **run: Any) -> NDArray[Any]:
     """Labels, or values of a regression, of the requested image.
+
+    ``run`` are fields of `SegmentSettings`: the device, the number format, the threads.
 
     Raises
     ------
@@ -27,8 +29,7 @@ def make_preview(request: Preview, model: Model, *, device: str, precision: str)
         "axes": request.axes,
         "channels": request.channels,
         "pixel_size": request.pixel_size,
-        "device": device,
-        "precision": precision,
+        **run,
     }
     if request.limits is not None:
         limits = tuple(request.limits)
