@@ -193,7 +193,7 @@ class ThreadControl:
         self.reduced = False
         maximum = torch.get_num_threads()
         follows = self._fixed is None and device.type == "cpu" and maximum > 1
-        if follows and torch.backends.openmp.is_available():
+        if follows and torch.backends.openmp.is_available():  # type: ignore[no-untyped-call]
             self._follower = make_follower(maximum)
 
     @contextmanager
