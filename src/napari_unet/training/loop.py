@@ -357,7 +357,7 @@ class TrainingLoop:
     def _reduce_batch(self) -> str:
         """Take a smaller batch, or a smaller patch; a sentence that says it."""
         state = self.state
-        state.optimizer.zero_grad(set_to_none=True)
+        state.optimizer.zero_gradients()
         smaller = reduce_batch(state.batch_size, state.patch, state.network.config)
         if smaller is None:
             raise TrainingInterruptedError(

@@ -6,7 +6,6 @@ that no reduced format is trusted before it was tried, nor afterwards.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 
@@ -23,6 +22,7 @@ MAX_GRADIENT_NORM = 5.0
 # Of a trial step in bfloat16, relative to the norm in float32: well above sound steps of new
 # networks (0.03 in 3D, 0.25 in 2D, with five levels), well below a wrong gradient.
 MAX_GRADIENT_DIFFERENCE = 0.5
+TRIAL_PATCHES = 2  # of a batch: what a format does shows in few
 LOWER_LEARNING_RATE = 0.1
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -68,7 +68,7 @@ def choose_training_precision(
         return chosen
     try:
         with state.preserve_random_state():
-            batch = batches.draw(state)
+            batch = Batch(*(part[:TRIAL_PATCHES] for part in batches.draw(state)))
         difference = gradient_difference(state.network, batch, loss, chosen)
     except (RuntimeError, MemoryError):
         return "float32"  # it does not run, or not in this memory: the first step sees to that
@@ -78,16 +78,21 @@ def choose_training_precision(
 def gradient_difference(network: nn.Module, batch: Batch, loss: Loss, precision: str) -> float:
     """How far gradients in a number format are from those in float32, relative to their norm.
 
-    Infinite where one of them is not finite. The network is not changed.
+    Infinite where one of them is not finite. The network is not changed, but for its gradients,
+    which are dropped.
     """
+    statistics = _copy_statistics(network)
     found = []
-    for each in ("float32", precision):
-        trial = copy.deepcopy(network)
-        if compute_gradients(trial, batch, loss, each, clip=False) is None:
-            return math.inf
-        found.append(
-            torch.cat([p.grad.flatten() for p in trial.parameters() if p.grad is not None])
-        )
+    try:
+        for each in ("float32", precision):
+            if compute_gradients(network, batch, loss, each, clip=False) is None:
+                return math.inf
+            gradients = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
+            found.append(torch.cat(gradients))
+            _restore_statistics(statistics)
+    finally:
+        _restore_statistics(statistics)
+        network.zero_grad(set_to_none=True)
     single, reduced = found
     norm = torch.linalg.vector_norm
     return float(norm(reduced - single) / norm(single).clamp_min(1e-12))
@@ -100,7 +105,7 @@ def compute_gradients(
 
     Then there are no gradients, and the statistics of batch norm are those from before.
     """
-    statistics = [(b, b.clone()) for norm in find_norms(network) for b in norm.buffers()]
+    statistics = _copy_statistics(network)
     network.zero_grad(set_to_none=True)
     device = batch.image.device.type
     with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):
@@ -112,9 +117,21 @@ def compute_gradients(
         if math.isfinite(float(nn.utils.clip_grad_norm_(network.parameters(), most))):
             return float(value.detach())
     network.zero_grad(set_to_none=True)
+    _restore_statistics(statistics)
+    return None
+
+
+Statistics = list[tuple[Tensor, Tensor]]
+
+
+def _copy_statistics(network: nn.Module) -> Statistics:
+    """The buffers of batch norm, and copies of them."""
+    return [(b, b.clone()) for norm in find_norms(network) for b in norm.buffers()]
+
+
+def _restore_statistics(statistics: Statistics) -> None:
     for current, before in statistics:
         current.copy_(before)
-    return None
 
 
 def recover(state: LoopState) -> Note | None:
@@ -149,7 +166,7 @@ def recover(state: LoopState) -> Note | None:
         weights = state.best_weights or state.sound_weights
         if weights is not None:
             state.network.load_state_dict(weights)
-            state.optimizer.state.clear()  # its moments belong to other weights
+            state.optimizer.forget()
         return Note(
             "learning-rate-lowered",
             f"A batch of step {step} gave no finite loss or gradient either: training goes on "

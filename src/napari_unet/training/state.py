@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_unet.network.unet import UNet
+from napari_unet.training.optimizer import AdamW
 from napari_unet.training.setup import TrainingSetup
 
 Weights = dict[str, Tensor]
@@ -50,7 +51,7 @@ class LoopState:
         Where the network is trained.
     network : UNet
         With the current weights.
-    optimizer : torch.optim.AdamW
+    optimizer : AdamW
         Of the network's parameters.
     patch_rng : numpy.random.Generator
         Chooses the patches.
@@ -90,7 +91,7 @@ class LoopState:
 
     device: torch.device
     network: UNet
-    optimizer: torch.optim.AdamW
+    optimizer: AdamW
     patch_rng: np.random.Generator
     augmentation_rng: torch.Generator
     precision: str
@@ -124,9 +125,7 @@ class LoopState:
         state = cls(
             device=device,
             network=network,
-            optimizer=torch.optim.AdamW(
-                network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-            ),
+            optimizer=AdamW(network.parameters(), config.learning_rate, config.weight_decay),
             patch_rng=np.random.default_rng(config.seed),
             augmentation_rng=torch.Generator().manual_seed(config.seed),
             precision="float32",
@@ -162,8 +161,7 @@ class LoopState:
 
     def set_learning_rate(self, rate: float) -> None:
         """Let the next step of the optimizer use this rate."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.optimizer.learning_rate = rate
 
     @contextmanager
     def preserve_random_state(self) -> Iterator[None]:

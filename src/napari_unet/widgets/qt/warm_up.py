@@ -40,12 +40,9 @@ def import_training() -> Generator[Progress, None, list[str]]:
     """Import what a training needs as well."""
     devices = yield from import_torch()
     yield Progress(0, 1, "importing the training")
-    import torch
 
     import napari_unet.training.train  # noqa: F401  # for its side effect: it is loaded
 
-    # the first optimiser of a process imports torch's compiler, which takes seconds
-    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
     return devices
 
 
