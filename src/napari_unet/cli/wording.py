@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 IMAGE_OPTIONS = ("axes", "channels", "pixel_size", "scene")
 BATCH_OPTIONS = ("overwrite", "write", "export", "name", "cluster")
 TRAINING_OPTIONS = ("base", "checkpoint", "region", "background", "validation")
-MEASURE_OPTIONS = ("image", "properties")
+MEASURE_OPTIONS = ("image", "properties", "neighbour_distance")
 EXPORT_OPTIONS = ("format",)
 EVALUATE_OPTIONS = ("second", "components", "ignore", "confidence", "resamples", "outline_iou")
 

@@ -99,7 +99,11 @@ def read_entries(values: Any) -> list[Entry]:
 
 
 def repeat_entries(
-    entries: Sequence[Entry], scene: Callable[[], Scene], apply: Callable[[Change, Edit], Any]
+    entries: Sequence[Entry],
+    scene: Callable[[], Scene],
+    apply: Callable[[Change, Edit], Any],
+    *,
+    same_numbers: bool = False,
 ) -> list[Misfit]:
     """Make corrections again, on other labels of the same image.
 
@@ -114,6 +118,10 @@ def repeat_entries(
         Gives the labels as they are now.
     apply : callable
         Writes a change.
+    same_numbers : bool
+        Whether these are the labels that were corrected, as they were before. On others an object
+        that was drawn further, and is none of the journal's, is drawn as a new one: its number
+        can be that of any object there.
 
     Returns
     -------
@@ -135,7 +143,8 @@ def repeat_entries(
     for entry in entries:
         edit = entry.edit
         if edit.label is not None:
-            edit = Edit(edit.tool, edit.points, edit.depth, edit.across, renamed.get(edit.label))
+            number = renamed.get(edit.label, edit.label if same_numbers else None)
+            edit = Edit(edit.tool, edit.points, edit.depth, edit.across, number)
         try:
             change = _fit(entry, edit, scene())
         except InputError as error:

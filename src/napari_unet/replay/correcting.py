@@ -52,7 +52,7 @@ class CorrectRun(RecordedRun):
         """
         yield Progress(0, len(self.entries), "correcting")
         array = (self.labels.open() if given is None else open_one(given)).array
-        labels, misfits = self.apply(array)
+        labels, misfits = self.apply(array, same_numbers=given is None)
         target = target_of(output, self.result_name)
         record = {**self.as_record(), "versions": dict(versions())}
         if target is not None:
@@ -64,18 +64,22 @@ class CorrectRun(RecordedRun):
             message += f"; these do not fit: {'; '.join(map(str, misfits))}"
         return Repeated(labels, message, target, record, 1 if misfits else 0)
 
-    def apply(self, array: Any) -> tuple[NDArray[Any], list[Misfit]]:
-        """Corrected labels, and the corrections that were left out; the array stays as it is."""
+    def apply(self, array: Any, *, same_numbers: bool) -> tuple[NDArray[Any], list[Misfit]]:
+        """Corrected labels, and the corrections that were left out; the array stays as it is.
+
+        ``same_numbers`` tells that it holds the labels of the record.
+        """
         labels = np.array(array)
         spacing = None
         if self.pixel_size is not None:
             known = iter(self.pixel_size)
             spacing = tuple(next(known) if axis in "ZYX" else 1.0 for axis in self.axes)
-        largest = _iter_largest(self.entries, labels)
+        largest = iter_largest(self.entries, labels)
         misfits = repeat_entries(
             self.entries,
             lambda: Scene(labels, next(largest), spacing=spacing),
             lambda change, _: change.apply(labels),
+            same_numbers=same_numbers,
         )
         return labels, misfits
 
@@ -118,7 +122,7 @@ class CorrectRun(RecordedRun):
         return run_command(self.as_record(), self.result_name)
 
 
-def _iter_largest(entries: Sequence[Entry], labels: NDArray[Any]) -> Iterator[int]:
+def iter_largest(entries: Sequence[Entry], labels: NDArray[Any]) -> Iterator[int]:
     """The largest number in use before each correction, so that new objects get theirs again.
 
     On other labels a number can be taken there: then it is one more than the largest of all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from napari_unet.correction.journal import repeat_entries
 from napari_unet.errors import InputError
-from napari_unet.replay.correcting import CorrectRun
+from napari_unet.replay.correcting import CorrectRun, iter_largest
 from napari_unet.replay.kept_arrays import HeldArray
 from napari_unet.replay.records import read_run_of_kind
 from napari_unet.widgets.correct.journal import split_history
@@ -76,7 +77,13 @@ def take_over(path: Path, session: CorrectionSession) -> str:
     target = session.target
     if target is None:
         raise InputError(session.problem, "select the layer")
-    misfits = repeat_entries(run.entries, lambda: target.scene, session.write)
+    largest = iter_largest(run.entries, target.labels)
+    misfits = repeat_entries(
+        run.entries,
+        lambda: replace(target.scene, largest=next(largest)),
+        session.write,
+        same_numbers=True,
+    )
     done = len(run.entries) - len(misfits)
     text = f"As in {path.name}: {done} of {len(run.entries)} corrections were made."
     return f"{text} These do not fit: {'; '.join(map(str, misfits))}." if misfits else text
