@@ -2,8 +2,10 @@
 
     python scripts/train_model.py histology DATA --minutes 70 --checkpoint run.checkpoint
     python scripts/train_model.py histology DATA --model nuclei-histology.safetensors  # score again
+    python scripts/train_model.py histology DATA --base nuclei-histology.safetensors --minutes 95
 
-Run once more with the same checkpoint, it goes on where it stopped. ``nuclei`` has a script of
+Run once more with the same checkpoint, it goes on where it stopped. A model that was still
+getting better at the end of its time is the base of another round. ``nuclei`` has a script of
 its own, `train_nuclei.py`.
 """
 
@@ -17,7 +19,7 @@ from recipes.recipe import Recipe, finish_recipe, train_recipe
 
 from napari_unet.network.model import Model
 
-RECIPES = ("histology", "phase", "denoise")
+RECIPES = ("histology", "nuclei3d", "phase", "denoise")
 
 
 def find_recipe(name: str) -> Recipe:
@@ -36,6 +38,7 @@ def main() -> None:
     budget.add_argument("--minutes", type=float)
     budget.add_argument("--steps", type=int)
     parser.add_argument("--checkpoint", type=Path, help="written in between; resumed where it is")
+    parser.add_argument("--base", type=Path, help="the model of an earlier round to go on from")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--model", type=Path, help="score this model instead of training")
     arguments = parser.parse_args()
@@ -50,6 +53,7 @@ def main() -> None:
             steps=arguments.steps,
             device=arguments.device,
             checkpoint=arguments.checkpoint,
+            base=arguments.base,
         )
     )
     output = arguments.output or Path(f"{recipe.name}.safetensors")

@@ -58,19 +58,24 @@ def train_recipe(
     steps: int | None,
     device: str,
     checkpoint: Path | None,
+    base: Path | None = None,
 ) -> Model:
     """Train, printing each validation; goes on from the checkpoint where there is one."""
+    settings = dict(recipe.settings)
+    if base is not None:
+        del settings["features"]  # are the base's
     taught = recipe.teach(data)
     print(f"{recipe.name}: {len(taught)} images to train on", flush=True)
     job = nu.iter_train(
         taught,
+        base=base,
         validation=recipe.select(data),
         checkpoint=checkpoint,
         leave_checkpoint=True,
         minutes=minutes,
         steps=steps,
         device=device,
-        **recipe.settings,
+        **settings,
     )
     return run_printing(job)
 
@@ -97,7 +102,9 @@ def run_printing(job: Generator[nu.TrainStep, Any, Model]) -> Model:
 def find_domain(examples: Sequence[nu.Example], card: nu.ModelCard) -> IntensityDomain | None:
     """What the intensities of the training images have in common."""
     channels = len(card.channels)
-    sources = [open_example_image(e, ndim=2, in_channels=channels) for e in examples]
+    sources = [
+        open_example_image(e, ndim=card.architecture.ndim, in_channels=channels) for e in examples
+    ]
     return measure_domain([find_limits(s, card.normalization).profile for s in sources])
 
 
