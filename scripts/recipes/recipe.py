@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import napari_unet as nu
 from napari_unet.card import IntensityDomain, ScoreRecord
@@ -120,8 +121,17 @@ def score_objects(model: Model, examples: Sequence[nu.Example]) -> dict[str, flo
     }
 
 
+def round_weights(model: Model) -> None:
+    """Round the weights to float16, in which their file is half as large."""
+    with torch.no_grad():
+        for value in model.network.state_dict().values():
+            if value.is_floating_point():
+                value.copy_(value.half().float())
+
+
 def finish_recipe(recipe: Recipe, data: Path, model: Model) -> Model:
     """The model with its scores on the held-out parts and the facts of its card."""
+    round_weights(model)
     measure = recipe.score or score_objects
     records = []
     for part, examples in recipe.hold_out(data).items():

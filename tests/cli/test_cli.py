@@ -25,6 +25,7 @@ from napari_unet.cli.printing import one_line
 from napari_unet.cli.wording import option_of
 from napari_unet.errors import UNetError
 from napari_unet.io import read_image, write_image
+from napari_unet.network.files import bundled_names
 
 
 @pytest.fixture(scope="module")
@@ -488,8 +489,15 @@ def test_models_verify(bright: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "another result" in line
 
 
-def test_the_bundled_model_is_whole() -> None:
-    assert main(["models", "verify", "nuclei"]) == 0
+@pytest.mark.parametrize("name", sorted(bundled_names()))
+def test_a_bundled_model_is_whole(name: str) -> None:
+    assert main(["models", "verify", name]) == 0
+    card = nu.Model.load(name).card
+    assert card.name == name
+    told = (card.description, card.licence, card.citation, card.thumbnail, card.scores, card.domain)
+    assert all(told)
+    assert card.training is not None
+    assert card.training.steps
 
 
 def test_a_frame_unlike_the_others_is_told(bright: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,13 @@ from safetensors.torch import load_file, save_file
 import napari_unet as nu
 from napari_unet.card import Normalization
 from napari_unet.errors import ModelError, SettingsError
-from napari_unet.network.files import CARD_KEY, MAX_HEADER_BYTES, list_models, read_header
+from napari_unet.network.files import (
+    CARD_KEY,
+    MAX_HEADER_BYTES,
+    bundled_names,
+    list_models,
+    read_header,
+)
 from napari_unet.network.model import Model
 from napari_unet.unet_config import MAX_CHANNELS, MAX_LEVELS, UNetConfig
 
@@ -177,7 +183,7 @@ def test_pipes_folders_and_devices_are_no_models(
     (tmp_path / "folder.safetensors").mkdir()
     (tmp_path / "zero.safetensors").symlink_to("/dev/zero")
     (tmp_path / "loop.safetensors").symlink_to("loop.safetensors")
-    assert {"mine"} < {card.name for card in list_models()} <= {"mine", "nuclei"}
+    assert {"mine"} < {card.name for card in list_models()} <= {"mine", *bundled_names()}
     with pytest.raises(ModelError, match="cannot be read"):
         Model.load(tmp_path / "loop.safetensors")
     for name in ("pipe", "folder", "zero"):

@@ -614,6 +614,24 @@ def test_a_file_without_weights(tmp_path: Path, saved: Path) -> None:
     assert "do not fit" in refusal(path)
 
 
+def test_weights_that_float16_holds_exactly_take_half_the_space(
+    tmp_path: Path, saved: Path
+) -> None:
+    model = tiny()
+    with torch.no_grad():
+        for value in model.network.state_dict().values():
+            if value.is_floating_point():
+                value.copy_(value.half().float())
+    path = model.save(tmp_path / "rounded")
+    stored = {k: v for k, v in load_file(path).items() if k.startswith("network.")}
+    assert {v.dtype for v in stored.values() if v.is_floating_point()} == {torch.float16}
+    assert {v.dtype for v in load_file(saved).values()} >= {torch.float32}  # others lose nothing
+    loaded = Model.load(path)
+    loaded.verify()
+    assert torch.equal(run(loaded), run(model))
+    assert loaded.save(tmp_path / "again").read_bytes() == path.read_bytes()
+
+
 def test_half_precision_weights_run_in_single_precision(tmp_path: Path, saved: Path) -> None:
     halves = {k: v.half() if v.is_floating_point() else v for k, v in load_file(saved).items()}
     path = tmp_path / "half.safetensors"

@@ -12,7 +12,7 @@ from qtpy.QtGui import QGuiApplication
 from scipy.ndimage import distance_transform_edt
 
 from napari_unet import evaluate, segment
-from napari_unet.network.files import list_models
+from napari_unet.network.files import bundled_names, list_models
 from napari_unet.recovery.training import sessions_folder
 from napari_unet.samples import load_sample
 
@@ -124,7 +124,7 @@ def no_trace() -> bool:
     """Neither a new model nor a session on disk."""
     folder = sessions_folder()
     left = list(folder.iterdir()) if folder.is_dir() else []
-    return not left and {card.name for card in list_models()} == {"nuclei", "random"}
+    return not left and {card.name for card in list_models()} == {*bundled_names(), "random"}
 
 
 def test_paint_train_watch_stop_keep_and_segment(

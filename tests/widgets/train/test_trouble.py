@@ -14,7 +14,7 @@ import pytest
 
 from napari_unet import segment
 from napari_unet.errors import InputError
-from napari_unet.network.files import list_models
+from napari_unet.network.files import bundled_names, list_models
 from napari_unet.network.library import delete_model
 from napari_unet.recovery.training import sessions_folder
 from napari_unet.samples import load_sample
@@ -92,7 +92,7 @@ def no_trace() -> bool:
     """Neither a new model nor a session on disk."""
     folder = sessions_folder()
     left = list(folder.iterdir()) if folder.is_dir() else []
-    return not left and {card.name for card in list_models()} == {"nuclei", "random"}
+    return not left and {card.name for card in list_models()} == {*bundled_names(), "random"}
 
 
 def test_wrong_input_of_each_kind(
