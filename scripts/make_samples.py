@@ -18,7 +18,7 @@ from skimage.measure import label
 
 TARGET = Path(__file__).parents[1] / "src" / "napari_unet" / "samples" / "files"
 FLUORESCENCE = "fluor_53ad09e43487.tif"
-HISTOLOGY = "histo_4590d7d47f52.tif"
+HISTOLOGY = "histo_65c8527c16a0.tif"
 
 
 def main(data: Path) -> None:

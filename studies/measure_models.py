@@ -1,15 +1,18 @@
-"""Score a bundled model on images by kind and on spoiled copies; writes a page.
+"""Score bundled models on images that they never saw, by kind; writes a page.
 
     python studies/measure_models.py DATA docs/results/models.md
+    python studies/measure_models.py DATA docs/results/models.md --models nuclei-histology
 
-DATA has the folders of ``SETS``. Intervals are 95 % of 2,000 bootstrap samples of the images.
+Sections of models that are not named stay as they are. Intervals are 95 % of 2,000 bootstrap
+samples of the images.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +26,21 @@ from napari_unet.training.scoring import make_pieces, predict_piece, score_predi
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import train_nuclei
+from recipes import histology, nuclei3d
+
+RECIPES = {recipe.RECIPE.name: recipe.RECIPE for recipe in (histology, nuclei3d)}
 
 IOUS = (0.5, 0.7, 0.9)
 SAMPLES = 2000
+HEAD = "| images | number | AP at IoU 0.5 | 0.7 | 0.9 | F1 at IoU 0.5 | area |\n"
+HEAD += "| --- | --- | --- | --- | --- | --- | --- |"
+INTRODUCTION = """# How good the bundled models are
+
+Written by `studies/measure_models.py`. None of the images was trained on. Mean over images, with
+95 % intervals (bootstrap over images); the area is that of an object that was found over the true
+one, the median of the images' medians with the least and the largest of them.
+
+"""
 DEFECT_WORDS = {
     None: "as they are",
     "border": "a constant border of 4 to 48 pixels",
@@ -46,7 +61,7 @@ def read_example(path: Path) -> nu.Example:
     return nu.Example(image, labels.astype(np.int32), axes="YX")
 
 
-def score_each(model: Model, examples: list[nu.Example]) -> list[InstanceScores]:
+def score_each(model: Model, examples: Sequence[nu.Example]) -> list[InstanceScores]:
     """Scores of each image by itself."""
     found = []
     for example in examples:
@@ -77,53 +92,68 @@ def make_row(name: str, found: list[InstanceScores]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def make_table(model: Model, parts: Mapping[str, Sequence[nu.Example]]) -> str:
+    """A line for each part, printed as it is found."""
+    lines = [HEAD]
+    for name, examples in parts.items():
+        lines.append(make_row(name, score_each(model, examples)))
+        print(lines[-1], flush=True)
+    return "\n".join(lines) + "\n"
+
+
+def read_fluorescence(data: Path) -> dict[str, list[nu.Example]]:
+    """What `nuclei` was never trained on."""
+    held_out = train_nuclei.VALIDATION_LIST.read_text().split()
+    bowl = data / "dsb2018-nuclei" / "images"
+    tests = (data / "dsb2018-stage1test-nuclei" / "images").glob("fluor_*")
+    cells = (data / "bbbc039-u2os-nuclei" / "images").iterdir()
+    paths = {
+        "Data Science Bowl, fluorescence, held out": [bowl / name for name in held_out],
+        "Data Science Bowl, stage 1 test, fluorescence (tissue, large nuclei)": sorted(tests),
+        "BBBC039, U2OS cells": sorted(cells),
+    }
+    return {part: [read_example(path) for path in found] for part, found in paths.items()}
+
+
+def spoil_each(originals: Sequence[nu.Example]) -> dict[str, list[nu.Example]]:
+    """The images, and copies with each kind of defect."""
+    parts = {}
+    for kind, words in DEFECT_WORDS.items():
+        rng = np.random.default_rng(5)
+        parts[words] = [train_nuclei.spoil(e, rng, kind) if kind else e for e in originals]
+    return parts
+
+
+def write_section(name: str, data: Path) -> str:
+    """What the page tells of a model."""
+    model = Model.load(find_model(name))
+    text = f"## How good `{name}` is\n\n"
+    if name in RECIPES:
+        return text + make_table(model, RECIPES[name].hold_out(data))
+    parts = read_fluorescence(data)
+    text += make_table(model, parts)
+    originals = next(iter(parts.values()))[::3]
+    return (
+        f"{text}\n### Images with defects\n\nEvery third of the held-out fluorescence images, and "
+        "spoiled copies of them (`spoil` in `scripts/train_nuclei.py`). The intensity limits leave "
+        "such pixels out; the weights were trained without such images.\n\n"
+        + make_table(model, spoil_each(originals))
+    )
+
+
 def main() -> None:
     """Score, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("page", type=Path)
-    parser.add_argument("--model", default="nuclei")
+    parser.add_argument("--models", nargs="+", default=["nuclei", *RECIPES])
     arguments = parser.parse_args()
-    data: Path = arguments.data
-    model = Model.load(find_model(arguments.model))
-    bowl = data / "dsb2018-nuclei"
-    held_out = train_nuclei.VALIDATION_LIST.read_text().split()
-    sets: dict[str, Callable[[], list[Path]]] = {
-        "Data Science Bowl, fluorescence, held out": lambda: [
-            bowl / "images" / name for name in held_out
-        ],
-        "Data Science Bowl, stage 1 test, fluorescence (tissue, large nuclei)": lambda: sorted(
-            (data / "dsb2018-stage1test-nuclei" / "images").glob("fluor_*")
-        ),
-        "BBBC039, U2OS cells": lambda: sorted((data / "bbbc039-u2os-nuclei" / "images").iterdir()),
-    }
-    lines = []
-    for name, find in sets.items():
-        row = make_row(name, score_each(model, [read_example(path) for path in find()]))
-        print(row, flush=True)
-        lines.append(row)
-    spoiled = []
-    originals = [read_example(bowl / "images" / name) for name in held_out[::3]]
-    for kind, words in DEFECT_WORDS.items():
-        rng = np.random.default_rng(5)
-        examples = [train_nuclei.spoil(e, rng, kind) for e in originals] if kind else originals
-        row = make_row(words, score_each(model, examples))
-        print(row, flush=True)
-        spoiled.append(row)
-    head = "| images | number | AP at IoU 0.5 | 0.7 | 0.9 | F1 at IoU 0.5 | area |\n"
-    head += "| --- | --- | --- | --- | --- | --- | --- |\n"
-    page = (
-        f"# How good `{model.card.name}` is\n\n"
-        f"Written by `studies/measure_models.py`. None of the images was trained on. Mean over "
-        f"images, with 95 % intervals (bootstrap over images); the area is that of a nucleus that "
-        f"was found over the true one, the median of the images' medians with the least and the "
-        f"largest of them.\n\n{head}" + "\n".join(lines) + "\n\n"
-        "## Images with defects\n\nEvery third of the held-out fluorescence images, and spoiled "
-        "copies of them (`spoil` in `scripts/train_nuclei.py`). The intensity limits leave such "
-        "pixels out; the weights were trained without such images.\n\n"
-        f"{head}" + "\n".join(spoiled) + "\n"
-    )
-    arguments.page.write_text(page)
+    page: Path = arguments.page
+    text = page.read_text() if page.exists() else ""
+    sections = {re.findall("`(.+?)`", part)[0]: part for part in re.split("(?m)^(?=## )", text)[1:]}
+    for name in arguments.models:
+        sections[name] = write_section(name, arguments.data)
+    page.write_text(INTRODUCTION + "\n".join(part.strip() + "\n" for part in sections.values()))
 
 
 if __name__ == "__main__":

@@ -44,19 +44,22 @@ def test_demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert main(["demo", "-o", "results", "--no-window"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(SAMPLES) + 1
-    for line, name in zip(lines, SAMPLES, strict=False):
+    for line, (name, model) in zip(lines, SAMPLES.items(), strict=False):
         sample = load_sample(name)
         labels = read_image(f"results/{name}_labels.tif")
         record = json.loads(Path(f"results/{name}_labels.json").read_text())
-        assert labels.axes == sample.axes
-        assert labels.array.shape == sample.image.shape
-        assert line.startswith(f"{name}: {labels.array.max()} objects in {record['seconds']:.1f} s")
+        assert labels.axes == sample.axes.replace("C", "")
+        assert labels.array.shape == sample.truth.shape
+        assert line.startswith(
+            f"{name}, {model}: {labels.array.max()} objects in {record['seconds']:.1f} s"
+        )
         ap = nu.evaluate(labels.array, sample.truth).ap[0.5]
         assert line.endswith(
             f"{len(np.unique(sample.truth)) - 1} in the truth, AP at IoU 0.5: {ap:.3f}"
         )
         assert record["source"] == sample.source
-        assert record["model"]["name"] == "nuclei"
+        assert record["model"]["name"] == model
+        assert ap > 0.5  # each sample has the model for its kind
         with Image.open(f"results/{name}_overlay.png") as picture:
             assert picture.mode == "RGB"
             assert min(picture.size) > 100
@@ -67,7 +70,9 @@ def test_demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def started(bright: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, Any]]]:
     """Processes that a demo with a quick model starts."""
     calls: list[tuple[list[str], dict[str, Any]]] = []
-    monkeypatch.setattr("napari_unet.cli.demo.MODEL", bright)
+    monkeypatch.setattr(
+        "napari_unet.cli.demo.SAMPLES", dict.fromkeys(("nuclei_2d", "nuclei_3d"), bright)
+    )
     monkeypatch.setattr(subprocess, "Popen", lambda words, **more: calls.append((words, more)))
     monkeypatch.setattr(sys, "platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
@@ -85,7 +90,9 @@ def test_demo_opens_a_window_that_outlives_it(
     assert main(["demo"]) == 0
     ((words, more),) = started
     assert words[:3] == [sys.executable, "-m", "napari_unet.widgets.show_results"]
-    expected = [(load_sample(n).path, Path("demo", f"{n}_labels.tif")) for n in SAMPLES]
+    expected = [
+        (load_sample(n).path, Path("demo", f"{n}_labels.tif")) for n in ("nuclei_2d", "nuclei_3d")
+    ]
     assert [Path(word) for word in words[3:]] == [path for pair in expected for path in pair]
     assert all(Path(word).is_file() for word in words[3:])
     assert more["start_new_session"] is True

@@ -21,10 +21,10 @@ from napari_unet.io import atomic_path, write_labels
 from napari_unet.io.folders import check_writable
 from napari_unet.metrics import evaluate
 from napari_unet.network.model import Model
-from napari_unet.samples import load_sample
+from napari_unet.samples import Sample, load_sample
 
-MODEL = "nuclei"
-SAMPLES = ("nuclei_2d", "nuclei_3d")  # real images of what the model knows
+# real images, each with the model for its kind, which was not trained on it
+SAMPLES = {"nuclei_2d": "nuclei", "histology": "nuclei-histology", "nuclei_3d": "nuclei-3d"}
 QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 
 
@@ -39,11 +39,11 @@ def run_demo(folder: Path, *, window: bool = True) -> int:
         Open napari on the results where there is a display.
     """
     check_writable(folder)
-    model = Model.load(MODEL)
     shown: list[Path] = []
-    for name in SAMPLES:
+    for name, model in SAMPLES.items():
         sample = load_sample(name)
-        result = run_with_bar(iter_segmentation(sample.image, model, axes=sample.axes))
+        job = iter_segmentation(sample.image, Model.load(model), axes=sample.axes)
+        result = run_with_bar(job)
         scores = evaluate(result.labels, sample.truth, task="instance")
         path = write_labels(
             folder / f"{name}_labels.tif",
@@ -52,13 +52,14 @@ def run_demo(folder: Path, *, window: bool = True) -> int:
             pixel_size=None,
             record={**result.record, "source": sample.source, "scores": scores.as_dict()},
         )
-        _write_png(folder / f"{name}_overlay.png", sample.image, result.labels)
+        _write_png(folder / f"{name}_overlay.png", sample, result.labels)
         record = result.record
         true = len(np.unique(sample.truth)) - 1
         print_result(
-            f"{name}: {record['objects']} objects in {record['seconds']:.1f} s, "
+            f"{name}, {model}: {record['objects']} objects in {record['seconds']:.1f} s, "
             f"{true} in the truth, AP at IoU 0.5: {scores.ap[0.5]:.3f}",
             source=name,
+            model=model,
             output=path,
             objects=record["objects"],
             objects_in_truth=true,
@@ -95,11 +96,14 @@ def _is_installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _write_png(path: Path, image: NDArray[Any], labels: NDArray[Any]) -> None:
+def _write_png(path: Path, sample: Sample, labels: NDArray[Any]) -> None:
     """The overlay of a plane; of a stack, of planes side by side."""
     from PIL import Image
 
-    if image.ndim == 2:
+    image = sample.image
+    if sample.axes == "YXC":
+        picture = draw_overlay(np.moveaxis(image, -1, 0), labels, in_colour=True)
+    elif image.ndim == 2:
         picture = draw_overlay(image, labels)
     else:
         planes = np.linspace(0, len(image) - 1, 6).round().astype(int)[1:-1]

@@ -55,7 +55,7 @@ def sample_names() -> tuple[str, ...]:
     """Names for `load_sample`.
 
     - ``nuclei_2d``: nuclei, fluorescence, one plane (YX), 123 objects.
-    - ``histology``: nuclei, stained tissue in colour (YXC), 81 objects.
+    - ``histology``: nuclei, stained tissue in colour (YXC), 111 objects.
     - ``nuclei_3d``: nuclei, fluorescence, a stack (ZYX), 51 objects.
     - ``time_series``: nuclei that move and divide, 12 frames (TYX). It is synthetic
       (`napari_unet.samples.synthetic.make_time_series`), the others are real.
