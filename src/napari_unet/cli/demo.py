@@ -24,7 +24,7 @@ from napari_unet.network.model import Model
 from napari_unet.samples import Sample, load_sample
 
 # real images, each with the model for its kind, which was not trained on it
-SAMPLES = {"nuclei_2d": "nuclei", "histology": "nuclei-histology", "nuclei_3d": "nuclei-3d"}
+SAMPLES = {"nuclei_2d": "nuclei", "histology": "nuclei-histology", "nuclei_3d": "nuclei"}
 QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 
 
