@@ -35,6 +35,8 @@ def painted(stage: Stage) -> None:
     truth = load_sample("histology").truth
     stage.sample("histology")
     segment = stage.open_dock("Segment")
+    _see(str(segment.form.models.source), "nuclei-histology")
+    segment.form.models.choose("nuclei")
     before = _segmented(stage, segment, "histology labels")
     _tell("histology, nuclei", before[:, REST], truth[:, REST])
     stage.shoot("train_base")
@@ -42,6 +44,7 @@ def painted(stage: Stage) -> None:
 
     dock = stage.open_dock("Train")
     _see(dock.bar.message.value, "There are no labels")
+    dock.form.models.choose("nuclei")
     stage.press(dock.form.painting.new)
     labels = stage.viewer.layers["histology labels"]
     _see(labels.mode, "paint")
