@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -405,6 +407,43 @@ def test_an_unfit_path_loses_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileError):
         write_table(tmp_path / "file" / "table.csv", table)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_leaves_the_earlier_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    table = nu.measure(FLAT, axes="YX")
+    paths = [write_table(tmp_path / f"t{ending}", table) for ending in (".csv", ".tsv", ".xlsx")]
+    before = [path.read_bytes() for path in paths]
+    for place in ("os.fsync", "xlsxwriter.workbook.Workbook._store_workbook"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, fail)
+            for path in paths if place == "os.fsync" else paths[2:]:
+                with pytest.raises(FileError, match="disk is full"):
+                    write_table(path, table.head(1))
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == before
+
+
+def test_a_workbook_holds_the_values(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "label": np.array([1, 1 << 60], np.uint64),
+            "area": [2.5, 1e300],
+            "mean": [np.nan, np.inf],
+            "touches_border": [True, False],
+        }
+    )
+    table.attrs["units"] = {"area": "µm²"}
+    read = pd.read_excel(write_table(tmp_path / "t.xlsx", table, units=True))
+    assert read.columns.tolist() == ["label", "area (µm²)", "mean", "touches_border"]
+    assert read["area (µm²)"].tolist() == [2.5, 1e300]
+    assert read["label"].astype(str).tolist() == ["1", str(1 << 60)]  # Excel would round it
+    assert read["mean"].isna()[0]
+    assert str(read["mean"][1]) == "inf"
+    assert read["touches_border"].tolist() == [True, False]
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -92,23 +93,34 @@ def titles_of(table: pd.DataFrame) -> dict[str, str]:
 
 def _write_workbook(part: Path, table: pd.DataFrame) -> None:
     from xlsxwriter import Workbook
+    from xlsxwriter.exceptions import FileCreateError
 
-    with part.open("wb") as file:
-        book = Workbook(file, {"constant_memory": True})
+    with tempfile.TemporaryDirectory() as scratch, part.open("wb") as file:
+        # rows go through a file of their own: a million of them would take gigabytes
+        book = Workbook(file, {"constant_memory": True, "tmpdir": scratch})
         sheet, bold = book.add_worksheet("objects"), book.add_format({"bold": True})
-        sheet.freeze_panes(1, 0)
-        for column, name in enumerate(table.columns):
-            sheet.write_string(0, column, str(name), bold)
-        columns = [table[name].to_numpy() for name in table.columns]
-        for row, cells in enumerate(zip(*columns, strict=True), 1):
-            for column, cell in enumerate(cells):
-                if isinstance(cell, bool | np.bool_):
-                    sheet.write_boolean(row, column, bool(cell))
-                elif _is_number(cell):
-                    sheet.write_number(row, column, float(cell))
-                elif not isinstance(cell, float | np.floating) or not np.isnan(cell):
-                    sheet.write_string(row, column, str(cell))  # else an empty cell
-        book.close()
+        try:
+            _fill(sheet, bold, table)
+            book.close()
+        except FileCreateError as error:  # which holds why, as a full disk
+            raise next((e for e in error.args if isinstance(e, OSError)), OSError()) from None
+        finally:
+            sheet.row_data_fh.close()  # left open after an error
+
+
+def _fill(sheet: Any, bold: Any, table: pd.DataFrame) -> None:
+    sheet.freeze_panes(1, 0)
+    for column, name in enumerate(table.columns):
+        sheet.write_string(0, column, str(name), bold)
+    columns = [table[name].to_numpy() for name in table.columns]
+    for row, cells in enumerate(zip(*columns, strict=True), 1):
+        for column, cell in enumerate(cells):
+            if isinstance(cell, bool | np.bool_):
+                sheet.write_boolean(row, column, bool(cell))
+            elif _is_number(cell):
+                sheet.write_number(row, column, float(cell))
+            elif not isinstance(cell, float | np.floating) or not np.isnan(cell):
+                sheet.write_string(row, column, str(cell))  # else an empty cell
 
 
 def _is_number(cell: object) -> bool:

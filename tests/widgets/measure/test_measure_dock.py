@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from napari_unet.io import write_image
 from napari_unet.samples import load_sample
 from napari_unet.widgets.qt.object_plot import ObjectPlot
 from napari_unet.widgets.viewer.docks import frame_of
+from napari_unet.widgets.viewer.layer_image import plain
 
 PLUGIN = "napari-unet-torch"
 
@@ -334,12 +337,17 @@ def test_a_table_is_made_again_from_its_record(
     dock.panel.save.click()
     qtbot.waitUntil(lambda: not dock.saver.running)
     assert (tmp_path / "table.csv.json").is_file()
+    held = [weakref.ref(plain(layer)) for layer in bare_viewer.layers]
     command = dock.as_command()
     assert "--neighbour-distance 3.0" in command
     again = nu.run(tmp_path / "table.csv.json", output=tmp_path / "again.csv")
     pd.testing.assert_frame_equal(again, table)
 
-    bare_viewer.layers.clear()
+    for name in ("truth", "cells"):
+        bare_viewer.layers.remove(name)
+    gc.collect()
+    assert [layer() for layer in held] == [None, None]
+    assert dock.panel.save.isEnabled()  # the table stays
     dock.form.groups["shape"].value = True
     dock.form.distance.value = 0
     dock.open_record(tmp_path / "table.csv.json")

@@ -139,11 +139,11 @@ class MeasureWidget(Scripted, Container, metaclass=OneDock):  # type: ignore[typ
     # measuring
 
     def _run(self) -> None:
-        self.form.refresh()
-        request, layer = self.form.request, self.form.layer
-        if request is None or layer is None or self.runner.running:
+        if self.runner.running:
             return
-        request = request.snapshot()
+        request, layer = self.form.current_request(), self.form.layer
+        if request is None or layer is None:
+            return
         remember(DOCK, self.form.remembered())
         self._started = layer, (request, self.form.data)
         self._stale = False
@@ -161,7 +161,8 @@ class MeasureWidget(Scripted, Container, metaclass=OneDock):  # type: ignore[typ
             self._show_error(outcome.error)
         elif started is not None and started[0] in self._viewer.layers:
             layer, (request, data) = started
-            self._show(Measured(layer, data.layer_axes, outcome.result, request))
+            kept = request.without_arrays()
+            self._show(Measured(layer, data.layer_axes, outcome.result, kept))
 
     def _show_error(self, error: Any) -> None:
         if error.parameter in self.rows:
@@ -221,16 +222,18 @@ class MeasureWidget(Scripted, Container, metaclass=OneDock):  # type: ignore[typ
     # saving
 
     def _save(self, path: Path) -> None:
-        measured = self.measured
-        if measured is None:
+        table = self.panel.frame
+        if table is None:
             return
         self.bar.show_message(f"Saving {path.name} …")
-        table, draft = measured.table, measured.request.as_draft()
+        request = None if self.measured is None else self.measured.request
+        draft = request.as_draft() if request is not None and request.held else None
 
         def job() -> Generator[Progress, None, str]:
             yield Progress(0, 1, "saving")
             write_table(path, table, units=True)
-            record_beside(path, draft)
+            if draft is not None:
+                record_beside(path, draft)
             return path.name
 
         self.saver.start(job, f"Saving {path.name}")
@@ -263,6 +266,7 @@ class MeasureWidget(Scripted, Container, metaclass=OneDock):  # type: ignore[typ
     def _layer_removed(self, event: Any) -> None:
         measured = self.measured
         if measured is not None and plain(event.value) is measured.layer:
+            self.measured = None  # the table stays, and can be saved
             self.outline.clear()
             self.clicks.watch(None)
             self.features.release()

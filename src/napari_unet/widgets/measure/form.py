@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, Container, FloatSpinBox, LineEdit
@@ -196,6 +197,16 @@ class MeasureForm:
             row.show_message(self._hint(name), said, calm=calm)
         self._on_change()
 
+    def current_request(self) -> MeasureRequest | None:
+        """The request as the fields and the layers are now, with scores and a copy of labels."""
+        self.refresh()
+        if self.request is None or self.layer is None or self.data is None:
+            return None
+        request = self.request.snapshot()
+        if "confidence" not in request.properties:
+            return request
+        return replace(request, scores=scores_below(self.layer, self.data))
+
     # layers
 
     def _labels_layers(self) -> list[tuple[str, Any]]:
@@ -238,8 +249,10 @@ class MeasureForm:
         if self._chosen is not None and before == (layer,):
             left = [image for image in self._chosen if image in images]
             if left or not self._chosen:
+                self._chosen = left
                 self.images.show(images, left)
                 return
+            self._chosen = None
         try:
             data = label_data(layer, self.axes.axes_of(layer))
             ticked = suggest_images(layer, data, images)
@@ -270,14 +283,14 @@ class MeasureForm:
             raise FieldError("axes", _wrong_axes(layer, text))
         self.data = data = _of("labels", lambda: label_data(layer, text))
         below = _of("image", lambda: [lay_below(i, layer, data) for i in self.images.ticked])
-        scores = scores_below(layer, data)
+        has_scores = scores_below(layer, data) is not None
         ndim = sum(axis in "ZYX" for axis in data.axes)
         distance = float(self.distance.value) or None
         properties = choose_of_groups(
             {name: bool(box.value) for name, box in self.groups.items()},
             ndim=ndim,
             has_image=bool(below),
-            has_scores=scores is not None,
+            has_scores=has_scores,
             has_distance=distance is not None,
         )
         image, axes, names, arrays = join_channels(below, data.axes)
@@ -287,7 +300,7 @@ class MeasureForm:
             image=image,
             axes=axes,
             pixel_size=_of("pixel_size", self._sizes),
-            scores=scores if "confidence" in properties else None,
+            scores=None,  # which the form must not keep
             properties=properties,
             neighbour_distance=distance,
             channels=names if len(names) > 1 else (),

@@ -38,7 +38,7 @@ COLOUR_TIP = (
     "there is no value."
 )
 SAVE_TIP = "Save all objects as CSV, TSV or an Excel workbook; the heads of the columns say units."
-COPY_TIP = "Copy the rows that are shown, or those chosen (Ctrl+C), to paste into a spreadsheet."
+COPY_TIP = "Copy the rows that are shown, for a spreadsheet; Ctrl+C in the table: those chosen."
 
 Answer = tuple[str, str]
 """A path and the filter that was chosen in a dialog; the path is empty where it was cancelled."""
@@ -167,7 +167,7 @@ class ObjectsPanel(QWidget):
         return None if text in ("", OBJECTS) else text
 
     def _copy(self) -> None:
-        count = self.table.copy(chosen=True)
+        count = self.table.copy()
         self._say(f"{count:,} row{'' if count == 1 else 's'} copied.")
 
     def _ask(self) -> None:

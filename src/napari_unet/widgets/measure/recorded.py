@@ -11,7 +11,7 @@ from napari.layers import Image, Labels
 from napari_unet.errors import InputError, UNetError
 from napari_unet.image.given import origin_of_layer
 from napari_unet.io.reading import TIFF_SUFFIXES
-from napari_unet.replay.kept_arrays import HeldArray, settle
+from napari_unet.replay.kept_arrays import settle
 from napari_unet.replay.measuring import MeasureRun, write_table_record
 from napari_unet.replay.records import describe_taken, read_run_of_kind
 from napari_unet.replay.references import ArrayReference
@@ -27,11 +27,9 @@ if TYPE_CHECKING:
 
 
 def record_beside(table: Path, draft: Mapping[str, Any]) -> None:
-    """Write the record of a table beside it, where all that was measured is in files."""
-    arrays: list[HeldArray] = [draft["labels"], *draft["image"]]
-    if all(each.origin.get("path") for each in arrays):
-        content, _ = settle(draft)
-        write_table_record(table, content)
+    """Write the record of a table beside it."""
+    content, _ = settle(draft)
+    write_table_record(table, content)
 
 
 def take_over(path: Path, form: MeasureForm, viewer: Viewer) -> str:

@@ -74,6 +74,12 @@ class MeasureRequest:
         first, *rest = self.held
         return replace(self, labels=labels, held=(replace(first, array=labels), *rest))
 
+    def without_arrays(self) -> MeasureRequest:
+        """What a table needs of it later: arrays only where a record can name them all."""
+        named = all(each.origin.get("path") for each in self.held)
+        held = self.held if named else ()
+        return replace(self, labels=None, image=None, scores=None, held=held)
+
     def job(self) -> Generator[Progress, None, Any]:
         """Measure; gives the table."""
         yield Progress(0, 0, "preparing", "preparing")
