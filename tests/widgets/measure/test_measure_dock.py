@@ -343,6 +343,7 @@ def test_a_table_is_made_again_from_its_record(
     again = nu.run(tmp_path / "table.csv.json", output=tmp_path / "again.csv")
     pd.testing.assert_frame_equal(again, table)
 
+    bare_viewer.add_image(np.zeros((3, 3)), name="other")  # the viewer holds what is selected
     for name in ("truth", "cells"):
         bare_viewer.layers.remove(name)
     gc.collect()
@@ -352,7 +353,7 @@ def test_a_table_is_made_again_from_its_record(
     dock.form.distance.value = 0
     dock.open_record(tmp_path / "table.csv.json")
     assert dock.bar.message.value.startswith("As in table.csv.json")
-    assert sorted(layer.name for layer in bare_viewer.layers) == ["cells", "truth"]
+    assert sorted(layer.name for layer in bare_viewer.layers) == ["cells", "other", "truth"]
     run(dock)
     pd.testing.assert_frame_equal(dock.result, table)
 
