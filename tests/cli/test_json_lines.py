@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import napari_unet as nu
-from napari_unet.cli import main
+from napari_unet.cli import commands, main
 from napari_unet.cli.json_lines import json_lines, write_line
 from napari_unet.io import write_image, write_labels
 
@@ -120,6 +120,25 @@ def test_faults_are_errors_with_fields(run: Callable[..., list[dict[str, Any]]])
     (error,) = of("error", run("models", "show", "nowhere", status=2))
     assert "nowhere" in error["message"]
     (error,) = of("error", run("segment", "a.tif", "--nonsense", status=2))  # before it is parsed
+
+
+def test_what_ends_a_command_is_told(
+    run: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(error: BaseException) -> Any:
+        def segment(_: Any) -> int:
+            raise error
+
+        return segment
+
+    words = ("segment", "a.tif", "-m", "nuclei")
+    monkeypatch.setattr(commands, "segment", end(KeyboardInterrupt()))
+    (error,) = of("error", run(*words, status=130))
+    assert error["code"] == "interrupted"
+    monkeypatch.setattr(commands, "segment", end(RuntimeError("what nobody foresaw")))
+    (error,) = of("error", run(*words, status=1))
+    assert error["code"] == "unexpected"
+    assert "what nobody foresaw" in error["message"]
 
 
 def test_a_line_holds_what_json_cannot(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from napari.layers import Image, Labels
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
@@ -96,3 +97,50 @@ def test_a_walk(
     dock.form.output.value = ""
     assert "Results in" in dock.bar.message.value
     assert not dock.bar.run.enabled
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.filterwarnings("default")
+def test_a_cluster_from_the_dock_with_progress_and_cancel(
+    window_viewer: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    image = nu.load_sample("nuclei_2d").image[:120, :160]
+    for n in range(8):
+        write_image(tmp_path / "in" / f"{n}.tif", np.roll(image, n, 0), axes="YX")
+    _, dock = window_viewer.window.add_plugin_dock_widget(PLUGIN, "Batch")
+    dock.form.cluster.value = "local:2"
+    dock.output = tmp_path / "out"
+    dock.run(image=tmp_path / "in", model="nuclei", settings={"tile": 32, "flips": True})
+    told: list[str] = []
+
+    def is_done() -> bool:
+        told.append(dock.bar.message.value)
+        return any(row[1] == "done" for row in dock.table.texts())
+
+    qtbot.waitUntil(is_done, timeout=240_000)
+    assert any("of 8 files done" in text for text in told)
+    dock.cancel()
+    results = dock.wait(240)
+    assert results is None or len(results) <= 8
+    states = [row[1] for row in dock.table.texts()]
+    assert "done" in states
+    assert "not run" in states
+    assert dock.bar.message.value.startswith("Cancelled.")
+    written = sorted((tmp_path / "out").glob("*_labels.tif"))
+    assert states.count("done") <= len(written) < 8
+    assert not list((tmp_path / "out").glob(".*"))
+
+    # what is done is kept: the rest is run by the same workers' labels, here without a cluster
+    dock.form.cluster.value = ""
+    dock.run()
+    results = dock.wait(240)
+    assert [result.error for result in results] == [None] * 8
+    assert [result.state for result in results].count("skipped") == len(written)
+    for n in (0, 7):
+        expected = nu.segment(
+            read_image(tmp_path / "in" / f"{n}.tif"), "nuclei", tile=32, flips=True
+        )
+        np.testing.assert_array_equal(
+            read_image(tmp_path / "out" / f"{n}_labels.tif").array, expected
+        )
