@@ -165,7 +165,7 @@ there they are: {rate}. Machine: {cores} cores, {torch.get_num_threads()} thread
 {table}
 
 Two threads wait for each other at every layer. Where one of them stands still because another
-process has its core, so does the other; a thread alone loses only its fair share, but never has more
+process has its core, so does the other; a thread alone loses only its share, but never has more
 than one core. `network/threads.py` tries fewer threads when the last steps got less processor time
 than the clock shows, or have become slower, and keeps them where they are clearly faster. From time
 to time more threads are tried, which may cost three hundredths of the time. With `threads` given
