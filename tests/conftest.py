@@ -18,7 +18,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No deadline per example: the first one pays for imports, and machines differ in speed.
-settings.register_profile("project", deadline=None)
+# Few examples a run, other ones in each run.
+settings.register_profile("project", deadline=None, max_examples=30)
 settings.load_profile("project")
 
 

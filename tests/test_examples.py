@@ -81,6 +81,7 @@ def test_a_script_of_several_processes_runs(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path: Path) -> None:
     code = (
         "import sys, nbformat; from nbclient import NotebookClient\n"

@@ -205,6 +205,7 @@ OUTSIDE = (
 )
 
 
+@pytest.mark.slow
 def test_a_type_checker_sees_the_public_types(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     # run outside the project's folder, as a user's code is: only py.typed makes this work

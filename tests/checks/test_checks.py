@@ -662,7 +662,7 @@ def test_checking_takes_no_torch() -> None:
 # ------------------------------------------------------------------------------- never an error
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     image=st.sampled_from(
         [IMAGE, IMAGE[None], IMAGE[:, :0], IMAGE[0], np.zeros((3, 1)), [IMAGE, IMAGE], [], "a", 1,

@@ -94,7 +94,7 @@ def test_a_2d_network_sees_the_planes_of_a_stack_and_a_3d_network_the_stack() ->
     assert len(volume.statistics.places[1].positions) == 51
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(
     order=st.permutations("TCZYX"),
     ndim=st.sampled_from([2, 3]),
@@ -193,7 +193,7 @@ def test_objects_that_fit_the_context_are_exact_in_a_window() -> None:
     assert (target[2] == 1).all()
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), ndim=st.sampled_from([2, 3]), cached=st.booleans())
 def test_a_window_past_the_frame_repeats_its_edge_and_is_unknown_there(
     seed: int, ndim: int, cached: bool
@@ -293,7 +293,7 @@ def test_pieces_are_what_is_known_with_context() -> None:
     np.testing.assert_array_equal(piece.labels[0], STACK_TRUTH)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     shape=st.lists(st.integers(4, 60), min_size=2, max_size=3),
     limit=st.integers(200, 4000),

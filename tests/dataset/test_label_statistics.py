@@ -43,7 +43,7 @@ def random_labels(shape: tuple[int, ...], seed: int) -> NDArray[np.int32]:
     return (rng.integers(0, 5, shape) * (rng.random((*shape[:2], 1, 1)) < 0.7)).astype(np.int32)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     shape=st.tuples(*[st.integers(1, 3)] * 2, *[st.integers(1, 9)] * 2),
     ndim=st.sampled_from([2, 3]),
@@ -187,7 +187,7 @@ def test_labels_are_read_where_planes_and_masks_leave_something_known(
         assert found.digest == whole.digest
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     shape=st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(1, 9)] * 2),
     ndim=st.sampled_from([2, 3]),

@@ -72,7 +72,7 @@ def mask_of(name: str, shape: tuple[int, ...], seed: int) -> NDArray[Any]:
 # ------------------------------------------------------------------- order of axes, regions
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     order=st.permutations("TCZYX"),
     left_out=st.sampled_from(["", "C", "T", "Z", "TC", "ZC", "TZC"]),

@@ -24,7 +24,7 @@ LABELS = st.sampled_from(["YX", "ZYX", "TYX", "TZYX"]).flatmap(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(LABELS, st.data())
 def test_an_accepted_object_is_so_until_a_pixel_of_it_changes(
     given_labels: tuple[str, np.ndarray], data: st.DataObject

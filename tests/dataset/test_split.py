@@ -74,7 +74,7 @@ def known_objects(piece: LabelledImage) -> set[int]:
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     axes=st.sampled_from(["YX", "ZYX", "TYX", "TZYX", "XYZ"]),
     images=st.integers(1, 4),

@@ -99,7 +99,7 @@ shapes = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(shape=shapes, seed=st.integers(0, 2**32 - 1))
 def test_of_known_pixels_nothing_wrong_is_said(shape: tuple[int, ...], seed: int) -> None:
     labels, known = blobs(shape, seed), random_region(shape, seed)
@@ -107,7 +107,7 @@ def test_of_known_pixels_nothing_wrong_is_said(shape: tuple[int, ...], seed: int
     check_promises(target, known, instances.encode(labels))
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(shape=shapes, seed=st.integers(0, 2**32 - 1), everywhere=st.booleans())
 def test_of_a_part_of_an_image_nothing_wrong_is_said(
     shape: tuple[int, ...], seed: int, everywhere: bool
@@ -123,7 +123,7 @@ def test_of_a_part_of_an_image_nothing_wrong_is_said(
     check_promises(target, known[part], instances.encode(labels)[:, *part])
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(shape=shapes, seed=st.integers(0, 2**32 - 1))
 def test_objects_in_the_midst_of_known_pixels_are_exact(shape: tuple[int, ...], seed: int) -> None:
     """Otherwise the promises could be kept by saying nothing."""
@@ -148,7 +148,7 @@ def test_labels_known_everywhere_give_the_maps_that_are_decoded(
     assert (target[2] == 1).all()
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(
     ndim=st.sampled_from([2, 3]),
     seed=st.integers(0, 2**32 - 1),
@@ -285,7 +285,7 @@ def test_touching_marks_where_two_objects_meet_in_the_plane() -> None:
     assert not encode_target((labels * known)[None], known, INSTANCE)[3].any()
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     shape=st.one_of(st.tuples(*[st.integers(1, 9)] * 2), st.tuples(*[st.integers(1, 6)] * 3)),
     seed=st.integers(0, 1000),

@@ -77,7 +77,7 @@ def held(data: TrainingData) -> set[int]:
 # ------------------------------------------------------------------------- what is held out
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     axes=st.sampled_from(["YX", "ZYX", "TYX", "TZYX", "XYZ"]),
     images=st.integers(1, 4),

@@ -13,7 +13,7 @@ from napari_unet.evaluation.uncertainty import find_uncertainty
 from napari_unet.instances.maps import encode
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.integers(0, 2**31),
     st.tuples(st.integers(1, 3), st.integers(1, 90), st.integers(1, 90)),

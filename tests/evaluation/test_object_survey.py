@@ -27,7 +27,7 @@ def disc(labels: np.ndarray, label: int, y: float, x: float, radius: float) -> N
     labels[(rows - y) ** 2 + (columns - x) ** 2 < radius**2] = label
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(LABELS, st.integers(0, 5))
 def test_what_can_be_counted_is_that_of_skimage(labels: np.ndarray, frame: int) -> None:
     scores = np.arange(labels.size, dtype=np.float32).reshape(labels.shape)
@@ -48,7 +48,7 @@ def test_what_can_be_counted_is_that_of_skimage(labels: np.ndarray, frame: int) 
     assert ((found.notches >= 0) & (found.notches <= 1)).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(LABELS, st.sampled_from(ORDERS))
 def test_each_object_is_listed_once_at_most(labels: np.ndarray, order: str) -> None:
     survey = survey_objects(labels, scores=np.ones(labels.shape, np.float32))

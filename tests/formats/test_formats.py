@@ -90,7 +90,7 @@ def as_tzyx(labels: np.ndarray, axes: str) -> np.ndarray:
     return labels[tuple(slice(None) if axis in axes else None for axis in "TZYX")]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(LABELS)
 def test_outlines_are_valid_polygons_that_give_back_the_labels(labels: np.ndarray) -> None:
     out = np.zeros_like(labels)

@@ -7,6 +7,8 @@ case ended.
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
 import resource
@@ -69,11 +71,16 @@ def run_case(case: dict[str, Any]) -> dict[str, Any]:
 def serve(warm_up: list[str]) -> None:
     """Answer cases until the input ends."""
     from napari_unet.cli import main
-    from napari_unet.training import train  # noqa: F401 - imported once for all cases
+
+    # imported once for all cases: what a store, a picture and a training need besides
+    for module in ("zarr", "PIL.Image", "napari_unet.cli.training", "napari_unet.training.train"):
+        importlib.import_module(module)
 
     answers = os.fdopen(os.dup(1), "w")
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
     main(warm_up)
+    gc.collect()
+    gc.freeze()  # no process of a case searches, and so copies, what all of them share
     answers.write("ready\n")
     answers.flush()
     for line in sys.stdin:

@@ -39,7 +39,7 @@ def blended_plan(
     return plan_prediction(source, own, settings)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     st.tuples(st.integers(1, 200), st.integers(1, 60)),
     st.tuples(st.integers(1, 80), st.integers(1, 80)),

@@ -16,6 +16,7 @@ import zarr
 
 import napari_unet as nu
 from napari_unet.errors import FileError, SettingsError
+from napari_unet.inference import cluster
 from napari_unet.inference.cluster import open_client
 from napari_unet.inference.segmentation import iter_run
 from napari_unet.io import read_image
@@ -198,7 +199,10 @@ def test_the_model_is_loaded_once_and_threads_are_limited(
     assert all(threads * 2 <= max(cores, 2) for _, threads in first.values())
 
 
-def test_what_is_no_cluster_is_told(bright_model: Callable[..., nu.Model]) -> None:
+def test_what_is_no_cluster_is_told(
+    bright_model: Callable[..., nu.Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with pytest.raises(SettingsError, match="client="):
         nu.segment(blobs(40, 40), bright_model(), client=object())
     for address in ("local:0", "somewhere", "tcp://127.0.0.1:1"):

@@ -46,7 +46,7 @@ def run(name, extra):
 small = str(Path(image).with_name("small.tif"))
 main([*words[:1], small, *words[2:], "-o", f"{out}/warm"])
 ends = {"free": [run("free", 0), labels(f"{out}/free")]}
-for megabytes in (1500, 500, 250, 120, 60, 20):
+for megabytes in (1500, 250, 60, 20):
     name = f"{megabytes} MB"
     status = run(name, megabytes << 20)
     ends[name] = [status, labels(f"{out}/{name}") if status == 0 else ""]

@@ -42,7 +42,7 @@ def some_range(size: int) -> st.SearchStrategy[tuple[int, int]]:
     )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     axes=st.sampled_from(["YX", "XY", "TYX", "ZYX", "YXC", "XTZY"]),
     t=some_range(2),

@@ -71,7 +71,7 @@ def cases(draw: st.DrawFn, ndim: int) -> tuple[dict[str, Any], Any, Any]:
     return network, tuple(shape), tile
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(cases(2), st.booleans())
 @example(({"in_channels": 2}, (1, 61), (8, 8)), True)
 @example(({"upsampling": "linear", "features": (4, 6, 8)}, (75, 1), 4), False)
@@ -121,7 +121,7 @@ def test_flips_are_averaged(make_model: MakeModel) -> None:
     assert np.abs(found - plain).max() > 0.01
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(cases(2), st.booleans(), st.tuples(st.floats(0.3, 3.5), st.floats(0.3, 3.5) | st.just(1.0)))
 @example(({}, (1, 50), (8, 8)), False, (2.7, 0.4))
 @example(({"upsampling": "linear"}, (50, 60), (8, 8)), True, (3.5, 1.0))

@@ -74,7 +74,7 @@ SHAPES = {2: st.integers(1, 40), 3: st.integers(1, 15)}
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(
     st.data(),
     st.sampled_from([0, 0.7, 1.5, 3]),
@@ -96,7 +96,7 @@ def test_blocks_give_what_the_whole_gives(
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(st.data(), st.integers(0, 10**6), shape_decodings, st.integers(1, 4))
 def test_blocks_have_the_shape_of_the_whole(
     ndim: int, data: st.DataObject, seed: int, decoding: Decoding, halo: int
@@ -120,7 +120,7 @@ def test_blocks_have_the_shape_of_the_whole(
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.data(), st.integers(0, 10**6), shape_decodings)
 def test_blocks_split_by_shape_as_the_whole(
     ndim: int, data: st.DataObject, seed: int, decoding: Decoding
@@ -135,7 +135,7 @@ def test_blocks_split_by_shape_as_the_whole(
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.data(), st.integers(0, 10**6), st.integers(2, 9))
 def test_plateaus_are_exact_within_the_halo(
     ndim: int, data: st.DataObject, seed: int, heights: int

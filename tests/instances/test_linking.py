@@ -113,7 +113,7 @@ def test_labels_go_on_from_the_count() -> None:
     np.testing.assert_array_equal(found, [[[41, 0, 42]]] * 2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.lists(st.integers(0, 3), min_size=12, max_size=12).map(np.array), min_size=1, max_size=5

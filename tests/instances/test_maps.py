@@ -195,7 +195,7 @@ def test_nothing_becomes_nothing(shape: tuple[int, ...]) -> None:
     assert not decode(maps, DECODING).any()
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(
     hnp.arrays(
         np.float32,

@@ -47,7 +47,7 @@ def seeds_by_reconstruction(levels: np.ndarray, depth: int) -> tuple[np.ndarray,
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=3, min_side=1, max_side=9)
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(hnp.arrays(np.int16, SHAPES, elements=st.integers(0, 19)), st.integers(1, 6))
 def test_as_many_objects_as_peaks_that_stand_out(levels: np.ndarray, depth: int) -> None:
     step = 128
@@ -57,7 +57,7 @@ def test_as_many_objects_as_peaks_that_stand_out(levels: np.ndarray, depth: int)
     np.testing.assert_array_equal(labels > 0, levels > 0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(hnp.arrays(np.float32, SHAPES, elements=st.floats(0, 1, width=32)))
 def test_each_object_is_one_piece_and_numbers_follow_the_memory(height: np.ndarray) -> None:
     labels = flood(height, 0.3, 0.25)
@@ -82,7 +82,7 @@ def test_borders_are_those_of_a_watershed(shape: tuple[int, ...], depth: float) 
     assert evaluate(labels, reference).ap[0.9] >= 0.99
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from([0.05, 0.2]), st.data())
 def test_a_crop_gives_the_same_objects(seed: int, depth: float, data: st.DataObject) -> None:
     """All that lie inside it with their neighbours are the same, to the pixel."""

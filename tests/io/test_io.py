@@ -85,7 +85,7 @@ def pixels(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> np.ndarray:
 # ------------------------------------------------------------------- what is written comes back
 
 
-@settings(max_examples=120)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_images_come_back_with_values_axes_and_pixel_size(
     folder: Path, data: st.DataObject
@@ -103,7 +103,7 @@ def test_images_come_back_with_values_axes_and_pixel_size(
     assert_same_size(back.pixel_size, size)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_labels_come_back_unchanged(folder: Path, data: st.DataObject) -> None:
     axes, shape = data.draw(axes_and_shapes())
@@ -584,7 +584,7 @@ def basic_indices(draw: st.DrawFn, shape: tuple[int, ...]) -> Any:
     return parts[0] if len(parts) == 1 and draw(st.booleans()) else tuple(parts)
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_lazy_arrays_index_like_numpy(folder: Path, data: st.DataObject) -> None:
     image = pixels((1, 3, 4, 5), np.uint16)
@@ -693,7 +693,7 @@ def test_a_file_cut_anywhere_is_refused_or_whole(tmp_path: Path) -> None:
     assert refused > 300
 
 
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_flipped_bytes_raise_no_other_errors(folder: Path, data: st.DataObject) -> None:
     sources = _damaged_sources(folder) if not (folder / "big.tif").exists() else None

@@ -590,7 +590,7 @@ def test_ssim_is_none_where_every_window_holds_an_ignored_pixel() -> None:
     assert scores.mse == 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(hnp.arrays(np.uint8, (2, 9, 8)))
 def test_regression_bounds(images: np.ndarray) -> None:
     scores = evaluate(*images, task="regression")
@@ -600,7 +600,7 @@ def test_regression_bounds(images: np.ndarray) -> None:
     assert (swapped.mse, swapped.mae) == (scores.mse, scores.mae)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(hnp.arrays(np.float64, (2, 7, 7), elements=st.floats(allow_nan=False, allow_infinity=False)))
 def test_any_finite_values_have_scores_that_are_numbers(images: np.ndarray) -> None:
     scores = evaluate(*images, task="regression")

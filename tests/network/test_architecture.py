@@ -37,7 +37,7 @@ def all_facts(draw: st.DrawFn) -> DataProperties:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(all_facts())
 def test_every_proposal_is_sound(facts: DataProperties) -> None:
     proposal = propose_architecture(facts)
@@ -56,7 +56,7 @@ def test_every_proposal_is_sound(facts: DataProperties) -> None:
     assert propose_architecture(facts) == proposal
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(all_facts(), st.integers(1, 5), st.data())
 def test_given_values_are_kept(facts: DataProperties, levels: int, data: st.DataObject) -> None:
     features = tuple(data.draw(st.lists(st.integers(1, 99), min_size=levels, max_size=levels)))

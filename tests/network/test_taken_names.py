@@ -92,6 +92,7 @@ def test_of_two_processes_one_gets_the_name(
             process.communicate()
 
 
+@pytest.mark.slow
 def test_two_trainings_with_one_output_replace_nothing(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 99, (48, 48)).astype(np.uint16)
     labels = np.zeros((48, 48), np.int32)

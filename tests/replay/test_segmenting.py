@@ -103,7 +103,9 @@ def test_a_part_is_repeated_as_a_part(path: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("part", [None, Roi(y=(20, 90), x=(10, 80))])
+@pytest.mark.parametrize(
+    "part", [pytest.param(None, marks=pytest.mark.slow), Roi(y=(20, 90), x=(10, 80))]
+)
 def test_the_script_and_the_command_run_in_a_fresh_process(
     path: Path, tmp_path: Path, part: Roi | None
 ) -> None:

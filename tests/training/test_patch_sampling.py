@@ -45,7 +45,7 @@ def central(windows: NDArray[Any], patch: tuple[int, ...]) -> NDArray[Any]:
     return windows[:, :, *(slice(s, s + p) for s, p in zip(starts, patch, strict=True))]
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(
     shape=st.one_of(st.tuples(*[st.integers(1, 30)] * 2), st.tuples(*[st.integers(1, 12)] * 3)),
     region=st.sampled_from(["all", "painted", "dust"]),

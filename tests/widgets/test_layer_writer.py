@@ -73,7 +73,7 @@ def test_labels_of_every_type_and_shape(tmp_path: Path, ending: str) -> None:
 UNITS = {"um": 1.0, "nanometer": 1e-3, "mm": 1e3, "pixel": None}
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     axes=st.sampled_from(["YX", "ZYX", "TYX", "TZYX", "CYX", "CZYX", "TCZYX", "XYZ", "YXT"]),
     unit=st.sampled_from(list(UNITS)),

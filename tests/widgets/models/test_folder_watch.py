@@ -41,6 +41,7 @@ for number in range(200):
 """
 
 
+@pytest.mark.slow
 def test_a_watch_that_goes_while_its_folder_changes_crashes_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", COMING_AND_GOING],

@@ -284,7 +284,7 @@ def test_only_where_it_lies_in_the_world_matters(
     assert np.count_nonzero(found != expected) <= 2  # a float32 may fall on the other side
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(arrays(np.float64, (6, 2), elements=st.floats(-5, 25)))
 def test_filling_agrees_with_asking_every_pixel(vertices: Any) -> None:
     vertices = np.round(vertices, 2) + 0.005

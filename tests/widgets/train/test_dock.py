@@ -246,6 +246,7 @@ def three_planes(viewer: Any, dock: Any, press: Callable[[Any], None]) -> Any:
     return truth
 
 
+@pytest.mark.slow
 def test_three_planes_of_a_stack(
     viewer: Any,
     dock: Any,

@@ -210,6 +210,7 @@ def test_a_time_series_with_scale_and_units(
     assert np.allclose(found.translate, image.translate)
 
 
+@pytest.mark.slow
 def test_a_multiscale_image(
     viewer: Any,
     dock: Any,
@@ -234,6 +235,7 @@ def test_a_multiscale_image(
     apply(image)
 
 
+@pytest.mark.slow
 def test_two_images_of_different_size(
     viewer: Any,
     dock: Any,

@@ -182,6 +182,7 @@ def test_a_prediction_is_no_truth_unasked(
     assert dock.bar.train.enabled
 
 
+@pytest.mark.slow
 def test_layers_that_change_in_mid_run(
     viewer: Any,
     dock: Any,
@@ -228,6 +229,7 @@ def test_layers_that_change_in_mid_run(
     assert "There is no image" in faults(dock)
 
 
+@pytest.mark.slow
 def test_labels_are_copied_beside_the_window_and_may_come_too_late(
     dock: Any,
     begin: Callable[..., None],
@@ -284,6 +286,7 @@ def test_labels_are_copied_beside_the_window_and_may_come_too_late(
     press(dock.verdict.discard)
 
 
+@pytest.mark.slow
 def test_only_what_was_accepted_is_kept_for_a_resumption(
     viewer: Any,
     dock: Any,
@@ -408,6 +411,7 @@ def test_cancel_at_each_moment_leaves_nothing(
     ended()
 
 
+@pytest.mark.slow
 def test_the_last_word_gives_way_when_the_form_changes(
     viewer: Any,
     dock: Any,
@@ -641,6 +645,7 @@ def test_models_that_come_and_go(
     assert not list(sessions_folder().iterdir())
 
 
+@pytest.mark.slow
 def test_two_viewers_train_at_once(
     viewer: Any,
     dock: Any,
