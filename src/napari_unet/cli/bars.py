@@ -40,27 +40,22 @@ def run_with_bar(job: Generator[Any, Any, R], on_step: Callable[[Any], Any] | No
         # above the bar where both are on the screen; else where standard output goes
         redirect_stdout=sys.stdout.isatty(),
     )
-    try:
-        with bar:
-            task = bar.add_task("starting", total=None, left=None)
-            answer = None
-            while True:
-                try:
-                    step = job.send(answer)
-                except StopIteration as end:
-                    result: R = end.value
-                    return result
-                done, total, text = _describe(step)
-                left = seconds_left(step)
-                bar.update(task, completed=done, total=total, description=text, left=left)
-                answer = on_step(step) if on_step is not None else None
-                if answer == "stop" or left == 0:
-                    bar.update(task, description="finishing", left=0)
-    finally:
-        job.close()
+    with bar:
+        task = bar.add_task("starting", total=None, left=None)
+
+        def show(step: Any) -> str | None:
+            done, total, text = _describe(step)
+            left = seconds_left(step)
+            bar.update(task, completed=done, total=total, description=text, left=left)
+            answer = on_step(step) if on_step is not None else None
+            if answer == "stop" or left == 0:
+                bar.update(task, description="finishing", left=0)
+            return answer
+
+        return _run(job, show)
 
 
-def _run_with_lines(job: Generator[Any, Any, R], on_step: Callable[[Any], Any] | None) -> R:
+def _run(job: Generator[Any, Any, R], on_step: Callable[[Any], Any]) -> R:
     answer = None
     try:
         while True:
@@ -69,15 +64,23 @@ def _run_with_lines(job: Generator[Any, Any, R], on_step: Callable[[Any], Any] |
             except StopIteration as end:
                 result: R = end.value
                 return result
-            done, total, text = _describe(step)
-            names = ("phase", "file", "state", "loss", "metric_name", "metric", "best")
-            known = {name: getattr(step, name) for name in names if hasattr(step, name)}
-            left = getattr(step, "seconds_left", None)
-            left = seconds_left(step) if left is None else left
-            write_progress(step, total, done, text, seconds_left=left, **known)
-            answer = on_step(step) if on_step is not None else None
+            answer = on_step(step)
     finally:
         job.close()
+
+
+def _run_with_lines(job: Generator[Any, Any, R], on_step: Callable[[Any], Any] | None) -> R:
+    names = ("phase", "file", "state", "loss", "metric_name", "metric", "best")
+
+    def show(step: Any) -> Any:
+        done, total, text = _describe(step)
+        known = {name: getattr(step, name) for name in names if hasattr(step, name)}
+        left = getattr(step, "seconds_left", None)
+        left = seconds_left(step) if left is None else left
+        write_progress(step, total, done, text, seconds_left=left, **known)
+        return on_step(step) if on_step is not None else None
+
+    return _run(job, show)
 
 
 def seconds_left(step: Any) -> float | None:

@@ -159,6 +159,12 @@ class ModelReference(Part):
             value=self.name,
         )
 
+    def find_to_choose(self) -> str | Path:
+        """As `find`, but the name of a model that is known here, as lists of models show it."""
+        path = self.find()
+        known = {file.resolve(): name for name, file in model_files().items()}
+        return known.get(path.resolve(), path)
+
     @property
     def source(self) -> str:
         """What `Model.load` takes: the name of a model that is known here, else its path."""

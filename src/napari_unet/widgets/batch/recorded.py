@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.network.files import model_files
+from napari_unet.network.files import read_header
 from napari_unet.replay.batching import BatchRun
 from napari_unet.replay.kept_arrays import HeldFile
 from napari_unet.replay.records import describe_taken, read_run_of_kind
@@ -64,21 +64,14 @@ def take_over(path: Path, dock: BatchFace) -> str:
         If it is no record of a batch, or its model or its images are not here.
     """
     run = read_run_of_kind(path, BatchRun)
-    model = run.model.find()  # the same one, or an error
-    known = {file.resolve(): name for name, file in model_files().items()}
+    model = run.model.find_to_choose()  # the same one, or an error
     dock.image = list(run.inputs)
-    dock.model = known.get(model.resolve(), model)
+    dock.model = model
     dock.output = run.output_dir
     kept = {name: getattr(run, name) for name in (*FILE_OPTIONS, "channels")}
     dock.options = {name: value for name, value in kept.items() if value is not None}
     dock.settings = run.settings
     left: Sequence[str] = [name for name in NOT_IN_FORM if getattr(run, name) not in (None, "time")]
-    if run.settings.normalization not in (None, _normalization_of(model)):
+    if run.settings.normalization not in (None, read_header(run.model.find()).normalization):
         left = [*left, "normalization"]
     return describe_taken(path, left)
-
-
-def _normalization_of(model: Path) -> Any:
-    from napari_unet.network.files import read_header
-
-    return read_header(model).normalization

@@ -14,7 +14,6 @@ from napari_unet.image.given import PIXEL_SIZE_KEY, origin_of_layer
 from napari_unet.image.roi import Roi, pack_mask
 from napari_unet.io.naming import plain_stem
 from napari_unet.io.reading import TIFF_SUFFIXES
-from napari_unet.network.files import model_files
 from napari_unet.replay.kept_arrays import HeldArray
 from napari_unet.replay.records import describe_taken, read_run_of_kind
 from napari_unet.replay.references import ArrayReference, describe_model
@@ -80,10 +79,9 @@ def take_over(path: Path, form: SegmentForm, viewer: Viewer) -> str:
         changed.
     """
     run = read_run_of_kind(path, SegmentRun)
-    model = run.model.find()  # the same one, or an error
+    model = run.model.find_to_choose()  # the same one, or an error
     layers, axes = _layers_of(run, viewer)
-    known = {file.resolve(): name for name, file in model_files().items()}
-    form.models.choose(known.get(model.resolve(), model))
+    form.models.choose(model)
     if len(layers) == 1:
         form.images.choose(layers[0])
     else:

@@ -11,7 +11,6 @@ from napari.layers import Image, Labels
 from napari_unet.image.given import FILE_KEY, origin_of_layer
 from napari_unet.image.identity import differ, identify
 from napari_unet.io.naming import plain_stem
-from napari_unet.network.files import model_files
 from napari_unet.replay.records import describe_taken, read_run_of_kind
 from napari_unet.replay.references import ArrayReference
 from napari_unet.replay.training import (
@@ -62,9 +61,7 @@ def take_over(path: Path, form: TrainForm, viewer: Viewer) -> str:
     run = read_run_of_kind(path, TrainRun)
     base = None
     if run.base is not None:
-        found = run.base.find()
-        known = {file.resolve(): name for name, file in model_files().items()}
-        base = known.get(found.resolve(), str(found))
+        base = str(run.base.find_to_choose())
     settings = run.config.model_dump(mode="json", exclude_defaults=True)
     settings.pop("task", None)
     layers = [_open_example(each, viewer) for each in run.examples]
