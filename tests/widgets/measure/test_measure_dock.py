@@ -223,7 +223,12 @@ def test_channels_of_a_series_of_stacks(
     area = expected["area"]
     assert layer.features.set_index("index")["area"].to_dict() == {1: area[2], 2: area[3]}
     one = layer.get_color(1)
+    bare_viewer.mouse_over_canvas = True
+    bare_viewer.dims.set_point(1, 2.0)
+    bare_viewer.cursor.position = (1, 2, 5, 5)  # on object 1, at both times
+    assert "frame: 1" in bare_viewer.status["coordinates"]
     bare_viewer.dims.set_point(0, 0)
+    assert "frame: 0" in bare_viewer.status["coordinates"]
     assert layer.features.set_index("index")["area"].to_dict() == {1: area[0], 2: area[1]}
     assert not np.allclose(layer.get_color(1), one)
     dock._clicked(layer, 2, (1, 3, 33, 40))

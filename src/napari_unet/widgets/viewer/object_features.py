@@ -138,6 +138,8 @@ class ObjectFeatures:
         self._frame = frame
         write_features(layer, self._table[self._table["frame"] == frame].reset_index(drop=True))
         self._colour()
+        cursor = self._viewer.cursor  # napari's status bar tells the values of before, else
+        cursor.events.position(value=cursor.position)
 
     def _colour(self) -> None:
         layer, table, column = self._layer, self._table, self._column
