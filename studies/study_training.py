@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, help="of every training, instead of the usual")
     parser.add_argument("--quick", action="store_true", help="only see that everything runs")
+    parser.add_argument("--again", action="store_true", help="make runs anew that are there")
     parser.add_argument("--list", action="store_true", help="list the runs and stop")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
@@ -67,7 +68,7 @@ def main() -> None:
         for run in import_module(f"training_study.{MODULES[name]}").iter_runs(plan):
             if arguments.list:
                 print("done" if records.has(run) else "to do", run.name)
-            elif not records.has(run):
+            elif arguments.again or not records.has(run):
                 entry = records.make(run, plan)
                 told = entry.get("error") or f"{entry['score']:.4f}"
                 print(f"{run.name}: {told} ({entry['seconds']:.0f} s)", flush=True)

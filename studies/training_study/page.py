@@ -28,7 +28,7 @@ from training_study.figures import (
 from training_study.regression import FILTER_WEIGHTS, NETWORKS
 
 DENSE, ALL_PLANES = 1.0, 0
-SCRIBBLE_AIM, SPEED_AIM, FAST_AIM, DRAWING_AIM = 0.92, 1.0, 0.5, 0.05
+SCRIBBLE_AIM, SPEED_AIM, FAST_AIM, EXTRA_AIM = 0.92, 1.0, 0.5, 0.08
 CLOCK = 0.02  # what the clock cannot tell apart
 
 
@@ -116,7 +116,7 @@ def regression_table(entries: Sequence[Entry]) -> str:
 
 
 def speed_table(entries: Sequence[Entry]) -> str:
-    """Step times, their ratio, and the share of drawing and augmenting patches."""
+    """Step times, their ratio, and the shares of drawing patches and of the loss."""
     rows = []
     for entry in pick(entries, "speed"):
         condition, told = entry["condition"], entry.get("details")
@@ -129,10 +129,11 @@ def speed_table(entries: Sequence[Entry]) -> str:
                     f"{told['bare seconds']:.3f}",
                     f"{entry['score']:.2f}",
                     f"{told['drawing share']:.1%}",
+                    told_or_missing(told.get("loss share"), "{:.1%}"),
                     f"{told['where']}, {threads(entry)}",
                 ]
             )
-    head = ["patches", "precision", "step, s", "bare loop, s", "ratio", "drawing", "device"]
+    head = ["patches", "precision", "step, s", "bare loop, s", "ratio", "drawing", "loss", "device"]
     return markdown(head, rows or [[MISSING] * len(head)])
 
 
@@ -195,10 +196,11 @@ def aim_table(entries: Sequence[Entry]) -> str:
     for precision, aim in (("float32", SPEED_AIM), ("auto", FAST_AIM)):
         made = [e for e in pick(entries, "speed", precision=precision) if "error" not in e]
         rows += [_speed_row(entry, aim) for entry in made]
-    drawing = [e["details"]["drawing share"] for e in pick(entries, "speed") if e.get("details")]
-    worst = max(drawing) if drawing else None
-    met = None if worst is None else worst <= DRAWING_AIM
-    row = ["drawing and augmentation, largest", f"{DRAWING_AIM:.0%} or less"]
+    told = [e["details"] for e in pick(entries, "speed") if e.get("details")]
+    extra = [each["drawing share"] + each["loss share"] for each in told if "loss share" in each]
+    worst = max(extra) if extra else None
+    met = None if worst is None else worst <= EXTRA_AIM
+    row = ["drawing, augmentation and loss, largest", f"{EXTRA_AIM:.0%} or less"]
     rows.append([*row, told_or_missing(worst, "{:.1%}"), verdict(met)])
     return markdown(["", "aim", "reached", ""], rows)
 

@@ -73,6 +73,14 @@ class _Package:
     def step(self) -> None:
         next(self.steps)
 
+    def make_loss(self) -> Callable[[], None]:
+        """The loss of a batch and its gradient by the logits, without the network."""
+        batch = self.draw(self.state)
+        with torch.no_grad():
+            logits = self.state.network(batch.image)
+        logits.requires_grad_()
+        return lambda: self.loop.loss(logits, batch.target, batch.known).backward()  # type: ignore[no-untyped-call]
+
     def _clocked(self, state: LoopState) -> Batch:
         start = _now(state.device)
         batch = self.draw(state)
@@ -115,16 +123,20 @@ def _measure(plan: Plan, network: str, precision: str) -> Callable[[], Outcome]:
             package.step()
             bare.step()
         package.drawing.clear()
-        ours, theirs = [], []
+        loss = package.make_loss()
+        loss()
+        ours, theirs, losses = [], [], []
         steps = 1 if plan.quick else STEPS
         for _ in range(1 if plan.quick else ROUNDS):
             ours.append(_seconds(package.step, steps, device))
             theirs.append(_seconds(bare.step, steps, device))
+            losses.append(_seconds(loss, steps, device))
         step = float(np.median(ours))
         details = {
             "step seconds": step,
             "bare seconds": float(np.median(theirs)),
             "drawing share": float(np.median(package.drawing)) / step,
+            "loss share": float(np.median(losses)) / step,
             "precision": package.state.precision,
             "where": _name(device),
             "batch": package.state.batch_size,

@@ -6,6 +6,7 @@ batch one sample after another; here each patch of a batch, 2D or 3D, has its ow
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -201,20 +202,37 @@ def _make_grid(
 ) -> Tensor:
     """Sampling grid (B, *patch, ndim) in the normalised coordinates of the window."""
     count, ndim = matrix.shape[:2]
-    axes = [torch.arange(p) - (p - 1) / 2 for p in reversed(patch)]  # X first
-    offsets = torch.stack(torch.meshgrid(*reversed(axes), indexing="ij")[::-1], dim=-1)
-    points = offsets.reshape(1, -1, ndim) @ matrix.transpose(1, 2)
+    points = _offsets(patch) @ matrix.transpose(1, 2)
     points = points.reshape(count, *patch, ndim)
     if elastic > 0:
         coarse = tuple(max(2, min(p // 24, 8)) if p > 1 else 1 for p in patch)
         shifts = _draw_uniform((count, ndim, *coarse), elastic, generator)
         if ndim == 3:
             shifts[:, 2] /= anisotropy
-        mode = "bicubic" if ndim == 2 else "trilinear"
-        shifts = F.interpolate(shifts, size=patch, mode=mode, align_corners=True)
-        points = points + shifts.movedim(1, -1)
+        if ndim == 2:  # along one axis after the other: as "bicubic", and several times as fast
+            rows, columns = (_cubic_weights(*pair) for pair in zip(coarse, patch, strict=True))
+            shifts = rows @ shifts @ columns.T
+        else:
+            shifts = F.interpolate(shifts, size=patch, mode="trilinear", align_corners=True)
+        points += shifts.movedim(1, -1)
     sizes = torch.tensor([float(n) for n in reversed(window)])
-    return points * (2.0 / sizes)
+    return points.mul_(2.0 / sizes)
+
+
+@functools.lru_cache(maxsize=8)
+def _offsets(patch: tuple[int, ...]) -> Tensor:
+    """(1, pixels, ndim) offsets from the centre of a patch, axes in the order XY[Z]."""
+    axes = [torch.arange(p) - (p - 1) / 2 for p in reversed(patch)]  # X first
+    offsets = torch.stack(torch.meshgrid(*reversed(axes), indexing="ij")[::-1], dim=-1)
+    return offsets.reshape(1, -1, len(patch))
+
+
+@functools.lru_cache(maxsize=8)
+def _cubic_weights(coarse: int, size: int) -> Tensor:
+    """(size, coarse) weights of a cubic interpolation along one axis, its ends aligned."""
+    grids = torch.eye(coarse)[:, None, :, None].expand(-1, -1, -1, 2)
+    found = F.interpolate(grids, size=(size, 2), mode="bicubic", align_corners=True)
+    return found[:, 0, :, 0].T.contiguous()
 
 
 def _augment_intensity(x: Tensor, amounts: Augmentation, generator: torch.Generator) -> Tensor:

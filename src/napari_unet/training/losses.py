@@ -76,17 +76,23 @@ def instance_loss(
         exact = known * (target[:, 2:3] > 0.999)
         weight = target[:, 4:] * (1 + border_weight * target[:, 3:4])
     entropy = F.binary_cross_entropy_with_logits(logits, maps, reduction="none")
-    probability = logits.sigmoid()
-    dice = soft_dice_loss(probability[:, :1], maps[:, :1], known)
-    error = entropy[:, 1:] + (probability[:, 1:] - maps[:, 1:]).abs()
-    objects = maps[:, :1] > 0.5
+    # split, not indexed: the gradient of an index is a map of zeros, filled for each of them
+    foreground_entropy, distance_entropy = entropy.split(1, dim=1)
+    foreground, distance_share = logits.sigmoid().split(1, dim=1)
+    true_foreground, true_distance = maps.split(1, dim=1)
+    dice = soft_dice_loss(foreground, true_foreground, known)
+    difference = distance_share - true_distance
+    error = distance_entropy + difference.abs()
+    objects = true_foreground > 0.5
     inside, outside = exact * objects * weight, exact * ~objects * weight
     distance = masked_mean(error, inside) + masked_mean(error, outside)
     bounded = (known - exact) * objects
-    excess = (probability[:, 1:] - maps[:, 1:]).clamp_min(0)
-    # weighted by its share of pixels, and never more than the exact pixels of the batch
-    distance = distance + (excess * bounded).sum() / (bounded.sum() + inside.sum()).clamp_min(1)
-    return masked_mean(entropy[:, :1], known * weight) + 0.5 * dice + 0.5 * distance
+    if bool(bounded.any()):
+        excess = difference.clamp_min(0)
+        # weighted by its share of pixels, and never more than the exact pixels of the batch
+        pixels = (bounded.sum() + inside.sum()).clamp_min(1)
+        distance = distance + (excess * bounded).sum() / pixels
+    return masked_mean(foreground_entropy, known * weight) + 0.5 * dice + 0.5 * distance
 
 
 def semantic_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:

@@ -84,11 +84,13 @@ class PatchSampler:
             start = _choose_start(frame, frame.statistics.places[key], key, patch, window, rng)
             parts.append(frame.crop_window(start, window))
         images, targets, known = zip(*parts, strict=True)
-        return (
-            np.stack(images).astype(np.float32, copy=False),
-            np.stack(targets).astype(np.float32),
-            np.stack(known),
-        )
+        return _stack(images), _stack(targets), _stack(known)
+
+
+def _stack(parts: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+    """In float32; torch converts half precision several times as fast as NumPy."""
+    stacked: NDArray[np.float32] = torch.from_numpy(np.stack(parts)).float().numpy()
+    return stacked
 
 
 class Batch(NamedTuple):
