@@ -77,9 +77,9 @@ def instance_loss(
         weight = target[:, 4:] * (1 + border_weight * target[:, 3:4])
     entropy = F.binary_cross_entropy_with_logits(logits, maps, reduction="none")
     # split, not indexed: the gradient of an index is a map of zeros, filled for each of them
-    foreground_entropy, distance_entropy = entropy.split(1, dim=1)
-    foreground, distance_share = logits.sigmoid().split(1, dim=1)
-    true_foreground, true_distance = maps.split(1, dim=1)
+    foreground_entropy, distance_entropy = entropy.chunk(2, dim=1)
+    foreground, distance_share = logits.sigmoid().chunk(2, dim=1)
+    true_foreground, true_distance = maps.chunk(2, dim=1)
     dice = soft_dice_loss(foreground, true_foreground, known)
     difference = distance_share - true_distance
     error = distance_entropy + difference.abs()
