@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,26 +45,32 @@ class Measured:
         """The axis of the layer along which the frames of the table lie."""
         return self.axes.index("T") if "T" in self.axes else None
 
+    @cached_property
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        """Where objects are; asked of the table each time, it would copy what it knows of units."""
+        kept = ("label", "frame", "bbox-")
+        return {n: self.table[n].to_numpy() for n in self.table.columns if n.startswith(kept)}
+
     def label_of(self, row: int) -> int:
         """The number of an object."""
-        return int(self.table["label"].to_numpy()[row])
+        return int(self._columns["label"][row])
 
     def box_of(self, row: int) -> tuple[slice, ...]:
         """Where an object lies, per axis of the layer, in its finest pixels."""
         letters = spatial_axes(self.axes)
-        ends = [int(self.table[f"bbox-{i}"].to_numpy()[row]) for i in range(2 * len(letters))]
+        ends = [int(self._columns[f"bbox-{i}"][row]) for i in range(2 * len(letters))]
         box = {axis: slice(ends[i], ends[i + len(letters)]) for i, axis in enumerate(letters)}
         box["C"] = slice(0, 1)
         if "T" in self.axes:
-            frame = int(self.table["frame"].to_numpy()[row])
+            frame = int(self._columns["frame"][row])
             box["T"] = slice(frame, frame + 1)
         return tuple(box[axis] for axis in self.axes)
 
     def rows_of(self, label: int, place: tuple[int, ...]) -> NDArray[np.int64]:
         """The row of the object at a pixel of the layer; none where it is not in the table."""
-        found = self.table["label"].to_numpy() == label
+        found = self._columns["label"] == label
         if self.time_axis is not None:
-            found &= self.table["frame"].to_numpy() == place[self.time_axis]
+            found &= self._columns["frame"] == place[self.time_axis]
         return np.flatnonzero(found)
 
     def describe(self) -> str:
