@@ -103,6 +103,15 @@ def _many_hot(folder: Path) -> Outcome:
     return _compare(folder, image, ..., right, least=0.8)
 
 
+@KINDS.add(SECTION, "8 % hot pixels")
+def _most_hot(folder: Path) -> Outcome:
+    image = camera()
+    image[np.random.default_rng(0).random(image.shape) < 0.08] = 65535
+    tifffile.imwrite(folder / "a.tif", image)
+    run = segment(folder, "a.tif")
+    return Outcome(run.said, run.status == 0 and "hot pixels" in run.said)
+
+
 @KINDS.add(SECTION, "infinity where it is brightest")
 def _infinite_peaks(folder: Path) -> Outcome:
     image = camera().astype(np.float32)
@@ -180,9 +189,15 @@ def _correlated(folder: Path, make: Any) -> Outcome:
     return Outcome(run.said, run.status == 0 and not result(folder, "a").any())
 
 
+def _photons(white: Any) -> Any:
+    counted = np.random.default_rng(0).poisson(0.3, white.shape).astype(float)
+    return ndimage.gaussian_filter(counted, 1.5)
+
+
 for words, make in (
     ("smoothed noise", lambda white: ndimage.gaussian_filter(white, 1.5)),
     ("median-filtered noise", lambda white: ndimage.median_filter(white, 5)),
+    ("smoothed noise of single photons", _photons),
     ("enlarged noise", lambda white: ndimage.zoom(white[:86, :86], 3)[:256, :256]),
 ):
     KINDS.add(SECTION, f"{words}: no objects")(partial(_correlated, make=make))

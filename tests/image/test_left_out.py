@@ -15,6 +15,8 @@ from napari_unet.image import normalization
 from napari_unet.image.normalization import IntensityLimits, find_limits
 from napari_unet.image.normalized_region import read_normalized
 from napari_unet.image.source import open_image
+from napari_unet.inference.segmentation import iter_segmentation
+from napari_unet.progress import drain
 from napari_unet.samples import load_sample
 
 PERCENTILES = (1, 99.8)
@@ -363,6 +365,19 @@ def test_many_hot_pixels(camera: np.ndarray, share: float) -> None:
     assert (found > 2).mean() < 0.001
 
 
+def test_too_many_hot_pixels_are_named(camera: np.ndarray, bright_model: Any) -> None:
+    hot = camera.copy()
+    place = np.random.default_rng(1).random(hot.shape) < 0.1
+    hot[place] = 65535
+    limits = limits_of(hot)
+    assert 0.05 * hot.size < limits.left_out["speckles"] <= place.sum()
+    job = iter_segmentation(hot, bright_model(), axes="YX", device="cpu", precision="float32")
+    assert "hot pixels" in drain(job).record["message"]
+    lumps = camera.copy()
+    lumps[ndimage.binary_dilation(place, iterations=2)] = 65535  # as many, in objects
+    assert "speckles" not in limits_of(lumps).left_out
+
+
 def test_infinite_pixels_that_are_too_bright_are_saturated(camera: np.ndarray) -> None:
     bright = camera.astype(np.float32)
     peaks = bright > np.percentile(bright, 95)
@@ -393,7 +408,10 @@ def test_infinite_pixels_in_the_dark_are_background(camera: np.ndarray) -> None:
     assert not found.pixels[0][place].any()
 
 
-@pytest.mark.parametrize("kind", ["smoothed", "wide", "median", "enlarged", "doubled", "photons"])
+KINDS = ("smoothed", "wide", "median", "enlarged", "doubled", "photons", "few", "exponential")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_correlated_noise_stays_dark(kind: str) -> None:
     rng = np.random.default_rng(0)
     white = rng.normal(0, 1, (256, 256))
@@ -404,6 +422,8 @@ def test_correlated_noise_stays_dark(kind: str) -> None:
         "enlarged": lambda: ndimage.zoom(white[:86, :86], 3, order=3)[:256, :256],
         "doubled": lambda: np.kron(white[:128, :128], np.ones((2, 2))),
         "photons": lambda: ndimage.gaussian_filter(rng.poisson(10, (256, 256)) - 10.0, 1),
+        "few": lambda: ndimage.gaussian_filter(rng.poisson(0.3, (256, 256)) - 0.3, 1.5),
+        "exponential": lambda: ndimage.gaussian_filter(rng.exponential(1, (256, 256)) - 1, 1),
     }[kind]()
     image = (500 + 20 * noise / noise.std()).astype(np.uint16)
     ((low, high),) = limits_of(image).at()

@@ -22,6 +22,8 @@ HOT_DEVIATIONS = 10  # of the noise, by which a hot pixel is brighter than its n
 MOST_HOT = 0.01  # share of hot pixels; more of them are single photons
 MOST_GLARING = 0.05  # unless they exceed the range of all others by far
 HOT_RANGES = 3  # times the image's range, that it exceeds them by where objects are bright too
+MOST_ADJOINING = 4  # of nine pixels, where single bright ones lie at random
+MOST_LUMPED = 0.1  # share of these that have more
 NEIGHBOURS = tuple((y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1))
 
 
@@ -165,6 +167,38 @@ def mask_hot_pixels(
             more = find_hot_pixels(pixels, low, high, excess, rank=3)
             mask[more.rows, more.columns] = True
     return masks, excess
+
+
+def count_speckles(planes: Sequence[PixelArray], low: float, high: float) -> int:
+    """Pixels from ``high`` on that stand alone, where they are too many for hot ones; else 0.
+
+    They take the limits, and nothing else is seen in the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plane = np.random.default_rng(0).normal(100, 5, (64, 64))
+    >>> plane[np.random.default_rng(1).random(plane.shape) < 0.08] = 4095
+    >>> count_speckles([plane], 90, 4095) / plane.size > 0.05
+    True
+    >>> plane[:] = 100
+    >>> plane[:30, :30] = 4095  # an object
+    >>> count_speckles([plane], 90, 4095)
+    0
+    """
+    from scipy.ndimage import convolve
+
+    masks = [(pixels >= high) & (pixels > low) for pixels in planes]
+    count = sum(int(np.count_nonzero(mask)) for mask in masks)
+    if count <= MOST_GLARING * sum(pixels.size for pixels in planes):
+        return 0
+    around = [convolve(mask.astype(np.uint8), np.ones((3, 3), np.uint8))[mask] for mask in masks]
+    if (np.concatenate(around) > MOST_ADJOINING).mean() > MOST_LUMPED:
+        return 0
+    rest = [pixels[~mask] for pixels, mask in zip(planes, masks, strict=True)]
+    others = np.concatenate([part[np.isfinite(part)] for part in rest]).astype(np.float64)
+    dark, bright = np.percentile(others, (1, 99)) if others.size else (0, math.inf)
+    return count if high - bright > HOT_RANGES * (bright - dark) else 0
 
 
 def _outshine(

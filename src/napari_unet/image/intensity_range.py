@@ -12,6 +12,7 @@ import numpy as np
 from napari_unet.image.domain import PROFILE_PERCENTILES
 from napari_unet.image.exclusion import (
     SampledPlane,
+    count_speckles,
     find_lumps,
     find_unlike_frames,
     mask_hot_pixels,
@@ -50,7 +51,8 @@ class IntensityRange:
     low, high : float
         In the image's intensities.
     left_out : mapping of str to int
-        Pixels of the sample that were not counted, by the reason; ``frames`` are frames.
+        Pixels of the sample that were not counted, by the reason; ``frames`` are frames, and
+        ``speckles`` were counted, though they hide the rest: single bright pixels, too many.
     fill : tuple of float
         Values of the fill around the image.
     hot_excess : float
@@ -106,8 +108,9 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
     if not pixels.size:
         return IntensityRange(0.0, 0.0, dict(left_out), fill, is_empty=True)
     low, high = (float(v) for v in np.percentile(pixels, (lower, upper)))
+    speckles = count_speckles(_masked(planes, kept), low, high)
     # lumps first: the steps at their rims would be taken for noise
-    without = _drop_lumps(planes, kept, low, high, left_out, upper)
+    without = kept if speckles else _drop_lumps(planes, kept, low, high, left_out, upper)
     saturated = infinite
     if without is not kept:
         kept, saturated = without, min(high, infinite)
@@ -131,6 +134,7 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
     smooth = 0.0 if noisy else find_correlated_noise(_masked(planes, kept))
     if (noisy or smooth) and pixels.size >= NOISE_PIXELS:
         high = max(high, _range_of_rare_objects(planes, kept, middle, noise, smooth))
+    left_out["speckles"] = speckles
     by_time = _follow_bleaching(planes, kept, low, lower, upper)
     excess = max(excess, float(np.finfo(np.float32).tiny)) if left_out["hot"] else 0.0
     profile = tuple((v - low) / (high - low) if high > low else 0.0 for v in levels)

@@ -82,7 +82,8 @@ class IntensityLimits:
         Limits by (time, plane); the index that the scope does not use is 0.
     left_out : dict
         Sampled pixels that were not counted, by the reason: "nan", "infinite", "fill",
-        "saturated", "hot"; "frames": whole frames unlike the others.
+        "saturated", "hot"; "frames": whole frames unlike the others; "speckles": single bright
+        pixels that were counted, as there are too many.
     fill : tuple of tuple of float
         Values of each channel's fill around the image; empty where there is none.
     hot : tuple of float

@@ -120,6 +120,7 @@ class ResultSummary:
         self.doubt = doubt
         self.missing = sum((left_out or {}).get(reason, 0) for reason in ("nan", "infinite"))
         self.odd_frames = (left_out or {}).get("frames", 0)
+        self.speckled = bool((left_out or {}).get("speckles"))
         self.objects: int | None = None
         self.pixels = np.zeros(len(card.classes), np.int64)  # by class
         self.low = [np.inf] * card.architecture.out_channels
@@ -162,6 +163,12 @@ class ResultSummary:
         if self.missing:
             out["message"] += (
                 f" ({self.missing} pixels of the image are NaN or infinite: they are background)"
+            )
+        if self.speckled:
+            out["message"] += (
+                " (More than 5 % of the pixels are far brighter than their neighbours, as hot "
+                "pixels are: the rest cannot be seen beside them; take them out first, for "
+                "instance with a median filter)"
             )
         if self.odd_frames:
             verb = "is" if self.odd_frames == 1 else "are"
