@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
-from napari_unet.correction.edits import Scene
-from napari_unet.correction.journal import Entry, Misfit, repeat_entries
 from napari_unet.installation import versions
 from napari_unet.io import write_labels
 from napari_unet.progress import Progress
@@ -19,6 +18,9 @@ from napari_unet.replay.recorded import RecordedRun
 from napari_unet.replay.references import ArrayReference, open_one
 from napari_unet.replay.repeated import Job, Repeated, target_of
 from napari_unet.replay.source_code import call
+
+if TYPE_CHECKING:  # the tools take their libraries along, which docks open without
+    from napari_unet.correction.journal import Entry, Misfit
 
 
 class CorrectRun(RecordedRun):
@@ -40,10 +42,17 @@ class CorrectRun(RecordedRun):
 
     operation: Literal["correct"] = "correct"
     labels: ArrayReference
-    entries: tuple[Entry, ...]
+    entries: tuple[Any, ...]
     axes: str
     pixel_size: tuple[float, ...] | None = None
     name: str = "labels"
+
+    @field_validator("entries")
+    @classmethod
+    def _as_entries(cls, values: tuple[Any, ...]) -> tuple[Entry, ...]:
+        from napari_unet.correction.journal import Entry
+
+        return tuple(Entry.model_validate(each) for each in values)
 
     def repeat(self, given: Any = None, output: str | Path | None = None) -> Job:
         """Correct again; ``given`` are other labels of the same image, such as a new prediction.
@@ -69,6 +78,9 @@ class CorrectRun(RecordedRun):
 
         ``same_numbers`` tells that it holds the labels of the record.
         """
+        from napari_unet.correction.edits import Scene
+        from napari_unet.correction.journal import repeat_entries
+
         labels = np.array(array)
         spacing = None
         if self.pixel_size is not None:

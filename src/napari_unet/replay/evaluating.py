@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from napari_unet.evaluation.settings import EvaluationSettings
+from pydantic import Field, field_validator
+
 from napari_unet.replay.measuring import write_table_record
 from napari_unet.replay.recorded import RecordedRun
 from napari_unet.replay.references import Part
 from napari_unet.replay.repeated import Job, Repeated, target_of
 from napari_unet.replay.segmenting import setting_options
 from napari_unet.replay.source_code import call, quote
+
+if TYPE_CHECKING:  # it takes its libraries along, which docks open without
+    from napari_unet.evaluation.settings import EvaluationSettings
 
 TABLE = "scores.csv"
 
@@ -38,7 +42,14 @@ class EvaluateRun(RecordedRun):
 
     operation: Literal["evaluate"] = "evaluate"
     inputs: EvaluationInputs
-    settings: EvaluationSettings = EvaluationSettings()
+    settings: Any = Field(default_factory=dict, validate_default=True)
+
+    @field_validator("settings")
+    @classmethod
+    def _as_settings(cls, values: Any) -> EvaluationSettings:
+        from napari_unet.evaluation.settings import EvaluationSettings
+
+        return EvaluationSettings.model_validate(values)
 
     def repeat(self, given: Any = None, output: str | Path | None = None) -> Job:
         """Evaluate again; ``given`` are other predictions of the same truth."""
