@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 
+import napari_unet as nu
+from napari_unet.inference.tiles import BUSY_NOTE
 from napari_unet.network.threads import MIN_WAIT_S, TRIAL_SHARE, LoadFollower, ThreadControl
+from napari_unet.training import losses
 
 CPU = torch.device("cpu")
 
@@ -152,3 +156,36 @@ def test_a_given_number_stays_whatever_the_load() -> None:
                 taken.add(torch.get_num_threads())
         assert taken == expected
         assert control.reduced == (setting == "auto")
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_jobs_on_fewer_threads_leave_the_number_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LoadFollower, "choose", lambda _: 1)  # as if others were busy
+    seen: list[int] = []
+    task_loss = losses.instance_loss
+
+    def look(*arguments: Any, **keywords: Any) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return task_loss(*arguments, **keywords)
+
+    monkeypatch.setattr(losses, "instance_loss", look)
+    sample = nu.load_sample("nuclei_2d")
+    image, truth = sample.image[:64, :64], sample.truth[:64, :64]
+    example = nu.Example(image, truth, axes="YX")
+    settings: dict[str, Any] = {"steps": 1, "patch": (32, 32), "batch_size": 1, "features": (4, 8)}
+    for threads, expected in (("auto", 1), (2, 2)):
+        seen.clear()
+        job = nu.iter_train([example], precision="float32", threads=threads, **settings)
+        while True:
+            try:
+                next(job)
+            except StopIteration as end:
+                model = end.value
+                break
+            assert torch.get_num_threads() == 2
+        assert set(seen) == {expected}
+        assert model.card.training.config["threads"] == threads
+        found = nu.predict(image, model, threads=threads)
+        assert (BUSY_NOTE in found.record["fallbacks"]) == (threads == "auto")
+        assert found.record["threads"] == 2
+        assert torch.get_num_threads() == 2
