@@ -156,7 +156,9 @@ class TrainConfig(_Settings):
     )
     description: str = Field("", description="One sentence for the model's card.")
     ndim: Literal["auto"] | Annotated[int, Field(ge=2, le=3)] = Field(
-        "auto", description="Spatial axes of a new network; auto: 3 for stacks of 8 planes or more."
+        "auto",
+        description="Spatial axes of a new network; auto: 3 for stacks of 8 planes or more, "
+        "2 for classes in fewer than 16 wide planes.",
     )
     minutes: float | None = Field(
         None, gt=0, description="Time budget, validation included; empty: the steps decide."

@@ -45,7 +45,8 @@ def test_every_proposal_is_sound(facts: DataProperties) -> None:
     longest = [max(n) for n in zip(*facts.shapes, strict=True)]
     bound = {2: 256**2, 3: 32 * 96**2}[facts.ndim]
     assert config.strides == proposal.strides
-    assert len(config.features) <= {2: 5, 3: 4}[facts.ndim]
+    left_out = sum(facts.ndim == 3 and step[0] == 1 for step in config.strides)
+    assert len(config.features) <= (5 if facts.ndim == 2 or left_out else 4)
     assert math.prod(proposal.patch) <= bound
     for patch, stride, length in zip(proposal.patch, config.stride, longest, strict=True):
         assert patch % stride == 0
@@ -105,7 +106,13 @@ def test_ordinary_stacks_get_the_usual_network(pixel_size: Any, diameter: float 
 
 @pytest.mark.parametrize(
     ("z", "pooled"),
-    [(0.3, [2, 2]), (0.5, [1, 2]), (0.99, [1, 2]), (1.0, [1, 1]), (3.0, [1, 1])],
+    [
+        (0.3, [2, 2]),
+        (0.5, [1, 2, 2]),  # one level more for each of the usual steps that leaves z out
+        (0.99, [1, 2, 2]),
+        (1.0, [1, 1, 2, 2]),
+        (3.0, [1, 1, 1, 2]),
+    ],
 )
 def test_z_is_pooled_once_the_other_axes_are_as_coarse(z: float, pooled: list[int]) -> None:
     facts = DataProperties(3, ((60, 400, 400),), (z, 0.25, 0.25))
@@ -113,6 +120,19 @@ def test_z_is_pooled_once_the_other_axes_are_as_coarse(z: float, pooled: list[in
     assert [s[0] for s in proposal.strides] == pooled
     assert all(s[1:] == (2, 2) for s in proposal.strides)
     assert any("Axis z" in r for r in proposal.reasons) == (1 in pooled)
+
+
+def test_few_planes_do_not_limit_what_is_seen_within_a_plane() -> None:
+    few = propose_architecture(DataProperties(3, ((10, 1024, 1024),)))
+    assert few.strides == ((2, 2, 2), (1, 2, 2), (1, 2, 2))
+    many = propose_architecture(DataProperties(3, ((100, 1024, 1024),)))
+    in_plane = [config_of(each, 3).receptive_field[1] for each in (few, many)]
+    assert in_plane[0] > 2 * in_plane[1]
+    # where objects are known, they say how far to look
+    small = DataProperties(3, ((10, 1024, 1024),), None, None, (3.0, 8.0, 8.0))
+    assert len(propose_architecture(small).features) == 3
+    large = DataProperties(3, ((10, 1024, 1024),), None, None, (6.0, 60.0, 60.0))
+    assert config_of(propose_architecture(large), 3).receptive_field[1] >= 0.75 * 60
 
 
 def test_without_a_pixel_size_the_objects_tell_how_coarse_z_is() -> None:
@@ -187,7 +207,7 @@ def test_small_images_get_fewer_levels_and_their_own_size_as_patch() -> None:
     assert propose_architecture(DataProperties(2, ((20, 20),))).strides == ((2, 2), (2, 2))
     assert propose_architecture(DataProperties(2, ((20, 20),))).patch == (20, 20)
     assert propose_architecture(DataProperties(2, ((1, 1),))).features == (16,)
-    assert propose_architecture(DataProperties(3, ((1, 300, 300),))).strides == ((1, 2, 2),) * 2
+    assert propose_architecture(DataProperties(3, ((1, 300, 300),))).strides == ((1, 2, 2),) * 4
     # levels that are asked for pool as long as there is anything to pool
     deep = propose_architecture(DataProperties(2, ((4, 9),)), features=(4, 8, 16, 32, 64, 128, 256))
     assert config_of(deep, 2).stride == (4, 16)

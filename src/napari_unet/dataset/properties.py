@@ -20,6 +20,8 @@ from napari_unet.settings import TrainConfig
 from napari_unet.tiling import Region
 
 MIN_VOLUME_PLANES = 8  # of a stack that is trained on as a volume
+FEW_PLANES = 16  # fewer: a 3D network of three levels sees past both ends from every plane
+WIDE_PLANE_RATIO = 16  # of the shorter side of a plane to the number of planes
 
 
 SAMPLED_OBJECTS = 8  # of a frame, whose distances are computed
@@ -116,16 +118,25 @@ def _count_channels(example: Example, ndim: int, wanted: int | None) -> int:
 
 
 def _suggest_ndim(examples: Sequence[Example], config: TrainConfig) -> int:
-    """3 for stacks; but 2 where objects are known in single planes only.
+    """3 for stacks; but 2 for classes in a few wide planes, or objects known in single planes.
 
     A plane does not tell how far its objects reach through the others, so that a 3D network
-    could learn no distances from it.
+    could learn no distances from it. Classes need no linking through z; where there are few
+    planes, nearly all of the context lies within them, and a 2D network sees more of it at a
+    fraction of the time a step (docs/results/training.md).
     """
     sources = [open_example_image(e, ndim=2, in_channels=None) for e in examples]
     if min(s.size("Z") for s in sources) < MIN_VOLUME_PLANES:
         return 2
+    if config.task == "semantic" and all(_has_few_wide_planes(s) for s in sources):
+        return 2
     planes = all(isinstance(e.region, str) and e.region == "planes" for e in examples)
     return 2 if planes and config.task == "instance" else 3
+
+
+def _has_few_wide_planes(source: ImageSource) -> bool:
+    planes, side = source.size("Z"), min(source.size("Y"), source.size("X"))
+    return planes < FEW_PLANES and side >= WIDE_PLANE_RATIO * planes
 
 
 def median_diameter(

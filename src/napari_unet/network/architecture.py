@@ -14,6 +14,7 @@ Sizes = tuple[int, ...]
 Strides = tuple[Sizes, ...]
 
 _LEVELS = {2: (3, 5, 5), 3: (2, 3, 4)}  # fewest, usual, most
+_MOST_PLANAR_LEVELS = 5  # in 3D, where z is left out of the pooling: as many as in 2D
 _MIN_DEEPEST_PIXELS = 4  # that pooling leaves along an axis, as in nnU-Net
 _COARSE_RATIO = 2.0  # of an axis's spacing to the finest, from which it is not pooled (nnU-Net)
 _WIDE_DIAMETERS = 6.0  # object diameters to each side in the receptive field of few levels
@@ -91,10 +92,11 @@ def propose_architecture(
     An axis is pooled while it has 8 pixels and is sampled less than twice as coarsely as the
     finest: the rule of nnU-Net (Isensee et al. 2021). Levels, 16 channels and doubling: five in
     2D, three in 3D; fewer if these see six object diameters to each side, a fourth in 3D if
-    three see less than about one. A patch holds an object with its surroundings, within the
-    image and what a CPU trains on in minutes; short or coarse axes leave room for others. With
-    ``for_cpu``, which is for a CPU, it is no larger than objects need, from 128 x 128 pixels (3D:
-    16 x 64 x 64) on: see docs/results/training.md.
+    three see less than about one. Each of the steps in 3D that leaves out z, since it is short
+    or coarse, allows one more level for the plane, up to five. A patch holds an object with its
+    surroundings, within the image and what a CPU trains on in minutes; short or coarse axes
+    leave room for others. With ``for_cpu``, which is for a CPU, it is no larger than objects
+    need, from 128 x 128 pixels (3D: 16 x 64 x 64) on: see docs/results/training.md.
 
     Raises
     ------
@@ -152,12 +154,26 @@ def _choose_levels(
         return all(r >= w for r, w in zip(make(levels).receptive_field, wanted, strict=True))
 
     fewest, usual, most = _LEVELS[properties.ndim]
+    extra = _planar_levels(properties, lengths, usual)
     if features or strides or not properties.extents:
-        return make(len(features) if features else usual)
+        return make(len(features) if features else usual + extra)
+    most = max(most, usual + extra)
     for levels in range(fewest, most):
         if sees(levels, _WIDE_DIAMETERS if levels < usual else _USUAL_DIAMETERS):
             return make(levels)
     return make(most)
+
+
+def _planar_levels(properties: DataProperties, lengths: Sizes, usual: int) -> int:
+    """Levels that the planes of a stack get for the steps in which z cannot be pooled.
+
+    Else the few planes of a stack would limit what is seen within a plane as well.
+    """
+    if properties.ndim == 2:
+        return 0
+    steps = _choose_strides(properties, lengths, usual - 1, fill=False)
+    planar = sum(z == 1 and max(plane) > 1 for z, *plane in steps)
+    return min(planar, _MOST_PLANAR_LEVELS - usual)
 
 
 def _choose_strides(
