@@ -16,7 +16,6 @@ from napari_unet.widgets.measure.image_list import ImageList
 from napari_unet.widgets.measure.layers import (
     axes_below,
     check_labels,
-    guess_axes_of_labels,
     join_channels,
     label_data,
     lay_below,
@@ -30,6 +29,7 @@ from napari_unet.widgets.qt.fields import FieldError, parse_sizes
 from napari_unet.widgets.qt.form import Form, Row
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.viewer.export_button import ExportButton
+from napari_unet.widgets.viewer.label_axes import guess_axes_of_labels
 from napari_unet.widgets.viewer.label_data import LabelData
 from napari_unet.widgets.viewer.layer_axes import name_axes
 from napari_unet.widgets.viewer.layer_image import (
