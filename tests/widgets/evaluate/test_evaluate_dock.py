@@ -16,8 +16,10 @@ from qtpy.QtWidgets import QWidget
 
 import napari_unet as nu
 from napari_unet.evaluation import find_errors
+from napari_unet.progress import Progress
 from napari_unet.samples import load_sample
 from napari_unet.widgets.evaluate.form import FILES
+from napari_unet.widgets.evaluate.request import LayersRequest
 from napari_unet.widgets.viewer.docks import frame_of
 
 PLUGIN = "napari-unet-torch"
@@ -187,7 +189,10 @@ def test_images_are_compared_by_their_values(
 
 @pytest.mark.windowless
 def test_what_is_wrong_is_said(
-    bare_viewer: Any, open_evaluate: Callable[[], Any], finish: Callable[[Any], None]
+    bare_viewer: Any,
+    open_evaluate: Callable[[], Any],
+    finish: Callable[[Any], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dock = open_evaluate()
     assert "There is no layer to judge" in dock.bar.message.value
@@ -221,6 +226,12 @@ def test_what_is_wrong_is_said(
     empty = bare_viewer.add_labels(squares() * 0, name="empty")
     dock.run(empty, good)
     assert dock.wait().evaluation.scores[0].fn[0.5] == 2
+
+    def endless(_: LayersRequest) -> Iterator[Progress]:
+        while True:
+            yield Progress(0, 1, "evaluating")
+
+    monkeypatch.setattr(LayersRequest, "job", endless)
     dock.form.choose(labels, good)
     dock.bar.run.native.click()
     dock.cancel()
