@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from napari_unet.errors import FileError
 from napari_unet.io import read_image, write_image
@@ -71,6 +72,20 @@ def test_planes_that_lie_in_other_files_are_still_told_as_missing(tmp_path: Path
     tifffile.imwrite(path, np.zeros((32, 32), np.uint8), description=text, metadata=None)
     with pytest.raises(FileError, match="planes"):
         read_image(path)
+
+
+def test_a_store_of_which_next_to_nothing_is_stored(tmp_path: Path) -> None:
+    shape, chunks = (1_000_000, 40, 36), (1, 20, 20)
+    for name, attributes in (("image.zarr", {}), ("labels.zarr", {"napari_unet": {}})):
+        array = zarr.create_array(
+            tmp_path / name, shape=shape, chunks=chunks, dtype="u2", attributes=attributes
+        )
+        array[:3] = 1
+    with pytest.raises(FileError, match=r"1000000, 40, 36\), of which next to nothing is stored"):
+        read_image(tmp_path / "image.zarr")
+    assert read_image(tmp_path / "labels.zarr").array.shape == shape  # they may be empty
+    small = zarr.create_array(tmp_path / "b.zarr", shape=(900, 40, 36), chunks=chunks, dtype="u2")
+    assert read_image(tmp_path / "b.zarr").array.shape == small.shape
 
 
 def test_metadata_that_are_cut_are_told(tmp_path: Path) -> None:

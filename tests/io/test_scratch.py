@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from napari_unet.errors import FileError
 from napari_unet.io import atomic_path
+from napari_unet.io import scratch as scratch_module
 from napari_unet.io.scratch import ScratchFolder, sweep_leftovers
 
 OWNER = """
@@ -69,6 +71,27 @@ def test_what_looks_alike_but_has_no_lock_or_is_a_link_stays(tmp_path: Path) -> 
     sweep_leftovers(tmp_path, again=True)
     assert (plain / "data").read_text() == "somebody's"
     assert (outside / "lock").exists()
+
+
+def test_a_folder_whose_process_was_killed_before_it_was_locked_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".0123456789ab.partial").mkdir()
+    sweep_leftovers(tmp_path, again=True)
+    assert not list(tmp_path.iterdir())
+    real, swept = scratch_module.try_lock, []
+
+    def late(folder: Path, timeout_s: float = 0.0) -> Any:
+        if not swept:  # somebody sweeps before this process has locked its new folder
+            swept.append(folder)
+            sweep_leftovers(tmp_path, again=True)
+        return real(folder, timeout_s)
+
+    monkeypatch.setattr(scratch_module, "try_lock", late)
+    scratch = ScratchFolder(tmp_path)
+    assert not swept[0].exists()
+    (scratch.path / "file").write_text("1")
+    scratch.remove()
 
 
 def test_an_abandoned_folder_is_left_to_the_user(tmp_path: Path) -> None:

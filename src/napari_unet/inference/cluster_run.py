@@ -271,10 +271,11 @@ def _shared_folder(near: OutputArray, stack: ExitStack) -> str:
 def temporary_output(stack: ExitStack) -> Path:
     """A folder for results that come back to memory, in that for temporary files."""
     try:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="napari-unet-"))
+        folder = ScratchFolder(Path(tempfile.gettempdir()), temporary=True)
     except OSError as error:
         raise FileError(
             f"There is no folder for temporary files that the workers could write to ({error})",
             "name an ⟨output⟩ that they see",
         ) from None
-    return Path(folder)
+    stack.callback(folder.remove)
+    return folder.path

@@ -60,7 +60,7 @@ class ScratchFolder:
             self.path.mkdir(mode=0o700)
             self._lock = try_lock(self.path, LOCK_WAIT_S)
             # else somebody who swept took it for a leftover, in the moment before it was locked
-            if self._lock is None or (self.path / LOCK).exists():
+            if self.path.is_dir() and (self._lock is None or (self.path / LOCK).exists()):
                 break
         self._end = weakref.finalize(self, _remove, self.path, self._lock) if temporary else None
 
@@ -108,7 +108,10 @@ def sweep_leftovers(parent: Path, *, again: bool = False) -> None:
         folders = [each for each in place.iterdir() if NAME.fullmatch(each.name)]
     for folder in folders:
         with suppress(OSError):  # one of another user does not keep those of this one
-            if folder.is_symlink() or not (folder / LOCK).is_file():
+            if folder.is_symlink():
+                continue
+            if not (folder / LOCK).is_file():
+                folder.rmdir()  # if empty: its process was killed before it could lock it
                 continue
             lock = try_lock(folder)
             if lock is not None:

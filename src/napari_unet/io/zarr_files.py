@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -24,6 +26,10 @@ from napari_unet.io.zarr_members import (
     is_labels_path,
     ome_attributes,
 )
+
+DOUBTED_CHUNKS = 100_000  # from which on an array is doubted of which next to nothing is stored
+MOST_HOLLOW = 1000  # chunks that are declared for one that is stored, at most
+METADATA_NAMES = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 _Unitless = tuple[dict[str, float], tuple[Note, ...]]
 
@@ -68,6 +74,9 @@ def open_zarr(path: Path, scene: int | str | None = None) -> Opened:
             shape = tuple(int(n) for n in node.shape)
             choose_scene(path, (Scene("", shape, _plane(shape)),), scene)
         array, axes, sizes, unitless, names, more = read_node(path, node)
+        is_labels = is_labels_path(path) or "image-label" in ome_attributes(node)
+        if not is_labels and "napari_unet" not in array.attrs:  # labels may well be empty
+            _check_content(path, array)
         notes += more
         sizes, told = believable_sizes(sizes)
         steps, without = unitless
@@ -80,7 +89,7 @@ def open_zarr(path: Path, scene: int | str | None = None) -> Opened:
             scenes,
             chosen,
             names,
-            is_labels_path(path) or "image-label" in ome_attributes(node),
+            is_labels,
             unitless_size=steps,
         )
     except UNetError:
@@ -93,6 +102,38 @@ def open_zarr(path: Path, scene: int | str | None = None) -> Opened:
             f"{path} is no Zarr image, or a damaged one ({reason_of(error)})",
             "copy or export it anew",
         ) from error
+
+
+def _check_content(path: Path, array: Any) -> None:
+    """Doubt a shape of which next to nothing is stored: one wrong number makes days of work.
+
+    Chunks that hold nothing need not be stored, so that only great numbers of them are doubted, and
+    those of labels are not.
+
+    Raises
+    ------
+    FileError
+        Where fewer than one of `MOST_HOLLOW` chunks is in a file.
+    """
+    from zarr.storage import LocalStore
+
+    pieces = array.shards or array.chunks
+    if 0 in pieces:
+        return  # which is told elsewhere
+    declared = math.prod(math.ceil(n / m) for n, m in zip(array.shape, pieces, strict=True))
+    if declared < DOUBTED_CHUNKS or not isinstance(array.store, LocalStore):
+        return
+    enough = declared // MOST_HOLLOW
+    if sum(1 for _ in islice(_chunk_files(array.store.root / array.path), enough)) < enough:
+        raise FileError(
+            f"{path} declares a shape of {array.shape}, of which next to nothing is stored",
+            "correct its metadata, or cut the image to the part that holds something",
+        )
+
+
+def _chunk_files(folder: Path) -> Iterator[str]:
+    for _, _, names in os.walk(folder):
+        yield from (name for name in names if name not in METADATA_NAMES)
 
 
 def level_paths(path: Path) -> list[Path]:

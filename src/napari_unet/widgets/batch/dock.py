@@ -24,6 +24,7 @@ from napari_unet.batch.state import PARTS
 from napari_unet.errors import InputError, UNetError
 from napari_unet.image.given import take_in
 from napari_unet.io import write_image
+from napari_unet.io.scratch import ScratchFolder
 from napari_unet.replay.records import read_content
 from napari_unet.widgets.batch.face import BatchFace
 from napari_unet.widgets.batch.file_table import FileTable
@@ -69,9 +70,8 @@ class BatchWidget(BatchFace, Container, metaclass=OneDock):  # type: ignore[type
         self._previewing = False
         self._problem: UNetError | None = None
         self._summary: Path | None = None  # the table of the last run
-        self._scratch = tempfile.TemporaryDirectory(
-            prefix="napari-unet-", ignore_cleanup_errors=True
-        )
+        # what a killed process left of one, the next dock removes
+        self._scratch = ScratchFolder(Path(tempfile.gettempdir()), temporary=True)
         self.warm = False
         self.bar = RunBar(
             self._press_run,
@@ -258,7 +258,7 @@ class BatchWidget(BatchFace, Container, metaclass=OneDock):  # type: ignore[type
     @property
     def _layers(self) -> Path:
         """The folder in which layers lie that are in no file."""
-        return Path(self._scratch.name) / "layers"
+        return self._scratch.path / "layers"
 
     def _press_run(self) -> None:
         self._changed()
@@ -275,7 +275,7 @@ class BatchWidget(BatchFace, Container, metaclass=OneDock):  # type: ignore[type
         if self._request is None:
             return
         self._previewing = True
-        folder = tempfile.mkdtemp(dir=self._scratch.name)
+        folder = tempfile.mkdtemp(dir=self._scratch.path)
         options = {**self._request.options, "write": ["labels"], "export": [], "file_format": "tif"}
         first = self._tasks[0]
         request = BatchRequest((str(first.source),), self._request.model, folder, options, "")
@@ -379,7 +379,7 @@ class BatchWidget(BatchFace, Container, metaclass=OneDock):  # type: ignore[type
     def _closed(self) -> None:
         for runner in (self.runner, self._warm_up):
             runner.drop()
-        self._scratch.cleanup()
+        self._scratch.remove()
 
 
 def describe_counts(results: list[FileResult], total: int) -> str:
