@@ -243,3 +243,12 @@ def test_a_frame_of_labels_is_no_image() -> None:
     assert found.labels == ("01_SEG/man_seg000.tif",)
     found = pair_files(["1/t000.tif", "1_GT/SEG/man_seg000.tif"])
     assert pairs_of(found) == [("1/t000.tif", "1_GT/SEG/man_seg000.tif")]
+
+
+@pytest.mark.parametrize(
+    "names", [("01", "02", "03"), ("img_1", "img_2"), ("t000", "t001"), ("1", "01")]
+)
+def test_numbers_alone_make_no_pair(names: tuple[str, ...]) -> None:
+    files = [f"{name}.tif" for name in names]
+    assert pair_files(files).pairs == ()
+    assert pair_files(files[:1], files[1:]).pairs == ()
