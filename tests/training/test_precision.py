@@ -207,6 +207,21 @@ def test_auto_takes_bfloat16_where_a_trial_step_is_close_to_float32() -> None:
 
 
 @pytest.mark.usefixtures("matrix_units")
+def test_auto_tries_no_bfloat16_in_3d_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There it can end the process: a trial would be too late."""
+
+    def fail(*_: object) -> None:
+        pytest.fail("the number format was tried")
+
+    monkeypatch.setattr(precision, "gradient_difference", fail)
+    image, truth = IMAGES[3]
+    settings = SETTINGS | {"features": (16, 32), "steps": 1, "ndim": 3, "patch": (4, 16, 16)}
+    _, model = finish(iter_train([Example(image, truth, axes="ZYX")], **settings))
+    assert model.card.training is not None
+    assert model.card.training.config["precision"] == "float32"
+
+
+@pytest.mark.usefixtures("matrix_units")
 @pytest.mark.parametrize("value", [float("nan"), 3.0])
 def test_auto_takes_float32_where_it_is_not(inject: Inject, value: float) -> None:
     passes = inject(value=value, reduced_only=True)

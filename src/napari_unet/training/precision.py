@@ -1,7 +1,9 @@
 """The number format of a training: chosen by a trial step, left where it gives no numbers.
 
 oneDNN on a CPU with AMX gave NaN for the weight gradient of a 3D convolution in bfloat16, so
-that no reduced format is trusted before it was tried, nor afterwards.
+that no reduced format is trusted before it was tried, nor afterwards. With other sizes it wrote
+past its memory and ended the process (torch 2.13, patches of 6 planes), which no trial survives: on
+a CPU "auto" trains 3D networks in float32.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ def choose_training_precision(
 
     "auto" is bfloat16 where `choose_precision` takes it for a prediction, and where one trial
     step of this network on a first batch gives finite gradients that are close to those in
-    float32. Equal trainings get the same answer: the batch depends on the seed alone. The
-    state is left as it was.
+    float32; 3D networks on a CPU are not tried. Equal trainings get the same answer: the batch
+    depends on the seed alone. The state is left as it was.
 
     Parameters
     ----------
@@ -65,8 +67,8 @@ def choose_training_precision(
     if precision != "auto":
         return precision
     chosen = choose_precision(device_capability(state.device), state.network.config)
-    if chosen == "float32":
-        return chosen
+    if chosen == "float32" or (state.device.type == "cpu" and state.network.config.ndim == 3):
+        return "float32"
     try:
         with state.preserve_random_state():
             batch = Batch(*(part[:TRIAL_PATCHES] for part in batches.draw(state)))
