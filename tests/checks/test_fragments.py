@@ -103,6 +103,7 @@ def test_planes_that_are_numbered_each_for_itself_are_no_mistake() -> None:
     assert findings(nu.Example(image, labels, axes="ZYX"), ndim=3)  # in a volume it is
 
 
+@pytest.mark.slow
 def test_of_large_labels_only_windows_are_read() -> None:
     read = 0
 

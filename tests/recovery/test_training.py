@@ -323,6 +323,7 @@ def test_a_training_needs_no_locks(example: Example, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.slow
 def test_a_killed_training_goes_on() -> None:
     from napari_unet.training.steps import MoreLabels
     from napari_unet.training.train import iter_train

@@ -119,6 +119,7 @@ def test_classes_from_scribbles(
     assert right.mean() > 0.9
 
 
+@pytest.mark.slow
 def test_values_from_two_images(
     viewer: Any,
     dock: Any,

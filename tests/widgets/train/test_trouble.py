@@ -329,6 +329,7 @@ def test_only_what_was_accepted_is_kept_for_a_resumption(
     finish(dock)
 
 
+@pytest.mark.slow
 def test_the_preview_beside_the_verdict_is_of_the_model_that_is_decided_on(
     viewer: Any, dock: Any, nuclei: Any, press: Callable[[Any], None], finish: Callable[[Any], None]
 ) -> None:
@@ -341,6 +342,7 @@ def test_the_preview_beside_the_verdict_is_of_the_model_that_is_decided_on(
     press(dock.verdict.discard)
 
 
+@pytest.mark.slow
 def test_an_image_that_went_bad_is_not_taken_in(
     viewer: Any,
     dock: Any,
@@ -443,6 +445,7 @@ def test_the_last_word_gives_way_when_the_form_changes(
     assert dock.bar.message.value == READY
 
 
+@pytest.mark.slow
 def test_train_is_pressed_twice(
     dock: Any, finish: Callable[[Any], None], press: Callable[[Any], None]
 ) -> None:
@@ -495,6 +498,7 @@ def test_a_dock_that_is_closed_leaves_its_training_to_the_next(
     assert not list(sessions_folder().iterdir())
 
 
+@pytest.mark.slow
 def test_a_training_that_ends_while_nobody_listens_is_offered(
     viewer: Any,
     dock: Any,
@@ -607,6 +611,7 @@ def test_a_loss_that_is_not_finite(
     press(dock.verdict.keep)
 
 
+@pytest.mark.slow
 def test_models_that_come_and_go(
     viewer: Any,
     dock: Any,
