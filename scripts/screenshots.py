@@ -14,12 +14,13 @@ import os
 import tempfile
 from pathlib import Path
 
-from screenshot_scenes import batch, measure, segment, train, tutorial
+from screenshot_scenes import batch, evaluate, measure, segment, train, tutorial
 from screenshot_scenes.stage import Stage
 
 SCENES = {
     **batch.SCENES,
     **measure.SCENES,
+    **evaluate.SCENES,
     **segment.SCENES,
     **train.SCENES,
     **tutorial.SCENES,
@@ -29,7 +30,7 @@ DOCUMENTED = {
     "segment": {"segment_dark": "dark", "segment_region_light": "light"},
     **{
         scene: dict.fromkeys(names, "dark")
-        for scene, names in {**tutorial.PICTURES, **measure.PICTURES}.items()
+        for scene, names in {**tutorial.PICTURES, **measure.PICTURES, **evaluate.PICTURES}.items()
     },
 }
 """Pictures of the documentation and their themes, by scene."""

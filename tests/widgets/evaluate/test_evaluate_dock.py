@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QWidget
 
 import napari_unet as nu
+from napari_unet.cli import main
 from napari_unet.evaluation import find_errors
 from napari_unet.progress import Progress
 from napari_unet.samples import load_sample
@@ -55,7 +57,7 @@ def test_a_walk(
     assert dock.panel.isVisible()
     names = dock.panel.scores.model.columns["score"].tolist()
     values = dock.panel.scores.model.columns["nuclei labels"]
-    assert values[names.index("average precision @ 0.5")] == expected.ap[0.5]
+    assert values[names.index("AP @ 0.5")] == expected.ap[0.5]
     assert dock.panel.curve.curves == {"nuclei labels": expected.ap}
 
     errors = find_errors(labels.data, true, axes="YX").errors
@@ -78,7 +80,7 @@ def test_a_walk(
     qtbot.waitUntil(lambda: dock.panel.errors.chosen.tolist() == [number - 1])
 
     dock.panel.copy.click()
-    assert "average precision @ 0.5\t" in QGuiApplication.clipboard().text()
+    assert "AP @ 0.5\t" in QGuiApplication.clipboard().text()
     for name in ("s.csv", "s.json"):
         dock.panel.ask = lambda _, name=name: str(tmp_path / name)
         dock.panel.save.click()
@@ -262,8 +264,19 @@ def test_folders_are_compared(
     finish(dock)
     found = dock.result.evaluation
     assert len(found.images) == 6
+    assert "evaluate_files(" in dock.as_python()
+    words = shlex.split(dock.as_command())
+    assert words[:4] == ["napari-unet", "evaluate", str(tmp_path / "found"), str(tmp_path / "true")]
+    # the command as it stands, and its record in another dock
+    assert main([*words[1:-1], str(tmp_path / "scores.csv")]) == 0
+    with (tmp_path / "scores.csv").open() as file:
+        assert float(next(csv.DictReader(file))["ap@0.5"]) == found.scores[0].ap[0.5]
+    other = open_evaluate()
+    other.open_record(tmp_path / "scores.csv.json")
+    other.run()
+    assert other.wait().evaluation.scores[0].as_dict() == found.scores[0].as_dict()
     columns = dock.panel.scores.model.columns
-    at = columns["score"].tolist().index("average precision @ 0.5")
+    at = columns["score"].tolist().index("AP @ 0.5")
     low, middle, high = (columns[f"found{each}"][at] for each in (" from", "", " to"))
     assert low <= middle <= high
     assert middle == found.scores[0].ap[0.5]

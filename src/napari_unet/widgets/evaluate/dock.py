@@ -17,6 +17,7 @@ from napari_unet.progress import Progress
 from napari_unet.widgets.evaluate.atlas_layer import AtlasLayer
 from napari_unet.widgets.evaluate.form import EvaluateForm
 from napari_unet.widgets.evaluate.panel import EvaluatePanel
+from napari_unet.widgets.evaluate.recorded import draft_of, take_over
 from napari_unet.widgets.evaluate.request import Found
 from napari_unet.widgets.qt.events import ClosingWatch
 from napari_unet.widgets.qt.form import order_tabs
@@ -24,10 +25,13 @@ from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.object_table import Rows
 from napari_unet.widgets.qt.run_bar import RunBar
+from napari_unet.widgets.qt.script_menu import ScriptMenu
+from napari_unet.widgets.qt.scripted import Copied
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.viewer.below import BelowViewer
 from napari_unet.widgets.viewer.docks import OneDock
 from napari_unet.widgets.viewer.objects import ObjectClicks, go_to_object
+from napari_unet.widgets.viewer.records import record_shown
 from napari_unet.widgets.viewer.vispy_guard import guard_removals
 
 if TYPE_CHECKING:
@@ -39,7 +43,7 @@ READY = "Press Run: scores and errors come below the viewer."
 TIPS = ("Compare with the truth.", "", "Stop; what was found before stays.")
 
 
-class EvaluateWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
+class EvaluateWidget(Copied, Container, metaclass=OneDock):  # type: ignore[type-arg]
     """The dock "Evaluate"; a script can drive it too: `run`, `wait`, `result`.
 
     Parameters
@@ -58,6 +62,7 @@ class EvaluateWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self._viewer = viewer
         self.result: Found | None = None
         self.failure: Any = None
+        self.warm = True  # nothing is to be loaded first
         self._started: tuple[Any, Any] | None = None  # layers of the prediction and the truth
         self._judged: Any = None  # the layer whose objects the table lists
         self._rows: Rows = np.zeros(0, np.int64)
@@ -76,6 +81,14 @@ class EvaluateWidget(Container, metaclass=OneDock):  # type: ignore[type-arg]
         self.native.layout().insertWidget(0, self.form.native, 1)
         order_tabs(self.native)
         self._closing = ClosingWatch(self.native, self._closed)
+        self.scripts = ScriptMenu(
+            self.native,
+            lambda: draft_of(self.form),
+            lambda path: take_over(path, self.form),
+            lambda: record_shown(viewer),
+            self.bar.show_message,
+        )
+        self.bar.buttons.native.layout().addWidget(self.scripts.button)
         self.form.recall(recall(DOCK))
         self.form.reset_choices()
 

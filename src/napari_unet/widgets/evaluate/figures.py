@@ -11,22 +11,26 @@ from napari_unet.evaluation.run import Evaluation
 from napari_unet.evaluation.table import POOLED, list_rows
 
 NAMES = {
-    "ap": "average precision",
+    "ap": "AP",
     "f1": "F1",
-    "precision": "precision",
-    "recall": "recall",
-    "aggregated_jaccard": "aggregated Jaccard index",
-    "seg": "SEG (Cell Tracking Challenge)",
-    "area_ratio": "area, found over true (median)",
+    "aggregated_jaccard": "AJI",
+    "seg": "SEG",
+    "segmentation_quality": "mean IoU of pairs",
+    "recognition_quality": "F1 of pairs",
+    "true_objects": "true objects",
+    "predicted_objects": "found objects",
+    "area_ratio": "area ratio",
     "dice": "Dice",
     "jaccard": "Jaccard",
-    "mse": "mean squared error",
-    "mae": "mean absolute error",
-    "rmse": "root of the mean squared error",
+    "mse": "MSE",
+    "mae": "MAE",
+    "rmse": "RMSE",
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
 }
 NOT_FIGURES = ("image", "candidate", "bound")
+FIRST = ("ap@0.5", "f1@0.5", "precision@0.5", "recall@0.5", "panoptic_quality", "psnr", "ssim")
+LAST = ("tp", "fp", "fn")
 
 
 def list_figures(evaluation: Evaluation) -> dict[str, Any]:
@@ -40,6 +44,7 @@ def list_figures(evaluation: Evaluation) -> dict[str, Any]:
     """
     rows = [row for row in list_rows(evaluation) if row["image"] == POOLED]
     names = [n for n in dict.fromkeys(k for row in rows for k in row) if n not in NOT_FIGURES]
+    names.sort(key=_place)
     columns: dict[str, Any] = {"score": np.array([name_figure(n) for n in names], object)}
     for row in rows:
         bound = {"": "", "low": " from", "high": " to"}[row["bound"]]
@@ -54,11 +59,18 @@ def name_figure(name: str) -> str:
     """A figure in words.
 
     >>> name_figure("ap@0.5"), name_figure("dice@2"), name_figure("n_true")
-    ('average precision @ 0.5', 'Dice @ 2', 'n true')
+    ('AP @ 0.5', 'Dice @ 2', 'n true')
     """
     head, _, tail = name.partition("@")
     said = NAMES.get(head, head.replace("_", " "))
     return f"{said} @ {tail}" if tail else said
+
+
+def _place(name: str) -> int:
+    """What most people look for comes first, counts last; the sort keeps the rest as it is."""
+    if name in FIRST:
+        return FIRST.index(name)
+    return len(FIRST) + (name.partition("@")[0] in LAST)
 
 
 def _number(value: Any) -> float:

@@ -135,6 +135,12 @@ class EvaluateForm:
         value = plain(self.truth.value)
         return value if isinstance(value, Labels | Image) else None
 
+    @property
+    def candidates(self) -> list[Any]:
+        """The layers that are judged."""
+        second = plain(self.second.value)
+        return [self.layer, *([second] if isinstance(second, Labels | Image) else [])]
+
     def remembered(self) -> dict[str, Any]:
         """What is kept for the next session."""
         return {name: getattr(self, name).value for name in REMEMBERED}
@@ -156,6 +162,18 @@ class EvaluateForm:
         self.truth.select(NOTHING if truth is None else plain(truth))
         self.second.select(NOTHING if second is None else plain(second))
         self.refresh()
+
+    def choose_files(self, predictions: str, truth: str, second: str | None = None) -> None:
+        """Choose files or folders."""
+        for name, path in zip(self.files, (predictions, truth, second), strict=True):
+            self.files[name].line_edit.value = path or ""
+        self.source.value = FILES
+        self.refresh()
+
+    def show_settings(self, settings: EvaluationSettings) -> None:
+        """Fill in how it is compared."""
+        self.task.value = next(text for text, task in TASKS.items() if task == settings.task)
+        self.ignore.value = "" if settings.ignore is None else str(settings.ignore)
 
     def reset_choices(self) -> None:
         """List the layers anew."""
@@ -247,7 +265,9 @@ class EvaluateForm:
     def _read_layers(self) -> Request:
         layer, truth = self.layer, self.true_layer
         if layer is None:
-            error = InputError("There is no layer to judge", "segment an image, or open a result")
+            error = InputError(
+                "There is no layer to judge", "segment an image, or open a result", code="no-image"
+            )
             raise FieldError("prediction", error)
         if truth is None:
             return self._read_confidence()
@@ -255,9 +275,8 @@ class EvaluateForm:
             error = InputError("That is the prediction itself", "choose the layer that is right")
             raise FieldError("truth", error)
         settings = self._settings()
-        second = plain(self.second.value)
-        candidates = [layer, *([second] if isinstance(second, Labels | Image) else [])]
-        if second is layer or second is truth:
+        candidates = self.candidates
+        if candidates[1:] in ([layer], [truth]):
             error = InputError("That is compared already", "choose another layer, or none")
             raise FieldError("second", error)
         axes = self._axes()
@@ -298,7 +317,9 @@ class EvaluateForm:
             paths[name] = Path(text) if text else None
         for name, what in (("predictions", "the predictions"), ("true_files", "the truth")):
             if paths[name] is None:
-                error = InputError(f"Nothing says where {what} are", "choose a file or a folder")
+                error = InputError(
+                    f"Nothing says where {what} are", "choose a file or a folder", code="no-image"
+                )
                 raise FieldError(name, error)
         for name, path in paths.items():
             if path is not None and not path.exists():

@@ -15,6 +15,7 @@ TIP = (
     "curve that falls late has good outlines."
 )
 MARGINS = (34, 16, 8, 18)  # left, top, right, bottom, in pixels
+NAMED_PIXELS = 90  # width from which there is room for the name of the axis
 TICKS = (0.0, 0.5, 1.0)
 
 
@@ -36,11 +37,11 @@ class OverlapPlot(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Qt's."""
-        return QSize(220, 110)
+        return QSize(120, 100)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
         """Qt's."""
-        return QSize(150, 80)
+        return QSize(100, 60)
 
     def paintEvent(self, _: QPaintEvent | None) -> None:  # noqa: N802
         """Qt's."""
@@ -69,7 +70,8 @@ class OverlapPlot(QWidget):
             painter.drawText(box, _RIGHT, f"{tick:g}")
         for iou, flag in ((low, _LEFT), (high, _RIGHT)):
             box = QRectF(at(iou, 0).x() - (0 if flag == _LEFT else 80), area.bottom() + 1, 80, 16)
-            painter.drawText(box, flag, f"IoU {iou:g}" if flag == _LEFT else f"{iou:g}")
+            named = flag == _LEFT and area.width() > NAMED_PIXELS
+            painter.drawText(box, flag, f"IoU {iou:g}" if named else f"{iou:g}")
         place = area.left()
         for number, (name, curve) in enumerate(self.curves.items()):
             colour = QColor(LINES[number % len(LINES)][not dark])

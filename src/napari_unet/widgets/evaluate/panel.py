@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -28,6 +29,7 @@ from napari_unet.widgets.qt.memory import recall, remember
 from napari_unet.widgets.qt.object_table import ObjectTable, Rows
 
 MEMORY = "evaluate_table"
+ERROR_COLUMNS = ("number", "kind", "wrong_pixels", "iou", "predicted", "true")
 ENDINGS = (".csv", ".tsv", ".json")
 FILTERS = "Table (*.csv);;Table with tabs (*.tsv);;All with the record (*.json)"
 
@@ -62,6 +64,8 @@ class EvaluatePanel(QWidget):
         self.errors.filter.setPlaceholderText("Filter: kind = missed, or wrong_pixels > 100")
         self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setWordWrap(True)
+        self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.legend.setToolTip(
             "<br>".join(f"<b>{kind}</b>: {said}" for kind, said in MEANINGS.items())
         )
@@ -75,27 +79,24 @@ class EvaluatePanel(QWidget):
         line.addWidget(self.copy)
         line.addWidget(self.save)
         line.addStretch(1)
-        left, right = QWidget(), QWidget()
-        for side in (left, right):
-            column = QVBoxLayout(side)
-            column.setContentsMargins(0, 0, 0, 0)
-            column.setSpacing(3)
         beside = QSplitter(Qt.Orientation.Horizontal)
         beside.addWidget(self.scores)
         beside.addWidget(self.curve)
-        beside.setStretchFactor(0, 3)
-        beside.setStretchFactor(1, 2)
-        left_column, right_column = left.layout(), right.layout()
-        assert left_column is not None
-        assert right_column is not None
-        left_column.addWidget(beside)
-        left_column.addItem(line)
-        right_column.addWidget(self.errors)
-        right_column.addWidget(self.legend)
-        self.left, self.right = left, right
+        beside.setSizes([250, 100])
+        self.left, self.right = QWidget(), QWidget()
+        for side, parts in ((self.left, (beside, line)), (self.right, (self.errors, self.legend))):
+            column = QVBoxLayout(side)
+            column.setContentsMargins(0, 0, 0, 0)
+            column.setSpacing(3)
+            for part in parts:
+                if isinstance(part, QWidget):
+                    column.addWidget(part)
+                else:
+                    column.addLayout(part)
         self.parts = QSplitter(Qt.Orientation.Horizontal)
-        self.parts.addWidget(left)
-        self.parts.addWidget(right)
+        self.parts.addWidget(self.left)
+        self.parts.addWidget(self.right)
+        self.parts.setSizes([390, 300])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.parts)
@@ -113,7 +114,7 @@ class EvaluatePanel(QWidget):
         if atlas is None:
             return
         rows = [error.as_row(atlas.axes) for error in atlas.errors]
-        names = list(rows[0]) if rows else ["number", "kind"]
+        names = sorted(rows[0] if rows else ERROR_COLUMNS[:2], key=_place_of_column)
         self.errors.show_table({n: np.array([row[n] for row in rows]) for n in names})
         self.legend.setText(write_legend(atlas))
 
@@ -155,10 +156,15 @@ class EvaluatePanel(QWidget):
         return path
 
 
+def _place_of_column(name: str) -> int:
+    known = name in ERROR_COLUMNS
+    return ERROR_COLUMNS.index(name) if known else len(ERROR_COLUMNS)
+
+
 def write_legend(atlas: Atlas) -> str:
     """Colours, kinds and counts in a line of rich text."""
     parts = [
-        f'<span style="color:{COLOURS[kind]}">■</span> {kind} {count:,}'
+        f'<span style="color:{COLOURS[kind]}">■</span>&nbsp;{kind}&nbsp;{count:,}'
         for kind, count in atlas.counts.items()
     ]
-    return " &nbsp; ".join([f"right {atlas.right:,}", *parts])
+    return " &nbsp; ".join([f"right&nbsp;{atlas.right:,}", *parts])
