@@ -3,9 +3,10 @@
     python scripts/measure_load.py            # about five minutes, on a machine that is else quiet
     python scripts/measure_load.py --quick    # only see that it runs; writes nothing
 
-A training and a prediction go on with the default setting, whose threads follow the load, with all
-threads and with one. Beside them run as many processes that compute as there are cores, then
-twice as many, then none again. Each gets some time to settle before its steps are counted.
+A training and a prediction go on with threads that follow the load (of a training the default, of
+a prediction `threads="follow"`), with all threads and with one. Beside them run as many processes
+that compute as there are cores, then twice as many, then none again. Each gets some time to settle
+before its steps are counted.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def predict(threads: Any) -> Iterator[None]:
     """Planes of a series, predicted with the bundled model."""
     series = np.stack([nu.load_sample("nuclei_2d").image] * PLANES)
     while True:
-        for progress in nu.iter_predict(series, "nuclei", axes="TYX", threads=threads):
+        wanted = "follow" if threads == "auto" else threads
+        for progress in nu.iter_predict(series, "nuclei", axes="TYX", threads=wanted):
             if progress.done:
                 yield
 

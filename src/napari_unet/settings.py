@@ -41,10 +41,7 @@ Stride = Annotated[int, Field(ge=1, le=8)]
 Device = Annotated[str, AfterValidator(_known_device)]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Threads = Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
-THREADS_TEXT = (
-    "Threads of the network on a CPU; auto: all, or as few as are faster while other programs are "
-    "busy. With a number, equal runs are equal to the last bit."
-)
+PredictionThreads = Literal["auto", "follow"] | Annotated[int, Field(ge=1, le=1024)]
 
 
 class _Settings(BaseModel):
@@ -70,7 +67,11 @@ class SegmentSettings(_Settings):
     precision: Precision = Field(
         "auto", description="Number format of the network; auto: by device and network."
     )
-    threads: Threads = Field("auto", description=THREADS_TEXT)
+    threads: PredictionThreads = Field(
+        "auto",
+        description="Threads of the network on a CPU; auto: all; follow: as few as are faster "
+        "while other programs are busy, with which the last bits of the scores may change.",
+    )
     normalization: Normalization | None = Field(
         None, description="How intensities are normalised; empty: as the model was trained."
     )
@@ -224,7 +225,11 @@ class TrainConfig(_Settings):
         description="Number format of the forward pass; auto: bfloat16 where the device is made "
         "for it and a trial step is close to float32.",
     )
-    threads: Threads = Field("auto", description=THREADS_TEXT)
+    threads: Threads = Field(
+        "auto",
+        description="Threads of the network on a CPU; auto: all, or as few as are faster while "
+        "other programs are busy. With a number, equal trainings are equal to the last bit.",
+    )
 
     @field_validator("patch", "features", "strides", "classes", mode="before")
     @classmethod
@@ -256,7 +261,7 @@ class SegmentOverrides(TypedDict, total=False):
     tile: Literal["auto"] | int | Sequence[int]
     device: str
     precision: Precision
-    threads: Literal["auto"] | int
+    threads: Literal["auto", "follow"] | int
     normalization: Normalization | Mapping[str, Any] | None
     invert: bool
     threshold: float | None

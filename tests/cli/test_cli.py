@@ -317,6 +317,8 @@ def test_a_fault_is_one_line_and_status_2(
     assert list(here.iterdir()) == []
 
 
+# the signal may meet a library that has just opened a file of the system
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupted_run(
     bright: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -185,7 +185,9 @@ def test_jobs_on_fewer_threads_leave_the_number_and_say_so(monkeypatch: pytest.M
             assert torch.get_num_threads() == 2
         assert set(seen) == {expected}
         assert model.card.training.config["threads"] == threads
-        found = nu.predict(image, model, threads=threads)
-        assert (BUSY_NOTE in found.record["fallbacks"]) == (threads == "auto")
+        wanted = "follow" if threads == "auto" else threads
+        found = nu.predict(image, model, threads=wanted)
+        assert (BUSY_NOTE in found.record["fallbacks"]) == (wanted == "follow")
+        assert BUSY_NOTE not in nu.predict(image, model).record["fallbacks"]  # all, unasked
         assert found.record["threads"] == 2
         assert torch.get_num_threads() == 2

@@ -29,6 +29,7 @@ def test_segment_marks_the_field_that_is_wrong(
     reword()
     assert marked(dock.rows) == {"image"}
     viewer.add_image(np.zeros((32, 33, 3), np.uint8), rgb=True)
+    dock.form.models.choose("nuclei")  # of one channel; one of three is suggested
     assert marked(dock.rows) == set()
     assert dock.bar.run.enabled
     form = dock.form

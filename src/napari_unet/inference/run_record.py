@@ -71,7 +71,7 @@ class RunRecord:
             "constant": plan.constant,
             "tiles": len(plan.tiles),
             "halo": list(plan.tiles.halo),
-            "threads": torch.get_num_threads() if threads == "auto" else threads,
+            "threads": threads if isinstance(threads, int) else torch.get_num_threads(),
             "versions": dict(versions()),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }

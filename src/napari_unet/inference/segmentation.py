@@ -174,7 +174,7 @@ def iter_run(
             yield from iter_blocks_on_cluster(
                 client, plan, loaded, record.fallbacks, kept, target, writer
             )
-            if plan.settings.threads == "auto":
+            if not isinstance(plan.settings.threads, int):
                 record.content["threads"] = count_threads(client, record.content["threads"])
         prediction = segmentation = None
         if kept is not None and place is not None:

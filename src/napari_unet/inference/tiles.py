@@ -72,8 +72,7 @@ def run_plan(
     fallbacks = [] if fallbacks is None else fallbacks
     tiles, roi = plan.tiles, plan.roi
     prepared = plan.prepared
-    follow = functools.partial(follow_predictions, plan.card.architecture, prepared.precision)
-    threads = ThreadControl(plan.settings.threads, prepared.device, follow)
+    threads = _control_threads(plan)
     planes: Sequence[int | None] = _range(roi["Z"]) if plan.planewise else (None,)
     done = 0
     for time, plane in itertools.product(_range(roi["T"]), planes):
@@ -106,6 +105,16 @@ def run_plan(
                 done += not waiting
                 last = not waiting and done % len(tiles) == 0
                 yield Block(time - roi["T"].start, *piece, done, plan.total, last)
+
+
+def _control_threads(plan: PredictionPlan) -> ThreadControl:
+    """Fixed threads unless they are to follow the load: equal calls give equal labels."""
+    wanted, prepared = plan.settings.threads, plan.prepared
+    if wanted != "follow":
+        number = torch.get_num_threads() if wanted == "auto" else wanted
+        return ThreadControl(number, prepared.device)
+    follow = functools.partial(follow_predictions, plan.card.architecture, prepared.precision)
+    return ThreadControl("auto", prepared.device, follow)
 
 
 def _range(part: slice) -> range:

@@ -29,7 +29,8 @@ WIDGETS = Path(napari_unet.widgets.__file__).parent
 MODULES = sorted(
     ".".join(path.relative_to(WIDGETS).with_suffix("").parts) for path in WIDGETS.rglob("*.py")
 )
-FIELDS = [name for name in SegmentSettings.model_fields if name != "normalization"]
+NOT_SHOWN = ("normalization", "threads")
+FIELDS = [name for name in SegmentSettings.model_fields if name not in NOT_SHOWN]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -97,6 +97,7 @@ def test_wrong_channels_are_told_beside_the_field(
     dock: Any, viewer: Any, run: Any, labels_of: Any
 ) -> None:
     viewer.add_image(np.zeros((32, 33, 3), np.uint8), rgb=True)
+    dock.form.models.choose("nuclei")  # of one channel; one of three is suggested
     assert dock.form.axes.value == "YXC"
     assert "channels 0 to 2" in dock.rows["channels"].note
     for channels, words in (

@@ -79,6 +79,7 @@ def test_numbers_of_every_type(
 
 
 def test_a_colour_is_picked(segmented: Any, dock: Any, nuclei: np.ndarray) -> None:
+    dock.form.models.choose("nuclei")  # of one channel; one of three would be suggested
     for colours, kind in ((3, "u1"), (4, "u1"), (3, "f4"), (4, "u2")):
         image = np.zeros((*SIZE, colours), kind)
         image[..., 1] = nuclei / (300 if kind == "f4" else 1)
