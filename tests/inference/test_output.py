@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,6 +108,27 @@ def test_nothing_stands_under_the_name_until_it_is_complete(tmp_path: Path) -> N
     output.finish({"a": 1})
     assert [p.name for p in tmp_path.iterdir()] == ["labels.zarr"]
     assert zarr.open_array(target)[:].sum() == 120
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have no number there")
+def test_all_of_an_output_is_on_the_disk_before_it_has_its_name(
+    make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, flushed, early = tmp_path / "labels.zarr", set[int](), []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        real(handle)
+        flushed.add(os.fstat(handle).st_ino)
+        early.append(target.exists())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    image = np.random.default_rng(0).random((40, 50)).astype(np.float32)
+    segment(image, make_model(), axes="YX", output=target)
+    files = [path for path in target.rglob("*") if path.is_file()]
+    assert files
+    assert {path.stat().st_ino for path in files} <= flushed
+    assert not any(early[: len(files)])
 
 
 def test_discarding_removes_what_was_written(tmp_path: Path) -> None:
