@@ -16,7 +16,7 @@ from torch import Tensor
 
 import napari_unet
 from napari_unet.dataset.example import Example
-from napari_unet.errors import TrainingInterruptedError
+from napari_unet.errors import TrainingInterruptedError, UNetError
 from napari_unet.network.model import Model
 from napari_unet.network.precision import DeviceCapability
 from napari_unet.network.unet import UNet
@@ -219,6 +219,8 @@ def test_auto_tries_no_bfloat16_in_3d_on_a_cpu(monkeypatch: pytest.MonkeyPatch) 
     _, model = finish(iter_train([Example(image, truth, axes="ZYX")], **settings))
     assert model.card.training is not None
     assert model.card.training.config["precision"] == "float32"
+    with pytest.raises(UNetError, match="end the whole program"):
+        finish(iter_train([Example(image, truth, axes="ZYX")], precision="bfloat16", **settings))
 
 
 @pytest.mark.usefixtures("matrix_units")

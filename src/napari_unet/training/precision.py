@@ -55,7 +55,7 @@ def choose_training_precision(
     Raises
     ------
     SettingsError
-        For float16.
+        For float16, and for bfloat16 where it would end the process.
     """
     if precision == "float16":
         raise SettingsError(
@@ -64,10 +64,19 @@ def choose_training_precision(
             parameter="precision",
             value=precision,
         )
+    capability = device_capability(state.device)
+    unsafe = state.device.type == "cpu" and state.network.config.ndim == 3
+    if precision == "bfloat16" and unsafe and capability.bfloat16_matrix_units:
+        raise SettingsError(
+            "A 3D training in ⟨precision⟩ 'bfloat16' can end the whole program on this CPU",
+            "use 'auto', which takes float32 there",
+            parameter="precision",
+            value=precision,
+        )
     if precision != "auto":
         return precision
-    chosen = choose_precision(device_capability(state.device), state.network.config)
-    if chosen == "float32" or (state.device.type == "cpu" and state.network.config.ndim == 3):
+    chosen = choose_precision(capability, state.network.config)
+    if chosen == "float32" or unsafe:
         return "float32"
     try:
         with state.preserve_random_state():
