@@ -9,7 +9,7 @@ PICTURES = {"evaluate": ("evaluate_errors", "evaluate_confidence")}
 
 
 def evaluate(stage: Stage) -> None:
-    """Empty; before a run; the worst error chosen; no truth; files; a fault."""
+    """Empty; before a run; the worst error chosen; no truth; files; a fault; axes in doubt."""
     viewer, theme = stage.viewer, stage.theme
     dock = stage.open_dock("Evaluate")
     stage.shoot(f"evaluate_empty_{theme}")
@@ -41,6 +41,10 @@ def evaluate(stage: Stage) -> None:
     dock.form.source.value = "layers"
     dock.form.choose(labels, labels)
     stage.shoot(f"evaluate_fault_{theme}")
+    stack = load_sample("nuclei_2d").truth.astype("int32")[None].repeat(2, 0)
+    found = viewer.add_labels(stack, name="stack")
+    dock.form.choose(found, viewer.add_labels(stack, name="true stack"))
+    stage.shoot(f"evaluate_axes_{theme}")
 
 
 SCENES = {"evaluate": evaluate}

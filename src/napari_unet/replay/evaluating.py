@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
+from napari_unet.errors import InputError
 from napari_unet.replay.measuring import write_table_record
 from napari_unet.replay.recorded import RecordedRun
-from napari_unet.replay.references import Part
+from napari_unet.replay.references import ArrayReference, Part
 from napari_unet.replay.repeated import Job, Repeated, target_of
 from napari_unet.replay.segmenting import setting_options
 from napari_unet.replay.source_code import call, quote
@@ -23,10 +24,38 @@ TABLE = "scores.csv"
 class EvaluationInputs(Part):
     """Files or folders that were compared: predictions, perhaps a second candidate, the truth."""
 
-    predictions: str
-    truth: str
-    second: str | None = None
+    predictions: str | ArrayReference
+    truth: str | ArrayReference
+    second: str | ArrayReference | None = None
     axes: str | None = None
+
+    def paths(self, *, check: bool = False) -> tuple[str, str, str | None]:
+        """Where predictions, truth and second candidate are.
+
+        Parameters
+        ----------
+        check : bool
+            Whether arrays are compared with what was recorded of them.
+
+        Raises
+        ------
+        InputError
+            If an array is in no file of its own, or has changed.
+        """
+        truth, predictions = _path_of(self.truth, check), _path_of(self.predictions, check)
+        return predictions, truth, None if self.second is None else _path_of(self.second, check)
+
+
+def _path_of(given: str | ArrayReference, check: bool) -> str:
+    if isinstance(given, str):
+        return given
+    if check:
+        given.open()
+    if given.path is None or not given.is_whole_file:
+        raise InputError(
+            "What was compared is in no file of its own", "save it as a file of labels first"
+        )
+    return given.path
 
 
 class EvaluateRun(RecordedRun):
@@ -59,12 +88,12 @@ class EvaluateRun(RecordedRun):
         target = target_of(output, TABLE)
         if target is not None:
             check_evaluation_path(target)
-        files = self.inputs
+        predictions, truth, second = self.inputs.paths(check=given is None)
         found = yield from iter_evaluate_files(
-            files.predictions if given is None else given,
-            files.truth,
-            second=files.second,
-            axes=files.axes,
+            predictions if given is None else given,
+            truth,
+            second=second,
+            axes=self.inputs.axes,
             settings=self.settings,
         )
         if target is not None:
@@ -87,10 +116,11 @@ class EvaluateRun(RecordedRun):
 
     def as_python(self) -> str:
         """A script that does the same."""
-        given = {"second": self.inputs.second, "axes": self.inputs.axes}
+        predictions, truth, second = self.inputs.paths()
+        given = {"second": second, "axes": self.inputs.axes}
         keywords = {name: value for name, value in given.items() if value is not None}
         keywords |= self.settings.model_dump(exclude_defaults=True)
-        files = [repr(self.inputs.predictions), repr(self.inputs.truth)]
+        files = [repr(predictions), repr(truth)]
         return "\n".join(
             [
                 "from napari_unet.evaluation import evaluate_files",
@@ -105,9 +135,10 @@ class EvaluateRun(RecordedRun):
 
     def as_command(self) -> str:
         """A line for a shell that does the same."""
-        words = ["napari-unet", "evaluate", self.inputs.predictions, self.inputs.truth]
-        if self.inputs.second is not None:
-            words += ["--second", self.inputs.second]
+        predictions, truth, second = self.inputs.paths()
+        words = ["napari-unet", "evaluate", predictions, truth]
+        if second is not None:
+            words += ["--second", second]
         if self.inputs.axes is not None:
             words += ["--axes", self.inputs.axes]
         words += setting_options(self.settings.model_dump(exclude_defaults=True))

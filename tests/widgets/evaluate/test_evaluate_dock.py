@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QWidget
@@ -18,6 +19,7 @@ from qtpy.QtWidgets import QWidget
 import napari_unet as nu
 from napari_unet.cli import main
 from napari_unet.evaluation import find_errors
+from napari_unet.image.given import FILE_KEY
 from napari_unet.progress import Progress
 from napari_unet.samples import load_sample
 from napari_unet.widgets.evaluate.form import FILES
@@ -280,3 +282,107 @@ def test_folders_are_compared(
     low, middle, high = (columns[f"found{each}"][at] for each in (" from", "", " to"))
     assert low <= middle <= high
     assert middle == found.scores[0].ap[0.5]
+
+
+@pytest.mark.windowless
+def test_a_script_compares_what_the_dock_compared(
+    bare_viewer: Any, open_evaluate: Callable[[], Any], tmp_path: Path, listen: Any
+) -> None:
+    """Axes, edits and the part that has a truth: none is in the files by itself."""
+    true = np.stack([squares(), squares()])
+    predicted = np.stack([squares(), np.array([0, 2, 1])[squares()]])  # right at each time point
+    layers = []
+    for name, data in (("found", predicted), ("true", true)):
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, data.astype(np.uint16))  # whose axes nothing tells
+        layers.append(
+            bare_viewer.add_labels(
+                data.astype(np.uint16),
+                name=name,
+                axis_labels=("t", "y", "x"),
+                metadata={FILE_KEY: str(path)},
+            )
+        )
+    found, truth = layers
+    dock = open_evaluate()
+
+    def run_both() -> tuple[float, float]:
+        dock.run(found, truth)
+        shown = dock.wait().evaluation.scores[0].ap[0.5]
+        words = shlex.split(dock.as_command())
+        assert main([*words[1:-1], str(tmp_path / "scores.json")]) == 0
+        kept = json.loads((tmp_path / "scores.json").read_text())
+        return shown, kept["candidates"][0]["scores"]["ap"]["0.5"]
+
+    assert run_both() == (1.0, 1.0)
+    assert str(tmp_path / "found.tif") in dock.as_command()
+    edited = found.data.copy()
+    edited[1] = 0
+    found.data = edited
+    assert run_both() == (0.5, 0.5)
+    truth.data, truth.translate = truth.data[1:], (1, 0, 0)
+    assert run_both() == (0.0, 0.0)
+
+
+@pytest.mark.windowless
+def test_numbers_of_labels_are_not_compared_as_values(
+    bare_viewer: Any, open_evaluate: Callable[[], Any], finish: Callable[[Any], None]
+) -> None:
+    """Neither labels that were opened as an image, nor a mask, nor one of several channels."""
+    dock = open_evaluate()
+    true = bare_viewer.add_labels(squares(), name="true")
+    swapped = np.array([0, 2, 1])[squares()]
+    image = bare_viewer.add_image(swapped.astype(np.uint16), name="opened as an image")
+    dock.run(image, true)
+    assert dock.wait().evaluation.scores[0].ap[0.5] == 1.0
+    floats = bare_viewer.add_image(squares() / 2, name="halves")
+    dock.form.choose(floats, true)
+    assert "values with decimals" in dock.rows["prediction"].fault
+
+    many = np.zeros((40, 60), np.int32)
+    for number in range(6):
+        many[4:10, 2 + 9 * number : 8 + 9 * number] = number + 1
+    objects = bare_viewer.add_labels(many, name="objects")
+    mask = bare_viewer.add_labels((many > 0).astype(np.int32), name="mask")
+    dock.form.choose(mask, objects)
+    dock.bar.run.native.click()
+    finish(dock)
+    assert "looks like a mask" in dock.bar.message.value
+    assert "‘pieces of a mask’" in dock.bar.message.value
+    dock.form.task.value = "pieces of a mask"
+    dock.bar.run.native.click()
+    finish(dock)
+    assert dock.result.evaluation.scores[0].ap[0.5] == 1.0
+    dock.form.task.value = "as the layers are"
+
+    channels = np.random.default_rng(0).random((3, 40, 60))
+    several = bare_viewer.add_image(channels, name="several", axis_labels=("c", "y", "x"))
+    one = bare_viewer.add_image(channels[0].copy(), name="one")
+    dock.form.choose(several, one)
+    assert "3 channels" in dock.rows["truth"].fault
+    same = bare_viewer.add_image(channels[0].copy(), name="same")
+    dock.run(one, same)
+    dock.wait()
+    assert "MAE 0" in dock.bar.message.value
+
+
+@pytest.mark.windowless
+def test_a_stack_is_no_time_series_until_somebody_says_so(
+    bare_viewer: Any, open_evaluate: Callable[[], Any]
+) -> None:
+    true = np.stack([squares(), squares()])
+    predicted = np.stack([squares(), np.array([0, 2, 1])[squares()]])
+    found = bare_viewer.add_labels(predicted, name="found")
+    truth = bare_viewer.add_labels(true, name="truth")
+    dock = open_evaluate()
+    dock.form.choose(found, truth)
+    assert "Z or T" in dock.rows["axes"].fault
+    assert not dock.bar.run.enabled
+    dock.form.axes.choices.buttons["TYX"].click()
+    dock.run()
+    assert dock.wait().evaluation.scores[0].ap[0.5] == 1.0
+    # where the truth says it, nobody is asked
+    unnamed = bare_viewer.add_labels(predicted, name="unnamed")
+    truth.axis_labels = ("t", "y", "x")
+    dock.run(unnamed, truth)
+    assert dock.wait().evaluation.scores[0].ap[0.5] == 1.0

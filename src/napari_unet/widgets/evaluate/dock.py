@@ -265,7 +265,9 @@ def describe_found(found: Found) -> str:
     else:
         figures = scores.as_dict()
         said = ", ".join(
-            f"{n.upper()} {figures[n]:.4g}" for n in ("mae", "psnr", "ssim") if figures.get(n)
+            f"{n.upper()} {figures[n]:.4g}"
+            for n in ("mae", "psnr", "ssim")
+            if figures.get(n) is not None
         )
     if found.atlas is not None and found.atlas.errors:
         said += ". Click an error to go there"

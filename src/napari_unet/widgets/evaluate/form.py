@@ -23,13 +23,15 @@ from napari_unet.widgets.evaluate.request import (
     LayersRequest,
     Request,
 )
+from napari_unet.widgets.qt.axes_field import AxesField, AxesGuess
 from napari_unet.widgets.qt.choice_list import ChoiceList
 from napari_unet.widgets.qt.fields import FieldError
 from napari_unet.widgets.qt.form import Form, Row
 from napari_unet.widgets.qt.wording import is_next_step, worded
 from napari_unet.widgets.viewer.kept_scores import read_foreground
-from napari_unet.widgets.viewer.label_axes import guess_axes_of_labels
+from napari_unet.widgets.viewer.label_axes import Z_OR_T, guess_axes_of_labels
 from napari_unet.widgets.viewer.label_data import axes_by_number
+from napari_unet.widgets.viewer.layer_axes import name_axes
 from napari_unet.widgets.viewer.layer_image import (
     RECORD_KEY,
     LayerImage,
@@ -46,8 +48,14 @@ LAYERS, FILES = "layers", "files or folders"
 T = TypeVar("T")
 NO_TRUTH, NO_SECOND = "no truth: by confidence", "none"
 NOTHING = "nothing"  # a choice list shows texts, and None would be no choice
-TASKS = {"as the layers are": "auto", "objects": "instance", "classes": "semantic"}
-TASKS |= {"values": "regression"}
+PIECES = "pieces of a mask"
+TASKS: dict[str, dict[str, Any]] = {
+    "as the layers are": {},
+    "objects": {"task": "instance"},
+    PIECES: {"task": "instance", "components": True},
+    "classes": {"task": "semantic"},
+    "values": {"task": "regression"},
+}
 REMEMBERED = ("source", "task")
 
 
@@ -79,6 +87,9 @@ class EvaluateForm:
         self.folders = False
         self.task = ComboBox(choices=list(TASKS), value=next(iter(TASKS)))
         self.ignore = LineEdit(value="")
+        self.axes = AxesField(
+            self._guess, lambda *_: (0,), self.refresh, name_axes, channels_tip="Not asked here."
+        )
         self.rows = {
             "source": Row(self.source, "Compare", "Layers of the viewer, or files on disk."),
             "prediction": Row(self.prediction, "Prediction", "What is judged."),
@@ -88,6 +99,7 @@ class EvaluateForm:
                 "What it is compared with, matched by where the layers lie. Without a truth the "
                 "objects are listed by the confidence of the model.",
             ),
+            "axes": self.axes.rows["axes"],
             "second": Row(
                 self.second, "Beside it", "Another prediction, judged by the same truth."
             ),
@@ -109,7 +121,8 @@ class EvaluateForm:
             "task": Row(
                 self.task,
                 "As",
-                "Objects: each number is one. Classes: each number is a kind. Values: images.",
+                "Objects: each number is one; of a mask, each piece. Classes: each number is a "
+                "kind. Values: images.",
             ),
             "ignore": Row(
                 self.ignore,
@@ -172,7 +185,10 @@ class EvaluateForm:
 
     def show_settings(self, settings: EvaluationSettings) -> None:
         """Fill in how it is compared."""
-        self.task.value = next(text for text, task in TASKS.items() if task == settings.task)
+        how = {"task": settings.task}
+        if settings.components and settings.task == "instance":
+            how["components"] = True
+        self.task.value = next(text for text, fields in TASKS.items() if fields == how)
         self.ignore.value = "" if settings.ignore is None else str(settings.ignore)
 
     def reset_choices(self) -> None:
@@ -195,6 +211,9 @@ class EvaluateForm:
         for name in ("task", "ignore"):
             self.rows[name].show(visible=compared)
         self.rows["second"].show(visible=not files and compared)
+        layer = None if files else self.layer
+        self.axes.show(layer)
+        self.rows["axes"].show(visible=layer is not None and layer.ndim > 2)
         self.request, self.fault = None, None
         try:
             self.request = self._read_files() if files else self._read_layers()
@@ -233,13 +252,34 @@ class EvaluateForm:
             self.truth.select(other)
             return
 
-    def _axes(self) -> str:
-        layer = self.layer
+    def _guess(self, layer: Any) -> AxesGuess:
+        """Axes of a layer; what it leaves open the truth may tell."""
+        found = self._guess_alone(layer)
+        truth = self.true_layer
+        if found.doubt and truth is not None and truth is not layer and truth.ndim == layer.ndim:
+            true = self._guess_alone(truth)
+            return found if true.doubt else true
+        return found
+
+    def _guess_alone(self, layer: Any) -> AxesGuess:
         if isinstance(layer, Labels):
             images = [plain(each) for each in self._viewer.layers if isinstance(each, Image)]
-            return guess_axes_of_labels(layer, images).axes
+            return guess_axes_of_labels(layer, images)
         known: str | None = LayerImage.of(layer).known_axes
-        return known or axes_by_number(layer.ndim)
+        if known is None and layer.ndim == 3 and not layer.rgb:
+            return AxesGuess("ZYX", Z_OR_T, ("TYX",))
+        return AxesGuess(known or axes_by_number(layer.ndim))
+
+    def _axes(self) -> str:
+        return self.axes.axes_of(self.layer)
+
+    def _check_axes(self) -> None:
+        """Objects are matched at each time point by itself: T must be known from Z."""
+        if self.axes.doubt_about(self.layer):
+            error = InputError(
+                "Nothing says whether the first axis is Z or T", "press what it is", code="no-axes"
+            )
+            raise FieldError("axes", error)
 
     def _settings(self) -> EvaluationSettings:
         text = str(self.ignore.value).strip()
@@ -248,16 +288,14 @@ class EvaluateForm:
         except ValueError:
             error = InputError(f"‘{text}’ is no label", "type a whole number, or nothing")
             raise FieldError("ignore", error) from None
-        task = TASKS[self.task.value]
-        if task == "auto":
-            task = self._task_of_layers()
-        return _of("ignore", lambda: check_settings(None, {"task": task, "ignore": ignore}))
+        how = TASKS[self.task.value] or {"task": self._task_of_layers()}
+        return _of("ignore", lambda: check_settings(None, {**how, "ignore": ignore}))
 
     def _task_of_layers(self) -> str:
         if self.source.value == FILES:
             return "instance"
-        if not (isinstance(self.layer, Labels) and isinstance(self.true_layer, Labels)):
-            return "regression"
+        if not isinstance(self.layer, Labels) and not isinstance(self.true_layer, Labels):
+            return "regression"  # beside labels an image holds labels too: readers do not tell
         record = self.layer.metadata.get(RECORD_KEY)
         semantic = isinstance(record, Mapping) and record.get("task") == "semantic"
         return "semantic" if semantic else "instance"
@@ -279,18 +317,22 @@ class EvaluateForm:
         if candidates[1:] in ([layer], [truth]):
             error = InputError("That is compared already", "choose another layer, or none")
             raise FieldError("second", error)
+        if settings.task == "instance":
+            self._check_axes()
         axes = self._axes()
         laid = [
             _of("truth" if each is layer else "second", partial(lay_on_truth, each, axes, truth))
             for each in candidates
         ]
         if settings.task != "regression":
-            for name, each in (("prediction", laid[0].prediction), ("truth", laid[0].truth)):
+            arrays = [laid[0].truth, *(each.prediction for each in laid)]
+            for name, each in zip(("truth", "prediction", "second"), arrays, strict=False):
                 _of(name, partial(check_whole, each))
         return LayersRequest(
             tuple(each.prediction for each in laid),
             tuple(each.name for each in candidates),
             laid[0].truth,
+            truth.name,
             laid[0].axes if settings.task != "regression" else None,
             settings,
         )
@@ -306,6 +348,7 @@ class EvaluateForm:
                 code="no-truth",
             )
             raise FieldError("truth", error)
+        self._check_axes()
         axes = self._axes()
         labels, flat = lift(level_of(layer), axes)
         return ConfidenceRequest(labels, lift(scores, axes)[0], flat)

@@ -72,6 +72,12 @@ def lay_on_truth(prediction: Any, axes: str, truth: Any) -> Laid:
     true, kept_true = lift(as_sliceable(level_of(truth)), true_axes)
     index: list[Any] = []
     kept = ""
+    count = dict(zip(axes, shape_of(prediction), strict=True)).get("C", 1)
+    if count > 1 and "C" not in parts:
+        raise InputError(
+            f"‘{prediction.name}’ has {count} channels",
+            "split them into layers, and choose one",
+        )
     for axis in axes:
         if axis == "C" and axis not in parts:
             index.append(0)

@@ -15,6 +15,7 @@ from napari_unet.errors import InputError
 from napari_unet.evaluation.atlas import Atlas
 from napari_unet.evaluation.files import iter_evaluate_files
 from napari_unet.evaluation.object_survey import ObjectSurvey, join_surveys, survey_objects
+from napari_unet.evaluation.reading import bring_together
 from napari_unet.evaluation.run import (
     EvaluatedImage,
     Evaluation,
@@ -57,6 +58,8 @@ class LayersRequest:
         Of these.
     truth : array-like
         Of their shape.
+    true_name : str
+        What it is called.
     axes : str or None
         Of all; None: they are one image.
     settings : EvaluationSettings
@@ -66,6 +69,7 @@ class LayersRequest:
     predictions: tuple[Any, ...]
     names: tuple[str, ...]
     truth: Any
+    true_name: str
     axes: str | None
     settings: EvaluationSettings
 
@@ -81,7 +85,10 @@ class LayersRequest:
         """Evaluate."""
 
         def load() -> LoadedImage:
-            return LoadedImage(self.predictions, self.truth, self.axes)
+            given = zip((*self.names, self.true_name), (*self.predictions, self.truth), strict=True)
+            arrays = [(name, array, self.axes) for name, array in given]
+            *found, true = bring_together(arrays, self.axes, self.settings)
+            return LoadedImage(tuple(found), true, self.axes)
 
         image = EvaluatedImage(self.names[0], load)
         inputs = {"layers": list(self.names)}

@@ -89,6 +89,8 @@ REMEDIES = {
     "‘Classes of pixels’",
     "labels-are-a-mask": "number the objects (those that touch stay one), or choose "
     "‘Classes of pixels’",
+    "objects-are-a-mask": "choose ‘pieces of a mask’ at ‘As’ to make an object of each piece, or "
+    "‘classes’ to compare the mask",
     "labels-negative": "say that negative is unknown if it is, else correct the labels",
 }
 """What to do, by the code of an error or a finding, where a form has other means."""
