@@ -185,7 +185,7 @@ class EvaluateForm:
 
     def show_settings(self, settings: EvaluationSettings) -> None:
         """Fill in how it is compared."""
-        how = {"task": settings.task}
+        how: dict[str, Any] = {"task": settings.task}
         if settings.components and settings.task == "instance":
             how["components"] = True
         self.task.value = next(text for text, fields in TASKS.items() if fields == how)
