@@ -3,8 +3,8 @@
     python scripts/measure_load.py            # about five minutes, on a machine that is else quiet
     python scripts/measure_load.py --quick    # only see that it runs; writes nothing
 
-A training and a prediction go on with threads that follow the load (of a training the default, of
-a prediction `threads="follow"`), with all threads and with one. Beside them run as many processes
+A training and a prediction go on with threads that follow the load
+(`threads="follow"`), with all threads and with one. Beside them run as many processes
 that compute as there are cores, then twice as many, then none again. Each gets some time to settle
 before its steps are counted.
 """
@@ -29,8 +29,8 @@ import napari_unet as nu
 from napari_unet.network.precision import choose_precision, device_capability
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "load.md"
-SETTLE_S = {"auto": 10.0, "all": 1.0, "one": 1.0}
-COUNT_S = {"auto": 12.0, "all": 5.0, "one": 5.0}
+SETTLE_S = {"follow": 10.0, "all": 1.0, "one": 1.0}
+COUNT_S = {"follow": 12.0, "all": 5.0, "one": 5.0}
 WARM_UP = 3  # steps
 PLANES = 24  # of the series that is predicted, over and over
 BUSY = "while True: pass"
@@ -74,8 +74,7 @@ def predict(threads: Any) -> Iterator[None]:
     """Planes of a series, predicted with the bundled model."""
     series = np.stack([nu.load_sample("nuclei_2d").image] * PLANES)
     while True:
-        wanted = "follow" if threads == "auto" else threads
-        for progress in nu.iter_predict(series, "nuclei", axes="TYX", threads=wanted):
+        for progress in nu.iter_predict(series, "nuclei", axes="TYX", threads=threads):
             if progress.done:
                 yield
 
@@ -110,7 +109,7 @@ def count_steps(steps: Iterator[None], settle_s: float, count_s: float) -> float
 
 def measure_job(job: str, cores: int, scale: float) -> list[Count]:
     """All counts of a job; ``scale`` shortens the times."""
-    settings = {"auto": "auto", "all": torch.get_num_threads(), "one": 1}
+    settings = {"follow": "follow", "all": torch.get_num_threads(), "one": 1}
     running = {name: JOBS[job](threads) for name, threads in settings.items()}
     for steps in running.values():
         for _ in range(WARM_UP):
@@ -122,8 +121,8 @@ def measure_job(job: str, cores: int, scale: float) -> list[Count]:
                 rate = count_steps(steps, SETTLE_S[name] * scale, COUNT_S[name] * scale)
                 counts.append(Count(job, busy, name, rate))
                 print(counts[-1], flush=True)
-    rate = count_steps(running["auto"], 2 * SETTLE_S["auto"] * scale, COUNT_S["auto"] * scale)
-    counts.append(Count(job, -1, "auto", rate))  # quiet again
+    rate = count_steps(running["follow"], 2 * SETTLE_S["follow"] * scale, COUNT_S["follow"] * scale)
+    counts.append(Count(job, -1, "follow", rate))  # quiet again
     print(counts[-1], flush=True)
     return counts
 
@@ -150,7 +149,7 @@ def make_page(counts: list[Count], starts: list[float], cores: int) -> str:
                 for threads in SETTLE_S
             ]
             aim = AIMS.get(busy // cores, 1.0) if busy > 0 else 1.0
-            met += rates[job, busy, "auto"] >= aim * quiet
+            met += rates[job, busy, "follow"] >= aim * quiet
             rows.append(f"| {job} | {name or busy} | {' | '.join(cells)} | {aim:.2f} |")
     table = "\n".join(rows)
     rate = ", ".join(f"{job} {rates[job, 0, 'all']:.1f}" for job in JOBS)
@@ -173,10 +172,10 @@ Two threads wait for each other at every layer. Where one of them stands still b
 process has its core, so does the other; a thread alone loses only its share, but never has more
 than one core. `network/threads.py` tries fewer threads when the last steps got less processor time
 than the clock shows, or have become slower, and keeps them where they are clearly faster. From time
-to time more threads are tried, which may cost three hundredths of the time. With `threads` given
-the number is fixed; then a training that is resumed goes on bit by bit as if nothing had happened.
-The card of the model says which it was, under `training.config.threads`. A prediction keeps all
-threads unless it is given `threads="follow"`: equal calls give equal labels.
+to time more threads are tried, which may cost three hundredths of the time. Nothing
+follows unless it is given `threads="follow"`: it gains too little, equal calls give equal labels,
+and a resumed training goes on bit by bit. The card says which it was, under
+`training.config.threads`.
 
 From the call of a training to its first step, 15 images of 520 x 696, each in a process of its own:
 {start} s.

@@ -40,8 +40,7 @@ Size = Annotated[int, Field(ge=1, lt=2**31)]
 Stride = Annotated[int, Field(ge=1, le=8)]
 Device = Annotated[str, AfterValidator(_known_device)]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Threads = Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
-PredictionThreads = Literal["auto", "follow"] | Annotated[int, Field(ge=1, le=1024)]
+Threads = Literal["auto", "follow"] | Annotated[int, Field(ge=1, le=1024)]
 
 
 class _Settings(BaseModel):
@@ -67,7 +66,7 @@ class SegmentSettings(_Settings):
     precision: Precision = Field(
         "auto", description="Number format of the network; auto: by device and network."
     )
-    threads: PredictionThreads = Field(
+    threads: Threads = Field(
         "auto",
         description="Threads of the network on a CPU; auto: all; follow: as few as are faster "
         "while other programs are busy, with which the last bits of the scores may change.",
@@ -227,8 +226,8 @@ class TrainConfig(_Settings):
     )
     threads: Threads = Field(
         "auto",
-        description="Threads of the network on a CPU; auto: all, or as few as are faster while "
-        "other programs are busy. With a number, equal trainings are equal to the last bit.",
+        description="Threads of the network on a CPU; auto: all; follow: as few as are faster "
+        "while other programs are busy, with which equal trainings differ in their last bits.",
     )
 
     @field_validator("patch", "features", "strides", "classes", mode="before")
@@ -303,7 +302,7 @@ class TrainOverrides(TypedDict, total=False):
     seed: int
     device: str
     precision: Precision
-    threads: Literal["auto"] | int
+    threads: Literal["auto", "follow"] | int
 
 
 DECODING_FIELDS = {*Decoding.model_fields, "volume_mode", "link_overlap"}

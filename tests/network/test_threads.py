@@ -142,7 +142,7 @@ def test_other_threads_of_the_process_keep_their_number() -> None:
 @pytest.mark.usefixtures("two_threads")
 def test_a_given_number_stays_whatever_the_load() -> None:
     busy = iter(range(0, 10_000, 10))
-    for setting, device, expected in ((2, CPU, {2}), ("auto", CPU, {1, 2})):
+    for setting, device, expected in ((2, CPU, {2}), ("follow", CPU, {1, 2})):
         control = ThreadControl(
             setting,
             device,
@@ -155,7 +155,7 @@ def test_a_given_number_stays_whatever_the_load() -> None:
             with control.measure():
                 taken.add(torch.get_num_threads())
         assert taken == expected
-        assert control.reduced == (setting == "auto")
+        assert control.reduced == (setting == "follow")
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -173,7 +173,7 @@ def test_jobs_on_fewer_threads_leave_the_number_and_say_so(monkeypatch: pytest.M
     image, truth = sample.image[:64, :64], sample.truth[:64, :64]
     example = nu.Example(image, truth, axes="YX")
     settings: dict[str, Any] = {"steps": 1, "patch": (32, 32), "batch_size": 1, "features": (4, 8)}
-    for threads, expected in (("auto", 1), (2, 2)):
+    for threads, expected in (("follow", 1), ("auto", 2), (2, 2)):
         seen.clear()
         job = nu.iter_train([example], precision="float32", threads=threads, **settings)
         while True:
@@ -185,9 +185,7 @@ def test_jobs_on_fewer_threads_leave_the_number_and_say_so(monkeypatch: pytest.M
             assert torch.get_num_threads() == 2
         assert set(seen) == {expected}
         assert model.card.training.config["threads"] == threads
-        wanted = "follow" if threads == "auto" else threads
-        found = nu.predict(image, model, threads=wanted)
-        assert (BUSY_NOTE in found.record["fallbacks"]) == (wanted == "follow")
-        assert BUSY_NOTE not in nu.predict(image, model).record["fallbacks"]  # all, unasked
+        found = nu.predict(image, model, threads=threads)
+        assert (BUSY_NOTE in found.record["fallbacks"]) == (threads == "follow")
         assert found.record["threads"] == 2
         assert torch.get_num_threads() == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from napari_unet.inference.blending import blend_weights, extended_core, split_b
 from napari_unet.inference.plan import PredictionPlan
 from napari_unet.inference.prepared_network import PreparedNetwork, on_cpu
 from napari_unet.inference.resampling import axis_weights, resample
-from napari_unet.network.threads import ThreadControl, follow_predictions
+from napari_unet.network.threads import LoadFollower, ThreadControl, follow_predictions
 from napari_unet.tiling import Region, Tile
 from napari_unet.unexpected import out_of_memory
 
@@ -109,12 +108,12 @@ def run_plan(
 
 def _control_threads(plan: PredictionPlan) -> ThreadControl:
     """Fixed threads unless they are to follow the load: equal calls give equal labels."""
-    wanted, prepared = plan.settings.threads, plan.prepared
-    if wanted != "follow":
-        number = torch.get_num_threads() if wanted == "auto" else wanted
-        return ThreadControl(number, prepared.device)
-    follow = functools.partial(follow_predictions, plan.card.architecture, prepared.precision)
-    return ThreadControl("auto", prepared.device, follow)
+    prepared, architecture = plan.prepared, plan.card.architecture
+
+    def follow(maximum: int) -> LoadFollower:
+        return follow_predictions(architecture, prepared.precision, maximum)
+
+    return ThreadControl(plan.settings.threads, prepared.device, follow)
 
 
 def _range(part: slice) -> range:

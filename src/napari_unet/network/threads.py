@@ -164,8 +164,8 @@ class ThreadControl:
 
     Parameters
     ----------
-    threads : "auto" or int
-        The setting: a fixed number, or one that follows the load of a CPU.
+    threads : "auto", "follow" or int
+        The setting: a fixed number, all there are just now, or as the load of a CPU has it.
     device : torch.device
         Where the network runs; on others than a CPU there is nothing to follow.
     make_follower : callable
@@ -188,7 +188,9 @@ class ThreadControl:
         cpu_clock: Callable[[], float] = time.process_time,
     ) -> None:
         self._clock, self._cpu_clock = clock, cpu_clock
-        self._fixed: int | None = None if threads == "auto" else threads
+        self._fixed: int | None = threads
+        if not isinstance(threads, int):
+            self._fixed = None if threads == "follow" else torch.get_num_threads()
         self._follower: LoadFollower | None = None
         self.reduced = False
         maximum = torch.get_num_threads()
