@@ -126,7 +126,10 @@ def test_every_kind_of_run_agrees(
         np.testing.assert_array_equal(joined, alone, err_msg=f"{axes} {settings}")
         assert joined.dtype == alone.dtype
         assert alone.max() > 1
+    framed = np.pad(series[0], ((0, 0), (9, 0), (3, 20)))  # a border of fill
     for model, image, axes in (
+        (make_model(task="semantic"), framed, "ZYX"),
+        (make_model(), framed[0], "YX"),
         (make_model(task="regression"), series[0, 0], "YX"),
         (make_model(norm="instance"), series[0, 0], "YX"),
         (make_model(), series[0], "ZYX"),

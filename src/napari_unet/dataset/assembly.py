@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from napari_unet.card import IntensityDomain, ModelCard
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.frames import Frame, cache_frames, make_frames
+from napari_unet.dataset.frames import Frame, cache_frames, crop_to_image, make_frames
 from napari_unet.dataset.label_statistics import (
     LabelStatistics,
     collect_frame_statistics,
@@ -255,12 +255,14 @@ def assemble(
         If nothing is left to learn from.
     """
     training: list[OpenedExample] = []
-    validation = list(plan.given or ())
+    validation = [
+        part for each in plan.given or () for part in _crop_opened(each.labelled, each, plan)
+    ]
     examples = 0
     for number, block in blocks.items():
         whole = opened[number]
         learned, held = (
-            [_crop_opened(each, whole, plan) for each in pieces]
+            [part for each in pieces for part in _crop_opened(each, whole, plan)]
             for pieces in divide_example(whole.labelled, block)
         )
         examples += any(each.statistics.known for each in learned)
@@ -288,11 +290,16 @@ def assemble(
     )
 
 
-def _crop_opened(labelled: LabelledImage, whole: OpenedExample, plan: DataPlan) -> OpenedExample:
-    seen = collect_frame_statistics(
-        labelled, whole.labelled, whole.statistics, plan.target_spec.task, plan.ndim
-    )
-    return OpenedExample(labelled, seen, whole.sample)
+def _crop_opened(
+    piece: LabelledImage, whole: OpenedExample, plan: DataPlan
+) -> Iterator[OpenedExample]:
+    """A piece without the border of fill around the image; nothing where it is all border."""
+    labelled = crop_to_image(piece, whole.sample.limits)
+    if labelled is not None:
+        seen = collect_frame_statistics(
+            labelled, whole.labelled, whole.statistics, plan.target_spec.task, plan.ndim
+        )
+        yield OpenedExample(labelled, seen, whole.sample)
 
 
 def _reuse_cached(frames: Sequence[Frame], earlier_frames: Sequence[Frame]) -> list[Frame]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.dataset.targets import INSTANCE_TARGETS, TargetSpec, encode_target
 from napari_unet.image.normalization import IntensityLimits
 from napari_unet.image.normalized_region import normalize
+from napari_unet.image.source import Window
 from napari_unet.tiling import Region
 
 MAX_FRAME_BYTES = 128 << 20  # a larger frame is read patch by patch
@@ -45,6 +46,8 @@ class Frame:
         By how much hot pixels of each channel exceed their neighbours; 0: there are none.
     saturated : tuple of float
         From which value pixels of each channel are saturated lumps; infinity: there are none.
+    image_part : mapping of str to slice
+        Rows and columns inside straight borders of fill; empty: there are none.
     """
 
     labelled: LabelledImage
@@ -55,6 +58,7 @@ class Frame:
     fill: tuple[tuple[float, ...], ...] = ()
     hot: tuple[float, ...] = ()
     saturated: tuple[float, ...] = ()
+    image_part: Window = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -137,15 +141,29 @@ class Frame:
         It does so behind the edge of a piece as well, where pixels are held out: objects that
         are cut there are known in part.
         """
-        window, sizes = self.labelled.window, self.labelled.source.spatial_shape
+        window, source = self.labelled.window, self.labelled.source
+        image = [self.image_part.get(a, slice(0, source.size(a))) for a in source.spatial]
         return tuple(
-            (w.start + p.start > 0, w.start + p.stop < n)
-            for w, p, n in zip(window[-len(part) :], part, sizes[-len(part) :], strict=True)
+            (w.start + p.start > i.start, w.start + p.stop < i.stop)
+            for w, p, i in zip(window[-len(part) :], part, image[-len(part) :], strict=True)
         )
 
     def _source_region(self, part: Region) -> Region:
         plane = self.statistics.plane
         return part if plane is None else (slice(plane, plane + 1), *part)
+
+
+def crop_to_image(labelled: LabelledImage, limits: IntensityLimits) -> LabelledImage | None:
+    """An example without borders of fill, which no network sees; None where it is all border."""
+    inside = [
+        limits.window.get(axis, own)
+        for axis, own in zip(labelled.source.spatial, labelled.window, strict=True)
+    ]
+    cut = tuple(
+        slice(max(own.start, part.start), min(own.stop, part.stop))
+        for own, part in zip(labelled.window, inside, strict=True)
+    )
+    return None if any(p.start >= p.stop for p in cut) else replace(labelled, window=cut)
 
 
 def make_frames(
@@ -166,6 +184,7 @@ def make_frames(
             fill=limits.fill,
             hot=limits.hot,
             saturated=limits.saturated,
+            image_part=limits.window,
         )
         for each, plane in zip(statistics.frames, planes, strict=True)
     ]

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from napari_unet.card import Normalization
 from napari_unet.errors import InputError, SettingsError
+from napari_unet.image.border import find_window
 from napari_unet.image.domain import Profile
 from napari_unet.image.exclusion import SampledPlane
 from napari_unet.image.intensity_range import IntensityRange, find_range
-from napari_unet.image.source import ImageSource, invert
+from napari_unet.image.source import ImageSource, Window, invert
 
 SAMPLE_PIXELS = 1 << 24
 SAMPLE_CHUNKS = 1 << 12  # reading one takes time, however few pixels it has
@@ -95,6 +96,9 @@ class IntensityLimits:
     profile : tuple of tuple of float
         Normalised intensities of each channel at `PROFILE_PERCENTILES`, the mean over the entries
         of ``table``; empty where that was not measured.
+    window : mapping of str to slice
+        Rows and columns inside straight borders of fill, to which all the rest applies: the part
+        that the network sees. Empty where there is no such border.
     """
 
     scope: str
@@ -104,6 +108,7 @@ class IntensityLimits:
     hot: tuple[float, ...] = ()
     saturated: tuple[float, ...] = ()
     profile: Profile = ()
+    window: Window = field(default_factory=dict)
 
     @property
     def has_defects(self) -> bool:
@@ -127,7 +132,7 @@ def find_limits(
     *,
     on_block: Callable[[NDArray[Any]], None] | None = None,
 ) -> IntensityLimits:
-    """Limits of each channel of an image.
+    """Limits of each channel of an image, and the part of it that is no border of fill.
 
     Parameters
     ----------
@@ -160,6 +165,24 @@ def find_limits(
         if source.inverted and (normalization.mode == "range" or source.dtype.kind == "f"):
             pairs = tuple((invert_value(b, source), invert_value(a, source)) for a, b in pairs)
         return IntensityLimits("image", {(0, 0): tuple(pairs)})
+    found = _find_percentiles(source, normalization, on_block)
+    if not any(found.fill) and not {"nan", "infinite"} & set(found.left_out):
+        return found
+    window = find_window(source, found.fill)
+    if not window:
+        return found
+    # as of an image that never had a border
+    inner = _find_percentiles(replace(source, window=window), normalization, None)
+    border = {why: n for why, n in found.left_out.items() if why in ("fill", "nan", "infinite")}
+    return replace(inner, left_out={**inner.left_out, **border}, window=window)
+
+
+def _find_percentiles(
+    source: ImageSource,
+    normalization: Normalization,
+    on_block: Callable[[NDArray[Any]], None] | None,
+) -> IntensityLimits:
+    channels = len(source.channels)
     scope = normalization.scope
     if scope == "plane" and "Z" not in source.axes:
         scope = "time"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from napari_unet.image.given import Given, take_in
 from napari_unet.tiling import Region
 
 PixelSize = tuple[float | None, ...]
+Window = Mapping[str, slice]  # of spatial axes, with plain start and stop
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class ImageSource:
         Whether reads give the negative of the image, in its dtype: see `invert`.
     origins : tuple of mapping
         Where each array is from, for the run record; see `Given`.
+    window : mapping of str to slice
+        The part of the spatial axes that is the image; an axis that is not named is whole.
     """
 
     arrays: tuple[Any, ...]
@@ -51,6 +54,7 @@ class ImageSource:
     pixel_size: PixelSize
     inverted: bool = False
     origins: tuple[Mapping[str, Any], ...] = ()
+    window: Window = field(default_factory=dict)
 
     @property
     def spatial(self) -> str:
@@ -74,6 +78,8 @@ class ImageSource:
 
     def size(self, axis: str) -> int:
         """Length of an axis; 1 where the image has none of it."""
+        if axis in self.window:
+            return int(self.window[axis].stop - self.window[axis].start)
         return int(self.arrays[0].shape[self.axes.index(axis)]) if axis in self.axes else 1
 
     def label_shape(self) -> tuple[int, ...]:
@@ -90,7 +96,8 @@ class ImageSource:
             kept = ""
             for axis in self.axes:
                 if axis in place:
-                    index.append(place[axis])
+                    first = self.window[axis].start if axis in self.window else 0
+                    index.append(slice(place[axis].start + first, place[axis].stop + first))
                     kept += axis
                 else:
                     index.append(time if axis == "T" else channel)

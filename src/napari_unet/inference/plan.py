@@ -46,7 +46,7 @@ class PredictionPlan:
     roi : mapping of str to slice
         What of the image is predicted, by axis of TZYX.
     tiles : TilePlan
-        On the network's grid.
+        On the network's grid, of the ``view``.
     settings : SegmentSettings
         With tile, device, precision and decoding resolved.
     """
@@ -59,6 +59,11 @@ class PredictionPlan:
     roi: Mapping[str, slice]
     tiles: TilePlan
     settings: SegmentSettings
+
+    @property
+    def view(self) -> ImageSource:
+        """The part of the image that the network sees: without borders of fill."""
+        return replace(self.source, window=self.limits.window)
 
     @property
     def blended(self) -> bool:
@@ -136,7 +141,8 @@ def plan_prediction(
     zoom = find_zoom(card, source, settings.object_diameter)
     device = resolve_device(settings.device)
     prepared = prepare_network(model.network, device, settings.precision)
-    old_shape = shape = source.spatial_shape[-config.ndim :]
+    view = replace(source, window=limits.window)
+    old_shape = shape = view.spatial_shape[-config.ndim :]
     if any(factor != 1 for factor in zoom):
         shape = resampled_shape(old_shape, zoom)
     halo = config.halo
@@ -145,7 +151,7 @@ def plan_prediction(
         reach = [math.ceil(max(new / old, 1)) for new, old in zip(shape, old_shape, strict=True)]
         halo = tuple(r + more for r, more in zip(config.receptive_field, reach, strict=True))
         zoom = tuple(new / old for new, old in zip(shape, old_shape, strict=True))
-    spatial = [part[axis] for axis in source.spatial][-config.ndim :]
+    spatial = [_seen(part[axis], axis, limits) for axis in source.spatial][-config.ndim :]
     within = tuple(
         slice(math.floor((p.start + 0.5) * new / old), math.floor((p.stop - 0.5) * new / old) + 1)
         for p, new, old in zip(spatial, shape, old_shape, strict=True)
@@ -171,6 +177,15 @@ def plan_prediction(
         }
     )
     return PredictionPlan(source, card, prepared, limits, zoom, part, tiles, resolved)
+
+
+def _seen(part: slice, axis: str, limits: IntensityLimits) -> slice:
+    """What of a part the network sees, counted from where the view starts; at least a pixel."""
+    if axis not in limits.window:
+        return part
+    first, last = limits.window[axis].start, limits.window[axis].stop
+    start = min(max(part.start, first), last - 1)
+    return slice(start - first, max(min(part.stop, last), start + 1) - first)
 
 
 def _volume_mode(settings: SegmentSettings, card: ModelCard) -> str:

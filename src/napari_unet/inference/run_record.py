@@ -68,6 +68,9 @@ class RunRecord:
             "zoom": list(plan.zoom),
             "intensity_limits": plan.limits.as_list(),
             "left_out": dict(plan.limits.left_out),  # of the sample that the limits come from
+            "without_border": {
+                axis: [part.start, part.stop] for axis, part in plan.limits.window.items()
+            },
             "constant": plan.constant,
             "tiles": len(plan.tiles),
             "halo": list(plan.tiles.halo),

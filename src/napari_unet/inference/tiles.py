@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from napari_unet.card import ModelCard
 from napari_unet.errors import InputError, ModelError
 from napari_unet.image.normalized_region import read_normalized
+from napari_unet.image.source import ImageSource
 from napari_unet.inference.blending import blend_weights, extended_core, split_blended
 from napari_unet.inference.plan import PredictionPlan
 from napari_unet.inference.prepared_network import PreparedNetwork, on_cpu
@@ -23,6 +24,7 @@ from napari_unet.network.threads import LoadFollower, ThreadControl, follow_pred
 from napari_unet.tiling import Region, Tile
 from napari_unet.unexpected import out_of_memory
 
+BORDER_PIXELS = 1024  # a side of the pieces in which a border is filled in
 BUSY_NOTE = "other programs kept the processor busy: went on with fewer threads"
 
 AxisWeights = tuple[int, int, NDArray[np.float32] | None]
@@ -75,6 +77,10 @@ def run_plan(
     planes: Sequence[int | None] = _range(roi["Z"]) if plan.planewise else (None,)
     done = 0
     for time, plane in itertools.product(_range(roi["T"]), planes):
+        if chosen is None or next(iter(tiles)) in chosen:
+            for target, scores in _iter_border(plan, plane):
+                first = time - roi["T"].start
+                yield Block(first, target, scores, done, plan.total, last_of_frame=False)
         for whole in tiles if chosen is None else chosen:
             waiting = [whole]
             while waiting:
@@ -134,7 +140,8 @@ def _predict_tile(
     plane: int | None,
 ) -> tuple[Region, NDArray[np.float32]]:
     config = plan.card.architecture
-    old = plan.source.spatial_shape[-config.ndim :]
+    view = plan.view
+    old = view.spatial_shape[-config.ndim :]
     new = plan.tiles.shape
     write = extended_core(plan, tile) if plan.blended else tile.write
     target, back = _image_region(write, new, old)
@@ -143,7 +150,7 @@ def _predict_tile(
         # no pixel has its centre here (a coarse image), or none has any contrast
         scores = np.zeros((config.out_channels, *sizes), np.float32)
     else:
-        block, missing = _network_input(plan, tile.read, time, plane, old, new)
+        block, missing = _network_input(plan, view, tile.read, time, plane, old, new)
         with threads.measure(block.size):  # not the reading of the image
             logits = _average_flips(prepared, block) if plan.settings.flips else prepared(block)
         with torch.inference_mode():
@@ -164,12 +171,57 @@ def _predict_tile(
             _clear_missing(plan.card, scores, missing.at(target))
     if plan.blended:
         scores = scores * blend_weights(plan, tile, target, old)
-    target, scores = _cut(target, scores, plan.region[-config.ndim :])
-    if plane is not None:
-        scores = scores[:, None]
-        first = plane - plan.roi["Z"].start
-        target = (slice(first, first + 1), *target)
-    return target, scores
+    corner = [part.start for part in _window(plan)]
+    target = tuple(slice(t.start + n, t.stop + n) for t, n in zip(target, corner, strict=True))
+    return _put_in_plane(plan, plane, *_cut(target, scores, plan.region[-config.ndim :]))
+
+
+def _put_in_plane(
+    plan: PredictionPlan, plane: int | None, target: Region, scores: NDArray[np.float32]
+) -> tuple[Region, NDArray[np.float32]]:
+    """A region and its scores with the axis Z, where a 2D model goes over a stack."""
+    if plane is None:
+        return target, scores
+    first = plane - plan.roi["Z"].start
+    return (slice(first, first + 1), *target), scores[:, None]
+
+
+def _window(plan: PredictionPlan) -> Region:
+    """What of the image the network sees, per axis of the network."""
+    source, window = plan.source, plan.limits.window
+    parts = [window.get(axis, slice(0, source.size(axis))) for axis in source.spatial]
+    return tuple(parts[-plan.card.architecture.ndim :])
+
+
+def _iter_border(
+    plan: PredictionPlan, plane: int | None
+) -> Iterator[tuple[Region, NDArray[np.float32]]]:
+    """Regions of a frame in which nothing of the image is, and their scores."""
+    if not plan.limits.window:
+        return
+    config = plan.card.architecture
+    wanted, window = plan.region[-config.ndim :], _window(plan)
+    before: list[slice] = []
+    for axis, (part, inner) in enumerate(zip(wanted, window, strict=True)):
+        last = min(max(inner.start, part.start), part.stop)
+        first = max(min(inner.stop, part.stop), part.start)
+        for side in (slice(part.start, last), slice(first, part.stop)):
+            for region in _pieces((*before, side, *wanted[axis + 1 :])):
+                sizes = [each.stop - each.start for each in region]
+                scores = np.zeros((config.out_channels, *sizes), np.float32)
+                _clear_missing(plan.card, scores, np.ones(sizes, bool))
+                yield _put_in_plane(plan, plane, *_cut(region, scores, wanted))
+        before.append(slice(last, max(first, last)))
+
+
+def _pieces(region: Region) -> Iterator[Region]:
+    """A region in pieces of `BORDER_PIXELS` a side; none where it is empty."""
+    steps = [range(part.start, part.stop, BORDER_PIXELS) for part in region]
+    for corner in itertools.product(*steps):
+        yield tuple(
+            slice(c, min(c + BORDER_PIXELS, part.stop))
+            for c, part in zip(corner, region, strict=True)
+        )
 
 
 def _no_numbers(plan: PredictionPlan, prepared: PreparedNetwork) -> ModelError:
@@ -234,6 +286,7 @@ def _cut(
 
 def _network_input(
     plan: PredictionPlan,
+    view: ImageSource,
     read: Region,
     time: int,
     plane: int | None,
@@ -252,7 +305,7 @@ def _network_input(
     region = tuple(slice(first, last) for first, last, _ in parts)
     if plane is not None:
         region = (slice(plane, plane + 1), *region)
-    block, mask, fill = read_normalized(plan.source, time, region, plan.limits, plane or 0)
+    block, mask, fill = read_normalized(view, time, region, plan.limits, plane or 0)
     if fill is not None and plan.card.task != "regression":
         mask = fill if mask is None else mask | fill  # nothing is there: background
     if plane is not None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_unet.card import ModelCard, Normalization
 from napari_unet.dataset.example import Example
-from napari_unet.dataset.frames import make_frames
+from napari_unet.dataset.frames import crop_to_image, make_frames
 from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import open_example
 from napari_unet.dataset.targets import TargetSpec
@@ -55,6 +55,8 @@ def make_pieces(examples: Sequence[Example], card: ModelCard) -> list[Validation
             named=[c.value for c in card.classes] if card.task == "semantic" else (),
         )
         limits = find_limits(labelled.source, card.normalization)
+        # what surrounds the image is not predicted either
+        labelled = crop_to_image(labelled, limits) or labelled
         found = collect_statistics(labelled, card.task, architecture.ndim)
         pieces += make_validation_pieces(make_frames(labelled, found, target_spec, limits))
     return pieces
