@@ -33,6 +33,7 @@ from training_study.records import Outcome, Plan, Records, Run
 import napari_unet as nu
 from napari_unet.evaluation.label_places import LARGEST_KNOWN_SHARE, rank_label_places
 from napari_unet.evaluation.uncertainty import find_uncertainty
+from napari_unet.instances import maps as instances
 
 EXPERIMENT = "label next"
 WAYS = ("random", "proposed")
@@ -121,7 +122,8 @@ def propose(
     found = []
     for image, example in enumerate(pool):
         prediction = nu.predict(example.image, model, axes="YX", device=plan.device)
-        unsure = find_uncertainty(np.asarray(prediction.scores), nu.decode(prediction))
+        maps = instances.check_representation(model.card.instances)
+        unsure = find_uncertainty(np.asarray(prediction.scores), nu.decode(prediction), maps)
         mask = known(example, image, places)
         ranked = rank_label_places([(unsure, mask)], side=SIDE, count=count)
         found += [(p.uncertainty, (image, p.rows[0], p.columns[0])) for p in ranked]

@@ -86,8 +86,8 @@ class SegmentSettings(_Settings):
         None,
         gt=0,
         lt=1,
-        description="How far the relative distance to the boundary must dip between two objects "
-        "that touch; lower splits more.",
+        description="How far the map that parts objects (relative distance to their boundary, or "
+        "interior) must dip between two that touch; lower splits more.",
     )
     min_size: int | None = Field(
         None, ge=0, le=MAX_OBJECT_PIXELS, description="Objects with fewer pixels are removed."
@@ -208,6 +208,12 @@ class TrainConfig(_Settings):
         description="Batch norm: statistics measured anew over many patches before each use "
         "(settled), those of the base model (frozen), or a running mean.",
     )
+    representation: Literal["auto", "distance", "boundary"] = Field(
+        "auto",
+        description="Instances: what parts objects that touch, their depth (distance) or the line "
+        "between them (boundary), for dense tissue; auto: as the base model, else the boundary "
+        "where labels leave next to no background.",
+    )
     border_weight: float = Field(
         4.0,
         ge=0,
@@ -297,6 +303,7 @@ class TrainOverrides(TypedDict, total=False):
     norm: Literal["auto", "batch", "instance", "group", "none"]
     upsampling: Literal["nearest", "linear", "transposed"]
     statistics: Literal["auto", "settled", "frozen", "running"]
+    representation: Literal["auto", "distance", "boundary"]
     border_weight: float
     loss: Literal["auto", "mse", "mae"]
     seed: int

@@ -22,6 +22,7 @@ from napari_unet.image.normalization import find_limits
 from napari_unet.instances import maps as instances
 
 INSTANCE = TargetSpec("instance")
+DENSE = TargetSpec("instance", representation=instances.BOUNDARY)
 FLOAT16 = 1e-3  # the distances are kept in float16
 
 
@@ -257,6 +258,54 @@ def test_nothing_known_and_one_object_alone() -> None:
         assert (maps[1][known] == 1).all()
 
 
+@settings(max_examples=50)
+@given(shape=shapes, seed=st.integers(0, 2**32 - 1), everywhere=st.booleans())
+def test_of_boundaries_all_and_only_what_is_determined_is_said(
+    shape: tuple[int, ...], seed: int, everywhere: bool
+) -> None:
+    """Of a part of an image: exact values are those of the whole, and the rest is left open."""
+    labels = blobs(shape, seed)
+    known = np.ones(shape, bool) if everywhere else random_region(shape, seed)
+    part = tuple(
+        slice(p.start, min(p.stop, n))
+        for p, n in zip(random_box(shape, np.random.default_rng([seed, 1])), shape, strict=True)
+    )
+    sides = tuple((p.start > 0, p.stop < n) for p, n in zip(part, shape, strict=True))
+    target = encode_target(np.where(known, labels, 0)[part][None], known[part], DENSE, sides)
+    foreground, interior, exact = target[:3]
+    truth, seen = instances.encode(labels, instances.BOUNDARY)[:, *part], known[part]
+    np.testing.assert_array_equal(foreground[seen], truth[0][seen])
+    assert set(np.unique(exact)) <= {0, 1}
+    sure = seen & (exact == 1)
+    np.testing.assert_array_equal(interior[sure], truth[1][sure])
+    open_pixels = np.ones(shape, bool)
+    open_pixels[part] = ~known[part]
+    far = np.full(shape, np.inf)
+    if open_pixels.any():
+        far = ndimage.distance_transform_edt(~open_pixels)
+    assert (exact[seen & (far[part] >= 1.5)] == 1).all()
+    near = seen & (far[part] < 1.5) & (exact == 1)
+    assert (interior[near] == 0).all()  # a boundary that is seen, or background
+
+
+def test_strokes_say_nothing_of_boundaries_but_where_two_meet() -> None:
+    painted = np.zeros((30, 30), int)
+    painted[8:13, 5:25] = 4  # a thick stroke
+    known = painted > 0
+    known[20] = True  # background
+    _, interior, exact = encode_target(painted[None], known, DENSE)[:3]
+    assert (interior[9:12, 6:24] == 1).all()
+    assert (exact[9:12, 6:24] == 1).all()
+    edge = known & (painted > 0)
+    edge[9:12, 6:24] = False
+    assert (exact[edge] == 0).all()
+    assert (exact[20] == 1).all()
+    painted[8:13, 15:25] = 7
+    _, interior, exact = encode_target(painted[None], known, DENSE)[:3]
+    assert (exact[8:13, 14:16] == 1).all()
+    assert (interior[8:13, 14:16] == 0).all()
+
+
 def test_any_numbers_may_stand_for_objects() -> None:
     labels = np.zeros((12, 24), np.int64)
     labels[2:8, 2:9] = 2**40
@@ -321,6 +370,8 @@ def test_small_objects_count_more_than_their_few_pixels() -> None:
     cut = encode_target((labels * known)[None], known, INSTANCE, median_size=100)[4]
     assert cut[5, 5] == 1
     assert cut[5, 22] == 2
+    of_boundary = encode_target((labels * known)[None], known, DENSE, median_size=100)[4]
+    np.testing.assert_array_equal(of_boundary, cut)
 
 
 # ----------------------------------------------------------------- semantic and regression

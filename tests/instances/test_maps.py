@@ -14,7 +14,7 @@ from scipy import ndimage
 from napari_unet.card import Decoding, InstanceRepresentation
 from napari_unet.errors import InputError, ModelError
 from napari_unet.instances.maps import (
-    REPRESENTATION,
+    DISTANCE,
     check_representation,
     decode,
     decoding_reach,
@@ -336,7 +336,7 @@ def test_the_shape_sees_no_farther_than_its_reach(sigma: float, radius: float) -
 
 
 def test_unknown_representations_are_refused() -> None:
-    check_representation(REPRESENTATION)
+    check_representation(DISTANCE)
     for other in (None, InstanceRepresentation(name="flows"), InstanceRepresentation(version=2)):
         with pytest.raises(ModelError, match="update napari-unet-torch"):
             check_representation(other)

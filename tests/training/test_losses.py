@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_unet.card import Task
+from napari_unet.instances.maps import BOUNDARY
 from napari_unet.training.losses import masked_mean, semantic_loss, soft_dice_loss, task_loss
 
 TASKS: tuple[Task, ...] = ("instance", "semantic", "regression")
@@ -72,6 +73,31 @@ def test_instance_loss_of_undecided_logits() -> None:
     inside, outside = entropy + 0.25, entropy + 0.5  # one pixel weighs as much as three
     expected = entropy + 0.5 * dice + 0.5 * (inside + outside)
     assert task_loss("instance")(logits, target, known).item() == pytest.approx(expected)
+
+
+def test_boundary_loss_of_a_hand_computed_case() -> None:
+    """Four pixels of an object, the second of which is boundary and the last not determined."""
+    logits = torch.zeros(1, 2, 1, 5)  # probability 1/2 everywhere; the fifth is background
+    target = torch.zeros(1, 5, 1, 5)
+    target[0, 0, 0] = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0])
+    target[0, 1, 0] = torch.tensor([1.0, 0.0, 1.0, 0.0, 0.0])
+    target[0, 2, 0] = torch.tensor([1.0, 1.0, 1.0, 0.0, 1.0])
+    target[0, 4] = 1
+    loss = task_loss("instance", representation=BOUNDARY)
+    known = torch.ones(1, 1, 1, 5)
+    of_foreground = 1 - (2 * 2 + 1) / (4 + 2.5 + 1)
+    of_boundary = 1 - (2 * 0.5 + 1) / (1 + 1.5 + 1)  # over the three exact pixels of the object
+    expected = 2 * math.log(2) + 0.5 * (of_foreground + of_boundary)
+    assert loss(logits, target, known).item() == pytest.approx(expected)
+    target[0, 1, 0, 3] = 1  # what is not determined has no say
+    assert loss(logits, target, known).item() == pytest.approx(expected)
+    perfect_logits = torch.where(target[:, :2] > 0.5, 40.0, -40.0)
+    assert loss(perfect_logits, target, known).item() == pytest.approx(0, abs=1e-5)
+    logits.requires_grad_()
+    nothing = loss(logits, target, torch.zeros_like(known))
+    (gradient,) = torch.autograd.grad(nothing, logits)
+    assert nothing.item() == 0
+    assert (gradient == 0).all()
 
 
 def test_semantic_loss_of_undecided_logits() -> None:

@@ -25,6 +25,7 @@ from napari_unet.dataset.properties import (
     median_diameter,
     median_extents,
 )
+from napari_unet.dataset.representation import choose_representation
 from napari_unet.dataset.split import HeldOutBlock, array_identity, divide_example, split_examples
 from napari_unet.dataset.targets import TargetSpec, find_classes, find_output_limits
 from napari_unet.dataset.validation_pieces import ValidationPiece, make_validation_pieces
@@ -91,6 +92,8 @@ class DataPlan:
         Validation examples; None where a share of the examples is held out.
     held_out : str
         One sentence that says what is held out; empty where validation examples were given.
+    representation_reason : str
+        One sentence that says which maps stand for objects, and why; empty for the usual ones.
     """
 
     target_spec: TargetSpec
@@ -100,6 +103,7 @@ class DataPlan:
     initial_images: dict[int, InitialImage]
     given: tuple[OpenedExample, ...] | None
     held_out: str
+    representation_reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +131,7 @@ class TrainingData:
     pixel_size : tuple of float or None
         Micrometres per spatial axis, where all examples agree.
     distance_known : bool
-        Instances: whether the distances of any object are determined.
+        Instances: whether the distances, or boundaries, of any object are determined.
     domain : IntensityDomain or None
         What the intensities of the images have in common; None: there are too few.
     """
@@ -200,7 +204,11 @@ def prepare_data(
         [OpenedExample(e, s, measure_sample(e.source, config.normalization)) for e, s in each]
         for each in (pairs, given_pairs)
     )
-    summary = ""
+    summary = reason = ""
+    if config.task == "instance":
+        chosen = choose_representation(_make_frames(opened, target_spec), base, config)
+        target_spec = replace(target_spec, representation=chosen.representation)
+        reason = chosen.reason
     blocks: dict[int, HeldOutBlock | None] = dict.fromkeys(range(len(opened)))
     if validation is None:
         split = split_examples(
@@ -223,6 +231,7 @@ def prepare_data(
         },
         given=None if validation is None else tuple(given),
         held_out=summary,
+        representation_reason=reason,
     )
     return assemble(plan, opened, blocks, config)
 

@@ -15,6 +15,7 @@ from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage, open_example_image
 from napari_unet.errors import InputError, TrainingError
 from napari_unet.image.source import ImageSource
+from napari_unet.instances.maps import BOUNDARY, DISTANCE
 from napari_unet.renumbering import compact_labels
 from napari_unet.settings import TrainConfig
 from napari_unet.tiling import Region
@@ -184,29 +185,40 @@ def median_extents(frames: Sequence[Frame]) -> tuple[float, ...] | None:
 
 
 def knows_distance(frames: Sequence[Frame]) -> bool:
-    """Whether the distances of any object are determined.
+    """Whether the distances, or boundaries, of any object are determined.
 
     Of frames that are not in memory, only windows around a few objects are read.
     """
     with_objects = [frame for frame in frames if 1 in frame.statistics.places]
-    if any(frame.statistics.complete for frame in with_objects):
+    if any(frame.statistics.complete and _parts_objects(frame) for frame in with_objects):
         return True
-    if any(_has_distance(frame.cached[1]) for frame in with_objects if frame.cached is not None):
+    if any(_has_height(frame, frame.cached[1]) for frame in with_objects if frame.cached):
         return True
     return any(
-        _has_distance(frame.read_target(part))
+        _has_height(frame, frame.read_target(part))
         for frame in with_objects
         if frame.cached is None
-        for part in _object_windows(frame)
+        for part in object_windows(frame)
     )
 
 
-def _has_distance(target: NDArray[np.float16]) -> bool:
-    """Whether a pixel of a target is inside an object, and its distance exact."""
-    return bool(((target[0] > 0.5) & (target[2] > 0.5)).any())
+def _parts_objects(frame: Frame) -> bool:
+    """Whether a complete frame shows what parts objects: one object everywhere has no boundary."""
+    return frame.target_spec.representation == DISTANCE or len(frame.statistics.sizes) > 1
 
 
-def _object_windows(frame: Frame) -> Iterator[Region]:
+def _has_height(frame: Frame, target: NDArray[np.float16]) -> bool:
+    """Whether a pixel of a target is inside an object, and its height exact.
+
+    That of interiors tells nothing unless there is a boundary too.
+    """
+    found = (target[0] > 0.5) & (target[2] > 0.5)
+    if frame.target_spec.representation == BOUNDARY:
+        found &= target[1] < 0.5
+    return bool(found.any())
+
+
+def object_windows(frame: Frame) -> Iterator[Region]:
     """Windows around objects, evenly spread among all of them."""
     positions = frame.statistics.places[1].positions
     reach = SAMPLE_REACH_PIXELS[len(frame.shape)]

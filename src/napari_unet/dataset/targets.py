@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.card import PALETTE, ClassInfo, Task
+from napari_unet.card import PALETTE, ClassInfo, InstanceRepresentation, Task
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.errors import TrainingError
 from napari_unet.image.normalization import check_finite
 from napari_unet.instances import maps as instances
+from napari_unet.instances.boundary import find_boundary, widen
 from napari_unet.renumbering import compact_labels
 
 SAMPLE_PIXELS = 1_000_000  # of the target images, for the percentiles of their values
 TOUCHING_PIXELS = 2  # pixels between two objects, at most, that count as touching
-INSTANCE_TARGETS = (*instances.CHANNELS, "exact", "touching", "balance")
+INSTANCE_TARGETS = ("foreground", "height", "exact", "touching", "balance")
 BALANCE_LIMITS = (0.5, 3.0)  # least and largest weight of an object's pixels
 
 
@@ -37,17 +38,20 @@ class TargetSpec:
         Semantic classes in the order of the output channels.
     output_limits : tuple of (low, high)
         Regression: values that become 0 and 1, per output channel.
+    representation : InstanceRepresentation
+        Instance: which maps stand for the objects.
     """
 
     task: Task
     classes: tuple[ClassInfo, ...] = ()
     output_limits: tuple[tuple[float, float], ...] = ()
+    representation: InstanceRepresentation = instances.DISTANCE
 
     @property
     def channels(self) -> int:
         """Output channels of the network."""
         if self.task == "instance":
-            return len(instances.CHANNELS)
+            return len(instances.CHANNELS[self.representation.name])
         return len(self.classes) if self.task == "semantic" else len(self.output_limits)
 
 
@@ -171,9 +175,10 @@ def encode_target(
     -------
     (M, *spatial) array
         Regression: values with the output range at 0..1, float32. Semantic: M = 1, indices
-        of the classes. Instance: `INSTANCE_TARGETS`, float16 - the foreground; the relative
-        distance to the boundary, or what it cannot exceed; whether it is exact; where two
-        objects touch; a weight by which small objects count more than their few pixels.
+        of the classes. Instance: `INSTANCE_TARGETS`, float16 - the foreground; the height that
+        the representation gives, of an unknown distance what it cannot exceed; whether it is
+        exact; where two objects touch; a weight by which small objects count more than their
+        few pixels.
     """
     ndim = labels.ndim - 1
     if target_spec.task == "regression":
@@ -189,15 +194,41 @@ def encode_target(
         return index
     ids = compact_labels(labels[0])
     touching = _find_touching(ids)
-    if known.all() and not any(map(any, open_sides or ())):
-        maps, exact = instances.encode(ids), np.ones(ids.shape, bool)
+    representation = target_spec.representation
+    sides = open_sides or ((False, False),) * ndim
+    if known.all() and not any(map(any, sides)):
+        maps, exact = instances.encode(ids, representation), np.ones(ids.shape, bool)
+        whole = exact
+    elif representation == instances.BOUNDARY:
+        maps, exact, whole = _encode_known_boundary(ids, known, sides)
     else:
-        maps, exact = _encode_partly_known(ids, known, open_sides or ((False, False),) * ndim)
-    rest = np.stack([exact, touching, _weigh_small_objects(ids, exact, median_size)])
+        maps, exact = _encode_known_distance(ids, known, sides)
+        whole = exact
+    rest = np.stack([exact, touching, _weigh_small_objects(ids, whole, median_size)])
     return np.concatenate([maps, rest]).astype(np.float16)
 
 
-def _encode_partly_known(
+def _encode_known_boundary(
+    ids: NDArray[np.uint32], known: NDArray[np.bool_], open_sides: Sequence[tuple[bool, bool]]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Foreground and interior, where the interior is determined, and where no object is cut.
+
+    A pixel beside another known label is boundary, whatever lies beyond. One beside nothing
+    but its own label is interior, where nothing unknown is as near as the boundary is wide.
+    """
+    width = [(int(before), int(behind)) for before, behind in open_sides]
+    inner = tuple(slice(a, a + n) for (a, _), n in zip(width, ids.shape, strict=True))
+    beside_unknown = widen(np.pad(~known, width, constant_values=True))[inner]
+    boundary = find_boundary(ids, known)
+    object_pixels = (ids > 0) & known
+    exact = known & ~(object_pixels & beside_unknown & ~boundary)
+    cut = np.zeros(int(ids.max(initial=0)) + 1, bool)
+    cut[ids[object_pixels & beside_unknown]] = True
+    maps = np.stack([object_pixels, object_pixels & ~boundary]).astype(np.float32)
+    return maps, exact, known & ~cut[ids]
+
+
+def _encode_known_distance(
     ids: NDArray[np.uint32], known: NDArray[np.bool_], open_sides: Sequence[tuple[bool, bool]]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Foreground and distance, and where the distance is determined.
@@ -233,12 +264,12 @@ def _encode_partly_known(
 
 
 def _weigh_small_objects(
-    ids: NDArray[np.uint32], exact: NDArray[np.bool_], median_size: float | None
+    ids: NDArray[np.uint32], whole: NDArray[np.bool_], median_size: float | None
 ) -> NDArray[np.float32]:
     """The root of the usual size over an object's own, within `BALANCE_LIMITS`; 1 where unknown."""
     if median_size is None:
         return np.ones(ids.shape, np.float32)
-    sizes = np.bincount(ids[exact], minlength=int(ids.max(initial=0)) + 1)
+    sizes = np.bincount(ids[whole], minlength=int(ids.max(initial=0)) + 1)
     weight = np.ones(sizes.size, np.float32)
     objects = sizes > 0
     objects[0] = False

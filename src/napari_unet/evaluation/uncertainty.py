@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.card import InstanceRepresentation
 from napari_unet.errors import InputError
-from napari_unet.instances.maps import CHANNELS, encode
+from napari_unet.instances.maps import DISTANCE, encode
 
 
-def find_uncertainty(scores: NDArray[Any], labels: NDArray[Any] | None) -> NDArray[np.float32]:
+def find_uncertainty(
+    scores: NDArray[Any],
+    labels: NDArray[Any] | None,
+    representation: InstanceRepresentation = DISTANCE,
+) -> NDArray[np.float32]:
     """How much the scores of a plane or volume disagree with its labels.
 
     The maps of objects are compared with the maps that their labels would have: they differ
@@ -24,6 +29,8 @@ def find_uncertainty(scores: NDArray[Any], labels: NDArray[Any] | None) -> NDArr
         Of objects the maps of `napari_unet.instances.maps`; of classes their probabilities.
     labels : ([Z,] Y, X) int array or None
         The objects that were decoded from the scores; None: the scores are of classes.
+    representation : InstanceRepresentation
+        Which maps of objects the scores are, as the card of the model says.
 
     Returns
     -------
@@ -45,7 +52,8 @@ def find_uncertainty(scores: NDArray[Any], labels: NDArray[Any] | None) -> NDArr
     """
     if labels is None:
         return _find_indecision(scores)
-    if len(scores) != len(CHANNELS) or scores.shape[1:] != labels.shape:
+    expected = encode(labels, representation)
+    if scores.shape != expected.shape:
         raise InputError(
             f"Scores of shape {scores.shape} are no maps of labels of shape {labels.shape}",
             "give the scores that the labels were made from",
@@ -53,9 +61,9 @@ def find_uncertainty(scores: NDArray[Any], labels: NDArray[Any] | None) -> NDArr
             value=scores.shape,
         )
     found = np.zeros(labels.shape, np.float32)
-    for own, expected in zip(scores, encode(labels), strict=True):
-        found += np.abs(own - expected)
-    return _limit(found / np.float32(len(CHANNELS)))
+    for own, wanted in zip(scores, expected, strict=True):
+        found += np.abs(own - wanted)
+    return _limit(found / np.float32(len(expected)))
 
 
 def _find_indecision(scores: NDArray[Any]) -> NDArray[np.float32]:

@@ -198,7 +198,8 @@ def measure_decoding_rate(plan: PredictionPlan) -> float:
     if card.task == "semantic":
         return _time_of(lambda: scores.argmax(0)) / math.prod(shape)
     labels = _round_objects(card, shape)
-    maps, decoding = instances.encode(labels), decoding_of(plan.settings)
+    representation = instances.check_representation(card.instances)
+    maps, decoding = instances.encode(labels, representation), decoding_of(plan.settings)
     linker = PlaneLinker(plan.settings.link_overlap)
 
     def decode() -> None:

@@ -1,14 +1,18 @@
 """Instance labels as maps that a network can learn, and back.
 
-Representation ``foreground-distance``, version 1: two maps,
+There are two representations, each of two maps. Map 0 is the foreground of both: the probability
+that a pixel belongs to an object. Map 1 is a height, 0 in the background:
 
-0. foreground: the probability that a pixel belongs to an object;
-1. distance: Euclidean distance to the object's boundary over the largest such distance in
-   the object, in 0..1, and 0 in the background.
+- ``foreground-distance``, version 1: Euclidean distance to the object's boundary over the largest
+  such distance in the object, in 0..1;
+- ``foreground-boundary``, version 1: one minus the object's inner boundary
+  (`napari_unet.instances.boundary`), for dense tissue, whose objects touch everywhere and have
+  any shape.
 
-Decoding splits the foreground where the distance dips (`napari_unet.instances.watershed`). Labels
-that are known in part, such as scribbles, teach a network the foreground alone: then the distance
-is that to the outline of the predicted foreground (``shape_radius``).
+Decoding is one and the same: it splits the foreground where the height dips
+(`napari_unet.instances.watershed`). Labels that are known in part, such as scribbles, teach a
+network the foreground alone: then the height is the distance to the outline of the predicted
+foreground (``shape_radius``).
 """
 
 from __future__ import annotations
@@ -23,52 +27,97 @@ from scipy import ndimage
 
 from napari_unet.card import Decoding, InstanceRepresentation
 from napari_unet.errors import InputError, ModelError
+from napari_unet.instances.boundary import find_boundary
 from napari_unet.renumbering import compact_labels
 
-REPRESENTATION = InstanceRepresentation(name="foreground-distance", version=1)
-CHANNELS = ("foreground", "distance")
+DISTANCE = InstanceRepresentation(name="foreground-distance", version=1)
+BOUNDARY = InstanceRepresentation(name="foreground-boundary", version=1)
+REPRESENTATIONS = {"distance": DISTANCE, "boundary": BOUNDARY}  # by their names in the settings
+CHANNELS = {DISTANCE.name: ("foreground", "distance"), BOUNDARY.name: ("foreground", "interior")}
 TRUNCATE_SIGMAS = 3.0  # standard deviations at which the Gaussian of the smoothing ends
 
 
-def check_representation(representation: InstanceRepresentation | None) -> None:
-    """Raise `ModelError` if this version cannot decode the maps."""
-    if representation != REPRESENTATION:
+def check_representation(
+    representation: InstanceRepresentation | None,
+) -> InstanceRepresentation:
+    """The representation; `ModelError` if this version does not know it.
+
+    >>> check_representation(InstanceRepresentation(name="foreground-boundary")).version
+    1
+    """
+    if representation not in REPRESENTATIONS.values():
         raise ModelError(
             f"The model's instance maps are {representation}, which this version cannot decode",
             "update napari-unet-torch",
         )
+    return representation
 
 
-def encode(labels: NDArray[Any]) -> NDArray[np.float32]:
+def name_in_settings(representation: InstanceRepresentation) -> str:
+    """What `TrainConfig.representation` calls it.
+
+    >>> name_in_settings(BOUNDARY)
+    'boundary'
+    """
+    return next(name for name, each in REPRESENTATIONS.items() if each == representation)
+
+
+def encode(
+    labels: NDArray[Any], representation: InstanceRepresentation = DISTANCE
+) -> NDArray[np.float32]:
     """The maps of instance labels.
 
     Parameters
     ----------
     labels : (Y, X) or (Z, Y, X) integer array
         0 is background, each other value one object. The border of the array is no boundary.
+    representation : InstanceRepresentation
+        One of `REPRESENTATIONS`.
 
     Returns
     -------
     (2, *labels.shape) float32 array
-        Foreground and distance.
+        Foreground, and distance or interior.
+
+    Raises
+    ------
+    InputError
+        If the labels are no integers.
+    ModelError
+        If this version does not know the representation.
 
     Examples
     --------
     >>> encode(np.array([[0, 1, 1, 1, 0]]))[1].round(2).tolist()
     [[0.0, 0.5, 1.0, 0.5, 0.0]]
+    >>> encode(np.array([[1, 1, 1, 2, 2, 0]]), BOUNDARY)[1].tolist()
+    [[1.0, 1.0, 0.0, 0.0, 0.0, 0.0]]
     """
     if labels.dtype.kind not in "ui":
         raise InputError(f"Instance labels must be integers, not {labels.dtype}")
+    height = _INSIDES[check_representation(representation).name]
     ids = compact_labels(labels)
+    out = np.empty((2, *labels.shape), np.float32)
+    np.greater(ids, 0, out=out[0])
+    out[1] = height(ids)
+    return out
+
+
+def _relative_distance(ids: NDArray[np.uint32]) -> NDArray[np.float32]:
     distance = np.asarray(edt.edt(ids, black_border=False), np.float32)
     # an object that fills the whole array has no boundary at all
     distance[~np.isfinite(distance)] = 1.0
     largest = np.full(int(ids.max(initial=0)) + 1, 1e-6, np.float32)
     np.maximum.at(largest, ids.ravel(), distance.ravel())
-    out = np.empty((2, *labels.shape), np.float32)
-    np.greater(ids, 0, out=out[0])
-    np.divide(distance, largest[ids], out=out[1])
-    return out
+    distance /= largest[ids]
+    return distance
+
+
+def _interior(ids: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    return (ids > 0) & ~find_boundary(ids)
+
+
+_INSIDES = {DISTANCE.name: _relative_distance, BOUNDARY.name: _interior}
 
 
 def decode(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
@@ -77,7 +126,7 @@ def decode(maps: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
     Parameters
     ----------
     maps : (2, [Z,] Y, X) float array
-        Foreground and distance.
+        Foreground and height, of any representation.
     decoding : Decoding
         Smoothing, foreground threshold, what is split and at which depth of its dips, smallest
         size.

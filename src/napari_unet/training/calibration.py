@@ -12,7 +12,7 @@ from napari_unet.card import Decoding
 from napari_unet.dataset.validation_pieces import ValidationPiece
 from napari_unet.inference.decoding import iter_frames
 from napari_unet.inference.results import Prediction
-from napari_unet.instances.maps import outline_distance, prepare_maps
+from napari_unet.instances.maps import BOUNDARY, outline_distance, prepare_maps
 from napari_unet.metrics import InstanceScores
 from napari_unet.training.scoring import score_predictions
 
@@ -21,6 +21,7 @@ AREA_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 AP_TOLERANCE = 0.002  # AP that may be given up for less biased areas
 LEAST_MATCHED = 20  # objects; fewer tell little of their areas
 SPLIT_DEPTHS = (0.15, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4)
+SMOOTHINGS_PIXELS = (0.0, 0.5, 1.0, 1.5, 2.0)  # of boundaries, which noise opens and doubles
 SIZE_SHARES = (0.0, 0.5, 1.0)
 SMALL_OBJECT_PERCENTILE = 1.0  # percentile of the true sizes
 RADIUS_SHARES = (1.0, 0.5)  # of the radius of a typical piece of foreground
@@ -32,7 +33,7 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
 
     The settings are judged by the AP at IoU 0.5 to 0.75, averaged, on the known pixels; a
     setting must be better than that of the card to replace it. Objects are split by the
-    learned distance, or by the shape of the foreground with a radius that its pieces suggest.
+    learned distance or boundary (which is smoothed, as far as that helps), or by the shape of the foreground with a radius that its pieces suggest.
     Of the thresholds that are as good as the best one, that is taken in the end whose objects
     have the area of the true ones.
 
@@ -54,12 +55,15 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
         assert isinstance(scores, InstanceScores)
         return scores
 
-    best = predictions[0].card.decoding
+    card = predictions[0].card
+    best = card.decoding
+    smoothings = SMOOTHINGS_PIXELS if card.instances == BOUNDARY else ()
     highest = _mean_ap(evaluate_decoding(best))
     small = _find_small_size(pieces)
     for field, values in (
         ("shape_radius", (0.0, *_propose_radii(predictions, best, small))),
         ("split_depth", SPLIT_DEPTHS),
+        ("smoothing", smoothings),
         ("threshold", THRESHOLDS),
         ("min_size", tuple(int(share * small) for share in SIZE_SHARES)),
     ):

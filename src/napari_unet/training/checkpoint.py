@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from napari_unet.errors import TrainingError
+from napari_unet.instances.maps import DISTANCE
 from napari_unet.io import atomic_path
 from napari_unet.io.locks import hold_file
 from napari_unet.training.setup import TrainingSetup
@@ -60,9 +61,12 @@ class Checkpoint:
             "data": setup.data.sha256,
             "validation": setup.data.validation_sha256,
             "base": setup.base.sha256 if setup.base else "",
-            "config": setup.config.model_dump_json(exclude=FREE_SETTINGS),
+            "config": setup.config.model_dump_json(exclude={*FREE_SETTINGS, "representation"}),
             "architecture": setup.network.config.model_dump_json(),
         }
+        maps = setup.data.target_spec.representation
+        if maps != DISTANCE:  # files from before there was another one say nothing of it
+            self._identity["representation"] = maps.name
 
     def save(self, state: LoopState) -> None:
         """Write a state, atomically.

@@ -68,7 +68,8 @@ class TrainingLoop:
         self.setup = setup
         self.checkpoint = checkpoint
         self.state = LoopState.initialize(setup, resolve_device(config.device), started_s)
-        self.loss = task_loss(setup.data.target_spec.task, config.loss, config.border_weight)
+        spec = setup.data.target_spec
+        self.loss = task_loss(spec.task, config.loss, config.border_weight, spec.representation)
         self.batches = BatchSampler(setup, self.state.device)
         self.threads = ThreadControl(config.threads, self.state.device)
         self._set_train_mode()

@@ -9,23 +9,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_unet.card import Task
+from napari_unet.card import InstanceRepresentation, Task
+from napari_unet.instances.maps import BOUNDARY, DISTANCE
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 DICE_EPSILON = 1.0  # pixels; smooths Dice, and makes it 1 where there is nothing to find
 
 
-def task_loss(task: Task, kind: str = "auto", border_weight: float = 0.0) -> Loss:
+def task_loss(
+    task: Task,
+    kind: str = "auto",
+    border_weight: float = 0.0,
+    representation: InstanceRepresentation = DISTANCE,
+) -> Loss:
     """The loss of a task.
 
-    ``kind`` picks "mse" or "mae" (auto) for regression, ``border_weight`` is for instances.
+    ``kind`` picks "mse" or "mae" (auto) for regression; ``border_weight`` and which maps stand
+    for the objects are for instances.
 
     It is called with logits (B, K, *spatial); the target, (B, K, *spatial) maps or values or
     (B, 1, *spatial) class indices; and known (B, 1, *spatial), where 0 leaves a pixel out.
     """
     if task == "instance":
-        return functools.partial(instance_loss, border_weight=border_weight)
+        loss = boundary_loss if representation == BOUNDARY else instance_loss
+        return functools.partial(loss, border_weight=border_weight)
     if task == "semantic":
         return semantic_loss
     return functools.partial(regression_loss, squared=kind == "mse")
@@ -93,6 +101,42 @@ def instance_loss(
         pixels = (bounded.sum() + inside.sum()).clamp_min(1)
         distance = distance + (excess * bounded).sum() / pixels
     return masked_mean(foreground_entropy, known * weight) + 0.5 * dice + 0.5 * distance
+
+
+def boundary_loss(
+    logits: Tensor, target: Tensor, known: Tensor, *, border_weight: float = 0.0
+) -> Tensor:
+    """Cross-entropy and half a Dice of the foreground, and of the boundary between objects.
+
+    The boundary counts where it is determined (``exact``), all pixels alike: it is thin, and
+    Dice keeps it from being left out. Its Dice is over the objects alone, since elsewhere the
+    network has nothing to tell a boundary from background by.
+
+    Parameters
+    ----------
+    logits : (B, 2, *spatial) tensor
+        Foreground, and interior: 1 minus the boundary.
+    target, known, border_weight
+        As of `instance_loss`; the weight is of the foreground's cross-entropy.
+    """
+    logits = logits.float()
+    weight = torch.ones_like(known)
+    exact = known
+    if target.shape[1] > 2:
+        exact = known * (target[:, 2:3] > 0.999)
+        weight = target[:, 4:] * (1 + border_weight * target[:, 3:4])
+    true_foreground, true_interior = target[:, :2].chunk(2, dim=1)
+    entropy = F.binary_cross_entropy_with_logits(logits, target[:, :2], reduction="none")
+    foreground_entropy, interior_entropy = entropy.chunk(2, dim=1)
+    foreground, interior = logits.sigmoid().chunk(2, dim=1)
+    of_foreground = soft_dice_loss(foreground, true_foreground, known)
+    objects = exact * (true_foreground > 0.5)
+    of_boundary = soft_dice_loss(1 - interior, 1 - true_interior, objects)
+    return (
+        masked_mean(foreground_entropy, known * weight)
+        + masked_mean(interior_entropy, exact)
+        + 0.5 * (of_foreground + of_boundary)
+    )
 
 
 def semantic_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from napari_unet.card import ClassInfo, Decoding, ModelCard, TrainingRecord
 from napari_unet.dataset.assembly import TrainingData, prepare_data
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.properties import check_task
+from napari_unet.dataset.representation import check_boundary
 from napari_unet.dataset.targets import TargetSpec
 from napari_unet.errors import Note, TrainingError, describe_validation
 from napari_unet.installation import versions
@@ -76,11 +77,16 @@ def choose_network(data: TrainingData, base: Model | None, config: TrainConfig) 
 def _adapt_base(
     base: Model, target_spec: TargetSpec, channels: int, seed: int
 ) -> tuple[UNet, tuple[str, ...]]:
-    """A copy of the base's network for these channels and classes."""
+    """A copy of the base's network for these channels and classes, or these maps of objects."""
     other = target_spec.task == "semantic" and [c.value for c in target_spec.classes] != [
         c.value for c in base.card.classes
     ]
+    other = other or not _has_same_maps(base, target_spec)
     return adapt_network(base.network, channels, target_spec.channels, seed=seed, renew_head=other)
+
+
+def _has_same_maps(base: Model, target_spec: TargetSpec) -> bool:
+    return target_spec.task != "instance" or base.card.instances == target_spec.representation
 
 
 def _propose_for_data(
@@ -212,7 +218,8 @@ class TrainingSetup:
     renewed : bool
         Whether a layer of the base was renewed.
     notes : tuple of Note
-        What was decided from the data: "held-out" on the validation, and those of the network.
+        What was decided from the data: "held-out" on the validation, "representation" on the
+        maps of objects, and those of the network.
     """
 
     config: TrainConfig
@@ -225,8 +232,13 @@ class TrainingSetup:
 
     @property
     def distance_known(self) -> bool:
-        """Instances: whether the distances were, or are, learned from any whole object."""
-        return self.base is not None or self.data.distance_known
+        """Instances: whether distances, or boundaries, were or are learned from any object."""
+        return self._goes_on or self.data.distance_known
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether there is a base with the same maps of objects."""
+        return self.base is not None and _has_same_maps(self.base, self.data.target_spec)
 
     @property
     def statistics(self) -> str:
@@ -262,19 +274,19 @@ class TrainingSetup:
             "upsampling": architecture.upsampling,
             "patch": self.patch,
         }
+        base, spec = self.base, self.data.target_spec
+        if spec.task == "instance":
+            known["representation"] = instances.name_in_settings(spec.representation)
         config = self.config.model_copy(update={**known, **(resolved or {})})
-        base = self.base
         return ModelCard(
             name=self.config.name,
             description=self.config.description,
-            task=self.data.target_spec.task,
+            task=spec.task,
             axes="CZYX" if architecture.ndim == 3 else "CYX",
             channels=self._channels(),
             classes=self._classes(),
-            instances=instances.REPRESENTATION
-            if self.data.target_spec.task == "instance"
-            else None,
-            decoding=base.card.decoding if base else Decoding(),
+            instances=spec.representation if spec.task == "instance" else None,
+            decoding=base.card.decoding if base and self._goes_on else Decoding(),
             pixel_size=self.data.pixel_size,
             object_diameter=self._diameter(),
             normalization=self.config.normalization,
@@ -351,8 +363,11 @@ def prepare_training(
             value="frozen",
         )
     data = prepare_data(examples, validation, base.card if base else None, config)
+    check_boundary(base.card if base else None, config, known=data.distance_known)
     chosen = choose_network(data, base, config)
-    held_out = [Note("held-out", data.held_out)] if data.held_out else []
+    reason = data.plan.representation_reason
+    told = [Note("held-out", data.held_out)] if data.held_out else []
+    told += [Note("representation", reason)] if reason else []
     return TrainingSetup(
         config=config,
         data=data,
@@ -360,7 +375,7 @@ def prepare_training(
         patch=chosen.patch,
         base=base,
         renewed=chosen.renewed,
-        notes=(*held_out, *chosen.notes),
+        notes=(*told, *chosen.notes),
     )
 
 

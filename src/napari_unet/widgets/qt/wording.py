@@ -42,6 +42,7 @@ LABELS = {
     "learning_rate": "Learning rate",
     "ndim": "Spatial axes",
     "validation_fraction": "Held out",
+    "representation": "Part by",
     "border_weight": "Border weight",
     "object_diameter": "Diameter",
     "threshold": "Threshold",

@@ -29,6 +29,7 @@ ADVANCED = (
     "steps",
     "ndim",
     "validation_fraction",
+    "representation",
     "border_weight",
     "seed",
     "device",
@@ -192,7 +193,7 @@ class TrainSettings:
         """Show what matters for a task, and for a new network."""
         self._hidden = set() if from_scratch else {"ndim"}
         if task != "instance":
-            self._hidden.add("border_weight")
+            self._hidden |= {"representation", "border_weight"}
         by_time = self.rows["steps"].editor.value is None
         for row in self.budget.rows.values():
             row.show(visible=by_time)

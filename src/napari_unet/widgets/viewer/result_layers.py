@@ -278,9 +278,9 @@ def channel_names(card: ModelCard) -> list[str]:
     """What the channels of a model's scores are called."""
     if card.task == "semantic":
         return [each.name for each in card.classes]
-    from napari_unet.instances.maps import CHANNELS
+    from napari_unet.instances.maps import CHANNELS, check_representation
 
-    return list(CHANNELS)
+    return list(CHANNELS[check_representation(card.instances).name])
 
 
 def _same_scores(made: _Made, record: dict[str, Any], labels: NDArray[Any]) -> bool:
