@@ -15,7 +15,7 @@ from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage, open_example_image
 from napari_unet.errors import InputError, TrainingError
 from napari_unet.image.source import ImageSource
-from napari_unet.instances.maps import BOUNDARY, DISTANCE
+from napari_unet.instances.maps import DISTANCE
 from napari_unet.renumbering import compact_labels
 from napari_unet.settings import TrainConfig
 from napari_unet.tiling import Region
@@ -25,6 +25,7 @@ FEW_PLANES = 16  # fewer: a 3D network of three levels sees past both ends from 
 WIDE_PLANE_RATIO = 16  # of the shorter side of a plane to the number of planes
 
 
+KNOWN_SHARE = 0.1  # of boundary and interior, for each pixel of objects that is left open
 SAMPLED_OBJECTS = 8  # of a frame, whose distances are computed
 SAMPLE_REACH_PIXELS = {2: 96, 3: 32}  # pixels to each side of them
 
@@ -210,12 +211,17 @@ def _parts_objects(frame: Frame) -> bool:
 def _has_height(frame: Frame, target: NDArray[np.float16]) -> bool:
     """Whether a pixel of a target is inside an object, and its height exact.
 
-    That of interiors tells nothing unless there is a boundary too.
+    Of boundaries both the line and what it encloses must be known to some extent, against what
+    is left open: not only where two strokes happen to meet, nor in single planes of a volume,
+    of which no pixel is known to lie inside.
     """
-    found = (target[0] > 0.5) & (target[2] > 0.5)
-    if frame.target_spec.representation == BOUNDARY:
-        found &= target[1] < 0.5
-    return bool(found.any())
+    objects, exact = target[0] > 0.5, target[2] > 0.5
+    if frame.target_spec.representation == DISTANCE:
+        return bool((objects & exact).any())
+    inside = np.count_nonzero(objects & exact & (target[1] > 0.5))
+    boundary = np.count_nonzero(objects & exact) - inside
+    left_open = np.count_nonzero(objects & ~exact)
+    return min(inside, boundary) > KNOWN_SHARE * left_open
 
 
 def object_windows(frame: Frame) -> Iterator[Region]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_unet.card import InstanceRepresentation, ModelCard
 from napari_unet.dataset.frames import Frame
-from napari_unet.dataset.properties import object_windows
+from napari_unet.dataset.properties import knows_distance, object_windows
 from napari_unet.errors import TrainingError
 from napari_unet.instances.boundary import find_boundary
 from napari_unet.instances.maps import BOUNDARY, DISTANCE, REPRESENTATIONS, check_representation
@@ -60,7 +60,8 @@ def choose_representation(
         kept = "Objects are parted by the boundary between them, as by the base."
         return RepresentationChoice(own, kept if own == BOUNDARY else "")
     share = measure_background(frames)
-    if share is None or share >= MAX_BACKGROUND_SHARE or not _any_touch(frames):
+    dense = share is not None and share < MAX_BACKGROUND_SHARE
+    if not dense or not _any_touch(frames) or not _show_boundaries(frames):
         return RepresentationChoice(DISTANCE, "")
     few = f"only {share:.1%} of the labelled pixels are" if share else "no labelled pixel is"
     return RepresentationChoice(
@@ -101,16 +102,24 @@ def _any_touch(frames: Sequence[Frame]) -> bool:
     return False
 
 
+def _show_boundaries(frames: Sequence[Frame]) -> bool:
+    """Whether the labels determine boundaries, and what lies inside them."""
+    return knows_distance(
+        [replace(f, target_spec=replace(f.target_spec, representation=BOUNDARY)) for f in frames]
+    )
+
+
 def check_boundary(base: ModelCard | None, config: TrainConfig, *, known: bool) -> None:
     """Raise `TrainingError` where boundaries are asked for, but neither labels nor base know any.
 
-    Strokes show what an object is, and not where it ends.
+    Strokes show what an object is, and not where it ends; single planes of a volume do not show
+    what lies inside a boundary.
     """
     learned = base is not None and base.instances == BOUNDARY
     if config.task == "instance" and config.representation == "boundary" and not (known or learned):
         raise TrainingError(
             "The labels show no boundary between objects: strokes alone do not tell where an "
-            "object ends",
+            "object ends, nor do single planes to a 3D network",
             "label some whole objects together with those beside them, or take "
             "⟨representation='auto'⟩",
             parameter="representation",

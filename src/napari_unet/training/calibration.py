@@ -33,7 +33,8 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
 
     The settings are judged by the AP at IoU 0.5 to 0.75, averaged, on the known pixels; a
     setting must be better than that of the card to replace it. Objects are split by the
-    learned distance or boundary (which is smoothed, as far as that helps), or by the shape of the foreground with a radius that its pieces suggest.
+    learned distance, or boundary (smoothed, where that helps), or by the shape of the
+    foreground with a radius that its pieces suggest.
     Of the thresholds that are as good as the best one, that is taken in the end whose objects
     have the area of the true ones.
 
