@@ -23,8 +23,6 @@ from napari_unet.tiling import Region
 MIN_VOLUME_PLANES = 8  # of a stack that is trained on as a volume
 FEW_PLANES = 16  # fewer: a 3D network of three levels sees past both ends from every plane
 WIDE_PLANE_RATIO = 16  # of the shorter side of a plane to the number of planes
-
-
 KNOWN_SHARE = 0.1  # of boundary and interior, for each pixel of objects that is left open
 SAMPLED_OBJECTS = 8  # of a frame, whose distances are computed
 SAMPLE_REACH_PIXELS = {2: 96, 3: 32}  # pixels to each side of them
@@ -221,7 +219,7 @@ def _has_height(frame: Frame, target: NDArray[np.float16]) -> bool:
     inside = np.count_nonzero(objects & exact & (target[1] > 0.5))
     boundary = np.count_nonzero(objects & exact) - inside
     left_open = np.count_nonzero(objects & ~exact)
-    return min(inside, boundary) > KNOWN_SHARE * left_open
+    return bool(min(inside, boundary) > KNOWN_SHARE * left_open)
 
 
 def object_windows(frame: Frame) -> Iterator[Region]:

@@ -45,7 +45,7 @@ def check_representation(
     >>> check_representation(InstanceRepresentation(name="foreground-boundary")).version
     1
     """
-    if representation not in REPRESENTATIONS.values():
+    if representation is None or representation not in REPRESENTATIONS.values():
         raise ModelError(
             f"The model's instance maps are {representation}, which this version cannot decode",
             "update napari-unet-torch",

@@ -266,7 +266,7 @@ class TrainingSetup:
     ) -> ModelCard:
         """The card of the network after so many steps; ``resolved`` replaces settings."""
         architecture = self.network.config
-        known = {
+        known: dict[str, object] = {
             "ndim": architecture.ndim,
             "features": architecture.features,
             "strides": architecture.strides,
