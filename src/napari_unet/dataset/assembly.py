@@ -204,11 +204,9 @@ def prepare_data(
         [OpenedExample(e, s, measure_sample(e.source, config.normalization)) for e, s in each]
         for each in (pairs, given_pairs)
     )
-    summary = reason = ""
-    if config.task == "instance":
-        chosen = choose_representation(_make_frames(opened, target_spec), base, config)
-        target_spec = replace(target_spec, representation=chosen.representation)
-        reason = chosen.reason
+    chosen = choose_representation(_make_frames(opened, target_spec), base, config)
+    target_spec = replace(target_spec, representation=chosen.representation)
+    summary = ""
     blocks: dict[int, HeldOutBlock | None] = dict.fromkeys(range(len(opened)))
     if validation is None:
         split = split_examples(
@@ -231,7 +229,7 @@ def prepare_data(
         },
         given=None if validation is None else tuple(given),
         held_out=summary,
-        representation_reason=reason,
+        representation_reason=chosen.reason,
     )
     return assemble(plan, opened, blocks, config)
 

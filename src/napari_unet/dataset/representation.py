@@ -27,7 +27,7 @@ class RepresentationChoice:
 def choose_representation(
     frames: Sequence[Frame], base: ModelCard | None, config: TrainConfig
 ) -> RepresentationChoice:
-    """The representation of the settings, of the base, or that suits the labels.
+    """The representation of the settings, of the base, or that suits the labels of instances.
 
     Parameters
     ----------
@@ -44,6 +44,8 @@ def choose_representation(
     ModelError
         If the base has maps that this version does not know.
     """
+    if config.task != "instance":
+        return RepresentationChoice(DISTANCE, "")
     own = None if base is None else check_representation(base.instances)
     if config.representation != "auto":
         wanted = REPRESENTATIONS[config.representation]
