@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.dataset.fingerprint import fingerprint_objects
+from napari_unet.dataset.fingerprint import fingerprint_mask, fingerprint_objects
 from napari_unet.errors import InputError
 from napari_unet.image.roi import pack_mask, unpack_mask
 
@@ -103,8 +103,42 @@ class Review:
         wanted = sorted({int(label) for label in labels} - {0})
         values, digests = fingerprint_objects(frame, wanted)
         found = dict(zip(values.tolist(), digests.tolist(), strict=True))
-        kept = {(each.time, each.label): each for each in self.accepted}
-        kept |= {(time, label): AcceptedObject(time, label, found[label]) for label in found}
+        return self._with([AcceptedObject(time, label, found[label]) for label in found])
+
+    def accept_mask(
+        self,
+        time: int,
+        label: int,
+        mask: NDArray[np.bool_],
+        starts: Sequence[int],
+        shape: Sequence[int],
+    ) -> Review:
+        """Call an object right, of which all pixels are known.
+
+        Parameters
+        ----------
+        time : int
+            The time point.
+        label : int
+            Number of the object.
+        mask : (*space) bool array
+            Its pixels.
+        starts : sequence of int
+            Where the mask begins, along the axes of space.
+        shape : sequence of int
+            Of the time point.
+
+        Examples
+        --------
+        >>> labels = np.array([[1, 1, 0, 2]])
+        >>> mask = np.ones((1, 2), bool)
+        >>> Review().accept_mask(0, 1, mask, (0, 0), (1, 4)) == Review().accept(labels, 0, [1])
+        True
+        """
+        return self._with([AcceptedObject(time, label, fingerprint_mask(mask, starts, shape))])
+
+    def _with(self, accepted: Iterable[AcceptedObject]) -> Review:
+        kept = {(each.time, each.label): each for each in (*self.accepted, *accepted)}
         return replace(self, accepted=tuple(kept[key] for key in sorted(kept)))
 
     def withdraw(self, time: int, labels: Iterable[int]) -> Review:

@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import json
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +32,7 @@ from napari_unet.recovery.ownership import lock_folder
 from napari_unet.state import state_folder
 
 CACHE_BYTES = 1 << 28  # of chunks that were read last
+PASSING_BYTES = CACHE_BYTES // 4  # of a window from which on it takes nobody's place there
 INTERRUPTED = "interrupted.npz"
 
 Slices = tuple[slice, ...]
@@ -72,6 +74,7 @@ class StoredArray:
                 "check that it is a zarr array in a folder that you may write to",
             ) from None
         self._blocks: OrderedDict[tuple[int, ...], NDArray[Any]] = OrderedDict()
+        self._guard = threading.RLock()  # of the blocks; whoever writes to disk never waits for it
         name = hashlib.sha256(str(self.path).encode()).hexdigest()[:16]
         self._folder = state_folder() / "edits" / name
         self._lock: FileLock | None = lock_folder(self._folder)
@@ -106,8 +109,7 @@ class StoredArray:
         FileError
             If one could not be written: it and those after it are undone.
         """
-        for write in tuple(self._writes):  # others may wait in their threads too
-            write.result()
+        self._wait()
         fault, self._fault = self._fault, None
         if fault is not None:
             raise fault
@@ -127,6 +129,7 @@ class StoredArray:
         index = index if isinstance(index, tuple) else (index,)
         window = self._window(index)
         if window is None:
+            self._wait()
             return np.asarray(self._array[index])
         found = self._read(window)
         numbers = tuple(
@@ -162,13 +165,14 @@ class StoredArray:
         )
         if self._lock is None or self._fault is not None:
             raise self._fault or FileError(f"{self.path} was closed", "open it again")
-        old = self._read(window)
-        new = old.copy()
-        new[numbers] = values
-        for place, block, part in self._chunks_of(window):
-            self._block(place)[block] = new[part]
-        self._writes = [write for write in self._writes if not write.done()]
-        self._writes.append(self._pool.submit(self._write, window, old, new))
+        with self._guard:
+            old = self._read(window)
+            new = old.copy()
+            new[numbers] = values
+            for place, block, part in self._chunks_of(window):
+                self._block(place)[block] = new[part]
+            self._writes = [write for write in self._writes if not write.done()]
+            self._writes.append(self._pool.submit(self._write, window, old, new))
 
     def _write(self, window: Slices, old: NDArray[Any], new: NDArray[Any]) -> None:
         """Write a window to disk; in the thread."""
@@ -246,8 +250,10 @@ class StoredArray:
 
     def _read(self, window: Slices) -> NDArray[Any]:
         found = np.empty(tuple(part.stop - part.start for part in window), self.dtype)
+        passing = found.nbytes > PASSING_BYTES
         for place, block, part in self._chunks_of(window):
-            found[part] = self._block(place)[block]
+            with self._guard:  # chunk by chunk, so that an edit need not wait for a long reading
+                found[part] = self._block(place, passing=passing)[block]
         return found
 
     def _chunks_of(self, window: Slices) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:
@@ -271,12 +277,19 @@ class StoredArray:
             for number, size, whole in zip(place, self.chunks, self.shape, strict=True)
         )
 
-    def _block(self, place: tuple[int, ...]) -> NDArray[Any]:
+    def _wait(self) -> None:
+        """Until the disk has all edits; what is wrong with one is told by `flush`."""
+        for write in tuple(self._writes):
+            write.result()
+
+    def _block(self, place: tuple[int, ...], *, passing: bool = False) -> NDArray[Any]:
+        """A chunk; one that is read in passing is kept only if it was there before."""
         found = self._blocks.get(place)
         if found is None:
-            for write in tuple(self._writes):  # else what is on disk may be older
-                write.result()
+            self._wait()  # else what is on disk may be older
             found = np.array(self._array[self._region(place)])
+            if passing:
+                return found
             self._blocks[place] = found
             while len(self._blocks) > 1 and self._cached_bytes() > CACHE_BYTES:
                 self._blocks.popitem(last=False)

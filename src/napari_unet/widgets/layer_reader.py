@@ -22,8 +22,8 @@ from napari_unet.io.position import read_position
 from napari_unet.io.record import STALE, find_record
 from napari_unet.io.zarr_files import level_paths
 from napari_unet.io.zarr_members import images_inside, is_inside_zarr, labels_beside, store_of
-from napari_unet.widgets.annotation.marks import MARKS_KEY
-from napari_unet.widgets.annotation.saved_marks import read_marks
+from napari_unet.widgets.annotation.marks import JOURNAL_KEY, MARKS_KEY
+from napari_unet.widgets.annotation.saved_marks import read_journal, read_marks
 from napari_unet.widgets.qt.wording import label_of
 from napari_unet.widgets.viewer.channel_layers import channel_colours, without_axis
 from napari_unet.widgets.viewer.layer_image import FILE_PART_KEY, PIXEL_SIZE_KEY, RECORD_KEY
@@ -178,6 +178,11 @@ def _labels_of(file: ImageFile, record: Mapping[str, Any] | None) -> LayerData:
     marks = read_marks(file.path)
     if marks is not None and array.ndim == len(marks.axes):
         metadata[MARKS_KEY] = marks.as_json()
+        if marks.corrected is not None:  # a zarr array keeps the record of its run in itself
+            metadata.pop(RECORD_KEY, None)
+        journal = read_journal(file.path)
+        if journal is not None:
+            metadata[JOURNAL_KEY] = journal
     laid = _saved(place, array.ndim) or _place(stored, record)
     metadata |= _typed_size(stored, laid)
     small = array.nbytes <= PAINTABLE_BYTES

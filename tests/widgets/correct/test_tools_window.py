@@ -121,7 +121,7 @@ def test_mouse_and_keys_correct_each_in_one_step_of_undo(
 def test_no_key_is_one_that_the_viewer_has_for_labels(open_correct: Callable[[], Any]) -> None:
     open_correct()
     ours = {name: keys for name, keys in action_manager._shortcuts.items() if PREFIX in name}
-    assert len(ours) == 14
+    assert len(ours) == 15
     taken = {
         str(key)
         for name, keys in default_shortcuts.items()

@@ -88,6 +88,14 @@ def read_marks(path: Path) -> Marks | None:
     return Marks.from_json(values["marks"]) if same else None
 
 
+def read_journal(path: Path) -> dict[str, Any] | None:
+    """The corrections that stand beside a file of labels; None: none, or of another file."""
+    if read_marks(path) is None:
+        return None
+    journal = read_index(record_path(path))[MARKS_KEY].get("journal")
+    return dict(journal) if isinstance(journal, Mapping) else None
+
+
 def bring_back_marks(layer: Labels) -> bool:
     """Give a layer that was read from a file the marks that stand beside the file.
 
@@ -111,7 +119,7 @@ def bring_back_marks(layer: Labels) -> bool:
     if isinstance(place, Mapping) and (layer.scale == 1).all() and not layer.translate.any():
         put_at(layer, place)
     set_marks(layer, marks)
-    journal = read_index(record_path(path))[MARKS_KEY].get("journal")
-    if isinstance(journal, Mapping):
-        layer.metadata[JOURNAL_KEY] = dict(journal)
+    journal = read_journal(path)
+    if journal is not None:
+        layer.metadata[JOURNAL_KEY] = journal
     return True

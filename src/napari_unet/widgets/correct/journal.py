@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 
 from napari_unet.correction.change import Change
 from napari_unet.correction.edits import Edit
-from napari_unet.correction.journal import Entry
+from napari_unet.correction.journal import Entry, read_entries
 from napari_unet.widgets.annotation.marks import JOURNAL_KEY
 
-__all__ = ["JOURNAL_KEY", "follow_undo", "split_history", "write_entry"]
+__all__ = ["JOURNAL_KEY", "entries_of", "follow_undo", "split_history", "write_entry"]
 
 _steps: weakref.WeakKeyDictionary[Labels, list[tuple[Any, Any]]] = weakref.WeakKeyDictionary()
+
+
+def entries_of(layer: Labels) -> list[Entry]:
+    """The corrections of a layer."""
+    return read_entries(layer.metadata.get(JOURNAL_KEY))
 
 
 def write_entry(layer: Labels, edit: Edit, change: Change, atom: Any) -> None:

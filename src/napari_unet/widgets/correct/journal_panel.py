@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.correction.change import Change
 from napari_unet.correction.edits import Edit
-from napari_unet.correction.journal import Entry, read_entries, repeat_entries
-from napari_unet.widgets.correct.journal import JOURNAL_KEY
+from napari_unet.correction.journal import repeat_entries
+from napari_unet.widgets.correct.journal import entries_of
 from napari_unet.widgets.correct.session import CorrectionSession
 from napari_unet.widgets.qt.form import text_label
 from napari_unet.widgets.viewer.layer_image import plain, shape_of
@@ -106,8 +106,3 @@ class JournalPanel:
             more = f"; and {len(misfits) - MOST_TOLD} more" if len(misfits) > MOST_TOLD else ""
             text += f" These do not fit any more: {told}{more}."
         session.tell(text, fault=bool(misfits))
-
-
-def entries_of(layer: Labels) -> list[Entry]:
-    """The corrections of a layer."""
-    return read_entries(layer.metadata.get(JOURNAL_KEY))

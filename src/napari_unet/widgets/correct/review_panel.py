@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,20 +13,28 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.dataset.correction import remember_objects
-from napari_unet.dataset.review import iter_frames
-from napari_unet.dataset.seen_region import find_corrected
+from napari_unet.correction.window import object_window
 from napari_unet.errors import UNetError
-from napari_unet.evaluation.object_survey import ObjectSurvey, join_surveys, survey_objects
+from napari_unet.evaluation.object_survey import ObjectSurvey
 from napari_unet.evaluation.review_order import ReviewOrder, rank_objects
-from napari_unet.progress import Progress
-from napari_unet.widgets.annotation.marks import adopt, describe_done, marks_for, set_marks
+from napari_unet.widgets.annotation.marks import (
+    Marks,
+    describe_done,
+    marks_for,
+    marks_of,
+    set_marks,
+    toggle_done,
+)
+from napari_unet.widgets.annotation.painting import DONE_KEY
+from napari_unet.widgets.correct.adoption import begin_correction
+from napari_unet.widgets.correct.journal import entries_of
 from napari_unet.widgets.correct.keys import KeyWatch, key_of, register_key
+from napari_unet.widgets.correct.review_survey import Looked, look_through, read_scores_at
 from napari_unet.widgets.correct.session import CorrectionSession, session_of
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.wording import worded
-from napari_unet.widgets.viewer.kept_scores import read_foreground
 from napari_unet.widgets.viewer.objects import go_to_object
+from napari_unet.widgets.viewer.placement import lift
 
 ORDER_NAMES: dict[str, ReviewOrder] = {
     "Least certain first": "confidence",
@@ -41,7 +49,13 @@ ACTIONS = {
     "next": ("Next", "N", "Go to the next object that nobody has looked at yet."),
     "previous": ("Previous", "Shift-N", "Go back to the object before."),
     "accept": ("Accept", "Q", "Call the object right as it is, and go to the next one."),
+    "done": (
+        "Plane done",
+        DONE_KEY,
+        "Call everything in the plane that is shown right, also its background; or take that back.",
+    ),
 }
+COLUMNS = 2
 SURVEY_DELAY_MS = 400  # after the last change
 
 
@@ -60,6 +74,7 @@ class ReviewPanel:
         self._rows: NDArray[np.intp] = np.zeros(0, np.intp)
         self._accepted: set[tuple[int, int]] = set()
         self._corrected: set[int] = set()
+        self._began: str | None = None  # the objects that the labels of the layer began with
         self.current: tuple[int, int] | None = None  # time point and label
         self._place = -1  # in the rows
         self._runner = JobRunner(lambda _: None, self._surveyed)
@@ -86,7 +101,7 @@ class ReviewPanel:
             register_key(name, key, tip, _command(name))
             button = QPushButton(title)
             button.clicked.connect(lambda _=False, name=name: self.act(name))
-            grid.addWidget(button, 0, number)
+            grid.addWidget(button, *divmod(number, COLUMNS))
             self.buttons[name] = button
         column.addWidget(self.line)
         column.addWidget(self.seen)
@@ -123,6 +138,8 @@ class ReviewPanel:
         """Do what a button or key says."""
         if self._session.target is None:
             self._session.tell(self._session.problem, fault=True)
+        elif name == "done":
+            self._mark_plane()
         elif self._survey is None:
             self._session.tell("The objects are still being looked through.")
         elif name == "accept":
@@ -184,40 +201,61 @@ class ReviewPanel:
             self._session.tell("Go to an object first, with ‘Next’.", fault=True)
             return
         time, label = key
-        marks = self._begin()
-        frame = self._frame(time)
-        if not (frame == label).any():
+        marks = begin_correction(self._session.viewer, target)
+        if marks is None:
+            self._session.tell(f"‘{target.layer.name}’ has no axes to go by.", fault=True)
+            return
+        depth = target.frame_depth
+        frame = tuple(time if axis == "T" else 0 for axis in target.axes[:depth])
+        try:
+            near = target.index.box(label) if target.index is not None else None
+            window = object_window(target.labels, label, near=near, frame=frame)
+        except UNetError:
             self._session.tell(f"Object {label} is not there any more.", fault=True)
             self._changed()
             return
-        review = marks.review.accept(frame, time, [label])
+        mask = (np.asarray(target.labels[window]) == label).reshape(
+            [part.stop - part.start for part in window[depth:]]
+        )
+        starts, shape = [part.start for part in window[depth:]], target.labels.shape[depth:]
+        review = marks.review.accept_mask(time, label, mask, starts, shape)
         self._accepted.add(key)
-        set_marks(target.layer, replace(marks, review=review))
+        self._set_review(replace(marks, review=review))
         self._show_counts()
         self._step(1)
 
-    def _begin(self) -> Any:
-        """The marks of the layer, which remember from now on how its objects were."""
+    def _mark_plane(self) -> None:
+        """Call the plane that is shown done, or take that back."""
+        target, session = self._session.target, self._session
+        assert target is not None
+        begin_correction(session.viewer, target)
+        try:
+            now = toggle_done(session.viewer, target.layer)
+        except UNetError as error:
+            session.tell(worded(error), fault=True)
+            return
+        session.tell("This plane is done." if now else "This plane is not done any more.")
+
+    def _set_review(self, marks: Marks) -> None:
+        """Give the layer marks, which tell from now on how its objects were."""
         target = self._session.target
         assert target is not None
-        marks = adopt(target.layer)
-        if marks.predicted is None and marks.review.began is None:
-            began = remember_objects(self._array())
-            marks = replace(marks, review=replace(marks.review, began=began))
-        return marks
+        if self._began is not None and marks.predicted is None and marks.review.began is None:
+            if marks.corrected is not None:
+                marks = replace(marks, predicted=self._began)
+            else:
+                marks = replace(marks, review=replace(marks.review, began=self._began))
+        known = marks_of(target.layer)
+        if known is None or marks != known or marks.predicted != known.predicted:
+            set_marks(target.layer, marks)
 
     def _corrected_step(self, step: Any) -> None:
         """Keep where objects were deleted, and how all were before the first correction."""
         target = self._session.target
-        if target is None or step.target is not target or not isinstance(target.labels, np.ndarray):
+        marks = None if target is None else marks_of(target.layer)
+        if target is None or marks is None or step.target is not target:
             return
-        marks = adopt(target.layer)
-        review = marks.review
-        if marks.predicted is None and review.began is None:
-            before = target.labels.copy()
-            step.change.revert(before)
-            review = replace(review, began=remember_objects(before))
-        change = step.change
+        review, change = marks.review, step.change
         space = [i for i, axis in enumerate(target.axes) if axis in "ZYX"]
         time = change.window[target.axes.index("T")].start if "T" in target.axes else 0
         for label in change.old_ids:
@@ -225,27 +263,15 @@ class ReviewPanel:
             if label > 0 and mask.any() and not (change.new == label).any():
                 pixels = mask.reshape([mask.shape[i] for i in space])
                 review = review.clear(time, [change.window[i].start for i in space], pixels)
-        if review != marks.review:
-            set_marks(target.layer, replace(marks, review=review))
+        self._set_review(replace(marks, review=review))
 
     # the survey
-
-    def _array(self) -> Any:
-        target = self._session.target
-        assert target is not None
-        axes = target.axes
-        return target.labels[tuple(0 if a == "C" else slice(None) for a in axes)]
-
-    def _frame(self, time: int) -> NDArray[Any]:
-        target = self._session.target
-        assert target is not None
-        axes = target.axes.replace("C", "")
-        return np.asarray(self._array()[tuple(time if a == "T" else slice(None) for a in axes)])
 
     def _target_changed(self) -> None:
         target = self._session.target
         self._survey, self._rows = None, np.zeros(0, np.intp)
         self.current, self._place = None, -1
+        self._began = None
         self._watch(None if target is None else target.layer)
         self._changed()
 
@@ -274,24 +300,34 @@ class ReviewPanel:
         target = self._session.target
         if target is None:
             return
-        if not isinstance(target.labels, np.ndarray):
-            self.line.setText("Labels on disk are not listed: open them in memory for that.")
-            return
         if self._runner.running:
             self._timer.start()
             return
-        marks = marks_for(target.layer)
-        labels, axes = self._array(), target.axes.replace("C", "")
-        scores = partial(_read_scores, target.layer, target.axes)
-        self._runner.start(lambda: _look(labels, axes, marks, scores), "")
+        layer, marks = target.layer, marks_for(target.layer)
+        labels, axes = lift(target.labels, target.axes)
+        scores = partial(read_scores_at, layer, target.axes)
+        began = marks.predicted or marks.review.began or self._began
+        steps = list(reversed(layer._undo_history))
+        shape = tuple(target.labels.shape)
+        self._runner.start(
+            lambda: look_through(labels, axes, marks, scores, began, steps, shape), ""
+        )
 
     def _surveyed(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             self.line.setText(worded(outcome.error))
-        if outcome.result is None or self._session.target is None:
+        target, found = self._session.target, outcome.result
+        if not isinstance(found, Looked) or target is None:
             return
-        self._survey, accepted, corrected = outcome.result
-        self._accepted, self._corrected = set(accepted), set(corrected)
+        if self._timer.isActive() and self._survey is not None:
+            return  # the labels have changed meanwhile: a newer list is to come
+        self._survey = found.survey
+        self._accepted, self._corrected = found.accepted, found.corrected
+        if self._began is None and not self._timer.isActive():
+            self._began = found.began
+            marks = marks_of(target.layer)
+            if marks is not None and (marks.review or entries_of(target.layer)):
+                self._set_review(marks)
         self._arrange(keep=True)
 
     def _arrange(self, *, keep: bool = False) -> None:
@@ -336,41 +372,6 @@ class ReviewPanel:
             key = key_of(name)
             self.buttons[name].setText(f"{title} ({key})" if key else title)
             self.buttons[name].setToolTip(tip)
-
-
-def _read_scores(layer: Labels, axes: str, time: int) -> NDArray[np.float32] | None:
-    """The foreground scores of a time point, (Z, Y, X) or (Y, X); None where there are none."""
-    whole = tuple(slice(0, size) for size in layer.data.shape)
-    window = tuple(
-        slice(time, time + 1) if axis == "T" else part
-        for axis, part in zip(axes, whole, strict=True)
-    )
-    scores = read_foreground(layer, window)
-    if scores is None:
-        return None
-    return scores[tuple(0 if axis in "TC" else slice(None) for axis in axes)]
-
-
-def _look(
-    labels: Any,
-    axes: str,
-    marks: Any,
-    read_scores: Callable[[int], NDArray[np.float32] | None],
-) -> Generator[Progress, None, Any]:
-    """The survey of all time points, and what was accepted and corrected."""
-    surveys = []
-    background = () if marks.background is None else (marks.background,)
-    accepted: list[tuple[int, int]] = []
-    for time, index in iter_frames(axes, labels.shape):
-        yield Progress(time, 1, "looking through the objects")
-        frame = np.array(labels[index])
-        surveys.append(
-            survey_objects(frame, scores=read_scores(time), frame=time, background=background)
-        )
-        accepted += [(time, n) for n in marks.review.accepted_labels(frame, time).tolist()]
-    yield Progress(0, 1, "looking through the objects")
-    corrected = find_corrected(labels, axes, marks.predicted or marks.review.began)
-    return join_surveys(surveys), accepted, corrected.tolist()
 
 
 def _command(name: str) -> Callable[[Labels], None]:

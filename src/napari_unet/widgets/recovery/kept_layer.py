@@ -7,16 +7,28 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.io import record_path
 from napari_unet.progress import Progress
 from napari_unet.recovery.arrays import size_bytes
 from napari_unet.recovery.labels import LabelStore
+from napari_unet.recovery.ownership import read_index
+from napari_unet.recovery.stored_array import StoredArray
 from napari_unet.widgets.annotation.layer_state import details_of
 from napari_unet.widgets.annotation.layer_watch import watch_layer
-from napari_unet.widgets.annotation.marks import Marks, Plane, marks_of, plane_index
+from napari_unet.widgets.annotation.marks import (
+    MARKS_KEY,
+    Marks,
+    Plane,
+    marks_for,
+    marks_of,
+    plane_index,
+)
+from napari_unet.widgets.annotation.saved_marks import check_room, write_marks
 from napari_unet.widgets.recovery.stores import set_store, store_of
 from napari_unet.widgets.viewer.layer_image import level_of
 
@@ -29,6 +41,9 @@ WHOLE_BYTES = 1 << 31  # of larger labels only planes are written that somebody 
 class KeptLayer:
     """Notes what happens to a layer, once it has marks, and writes it to its store.
 
+    Of labels that are edited on disk the pixels are there already: marks and journal alone are
+    written, into the record beside them.
+
     Parameters
     ----------
     layer : Labels
@@ -39,7 +54,7 @@ class KeptLayer:
     Attributes
     ----------
     store : LabelStore or None
-        Where it is kept; None until it has marks.
+        Where it is kept; None until it has marks, and for labels on disk.
     dirty : bool
         Whether anything is not on disk yet.
     """
@@ -66,7 +81,7 @@ class KeptLayer:
 
     def keep(self, store: LabelStore | None = None) -> None:
         """Begin to keep the layer where it has marks; in a store of its own by default."""
-        if self.store is not None or marks_of(self.layer) is None:
+        if self._is_kept or marks_of(self.layer) is None:
             return
         found = store or store_of(self.layer) or LabelStore()
         # another dock may have released it, and another window taken it
@@ -83,6 +98,10 @@ class KeptLayer:
             Value of ``time.monotonic()`` from which on no plane is begun.
         """
         layer, data = self.layer, level_of(self.layer)
+        beside = self._beside
+        if beside is not None:
+            self.dirty = False
+            return _write_beside(beside, details_of(layer, marks_for(layer)))
         marks = marks_of(layer) or Marks("", "TZYX"[-layer.ndim :])
         store = self.store or LabelStore()
         if store.kind not in (None, (marks.axes, tuple(data.shape), np.dtype(data.dtype))):
@@ -106,8 +125,23 @@ class KeptLayer:
             self._outdated.discard()
             self._outdated = None
 
+    @property
+    def _beside(self) -> Path | None:
+        """The file beside which the record of labels on disk stands; None for others."""
+        if marks_of(self.layer) is None or not isinstance(level_of(self.layer), StoredArray):
+            return None
+        path: Path = level_of(self.layer).path
+        opened = self.layer.source.path
+        if opened and Path(opened).resolve() in (path, *path.parents):
+            return Path(opened).resolve()
+        return path
+
+    @property
+    def _is_kept(self) -> bool:
+        return self.store is not None or self._beside is not None
+
     def _note_touch(self, planes: set[Plane] | None) -> None:
-        if self.store is None:
+        if not self._is_kept:
             return
         if planes is None:
             self._data = None
@@ -117,7 +151,7 @@ class KeptLayer:
 
     def _note_marks(self) -> None:
         self.keep()
-        if self.store is not None:
+        if self._is_kept:
             self._change(at_once=True)
 
     def _note_name(self, _: Any = None) -> None:
@@ -130,6 +164,14 @@ class KeptLayer:
             self.store.saved_as = ""  # no file has them any more
         self.dirty = True
         self._on_change(at_once)
+
+
+def _write_beside(path: Path, details: dict[str, Any]) -> Generator[Progress, None, None]:
+    """Write what is known of labels into the record that stands beside them."""
+    yield Progress(0, 1, "saving")
+    check_room(path)
+    record = {k: v for k, v in read_index(record_path(path)).items() if k != MARKS_KEY}
+    write_marks(path, details["marks"], details["place"], record, details.get("journal"))
 
 
 def _write(
