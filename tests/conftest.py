@@ -68,7 +68,7 @@ def _random_model(
     from torch import nn
 
     from napari_unet.card import ClassInfo, ModelCard
-    from napari_unet.instances.maps import REPRESENTATION
+    from napari_unet.instances.maps import DISTANCE
     from napari_unet.network.model import Model
     from napari_unet.network.unet import UNet
     from napari_unet.unet_config import UNetConfig
@@ -91,7 +91,7 @@ def _random_model(
         "axes": "CZYX" if ndim == 3 else "CYX",
         "channels": tuple(f"channel {i}" for i in range(in_channels)),
         "classes": classes if task == "semantic" else (),
-        "instances": (instances or REPRESENTATION) if task == "instance" else None,
+        "instances": (instances or DISTANCE) if task == "instance" else None,
         "architecture": config,
     }
     card = ModelCard(**fields | card_fields)
