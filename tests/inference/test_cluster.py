@@ -19,6 +19,7 @@ from napari_unet.errors import FileError, SettingsError
 from napari_unet.inference import cluster
 from napari_unet.inference.cluster import open_client
 from napari_unet.inference.segmentation import iter_run
+from napari_unet.instances.maps import BOUNDARY
 from napari_unet.io import read_image
 
 distributed = pytest.importorskip("distributed")
@@ -113,6 +114,8 @@ def test_every_kind_of_run_agrees(
         (make_model(task="semantic"), series[0], "ZYX", {"tile": 16}),
         (make_model(task="semantic", norm="instance"), series[0, 0], "YX", {"tile": 16}),
         (make_model(norm="instance"), series[0], "YXZ"[::-1], {"tile": 16}),
+        (make_model(instances=BOUNDARY), series[0], "ZYX", {"tile": 16}),
+        (make_model(ndim=3, instances=BOUNDARY), series[0], "ZYX", {"tile": 16}),
         (
             bright_model(object_diameter=9.0),
             series[0],

@@ -17,7 +17,6 @@ from napari_unet.card import Decoding
 from napari_unet.errors import SettingsError
 from napari_unet.instances.blockwise import HALO, iter_decode_blocks
 from napari_unet.instances.maps import decode, decoding_reach, encode, prepare_maps
-from napari_unet.metrics import evaluate
 from napari_unet.progress import Progress, drain
 from napari_unet.tiling import TilePlan
 
@@ -137,22 +136,19 @@ def test_blocks_split_by_shape_as_the_whole(
 @pytest.mark.parametrize("ndim", [2, 3])
 @settings(max_examples=20)
 @given(st.data(), st.integers(0, 10**6), st.integers(2, 9))
-def test_plateaus_are_exact_within_the_halo(
+def test_plateaus_of_any_width_are_exact(
     ndim: int, data: st.DataObject, seed: int, heights: int
 ) -> None:
-    """Maps of few heights; where a level reaches further, borders and seeds may differ."""
-    shape = data.draw(st.tuples(*[SHAPES[ndim]] * ndim))
-    block = data.draw(st.tuples(*[st.integers(1, 14)] * ndim))
-    maps = noisy_maps(shape, 2, seed)
+    """Maps of few heights: where a plateau rises may lie far beyond the halo."""
+    shape = data.draw(st.tuples(*[{2: st.integers(1, 70), 3: st.integers(1, 24)}[ndim]] * ndim))
+    block = data.draw(st.tuples(*[st.integers(3, 14)] * ndim))
+    maps = noisy_maps(shape, data.draw(st.sampled_from([2, 5, 9])), seed)
     maps[1] = np.round(maps[1] * heights) / heights
-    decoding = Decoding(threshold=0.3, split_depth=0.2)
+    decoding = Decoding(threshold=0.3, split_depth=data.draw(st.sampled_from([0.05, 0.2, 0.5])))
     whole = decode(maps, decoding)
-    labels, count = decode_blocks(maps, decoding, block, halo=max(shape))
+    labels, count = decode_blocks(maps, decoding, block, halo=data.draw(st.integers(1, 12)))
     np.testing.assert_array_equal(labels, whole)
     assert count == whole.max()
-    labels, count = decode_blocks(maps, decoding, block, halo=2)
-    np.testing.assert_array_equal(labels > 0, whole > 0)
-    np.testing.assert_array_equal(np.unique(labels[labels > 0]), np.arange(1, count + 1))
 
 
 def rods(shape: tuple[int, int], count: int, seed: int) -> np.ndarray:
@@ -178,10 +174,8 @@ def test_objects_longer_than_block_and_halo_are_joined(block: tuple[int, int]) -
     whole = decode(maps, Decoding())
     labels, _ = decode_blocks(maps, Decoding(), block, 8)
     np.testing.assert_array_equal(labels, whole)
-    exact, exact_count = decode_blocks(encode(truth), Decoding(), block, 8)
-    whole = decode(encode(truth), Decoding())
-    assert exact_count == whole.max()
-    assert evaluate(exact, whole).ap[0.9] >= 0.999
+    exact, _ = decode_blocks(encode(truth), Decoding(), block, 8)
+    np.testing.assert_array_equal(exact, decode(encode(truth), Decoding()))
 
 
 def test_a_ring_around_many_blocks_is_one_object() -> None:

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -82,20 +82,13 @@ def test_dense_labels_come_back(shape: tuple[int, ...], count: int, seed: int) -
 def test_blocks_give_what_the_whole_gives(
     ndim: int, data: st.DataObject, count: int, seed: int
 ) -> None:
-    """On maps as they are, whose plateaus go through all blocks, and on noisy ones.
-
-    Where several objects without any interior lie side by side, the halo must show which hill is
-    the nearest.
-    """
+    """On maps as they are, whose plateaus go through all blocks, and on noisy ones."""
     shape = data.draw(st.tuples(*[st.integers(1, 40 if ndim == 2 else 15)] * ndim))
     block = data.draw(st.tuples(*[st.integers(1, 14)] * ndim))
     maps = encode(tissue(shape, count, seed), BOUNDARY)
     if data.draw(st.booleans()):
         noise = np.random.default_rng(seed).normal(0, 0.3, shape)
         maps[1] = np.clip(maps[1] + noise, 0, 1)
-    halo = data.draw(st.integers(6, 8))
-    assume(maps[1].any())
-    assume(ndimage.distance_transform_edt(maps[1] == 0).max() < halo / 2)
     decoding = Decoding(
         split_depth=data.draw(st.sampled_from([0.1, 0.3, 0.6])),
         smoothing=data.draw(st.sampled_from([0.0, 0.5])),
@@ -109,7 +102,7 @@ def test_blocks_give_what_the_whole_gives(
             write=labels.__setitem__,
             reread=labels.__getitem__,
             block=block,
-            halo=halo,
+            halo=data.draw(st.integers(1, 8)),
         )
     )
     np.testing.assert_array_equal(labels, decode(maps, decoding))

@@ -152,8 +152,13 @@ def test_a_checkpoint_of_other_maps_is_refused(tmp_path: Path) -> None:
     job.close()
 
 
-def test_cells_of_any_shape_are_found_by_their_boundary() -> None:
-    """In so short a training; by their distance they are not."""
+def test_cells_of_any_shape_are_found_by_their_boundary(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In so short a training; by their distance they are not.
+
+    From tiles, and block by block with the scores on disk, the labels are the same.
+    """
     test_image, truth = tissue(seed=1)
     run: dict[str, Any] = {"axes": "YX", "device": "cpu", "precision": "float32"}
     scores = {}
@@ -165,5 +170,12 @@ def test_cells_of_any_shape_are_found_by_their_boundary() -> None:
         found = nu.segment(test_image, model, **run)
         assert nu.evaluate(nu.segment(test_image, model, tile=48, **run), found).ap[0.9] == 1
         scores[representation] = nu.evaluate(found, truth).ap[0.7]
+        with monkeypatch.context() as patch:
+            patch.setattr("napari_unet.inference.frames.LARGEST_FRAME_BYTES", 100)
+            patch.setattr("napari_unet.inference.frames.BLOCK", {2: (16, 40), 3: (3, 16, 9)})
+            out = tmp_path / f"{representation}.zarr"
+            blocks = nu.segment(test_image, model, output=out, **run)
+        assert blocks.attrs["napari_unet"]["in_blocks"]
+        np.testing.assert_array_equal(blocks[...], found)
     assert scores["boundary"] > 0.7, scores
     assert scores["distance"] < 0.5 * scores["boundary"], scores

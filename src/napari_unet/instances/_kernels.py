@@ -2,7 +2,8 @@
 
 All arrays are flat and have a border of background, so that every pixel has neighbours;
 ``steps`` leads to them in the order of their index, ``forward`` is its second half. ``levels``
-are the rounded heights, 0 in the background. Basins are numbered from 1. ``first``, ``row`` and
+are the rounded heights, each doubled, 0 in the background; an odd one is one of level ground that
+`napari_unet.instances._levels` raised. Basins are numbered from 1. ``first``, ``row`` and
 ``plane`` say where an array without the border begins, and how far apart its rows and planes
 are: a view would be compiled anew for each layout in memory.
 
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 LEVELS = 4096
 """Heights are rounded down to multiples of 1 / LEVELS."""
+HIGHEST = 2 * (LEVELS + 1) + 1
+"""Of all levels: the height 1, raised."""
 
 PRIVATE, FACE, NEAR, FAR, EXIT = range(5)
 """Zones of a part: the core but for its outermost layer; that layer; the layer around it; what
@@ -76,28 +79,6 @@ def compiled(function: F) -> F:
 
 
 @compiled
-def round_heights(
-    foreground: Any, height: Any, threshold: Any, levels: Any, first: Any, row: Any, plane: Any
-) -> Any:
-    """Levels of the heights in the foreground, from 1 to LEVELS + 1; the number of pixels."""
-    pixels = 0
-    for z in range(foreground.shape[0]):
-        for y in range(foreground.shape[1]):
-            start = first + z * plane + y * row
-            for x in range(foreground.shape[2]):
-                if foreground[z, y, x] > threshold:
-                    pixels += 1
-                    value = height[z, y, x]
-                    if value >= 1:
-                        levels[start + x] = LEVELS + 1
-                    elif value > 0:
-                        levels[start + x] = int(value * LEVELS) + 1
-                    else:  # or no number
-                        levels[start + x] = 1
-    return pixels
-
-
-@compiled
 def spread(levels: Any, steps: Any, ways: Any, queue: Any, first: Any, last: Any) -> Any:
     """Lead what lies level with the pixels of the queue to them, step by step."""
     while first < last:
@@ -122,7 +103,7 @@ def climb(levels: Any, pixels: Any, steps: Any, ways: Any, zones: Any) -> Any:
     flats = np.empty(pixels, ways.dtype)  # pixels without a higher neighbour
     flat = 0
     for place in range(levels.size):
-        highest = levels[place]
+        highest = levels[place] // 2  # which of the neighbours were raised does not count
         if highest == 0:
             continue
         if zones is not None:  # noqa: SIM102 # alone, so that numba can drop it
@@ -133,10 +114,15 @@ def climb(levels: Any, pixels: Any, steps: Any, ways: Any, zones: Any) -> Any:
                 continue
         higher = 0
         for step in steps:
-            level = levels[place + step]
+            level = levels[place + step] // 2
             if level > highest:
                 highest = level
                 higher = place + step
+        if higher == 0:  # level ground, beside what of it was raised or not
+            for step in steps:
+                if levels[place + step] > levels[place]:
+                    higher = place + step
+                    break
         ways[place] = higher
         if higher == 0:
             flats[flat] = place
@@ -228,7 +214,7 @@ def gather(ways: Any) -> None:
 @compiled
 def find_meetings(levels: Any, basins: Any, forward: Any) -> Any:
     """Neighbours in two basins, from the highest level down, each level in order."""
-    ends = np.zeros(LEVELS + 2, np.int64)
+    ends = np.zeros(HIGHEST + 1, np.int64)
     for place in range(levels.size):
         if basins[place] != 0:
             for step in forward:
@@ -236,7 +222,7 @@ def find_meetings(levels: Any, basins: Any, forward: Any) -> Any:
                 if basins[near] != basins[place] and basins[near] != 0:
                     ends[min(levels[place], levels[near])] += 1
     total = 0
-    for level in range(LEVELS + 1, 0, -1):
+    for level in range(HIGHEST, 0, -1):
         count = ends[level]
         ends[level] = total
         total += count

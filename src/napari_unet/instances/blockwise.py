@@ -3,9 +3,8 @@
 Each block is flooded with a halo. Basins that end inside are finished. Of those that touch a cut
 side of the block, or border on one that does, the peak's height and the saddles are recorded. When
 all blocks are known, they are merged from the highest saddle down, as the whole would have been.
-The result is that of `napari_unet.instances.maps.decode` on the whole array, for objects of any
-length; only where the map is level over more than the halo can borders and seeds differ. (The
-maps of a network hardly ever are; with a ``shape_radius``, long parallel edges make them so.)
+The result is that of `napari_unet.instances.maps.decode` on the whole array, pixel by pixel, for
+objects of any length and maps of any kind, level ground included.
 """
 
 from __future__ import annotations
@@ -60,8 +59,9 @@ def iter_decode_blocks(
     block : tuple of int
         Pixels per axis that are written at once; best the chunks of the target, or multiples.
     halo : int or tuple of int
-        Pixels around a block that are read with it, for all axes or for each, at least 1.
-        More costs time; less, a longer table.
+        Pixels around a block that are flooded with it, for all axes or for each, at least 1.
+        More costs time; less, a longer table. Where it is less than ways over level ground can be
+        long, so many are taken.
     first : int
         Label of the first object.
 
@@ -104,9 +104,12 @@ def iter_decode_blocks(
     halos = per_axis(halo, ndim)
     if min(halos) < 1:
         raise SettingsError(f"The halo of a block must be at least 1 pixel, not {halo}")
+    from napari_unet.instances.watershed import SURROUNDINGS
+
+    halos = tuple(max(h, SURROUNDINGS) for h in halos)
     plan = TilePlan(shape, block, halos, (1,) * ndim)
     tiles = list(plan)
-    reach = tuple(h + decoding_reach(decoding) for h in halos)
+    reach = tuple(h + SURROUNDINGS + decoding_reach(decoding) for h in halos)
     wide = TilePlan(shape, block, reach, (1,) * ndim)
     ledger = _Ledger(shape, plan.tile, decoding)
     total = 2 * len(tiles)
@@ -114,11 +117,11 @@ def iter_decode_blocks(
         yield Progress(done, total, "finding objects", "finding")
         around = wide.around(tile.write).read
         maps = prepare_maps(read(around), decoding)
-        crop = (
+        part = tuple(
             slice(r.start - a.start, r.stop - a.start)
             for r, a in zip(tile.read, around, strict=True)
         )
-        write(tile.write, ledger.enter(maps[:, *crop], tile))
+        write(tile.write, ledger.enter(maps, part, tile))
     for number, places in ledger.exits():
         yield Progress(len(tiles), total, "joining objects", "joining")
         ledger.resolve(places, reread(tiles[number].write), tiles[number])
@@ -150,8 +153,8 @@ class _Ledger:
         """Level and index of a meeting, and two names."""
         self._same: list[NDArray[np.int64]] = [np.zeros((0, 2), np.int64)]
 
-    def enter(self, maps: NDArray[np.float32], tile: Tile) -> NDArray[np.int32]:
-        """Flood a block, given with its halo; its preliminary labels."""
+    def enter(self, maps: NDArray[np.float32], seen: Region, tile: Tile) -> NDArray[np.int32]:
+        """Flood a block and its halo, which are ``seen`` of the maps; its preliminary labels."""
         from napari_unet.instances.watershed import block_watershed
 
         decoding = self._decoding
@@ -160,6 +163,7 @@ class _Ledger:
             maps[1],
             decoding.threshold,
             decoding.split_depth,
+            seen,
             _zones(tile, self._shape),
             tile.crop,
         )

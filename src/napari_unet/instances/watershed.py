@@ -5,7 +5,8 @@ higher one, and so up to a peak; what leads to one peak is a basin. The places w
 meet are then taken from the highest down: of two objects that meet, the lower one is absorbed
 unless its peak rises at least the depth above the meeting. These are the dynamics of peaks
 (Grimaud 1992) on the watershed of steepest ascent (Cousty et al. 2009). Heights are rounded
-to 1/4096; meetings of one height are taken in the order of their coordinates.
+to 1/4096; meetings of one height are taken in the order of their coordinates. On a plateau, what
+is more than `LEVEL_REACH` steps from any way up is a peak of its own that one object absorbs.
 
 Where a pixel leads depends on its surroundings alone, so a part of a map can be flooded by
 itself: a pixel on its cut sides becomes an *exit*, a peak of unknown height, and meetings that
@@ -24,6 +25,11 @@ from numpy.typing import NDArray
 
 from napari_unet.instances import _kernels as kernels
 from napari_unet.instances._kernels import EXIT, LEVELS, NEAR, PRIVATE
+from napari_unet.instances._levels import LEVEL_REACH, raise_level_ground, round_heights
+from napari_unet.tiling import Region
+
+SURROUNDINGS = LEVEL_REACH + 1
+"""Pixels around a part that its levels depend on."""
 
 
 def object_watershed(
@@ -85,7 +91,7 @@ class Part:
     places : (basins + 1,) int64 array
         Index of each basin's peak or exit in the raveled part.
     peaks : (basins + 1,) int64 array
-        The level of that place, from 1 to LEVELS + 1.
+        The level of that place, from 2 to `HIGHEST`.
     exits : (basins + 1,) bool array
         Whether it is an exit.
     edges : (N, 4) int64 array
@@ -106,22 +112,25 @@ def block_watershed(
     height: NDArray[Any],
     threshold: float,
     depth: float,
+    part: Region,
     zones: NDArray[np.uint8],
-    core: tuple[slice, ...],
+    core: Region,
 ) -> Part:
     """The basins of a part of a map, and the meetings that are not decided within it.
 
     Parameters
     ----------
     foreground, height, threshold, depth
-        As in `object_watershed`.
+        As in `object_watershed`, of the part and what surrounds it.
+    part : tuple of slice
+        Where the part lies in them: `SURROUNDINGS` or more from each side where the map goes on.
     zones : ([Z,] Y, X) uint8 array
         PRIVATE, FACE, NEAR, FAR or EXIT. The cores of all parts make up the map; each part
         records the meetings whose first pixel, in the order of memory, lies in its core.
     core : tuple of slice
         Where the zones are PRIVATE and FACE.
     """
-    field = _Field.of(foreground, height, threshold)
+    field = _Field.of(foreground, height, threshold).crop(part)
     padded = np.zeros(field.flat.size, np.uint8)
     field.inner(padded)[:] = zones.reshape(field.volume)
     basins, places, seen, pairs = field.flood(padded)
@@ -191,12 +200,12 @@ def join_regions(
 
 
 def _levels(depth: float) -> int:
-    return max(1, int(depth * LEVELS + 1e-6))
+    return 2 * max(1, int(depth * LEVELS + 1e-6))
 
 
 @dataclass(frozen=True)
 class _Field:
-    """Levels of a map with a border of background: 1 to LEVELS + 1, and 0 outside."""
+    """Levels of a map with a border of background: 2 to `HIGHEST`, and 0 outside."""
 
     volume: tuple[int, int, int]
     levels: NDArray[np.uint16]
@@ -204,20 +213,33 @@ class _Field:
 
     @classmethod
     def of(cls, foreground: NDArray[Any], height: NDArray[Any], threshold: float) -> _Field:
-        deep = foreground.shape[0] if foreground.ndim == 3 else 1
-        volume = (deep, *foreground.shape[-2:])
-        # a single plane has no neighbours in z, so it needs no border there
-        border = 2 if deep > 1 else 0
-        levels = np.zeros((deep + border, volume[1] + 2, volume[2] + 2), np.uint16)
-        field = cls(volume, levels, 0)
-        pixels = kernels.round_heights(
+        field = cls._empty(foreground.shape)
+        volume = field.volume
+        pixels = round_heights(
             np.ascontiguousarray(foreground, np.float32).reshape(volume),
             np.ascontiguousarray(height, np.float32).reshape(volume),
             np.float32(threshold),
             field.flat,
             *field.layout(),
         )
-        return cls(volume, levels, pixels)
+        raise_level_ground(field.flat, field._steps())
+        return cls(volume, field.levels, pixels)
+
+    @classmethod
+    def _empty(cls, shape: tuple[int, ...]) -> _Field:
+        deep = shape[0] if len(shape) == 3 else 1
+        # a single plane has no neighbours in z, so it needs no border there
+        border = 2 if deep > 1 else 0
+        levels = np.zeros((deep + border, shape[-2] + 2, shape[-1] + 2), np.uint16)
+        return cls((deep, shape[-2], shape[-1]), levels, 0)
+
+    def crop(self, part: Region) -> _Field:
+        """The levels of a part."""
+        inner = self.inner(self.flat)
+        inner = inner[(slice(None),) * (3 - len(part)) + tuple(part)]
+        cut = _Field._empty(inner.shape)
+        cut.inner(cut.flat)[:] = inner
+        return _Field(cut.volume, cut.levels, int(np.count_nonzero(inner)))
 
     @property
     def flat(self) -> NDArray[np.uint16]:
@@ -242,16 +264,20 @@ class _Field:
         inner = tuple(np.maximum(i - b, 0) for i, b in zip(index, border, strict=True))
         return np.ravel_multi_index(inner, self.volume).astype(np.int64)
 
-    def flood(self, zones: NDArray[np.uint8] | None) -> tuple[Any, Any, int, Any]:
-        """Basins (flat, with the border), their places, and the meetings from the top down."""
+    def _steps(self) -> NDArray[np.int64]:
+        """To the neighbours of a pixel in ``flat``, in their order."""
         _, row, plane = self.layout()
         forward = [1, row] if self.volume[0] == 1 else [1, row, plane]
-        steps = np.array([*[-s for s in reversed(forward)], *forward], np.int64)
+        return np.array([*[-s for s in reversed(forward)], *forward], np.int64)
+
+    def flood(self, zones: NDArray[np.uint8] | None) -> tuple[Any, Any, int, Any]:
+        """Basins (flat, with the border), their places, and the meetings from the top down."""
+        steps = self._steps()
         basins = np.zeros(self.flat.size, np.int32 if self.flat.size < 2**31 else np.int64)
         places, seen, flats = kernels.climb(self.flat, self.pixels, steps, basins, zones)
         count = seen
         if zones is not None:
             count = kernels.open_plateaus(self.flat, steps, basins, zones, places, seen, flats)
         kernels.gather(basins)
-        pairs = kernels.find_meetings(self.flat, basins, np.array(forward, np.int64))
+        pairs = kernels.find_meetings(self.flat, basins, steps[steps.size // 2 :])
         return basins, places[: count + 1].copy(), seen, pairs
