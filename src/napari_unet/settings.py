@@ -40,7 +40,7 @@ Size = Annotated[int, Field(ge=1, lt=2**31)]
 Stride = Annotated[int, Field(ge=1, le=8)]
 Device = Annotated[str, AfterValidator(_known_device)]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Threads = Literal["auto", "follow"] | Annotated[int, Field(ge=1, le=1024)]
+Threads = Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
 
 
 class _Settings(BaseModel):
@@ -68,8 +68,7 @@ class SegmentSettings(_Settings):
     )
     threads: Threads = Field(
         "auto",
-        description="Threads of the network on a CPU; auto: all; follow: as few as are faster "
-        "while other programs are busy, with which the last bits of the scores may change.",
+        description="Threads of the network on a CPU; auto: all. Tiles run side by side on them.",
     )
     normalization: Normalization | None = Field(
         None, description="How intensities are normalised; empty: as the model was trained."
@@ -232,8 +231,8 @@ class TrainConfig(_Settings):
     )
     threads: Threads = Field(
         "auto",
-        description="Threads of the network on a CPU; auto: all; follow: as few as are faster "
-        "while other programs are busy, with which equal trainings differ in their last bits.",
+        description="Threads of the network on a CPU; auto: all. Parts of a batch run side by side "
+        "on them, so that trainings on another number differ.",
     )
 
     @field_validator("patch", "features", "strides", "classes", mode="before")
@@ -266,7 +265,7 @@ class SegmentOverrides(TypedDict, total=False):
     tile: Literal["auto"] | int | Sequence[int]
     device: str
     precision: Precision
-    threads: Literal["auto", "follow"] | int
+    threads: Literal["auto"] | int
     normalization: Normalization | Mapping[str, Any] | None
     invert: bool
     threshold: float | None
@@ -309,7 +308,7 @@ class TrainOverrides(TypedDict, total=False):
     seed: int
     device: str
     precision: Precision
-    threads: Literal["auto", "follow"] | int
+    threads: Literal["auto"] | int
 
 
 DECODING_FIELDS = {*Decoding.model_fields, "volume_mode", "link_overlap"}

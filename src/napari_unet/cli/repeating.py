@@ -33,7 +33,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _fix_threads(content: Mapping[str, Any], threads: int) -> Mapping[str, Any]:
-    """The record, its threads not following the load of the processor."""
+    """The record with the number of threads that it was made with."""
     fixed = dict(content)
     for name in ("settings", "config"):
         part = content.get(name)

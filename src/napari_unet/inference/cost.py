@@ -18,7 +18,7 @@ from napari_unet.image.normalization import SAMPLE_PIXELS, IntensityLimits
 from napari_unet.image.roi import Roi
 from napari_unet.image.source import ImageSource
 from napari_unet.inference.frames import score_bytes
-from napari_unet.inference.plan import PredictionPlan, memory_bytes, plan_prediction
+from napari_unet.inference.plan import PredictionPlan, plan_prediction
 from napari_unet.inference.prepared_network import PreparedNetwork
 from napari_unet.instances import maps as instances
 from napari_unet.instances.linking import PlaneLinker
@@ -46,7 +46,7 @@ class CostEstimate:
         Until the labels are there: reading, intensity limits, the network over all tiles with
         their halos, decoding and linking.
     memory : int
-        Bytes: the network on its largest tile, the scores and the labels.
+        Bytes: the network on the largest tiles that run at once, the scores and the labels.
     tiles : int
         How many.
     tile : tuple of int
@@ -138,7 +138,7 @@ def estimate_cost(
         seconds += count * rates[part]
     return CostEstimate(
         seconds=seconds * rates.get(("pace", *key), 1.0),
-        memory=memory_bytes(plan.tiles.read_shape, config, plan.prepared.precision)
+        memory=plan.tile_bytes * plan.tiles_at_once
         + score_bytes(config.out_channels, plan.sizes.values())
         + math.prod(plan.sizes.values()) * LABEL_BYTES,
         tiles=plan.total,

@@ -17,6 +17,7 @@ from napari_unet.inference.prepared_network import PreparedNetwork, prepare_netw
 from napari_unet.inference.resampling import resampled_shape
 from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
+from napari_unet.network.threads import count_threads
 from napari_unet.settings import SegmentSettings, fill_decoding
 from napari_unet.tiling import Region, TilePlan, per_axis
 from napari_unet.unet_config import UNetConfig
@@ -95,6 +96,30 @@ class PredictionPlan:
         """Number of tiles in all."""
         planes = self.sizes["Z"] if self.planewise else 1
         return self.sizes["T"] * planes * len(self.tiles)
+
+    @property
+    def network_axes_shape(self) -> tuple[int, ...]:
+        """Length of the network's axes in the view, YX or ZYX."""
+        return self.view.spatial_shape[-self.card.architecture.ndim :]
+
+    @property
+    def threads(self) -> int:
+        """Threads of torch that the network runs on, in all."""
+        return count_threads(self.settings.threads)
+
+    @property
+    def tile_bytes(self) -> int:
+        """Estimated peak memory of the network on one tile."""
+        return memory_bytes(self.tiles.read_shape, self.card.architecture, self.settings.precision)
+
+    @property
+    def tiles_at_once(self) -> int:
+        """Tiles that run side by side: one on a GPU, else as memory allows, and one a thread."""
+        if self.prepared.device.type != "cpu":
+            return 1
+        memory = psutil.virtual_memory()
+        room: int = min(memory.total // 4, memory.available) // self.tile_bytes
+        return max(1, min(self.threads, self.total, room))
 
     @property
     def constant(self) -> bool:

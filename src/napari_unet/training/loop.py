@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,16 +16,16 @@ from napari_unet.errors import FileError, Note, TrainingInterruptedError, UNetEr
 from napari_unet.metrics import InstanceScores
 from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
-from napari_unet.network.threads import ThreadControl
+from napari_unet.network.threads import count_threads, limit_threads
 from napari_unet.settings import DEFAULT_MINUTES
-from napari_unet.training.batch_norm import freeze_statistics, update_statistics
+from napari_unet.training.batch_norm import freeze_statistics
 from napari_unet.training.checkpoint import Checkpoint
+from napari_unet.training.data_parallel import DataParallel
 from napari_unet.training.learning_rate import schedule_learning_rate
 from napari_unet.training.losses import task_loss
 from napari_unet.training.patch_sampling import Batch, BatchSampler
 from napari_unet.training.precision import (
     choose_training_precision,
-    compute_gradients,
     recover,
 )
 from napari_unet.training.preview import make_preview
@@ -71,12 +70,18 @@ class TrainingLoop:
         spec = setup.data.target_spec
         self.loss = task_loss(spec.task, config.loss, config.border_weight, spec.representation)
         self.batches = BatchSampler(setup, self.state.device)
-        self.threads = ThreadControl(config.threads, self.state.device)
+        threads = count_threads(config.threads)
+        self.parallel = DataParallel(self.state.network, threads, config.batch_size)
         self._set_train_mode()
-        self.state.precision = choose_training_precision(
-            config.precision, self.state, self.batches, self.loss
-        )
+        with limit_threads(threads):
+            self.state.precision = choose_training_precision(
+                config.precision, self.state, self.batches, self.loss
+            )
         self.validation = crop_pieces(setup.data.validation, VALIDATION_PIXELS)
+
+    def close(self) -> None:
+        """End the threads of the training."""
+        self.parallel.close()
 
     def resume(self) -> None:
         """Continue from the checkpoint, or write the first one.
@@ -176,15 +181,14 @@ class TrainingLoop:
         return self.best_model()
 
     def _take_step(self) -> float | None:
-        """One step on a new batch, whose time tells how many threads are best."""
-        state = self.state
-        with self.threads.measure(state.batch_size * math.prod(state.patch)):
-            return self._train_on(self.batches.draw(state))
+        """One step on a new batch."""
+        with limit_threads(self.parallel.threads_each):
+            return self._train_on(self.batches.draw(self.state))
 
     def _train_on(self, batch: Batch) -> float | None:
         """One step of the optimizer on a batch; its loss, or None where the step is dropped."""
         state = self.state
-        loss = compute_gradients(state.network, batch, self.loss, state.precision)
+        loss = self.parallel.compute_gradients(batch, self.loss, state.precision)
         if loss is not None:
             state.optimizer.step()
         return loss
@@ -272,8 +276,7 @@ class TrainingLoop:
     ) -> float:
         # the precision of the training: "auto" could be another one
         run = {"device": setup.config.device, "precision": self.state.precision}
-        with self.threads.hold():
-            scores = score_pieces(model, pieces, threads=setup.config.threads, **run)
+        scores = score_pieces(model, pieces, threads=setup.config.threads, **run)
         if isinstance(scores, InstanceScores) and not setup.distance_known:
             return scores.dice_mean  # how to split objects is calibrated at the end
         return select_score(scores)
@@ -385,9 +388,9 @@ class TrainingLoop:
             return
         state = self.state
         batches = max(1, patches // state.batch_size)
-        with state.preserve_random_state(), self.threads.hold():
+        with state.preserve_random_state(), limit_threads(self.parallel.threads_each):
             images = (self.batches.draw(state).image for _ in range(batches))
-            update_statistics(state.network, images)
+            self.parallel.update_statistics(images)
 
 
 def _describe_data(data: TrainingData, count: int) -> str:

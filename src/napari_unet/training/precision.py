@@ -119,18 +119,30 @@ def compute_gradients(
     """
     statistics = _copy_statistics(network)
     network.zero_grad(set_to_none=True)
-    device = batch.image.device.type
-    with torch.autocast(device, DTYPES[precision], enabled=precision != "float32"):
-        logits = network(batch.image)
-    value: Tensor = loss(logits, batch.target, batch.known)
+    value = loss(run_network(network, batch.image, precision), batch.target, batch.known)
     if math.isfinite(float(value.detach())):
         value.backward()  # type: ignore[no-untyped-call]
-        most = MAX_GRADIENT_NORM if clip else math.inf
-        if math.isfinite(float(nn.utils.clip_grad_norm_(network.parameters(), most))):
+        if accept_gradients(network, clip=clip):
             return float(value.detach())
     network.zero_grad(set_to_none=True)
     _restore_statistics(statistics)
     return None
+
+
+def run_network(network: nn.Module, image: Tensor, precision: str) -> Tensor:
+    """Logits of patches, the layers in a number format."""
+    with torch.autocast(image.device.type, DTYPES[precision], enabled=precision != "float32"):
+        logits: Tensor = network(image)
+    return logits
+
+
+def accept_gradients(network: nn.Module, *, clip: bool = True) -> bool:
+    """Whether the gradients are finite; clipped to `MAX_GRADIENT_NORM`, or dropped."""
+    most = MAX_GRADIENT_NORM if clip else math.inf
+    if math.isfinite(float(nn.utils.clip_grad_norm_(network.parameters(), most))):
+        return True
+    network.zero_grad(set_to_none=True)
+    return False
 
 
 Statistics = list[tuple[Tensor, Tensor]]

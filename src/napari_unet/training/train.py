@@ -173,13 +173,13 @@ def iter_train(
             validation=validation,
         )
         store = Checkpoint(checkpoint, setup) if checkpoint is not None else None
-        loop = TrainingLoop(setup, started_s, store)
-        loop.resume()
-        try:
-            model = yield from loop.run(first)
-        except Exception as error:
-            raise _interrupted(error, loop) from error
-        model = _finalize(model, loop)
+        with contextlib.closing(TrainingLoop(setup, started_s, store)) as loop:
+            loop.resume()
+            try:
+                model = yield from loop.run(first)
+            except Exception as error:
+                raise _interrupted(error, loop) from error
+            model = _finalize(model, loop)
         if store is not None and not leave_checkpoint:
             store.remove()
         return model
