@@ -3,10 +3,9 @@
     python scripts/measure_load.py            # about five minutes, on a machine that is else quiet
     python scripts/measure_load.py --quick    # only see that it runs; writes nothing
 
-A training and a prediction go on with threads that follow the load
-(`threads="follow"`), with all threads and with one. Beside them run as many processes
-that compute as there are cores, then twice as many, then none again. Each gets some time to settle
-before its steps are counted.
+A training and a prediction run side by side on all threads (the default), with all threads within
+each layer (as networks usually are), and with one thread. Beside them run as many processes that
+compute as there are cores, then twice as many, then none again.
 """
 
 from __future__ import annotations
@@ -27,10 +26,11 @@ import torch
 
 import napari_unet as nu
 from napari_unet.network.precision import choose_precision, device_capability
+from napari_unet.network.threads import Workers
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "load.md"
-SETTLE_S = {"follow": 10.0, "all": 1.0, "one": 1.0}
-COUNT_S = {"follow": 12.0, "all": 5.0, "one": 5.0}
+KINDS = ("side by side", "within layers", "one thread")
+SETTLE_S, COUNT_S = 1.0, 6.0
 WARM_UP = 3  # steps
 PLANES = 24  # of the series that is predicted, over and over
 BUSY = "while True: pass"
@@ -54,11 +54,11 @@ print(time.perf_counter() - start)
 
 @dataclass(frozen=True)
 class Count:
-    """Steps a second of a job, by the number of busy processes and the setting of threads."""
+    """Steps a second of a job, by the number of busy processes and the use of the threads."""
 
     job: str
     busy: int
-    threads: str
+    kind: str
     rate: float
 
 
@@ -95,6 +95,32 @@ def busy_processes(count: int) -> Generator[None, None, None]:
             each.wait()
 
 
+def start_job(job: str, kind: str) -> Iterator[None]:
+    """A job whose threads are used in one of the ways."""
+    steps = JOBS[job](1 if kind == "one thread" else torch.get_num_threads())
+    pieces = 1 if kind == "within layers" else None
+    while True:
+        with one_worker() if pieces else contextlib.nullcontext():
+            next(steps)
+        yield
+
+
+@contextlib.contextmanager
+def one_worker() -> Generator[None, None, None]:
+    """What makes workers inside makes a single one, with all threads."""
+    original = Workers.__init__
+
+    def single(self: Workers, threads: int, pieces: int) -> None:
+        del pieces
+        original(self, threads, 1)
+
+    Workers.__init__ = single  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Workers.__init__ = original  # type: ignore[method-assign]
+
+
 def count_steps(steps: Iterator[None], settle_s: float, count_s: float) -> float:
     """Steps a second, after a time that does not count."""
     end_s = time.perf_counter() + settle_s
@@ -109,21 +135,17 @@ def count_steps(steps: Iterator[None], settle_s: float, count_s: float) -> float
 
 def measure_job(job: str, cores: int, scale: float) -> list[Count]:
     """All counts of a job; ``scale`` shortens the times."""
-    settings = {"follow": "follow", "all": torch.get_num_threads(), "one": 1}
-    running = {name: JOBS[job](threads) for name, threads in settings.items()}
+    running = {kind: start_job(job, kind) for kind in KINDS}
     for steps in running.values():
         for _ in range(WARM_UP):
             next(steps)
     counts = []
-    for busy in (0, cores, 2 * cores):
+    for busy, known_as in ((0, 0), (cores, cores), (2 * cores, 2 * cores), (0, -1)):
         with busy_processes(busy):
-            for name, steps in running.items():
-                rate = count_steps(steps, SETTLE_S[name] * scale, COUNT_S[name] * scale)
-                counts.append(Count(job, busy, name, rate))
+            for kind, steps in running.items():
+                rate = count_steps(steps, SETTLE_S * scale, COUNT_S * scale)
+                counts.append(Count(job, known_as, kind, rate))
                 print(counts[-1], flush=True)
-    rate = count_steps(running["follow"], 2 * SETTLE_S["follow"] * scale, COUNT_S["follow"] * scale)
-    counts.append(Count(job, -1, "follow", rate))  # quiet again
-    print(counts[-1], flush=True)
     return counts
 
 
@@ -139,49 +161,47 @@ def make_page(counts: list[Count], starts: list[float], cores: int) -> str:
     """The page as Markdown."""
     model = nu.Model.load("nuclei")
     precision = choose_precision(device_capability(torch.device("cpu")), model.card.architecture)
-    rates = {(c.job, c.busy, c.threads): c.rate for c in counts}
+    rates = {(c.job, c.busy, c.kind): c.rate for c in counts}
     rows, met = [], 0
     for job in JOBS:
-        quiet = rates[job, 0, "all"]
+        quiet = rates[job, 0, "within layers"]
         for busy, name in ((0, "none"), (cores, ""), (2 * cores, ""), (-1, "none again")):
-            cells = [
-                f"{rates[key] / quiet:.2f}" if (key := (job, busy, threads)) in rates else "–"
-                for threads in SETTLE_S
-            ]
+            cells = [f"{rates[job, busy, kind] / quiet:.2f}" for kind in KINDS]
             aim = AIMS.get(busy // cores, 1.0) if busy > 0 else 1.0
-            met += rates[job, busy, "follow"] >= aim * quiet
+            met += rates[job, busy, KINDS[0]] >= aim * quiet
             rows.append(f"| {job} | {name or busy} | {' | '.join(cells)} | {aim:.2f} |")
     table = "\n".join(rows)
-    rate = ", ".join(f"{job} {rates[job, 0, 'all']:.1f}" for job in JOBS)
+    rate = ", ".join(f"{job} {rates[job, 0, 'within layers']:.1f}" for job in JOBS)
     start = ", ".join(f"{each:.2f}" for each in sorted(starts))
     return f"""# Beside other programs
 
 `scripts/measure_load.py` writes this page. A training (default settings, patches of the sample
 `nuclei_2d`) and a prediction (planes of that image, bundled model) run while other processes keep
-the processor busy. Steps a second are given as ratios to those of all threads on the quiet machine;
-there they are: {rate}. Machine: {cores} cores, {torch.get_num_threads()} threads,
+the processor busy. Steps a second are given as ratios to those of all threads within layers on the
+quiet machine; there they are: {rate}. Machine: {cores} cores, {torch.get_num_threads()} threads,
 {torch.backends.cpu.get_cpu_capability()}, "auto" is {precision}, torch {torch.__version__}.
 
-| job | busy processes | threads follow the load | all threads | one thread | aim |
-| --- | --- | --- | --- | --- | --- |
+| job | busy processes | {" | ".join(KINDS)} | aim |
+| --- | --- | --- | --- | --- |
 {table}
 
-{met} of the {len(rows)} aims are met by threads that follow the load.
+{met} of the {len(rows)} aims are met side by side.
 
-Two threads wait for each other at every layer. Where one of them stands still because another
-process has its core, so does the other; a thread alone loses only its share, but never has more
-than one core. `network/threads.py` tries fewer threads when the last steps got less processor time
-than the clock shows, or have become slower, and keeps them where they are clearly faster. From time
-to time more threads are tried, which may cost three hundredths of the time. Nothing
-follows unless it is given `threads="follow"`: it gains too little, equal calls give equal labels,
-and a resumed training goes on bit by bit. The card says which it was, under
-`training.config.threads`.
+Threads within a layer wait for each other at its end. Where one of them stands still because
+another process has its core, so does the other. Tiles and shards of a batch that are computed side
+by side, each on a thread of its own, wait for each other once a tile or twice a step
+(`network/threads.py`). How many there are depends on the number of threads alone, never on the
+load: equal calls give equal labels, and a resumed training goes on bit by bit. An image of a single
+tile is computed with all threads within layers; a training whose batch has a single patch too.
 
 From the call of a training to its first step, 15 images of 520 x 696, each in a process of its own:
 {start} s.
 
 What was tried and not taken: passive waiting of the threads (`OMP_WAIT_POLICY`, `GOMP_SPINCOUNT`)
-costs 30 % on a quiet machine and helps little on a busy one.
+costs 30 % on a quiet machine and helps little on a busy one. A number of threads that follows the
+load, found by trial, kept 0.19 (2 busy processes) and 0.25 (4) of a training's speed, where one
+thread kept 0.44 and 0.32 in the same run: it was too slow to notice, and equal calls were equal no
+more.
 """
 
 
