@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -70,6 +71,7 @@ def test_a_limit_of_memory_changes_no_label_and_is_told(
         text=True,
         check=True,
         timeout=250,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # those of the parent do not live in a fork
     )
     ends = json.loads(done.stdout.splitlines()[-1])
     assert ends["free"][0] == 0

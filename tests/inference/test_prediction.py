@@ -208,13 +208,13 @@ def test_closing_cancels_within_one_tile(
 
     monkeypatch.setattr(PreparedNetwork, "__call__", counted)
     target = tmp_path / "scores.zarr"
-    job = iter_predict(PIXELS[0, 0, 0], make_model(), tile=8, output=target, **FIXED)
+    job = iter_predict(PIXELS[0, 0, 0], make_model(), tile=8, output=target, threads=2, **FIXED)
     while next(job).done < 2:
         pass
-    assert len(calls) == 2
     assert list(tmp_path.iterdir()) != []
     job.close()
-    assert len(calls) == 2
+    begun = len(calls)
+    assert 2 <= begun <= 2 + 3  # two threads, and one tile more than they can work on
     assert list(tmp_path.iterdir()) == []
 
 

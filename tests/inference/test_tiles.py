@@ -284,10 +284,11 @@ def test_out_of_memory_halves_the_tile(
     assert np.abs(found - expected).max() <= TOLERANCE
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 def test_the_run_goes_on_from_the_tile_it_had_reached(
-    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    """Of four tiles only the second is too large: nothing is computed again."""
+    """Of four tiles only the second is too large: nothing else is computed again."""
     model, image = make_model(), random_image(4, 24, 24)
     expected = predict(image, model, axes="TYX", **FIXED).scores
     call, count = PreparedNetwork.__call__, itertools.count()
@@ -300,7 +301,7 @@ def test_the_run_goes_on_from_the_tile_it_had_reached(
         return call(prepared, block)
 
     monkeypatch.setattr(PreparedNetwork, "__call__", second_fails)
-    steps = iter_predict(image, model, axes="TYX", tile=24, **FIXED)
+    steps = iter_predict(image, model, axes="TYX", tile=24, threads=threads, **FIXED)
     done = []
     while True:
         try:
@@ -308,8 +309,10 @@ def test_the_run_goes_on_from_the_tile_it_had_reached(
         except StopIteration as end:
             result = end.value
             break
-    assert len(written) == 5  # 1 + two halves + 2
-    assert done == [0, 1, 1, 2, 3, 4]
+    # alone it is halved; beside others it is tried alone first
+    assert len(written) == (5 if threads == 1 else 4)
+    assert ("one tile after another" in str(result.record["fallbacks"])) == (threads == 2)
+    assert done == ([0, 1, 1, 2, 3, 4] if threads == 1 else [0, 1, 2, 3, 4])
     assert np.abs(result.scores - expected).max() <= TOLERANCE
 
 

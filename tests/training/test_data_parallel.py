@@ -40,6 +40,7 @@ def gradients_of(network: UNet) -> list[torch.Tensor]:
 @pytest.mark.parametrize("count", [6, 5])
 def test_shards_give_the_gradients_of_the_whole_batch(count: int) -> None:
     network, batch = make_network("instance"), make_batch(count)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     whole = compute_gradients(network, batch, regression_loss, "float32")
     expected = gradients_of(network)
     parallel = DataParallel(network, threads=3, batch_size=6)
@@ -48,6 +49,9 @@ def test_shards_give_the_gradients_of_the_whole_batch(count: int) -> None:
     assert value == pytest.approx(whole, rel=1e-6)
     for found, right in zip(gradients_of(network), expected, strict=True):
         torch.testing.assert_close(found, right, rtol=1e-4, atol=1e-6)
+    for parameter in network.parameters():  # the fused optimizer takes no other layout
+        assert parameter.grad is not None
+        assert parameter.grad.stride() == parameter.stride()
 
 
 def test_batch_norm_sees_its_shard_and_statistics_take_the_mean() -> None:

@@ -90,8 +90,7 @@ class DataParallel:
         parts = joined.grad.tensor_split(shards)
         found = self._run_all(self._differentiate, logits, parts)
         for parameter, *gradients in zip(self._parameters, *found, strict=True):
-            known = [each for each in gradients if each is not None]
-            parameter.grad = torch.stack(known).sum(0) if known else None
+            parameter.grad = _add(parameter, gradients)
         if not accept_gradients(self.network):
             return None
         self._merge_statistics(replicas, [1.0] * shards)
@@ -138,3 +137,12 @@ class DataParallel:
             ):
                 mean = sum(each.double() * share for each, share in zip(found, shares, strict=True))
                 value.copy_(mean)
+
+
+def _add(parameter: Tensor, gradients: Iterable[Tensor | None]) -> Tensor | None:
+    """The sum, in the memory layout of the parameter: the optimizer goes over both in step."""
+    total: Tensor | None = None
+    for each in gradients:
+        if each is not None:
+            total = torch.empty_like(parameter).copy_(each) if total is None else total.add_(each)
+    return total
