@@ -91,13 +91,13 @@ def make_piece(
         sizes = tuple(part.stop - part.start for part in target)
         scores = np.zeros((plan.card.architecture.out_channels, *sizes), np.float32)
     else:
-        cut: list[slice] = []
+        inner: list[slice] = []
         weights: list[NDArray[np.float32] | None] = []
         for part, offset in zip(back, tile.read, strict=True):
             first, last, matrix = part
-            cut.append(slice(first - offset.start, last - offset.start))
+            inner.append(slice(first - offset.start, last - offset.start))
             weights.append(matrix)
-        scores = maps[(slice(None), *cut)]
+        scores = maps[(slice(None), *inner)]
         if new != old:
             scores = resample(scores, weights, range(1, scores.ndim))
         scores = np.ascontiguousarray(scores, np.float32)
