@@ -23,7 +23,7 @@ from napari_unet.training.checkpoint import Checkpoint
 from napari_unet.training.data_parallel import DataParallel
 from napari_unet.training.learning_rate import schedule_learning_rate
 from napari_unet.training.losses import task_loss
-from napari_unet.training.patch_sampling import Batch, BatchSampler
+from napari_unet.training.patch_sampling import BatchSampler
 from napari_unet.training.precision import (
     choose_training_precision,
     recover,
@@ -181,16 +181,13 @@ class TrainingLoop:
         return self.best_model()
 
     def _take_step(self) -> float | None:
-        """One step on a new batch."""
-        with limit_threads(self.parallel.threads_each):
-            return self._train_on(self.batches.draw(self.state))
-
-    def _train_on(self, batch: Batch) -> float | None:
-        """One step of the optimizer on a batch; its loss, or None where the step is dropped."""
+        """One step on a new batch; its loss, or None where the step is dropped."""
         state = self.state
-        loss = self.parallel.compute_gradients(batch, self.loss, state.precision)
-        if loss is not None:
-            state.optimizer.step()
+        with limit_threads(self.parallel.threads_each):
+            batch = self.batches.draw(state)
+            loss = self.parallel.compute_gradients(batch, self.loss, state.precision)
+            if loss is not None:
+                state.optimizer.step()
         return loss
 
     def _set_learning_rate(self) -> float:

@@ -577,16 +577,16 @@ def test_a_loss_that_is_not_finite(
 ) -> None:
     from napari_unet.training.loop import TrainingLoop
 
-    train_on = TrainingLoop._train_on
+    take_step = TrainingLoop._take_step
     breaks_at = 0
 
-    def diverge(loop: Any, batch: Any) -> float:
+    def diverge(loop: Any) -> float | None:
         if loop.state.step == breaks_at:
             for weights in loop.state.network.parameters():
                 weights.data.fill_(np.nan)
-        return train_on(loop, batch)
+        return take_step(loop)
 
-    monkeypatch.setattr(TrainingLoop, "_train_on", diverge)
+    monkeypatch.setattr(TrainingLoop, "_take_step", diverge)
     press(dock.bar.train)
     finish(dock)
     assert "not finite at step 1, for the third time; lower the ‘Learning rate’" in (
