@@ -15,9 +15,13 @@ from scipy import ndimage
 
 from napari_unet.correction.change import Change
 from napari_unet.correction.component import detach_component
-from napari_unet.correction.drawing import draw_mask, draw_stroke
+from napari_unet.correction.drawing import draw_mask, draw_stroke, erase_mask
+from napari_unet.correction.edits import EDITS as NAMED
+from napari_unet.correction.edits import Edit as NamedEdit
+from napari_unet.correction.edits import Scene, make_change
 from napari_unet.correction.free_label import free_label
 from napari_unet.correction.interpolation import interpolate_planes
+from napari_unet.correction.journal import Entry, repeat_entries
 from napari_unet.correction.line_split import split_by_line
 from napari_unet.correction.merging import delete_object, merge_objects
 from napari_unet.correction.outline import fill_holes, grow_object, shrink_object, smooth_object
@@ -74,7 +78,7 @@ def _split_seeds(labels: Any, label: int, case: Case) -> Change:
 
 
 def _split_map(labels: Any, label: int, case: Case) -> Change:
-    distance = case.rng.normal(size=labels.shape)
+    distance = case.rng.random(size=labels.shape)
     return split_by_seeds(
         labels, label, case.points(label, 2), distance=distance, frame=case.frame, largest=9
     )
@@ -92,6 +96,12 @@ def _draw_mask(labels: Any, label: int, case: Case) -> Change:
     mask = case.rng.random(tuple(case.rng.integers(1, 9, case.space))) > 0.5
     corner = tuple(int(n) for n in case.rng.integers(-4, 12, case.space))
     return draw_mask(labels, label, mask, corner, frame=case.frame)
+
+
+def _erase_mask(labels: Any, label: int, case: Case) -> Change:
+    mask = case.rng.random(tuple(case.rng.integers(1, 9, case.space))) > 0.5
+    corner = tuple(int(n) for n in case.rng.integers(-4, 12, case.space))
+    return erase_mask(labels, mask, corner, label=label, frame=case.frame)
 
 
 def _draw_stroke(labels: Any, label: int, case: Case) -> Change:
@@ -113,6 +123,7 @@ KEEPING = {  # no other object changes, and no number is new
     "grow by one": _with_place(grow_object),
     "shrink": _with_place(shrink_object),
     "draw a mask": _draw_mask,
+    "erase a mask": _erase_mask,
     "draw a stroke": _draw_stroke,
     "interpolate": _interpolate,
 }
@@ -210,6 +221,78 @@ def test_parts_get_numbers_of_their_own(name: str, case: Case, data: st.DataObje
     assert not np.isin(change.new_ids, before).any()
     np.testing.assert_array_equal(case.labels == 0, before == 0)
     assert label in case.labels  # one part keeps the number
+
+
+@settings(max_examples=30)
+@given(case=CASES)
+def test_a_merge_leaves_one_number_and_all_pixels(case: Case) -> None:
+    if len(case.present) < 2:
+        return
+    kept, absorbed, *others = case.present
+    before = case.labels.copy()
+    merge_objects(case.labels, kept, absorbed, frame=case.frame).apply(case.labels)
+    now, then = case.labels[case.frame], before[case.frame]
+    np.testing.assert_array_equal(now == kept, np.isin(then, (kept, absorbed)))
+    for label in others:
+        np.testing.assert_array_equal(now == label, then == label)
+
+
+@pytest.mark.parametrize("tool", NAMED)
+@settings(max_examples=25)
+@given(case=CASES, data=st.data())
+def test_what_the_dock_does_is_undone_and_made_again_exactly(
+    tool: str, case: Case, data: st.DataObject
+) -> None:
+    """By the name of the tool and places, in planes, stacks and time points, with a map or not."""
+    label = data.draw(st.sampled_from(case.present))
+    depth = len(case.frame)
+    count = {"cut": 2, "draw": 6, "erase": 6, "merge": 2, "split": 2}.get(tool, 1)
+    points = case.points(label, count)
+    if tool == "merge":
+        points = [points[0], case.points(int(case.rng.choice(case.present)), 1)[0]]
+    across = depth if case.space == 3 and data.draw(st.booleans()) else None
+    if tool in ("cut", "draw", "erase") and across is not None:  # all in a plane
+        points = [(*p[:across], points[0][across], *p[across + 1 :]) for p in points]
+    if tool == "interpolate" and case.frame and data.draw(st.booleans()):
+        depth, across = 0, 0  # between time points
+        points = [tuple(p) for p in points]
+    largest = int(case.labels.max())
+    distance = case.rng.random(size=case.labels.shape) if data.draw(st.booleans()) else None
+    edit = NamedEdit(tool, tuple(points), depth, across)
+    before = case.labels.copy()
+    try:
+        with unchanged(case.labels):
+            change = make_change(Scene(case.labels, largest, distance=distance), edit)
+    except UNetError:
+        return
+    change.apply(case.labels)
+    after = case.labels.copy()
+    changed = before != after
+    gone = set(np.unique(before[changed])) - {0}
+    target = {int(before[p]) for p in points[:1]} | {int(before[points[-1]])}
+    if tool in ("cut", "erase"):
+        assert len(gone) <= max(1, len(case.present) * (tool == "erase"))
+    elif tool == "draw":
+        assert gone == set()
+    else:
+        assert gone <= target
+    assert set(np.unique(after[changed])) <= {0, *case.present, *range(largest + 1, largest + 99)}
+    new = set(np.unique(after)) - set(np.unique(before))
+    assert all(n > largest for n in new)  # a number of its own
+    change.revert(case.labels)
+    np.testing.assert_array_equal(case.labels, before)
+    if not change:
+        return
+    # from the journal, where nobody has the map any more
+    entry = Entry.model_validate(Entry.of(edit, change).model_dump(mode="json"))
+    misfits = repeat_entries(
+        [entry],
+        lambda: Scene(case.labels, largest),
+        lambda again, _: again.apply(case.labels),
+        same_numbers=True,
+    )
+    assert not misfits
+    np.testing.assert_array_equal(case.labels, after)
 
 
 @pytest.mark.parametrize("name", EDITS)

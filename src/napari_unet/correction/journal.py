@@ -2,18 +2,67 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from napari_unet.correction.change import Change
 from napari_unet.correction.edits import Edit, Scene, make_change
+from napari_unet.correction.free_label import free_label
 from napari_unet.errors import InputError
 
 MOST_UNLIKE = 2.0  # times as many or as few pixels, from which on an edit is another one
+
+
+class Parts(BaseModel, frozen=True, extra="forbid"):
+    """The new parts of an object, pixel by pixel.
+
+    Attributes
+    ----------
+    starts, shape : tuple of int
+        The window of the labels that they lie in.
+    packed : str
+        Which part each pixel is of, 0: none, as base64 of compressed bytes.
+    """
+
+    starts: tuple[int, ...]
+    shape: tuple[int, ...]
+    packed: str
+
+    @classmethod
+    def of(cls, change: Change) -> Parts:
+        """The parts that a change makes, numbered as their new labels are."""
+        numbers = np.searchsorted(change.new_ids, change.new) + 1
+        numbers = np.where(change.changed, numbers, 0).astype(np.uint8)
+        packed = base64.b64encode(zlib.compress(numbers.tobytes())).decode("ascii")
+        starts = tuple(part.start for part in change.window)
+        return cls(starts=starts, shape=numbers.shape, packed=packed)
+
+    def split(self, labels: Any, label: int, largest: int | None) -> Change:
+        """The change that makes these parts again, of the same object.
+
+        Raises
+        ------
+        InputError
+            If it is another one, or no label is free.
+        """
+        window = tuple(slice(a, a + n) for a, n in zip(self.starts, self.shape, strict=True))
+        old = np.array(labels[window])
+        numbers = np.frombuffer(zlib.decompress(base64.b64decode(self.packed)), np.uint8)
+        if old.shape != self.shape or numbers.size != old.size:
+            raise InputError("It is of labels of another shape", "open the same image")
+        numbers = numbers.reshape(self.shape)
+        if (old[numbers > 0] != label).any():
+            raise InputError(f"Object {label} is another one now", "split it by hand")
+        first = free_label(labels, largest, count=int(numbers.max(initial=1)))
+        new = np.where(numbers > 0, numbers + np.int64(first - 1), old).astype(old.dtype)
+        return Change.between(window, old, new)
 
 
 class Entry(BaseModel, frozen=True, extra="forbid"):
@@ -29,6 +78,8 @@ class Entry(BaseModel, frozen=True, extra="forbid"):
         How many changed.
     made : datetime
         When.
+    parts : Parts, optional
+        Of a split: which pixels became what, since the map that it was made on may be gone later.
     """
 
     tool: str
@@ -40,6 +91,7 @@ class Entry(BaseModel, frozen=True, extra="forbid"):
     after: tuple[int, ...]
     pixels: int
     made: AwareDatetime
+    parts: Parts | None = None
 
     @classmethod
     def of(cls, edit: Edit, change: Change) -> Entry:
@@ -54,6 +106,7 @@ class Entry(BaseModel, frozen=True, extra="forbid"):
             after=tuple(change.new_ids),
             pixels=int(change.changed.sum()),
             made=datetime.now(UTC),
+            parts=Parts.of(change) if edit.tool == "split" else None,
         )
 
     @property
@@ -146,7 +199,11 @@ def repeat_entries(
             number = renamed.get(edit.label, edit.label if same_numbers else None)
             edit = Edit(edit.tool, edit.points, edit.depth, edit.across, number)
         try:
-            change = _fit(entry, edit, scene())
+            now = scene()
+            if entry.parts is not None and same_numbers:
+                change = entry.parts.split(now.labels, entry.before[0], now.largest)
+            else:
+                change = _fit(entry, edit, now)
         except InputError as error:
             misfits.append(Misfit(entry, error.problem))
             continue

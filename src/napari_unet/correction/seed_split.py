@@ -18,6 +18,7 @@ from napari_unet.correction.window import Near, box_around
 from napari_unet.errors import InputError
 
 Pixel = tuple[int, ...]
+LEAST_HEIGHT = 0.1  # of the middle of an object in a map from 0 to 1, unless it was not predicted
 
 
 def split_by_seeds(
@@ -46,7 +47,8 @@ def split_by_seeds(
         Two or more: points in the object, or all pixels of a stroke, in the axes of the labels.
     distance : array-like, optional
         A map of the shape of the labels that is high inside objects and low between them, such
-        as that of a network. None: the distance to the outline.
+        as that of a network, from 0 to 1. None, or where it is not known in all of the object or
+        does not see it: the distance to the outline.
     spacing : sequence of float, optional
         Pixel size along each axis of space, for that distance. None: 1.
     largest : int, optional
@@ -86,10 +88,9 @@ def split_by_seeds(
     _check_apart(groups)
     known = None if largest is None else max(largest, int(excerpt.pixels.max()))
     first = free_label(labels, known, count=len(groups) - 1)
-    if distance is None:
+    height = None if distance is None else _read_height(distance, labels, excerpt, mask)
+    if height is None:
         height = measure_depth(mask, spacing)
-    else:
-        height = _read_height(distance, labels, excerpt)
     parts = _flood(mask, height, groups)
     ids = np.array([0, label, *range(first, first + len(groups) - 1)], excerpt.pixels.dtype)
     return excerpt.replace(np.where(mask, ids[parts], excerpt.pixels))
@@ -147,7 +148,10 @@ def _check_apart(groups: Sequence[Sequence[Pixel]]) -> None:
             )
 
 
-def _read_height(distance: Any, labels: Any, excerpt: Excerpt) -> NDArray[np.float32]:
+def _read_height(
+    distance: Any, labels: Any, excerpt: Excerpt, mask: NDArray[np.bool_]
+) -> NDArray[np.float32] | None:
+    """The map in the window; None where it does not tell of the object."""
     if tuple(distance.shape) != tuple(labels.shape):
         raise InputError(
             f"The distance map has the shape {tuple(distance.shape)}, "
@@ -156,7 +160,10 @@ def _read_height(distance: Any, labels: Any, excerpt: Excerpt) -> NDArray[np.flo
             parameter="distance",
         )
     found = np.asarray(distance[excerpt.window], np.float32).reshape(excerpt.pixels.shape)
-    return np.nan_to_num(found)
+    inside = found[mask]
+    if not np.isfinite(inside).all() or float(np.median(inside)) < LEAST_HEIGHT:
+        return None
+    return np.where(mask, found, np.float32(0))
 
 
 def _flood(

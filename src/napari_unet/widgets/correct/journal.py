@@ -29,7 +29,7 @@ def write_entry(layer: Labels, edit: Edit, change: Change, atom: Any) -> None:
 
     The metadata are changed in place, without their event: docks look at all labels anew then.
     """
-    entry = Entry.of(edit, change).model_dump(mode="json")
+    entry = Entry.of(edit, change).model_dump(mode="json", exclude_none=True)
     steps = _steps.setdefault(layer, [])
     present = {id(each) for each in _entries(layer)}  # what is undone cannot be redone now
     steps[:] = [(known, a) for known, a in steps if id(known) in present]

@@ -19,6 +19,7 @@ from napari_unet.io.pixel_size import tidy, unit_in_micrometres
 from napari_unet.widgets.annotation.marks import marks_for
 from napari_unet.widgets.correct.stored_layer import open_stored
 from napari_unet.widgets.viewer.coordinates import unit_ratios
+from napari_unet.widgets.viewer.kept_scores import distance_of
 from napari_unet.widgets.viewer.layer_image import PIXEL_SIZE_KEY, RECORD_KEY, plain
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ class Target:
     def scene(self) -> Scene:
         """What an edit has to know."""
         largest = self.largest if self.has_numbers else None
-        return Scene(self.labels, largest, self.near, spacing=self.spacing_of_axes)
+        distance = distance_of(self.layer)
+        return Scene(self.labels, largest, self.near, distance, self.spacing_of_axes)
 
     def near(self, label: int, point: Point) -> Near | None:
         """Where to look for an object: nowhere in particular, in its box, or at the point."""

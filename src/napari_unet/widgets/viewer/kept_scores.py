@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from napari_unet.inference.roi import RoiPrediction
 
+FOREGROUND_CHANNEL, DISTANCE_CHANNEL = 0, 1  # of the scores of objects
+
 
 @dataclass(frozen=True, eq=False)
 class KeptScores:
@@ -79,6 +81,41 @@ def confidence_of(layer: Any, window: tuple[slice, ...], mask: NDArray[np.bool_]
     return None if np.isnan(confidence) else confidence
 
 
+class KeptDistance:
+    """The distance map that the objects of a layer were decoded from, read by windows.
+
+    Parameters
+    ----------
+    layer : Labels
+        Of objects, with scores.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the layer.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self.shape = tuple(int(n) for n in layer.data.shape)
+
+    def __getitem__(self, window: tuple[slice, ...]) -> NDArray[np.float32]:
+        """A part of it; NaN where nothing was predicted."""
+        found = _read_map(self._layer, window, DISTANCE_CHANNEL)
+        if found is None:  # whoever predicted has let go of the scores
+            return np.full([part.stop - part.start for part in window], np.nan, np.float32)
+        return found
+
+
+def distance_of(layer: Any) -> KeptDistance | None:
+    """The distance map of a layer of objects; None where its scores are not kept."""
+    known = scores_of(layer)
+    if known is None or known[0].prediction.card.task != "instance":
+        return None
+    axes, shape = known[0].prediction.axes, known[0].scores.shape
+    return KeptDistance(layer) if shape[axes.index("C")] > DISTANCE_CHANNEL else None
+
+
 def read_foreground(layer: Any, window: tuple[slice, ...]) -> NDArray[np.float32] | None:
     """The foreground score of a part of a layer.
 
@@ -95,6 +132,11 @@ def read_foreground(layer: Any, window: tuple[slice, ...]) -> NDArray[np.float32
         Of the window's shape, NaN where nothing was predicted; None where the layer has no
         scores, or not those of objects.
     """
+    return _read_map(layer, window, FOREGROUND_CHANNEL)
+
+
+def _read_map(layer: Any, window: tuple[slice, ...], channel: int) -> NDArray[np.float32] | None:
+    """A channel of the scores in a part of a layer; see `read_foreground`."""
     known = scores_of(layer)
     if known is None:
         return None
@@ -108,7 +150,7 @@ def read_foreground(layer: Any, window: tuple[slice, ...]) -> NDArray[np.float32
     target = [slice(None)] * len(axes)
     for axis, size in zip(score_axes, found.scores.shape, strict=True):
         if axis == "C":
-            source.append(0)  # the foreground
+            source.append(channel)
             continue
         at = axes.index(axis)
         begin = window[at].start - first[axis]
