@@ -22,7 +22,7 @@ from instance_study.representation import (
 )
 from napari_unet.instances import maps as instances
 from napari_unet.renumbering import compact_labels
-from napari_unet.training.losses import instance_loss
+from napari_unet.training.losses import task_loss
 
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7)
 
@@ -58,7 +58,7 @@ class _Distance(Representation):
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The package's loss: soft cross-entropy and error, objects as much as background."""
-        return instance_loss(logits, targets, torch.ones_like(targets[:, :1]))
+        return task_loss("instance")(logits, targets, torch.ones_like(targets[:, :1]))
 
 
 class RelativeDistance(_Distance):

@@ -19,6 +19,7 @@ from skimage.segmentation import watershed
 from torch import Tensor
 
 from instance_study.distance import all_but_foreground, as_volume, object_centres, touched
+from instance_study.losses import masked_mean
 from instance_study.representation import (
     Decoder,
     Labels,
@@ -28,7 +29,6 @@ from instance_study.representation import (
     turn,
 )
 from napari_unet.renumbering import compact_labels
-from napari_unet.training.losses import masked_mean
 
 STEPS = 200
 """Steps of one pixel at most along the flow, as in the paper."""

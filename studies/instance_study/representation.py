@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from skimage.segmentation import watershed
 from torch import Tensor
 
+from instance_study.losses import masked_mean, soft_dice_loss
 from napari_unet.instances.watershed import object_watershed
-from napari_unet.training.losses import masked_mean, soft_dice_loss
 
 Labels = NDArray[Any]
 Maps = NDArray[np.float32]

@@ -12,10 +12,12 @@ import torch
 import napari_unet as nu
 from napari_unet.network.unet import UNet
 from napari_unet.training.data_parallel import DataParallel
-from napari_unet.training.losses import regression_loss
+from napari_unet.training.losses import task_loss
 from napari_unet.training.patch_sampling import Batch
 from napari_unet.training.precision import compute_gradients
 from napari_unet.unet_config import UNetConfig
+
+REGRESSION = task_loss("regression")
 
 
 def make_network(norm: str) -> UNet:
@@ -41,10 +43,10 @@ def gradients_of(network: UNet) -> list[torch.Tensor]:
 def test_shards_give_the_gradients_of_the_whole_batch(count: int) -> None:
     network, batch = make_network("instance"), make_batch(count)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    whole = compute_gradients(network, batch, regression_loss, "float32")
+    whole = compute_gradients(network, batch, REGRESSION, "float32")
     expected = gradients_of(network)
     parallel = DataParallel(network, threads=3, batch_size=6)
-    value = parallel.compute_gradients(batch, regression_loss, "float32")
+    value = parallel.compute_gradients(batch, REGRESSION, "float32")
     parallel.close()
     assert value == pytest.approx(whole, rel=1e-6)
     for found, right in zip(gradients_of(network), expected, strict=True):
@@ -57,7 +59,7 @@ def test_shards_give_the_gradients_of_the_whole_batch(count: int) -> None:
 def test_batch_norm_sees_its_shard_and_statistics_take_the_mean() -> None:
     network, batch = make_network("batch"), make_batch(4)
     parallel = DataParallel(network, threads=2, batch_size=4)
-    parallel.compute_gradients(batch, regression_loss, "float32")
+    parallel.compute_gradients(batch, REGRESSION, "float32")
     parallel.close()
     norm = next(m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
     expected = []
@@ -90,7 +92,7 @@ def test_a_step_without_finite_numbers_changes_nothing() -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
     parallel = DataParallel(network, threads=2, batch_size=4)
     batch.image[3, 0, 0, 0] = torch.nan  # in one shard only
-    assert parallel.compute_gradients(batch, regression_loss, "float32") is None
+    assert parallel.compute_gradients(batch, REGRESSION, "float32") is None
     parallel.close()
     assert not gradients_of(network)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -112,7 +114,7 @@ def test_an_error_in_a_shard_is_raised_when_all_have_ended(monkeypatch: pytest.M
 
     monkeypatch.setattr("napari_unet.training.data_parallel.run_network", run)
     with pytest.raises(MemoryError):
-        parallel.compute_gradients(batch, regression_loss, "float32")
+        parallel.compute_gradients(batch, REGRESSION, "float32")
     assert ended == [1]
     parallel.close()
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from napari_unet.card import Task
 from napari_unet.instances.maps import BOUNDARY
-from napari_unet.training.losses import masked_mean, semantic_loss, soft_dice_loss, task_loss
+from napari_unet.training.losses import dice_loss_of, mean_of, sum_dice_terms, task_loss
 
 TASKS: tuple[Task, ...] = ("instance", "semantic", "regression")
 SHAPES = ((6, 7), (3, 4, 5))
@@ -39,11 +39,9 @@ def perfect(task: Task, target: Tensor) -> Tensor:
     return torch.logit(target, eps=1e-7) if task == "instance" else target.clone()
 
 
-def test_masked_mean_counts_known_pixels_only() -> None:
-    values = torch.tensor([[[[1.0, 2.0], [3.0, 10.0]], [[5.0, 6.0], [7.0, 20.0]]]])
-    known = torch.tensor([[[[1.0, 1.0], [1.0, 0.0]]]])  # one mask for both channels
-    assert masked_mean(values, known).item() == (1 + 2 + 3 + 5 + 6 + 7) / 6
-    assert masked_mean(values, torch.zeros_like(known)).item() == 0
+def test_a_mean_of_nothing_is_0() -> None:
+    assert mean_of(torch.tensor(6.0), torch.tensor(4.0)).item() == 1.5
+    assert mean_of(torch.tensor(0.0), torch.tensor(0.0)).item() == 0
 
 
 def test_soft_dice_of_a_hand_computed_case() -> None:
@@ -51,7 +49,24 @@ def test_soft_dice_of_a_hand_computed_case() -> None:
     target = torch.tensor([[[[1.0, 1.0, 0.0, 0.0]]]])
     known = torch.tensor([[[[1.0, 1.0, 1.0, 0.0]]]])
     # overlap 1.5, sums 1.5 and 2, one added above and below
-    assert soft_dice_loss(probability, target, known).item() == pytest.approx(1 - 4 / 4.5)
+    loss = dice_loss_of(*sum_dice_terms(probability, target, known))
+    assert loss.item() == pytest.approx(1 - 4 / 4.5)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@given(seed=st.integers(0, 1000))
+def test_sums_of_parts_add_up(task: Task, seed: int) -> None:
+    logits, target = case(task, (6, 7), seed)
+    if task == "instance":  # some of it only bounded above, some at borders
+        random = torch.Generator().manual_seed(seed)
+        target = torch.cat([target, torch.rand(2, 3, 6, 7, generator=random).round()], 1)
+    known = (torch.rand(2, 1, 6, 7, generator=torch.Generator().manual_seed(seed)) < 0.7).float()
+    loss = task_loss(task, border_weight=2.0)
+    each = zip(logits.split(1), target.split(1), known.split(1), strict=True)
+    parts = [loss.sums(*part) for part in each]
+    assert loss.combine(torch.stack(parts).sum(0)).item() == pytest.approx(
+        loss(logits, target, known).item(), rel=1e-5, abs=1e-6
+    )
 
 
 def test_regression_errors_of_a_hand_computed_case() -> None:
@@ -105,7 +120,8 @@ def test_semantic_loss_of_undecided_logits() -> None:
     target = torch.tensor([[[[0.0, 0.0, 0.0, 1.0]]]])
     known = torch.ones(1, 1, 1, 4)
     dice = 1 - ((2 * 1.5 + 1) / (2 + 3 + 1) + (2 * 0.5 + 1) / (2 + 1 + 1)) / 2
-    assert semantic_loss(logits, target, known).item() == pytest.approx(math.log(2) + dice)
+    loss = task_loss("semantic")(logits, target, known)
+    assert loss.item() == pytest.approx(math.log(2) + dice)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

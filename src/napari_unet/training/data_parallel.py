@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from napari_unet.network.threads import Workers
 from napari_unet.training.batch_norm import find_norms, update_statistics
+from napari_unet.training.losses import Loss
 from napari_unet.training.patch_sampling import Batch
 from napari_unet.training.precision import (
-    Loss,
     accept_gradients,
     compute_gradients,
     run_network,
@@ -77,18 +77,15 @@ class DataParallel:
         replicas = self._replicas[:shards]
         for replica in replicas:
             self._prepare(replica)
-        logits = self._run_all(
-            run_network, replicas, batch.image.tensor_split(shards), [precision] * shards
-        )
-        joined = torch.cat([each.detach() for each in logits]).requires_grad_()
-        value = loss(joined, batch.target, batch.known)
+        given = (part.tensor_split(shards) for part in batch)
+        sums = self._run_all(_sum_loss, replicas, *given, [loss] * shards, [precision] * shards)
+        total = torch.stack([each.detach() for each in sums]).sum(0).requires_grad_()
+        value = loss.combine(total)
         self.network.zero_grad(set_to_none=True)
         if not math.isfinite(float(value.detach())):
             return None
         value.backward()  # type: ignore[no-untyped-call]
-        assert joined.grad is not None
-        parts = joined.grad.tensor_split(shards)
-        found = self._run_all(self._differentiate, logits, parts)
+        found = self._run_all(self._differentiate, sums, [total.grad] * shards)
         for parameter, *gradients in zip(self._parameters, *found, strict=True):
             parameter.grad = _add(parameter, gradients)
         if not accept_gradients(self.network):
@@ -115,8 +112,8 @@ class DataParallel:
         wait(futures)
         return [each.result() for each in futures]
 
-    def _differentiate(self, logits: Tensor, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return torch.autograd.grad(logits, self._parameters, gradient, allow_unused=True)
+    def _differentiate(self, sums: Tensor, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return torch.autograd.grad(sums, self._parameters, gradient, allow_unused=True)
 
     def _prepare(self, replica: nn.Module) -> None:
         """Let a replica be in the mode, and begin with the statistics, of the network."""
@@ -137,6 +134,13 @@ class DataParallel:
             ):
                 mean = sum(each.double() * share for each, share in zip(found, shares, strict=True))
                 value.copy_(mean)
+
+
+def _sum_loss(
+    network: nn.Module, image: Tensor, target: Tensor, known: Tensor, loss: Loss, precision: str
+) -> Tensor:
+    """What a shard adds to the sums of the loss."""
+    return loss.sums(run_network(network, image, precision), target, known)
 
 
 def _add(parameter: Tensor, gradients: Iterable[Tensor | None]) -> Tensor | None:

@@ -9,7 +9,6 @@ a CPU "auto" trains 3D networks in float32.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from napari_unet.errors import Note, SettingsError
 from napari_unet.network.precision import DTYPES, choose_precision, device_capability
 from napari_unet.training.batch_norm import find_norms
+from napari_unet.training.losses import Loss
 from napari_unet.training.patch_sampling import Batch, BatchSampler
 from napari_unet.training.state import LoopState
 
@@ -27,8 +27,6 @@ MAX_GRADIENT_NORM = 5.0
 MAX_GRADIENT_DIFFERENCE = 0.7
 TRIAL_PATCHES = 2  # of a batch: what a format does shows in few
 LOWER_LEARNING_RATE = 0.1
-
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def choose_training_precision(
@@ -49,8 +47,8 @@ def choose_training_precision(
         Before the first step, its network in training mode.
     batches : BatchSampler
         Where the training draws its batches.
-    loss : callable
-        Of (logits, target, known).
+    loss : Loss
+        Of the task.
 
     Raises
     ------
