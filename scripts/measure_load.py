@@ -1,6 +1,6 @@
 """Training and prediction beside other programs: the table of docs/results/load.md.
 
-    python scripts/measure_load.py            # about five minutes, on a machine that is else quiet
+    python scripts/measure_load.py            # about seven minutes, on a machine that is else quiet
     python scripts/measure_load.py --quick    # only see that it runs; writes nothing
 
 A training and a prediction run side by side on all threads (the default), with all threads within
@@ -30,7 +30,7 @@ from napari_unet.network.threads import Workers
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "load.md"
 KINDS = ("side by side", "within layers", "one thread")
-SETTLE_S, COUNT_S = 1.0, 6.0
+ROUNDS, COUNT_S = 5, 2.5  # of each kind in turn: what else the machine does meets all alike
 WARM_UP = 3  # steps
 PLANES = 24  # of the series that is predicted, over and over
 BUSY = "while True: pass"
@@ -121,11 +121,8 @@ def one_worker() -> Generator[None, None, None]:
         Workers.__init__ = original  # type: ignore[method-assign]
 
 
-def count_steps(steps: Iterator[None], settle_s: float, count_s: float) -> float:
-    """Steps a second, after a time that does not count."""
-    end_s = time.perf_counter() + settle_s
-    while time.perf_counter() < end_s:
-        next(steps)
+def measure_rate(steps: Iterator[None], count_s: float) -> float:
+    """Steps a second."""
     count, start_s = 0, time.perf_counter()
     while time.perf_counter() - start_s < count_s:
         next(steps)
@@ -142,10 +139,14 @@ def measure_job(job: str, cores: int, scale: float) -> list[Count]:
     counts = []
     for busy, known_as in ((0, 0), (cores, cores), (2 * cores, 2 * cores), (0, -1)):
         with busy_processes(busy):
-            for kind, steps in running.items():
-                rate = count_steps(steps, SETTLE_S * scale, COUNT_S * scale)
-                counts.append(Count(job, known_as, kind, rate))
-                print(counts[-1], flush=True)
+            rounds = [
+                {kind: measure_rate(steps, COUNT_S * scale) for kind, steps in running.items()}
+                for _ in range(ROUNDS)
+            ]
+        for kind in KINDS:
+            rate = float(np.median([each[kind] for each in rounds]))
+            counts.append(Count(job, known_as, kind, rate))
+            print(counts[-1], flush=True)
     return counts
 
 
@@ -177,7 +178,7 @@ def make_page(counts: list[Count], starts: list[float], cores: int) -> str:
 
 `scripts/measure_load.py` writes this page. A training (default settings, patches of the sample
 `nuclei_2d`) and a prediction (planes of that image, bundled model) run while other processes keep
-the processor busy. Steps a second are given as ratios to those of all threads within layers on the
+the processor busy. Steps a second (the median of {ROUNDS} rounds) are given as ratios to those of all threads within layers on the
 quiet machine; there they are: {rate}. Machine: {cores} cores, {torch.get_num_threads()} threads,
 {torch.backends.cpu.get_cpu_capability()}, "auto" is {precision}, torch {torch.__version__}.
 
