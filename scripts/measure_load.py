@@ -180,7 +180,8 @@ def make_page(counts: list[Count], starts: list[float], cores: int) -> str:
 `nuclei_2d`) and a prediction (planes of that image, bundled model) run while other processes keep
 the processor busy. Steps a second, the median of {ROUNDS} rounds, are given as ratios to those of
 all threads within layers on the quiet machine; there they are: {rate}. Machine: {cores} cores,
-{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, "auto" is {precision}, torch {torch.__version__}.
+{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, "auto" is
+{precision}, torch {torch.__version__}.
 
 | job | busy processes | {" | ".join(KINDS)} | aim |
 | --- | --- | --- | --- | --- |
