@@ -25,10 +25,12 @@ from napari_unet.image.noise import (
     estimate_noise,
     find_correlated_noise,
 )
+from napari_unet.image.noise_marks import is_noise_alone
 
 NOISE_BELOW = 6  # deviations between median and 1st percentile of noise alone, at most
 WHITE = 0.1  # correlation of neighbouring pixels, below which there is mostly noise
 NOISE_PIXELS = 8192  # of a sample from which noise alone can be told by its percentiles
+NOISE_HEIGHTS = 25  # times the height of its 99.8th percentile, that noise alone is stretched over
 NOISE_RANGE = 20  # deviations that an image of noise alone is stretched over
 SMOOTH_RANGE = 80  # likewise, of noise that was smoothed: its grains look like objects
 OBJECT_DEVIATIONS = 8  # of smoothed noise, from which something bright is an object
@@ -53,6 +55,7 @@ class IntensityRange:
     left_out : mapping of str to int
         Pixels of the sample that were not counted, by the reason; ``frames`` are frames, and
         ``speckles`` were counted, though they hide the rest: single bright pixels, too many.
+        ``noise``: all of them, as they show nothing else.
     fill : tuple of float
         Values of the fill around the image.
     hot_excess : float
@@ -132,7 +135,11 @@ def find_range(planes: Sequence[SampledPlane], lower: float, upper: float) -> In
     if correlation < WHITE:
         noisy, noise = True, deviation
     smooth = 0.0 if noisy else find_correlated_noise(_masked(planes, kept))
-    if (noisy or smooth) and pixels.size >= NOISE_PIXELS:
+    if pixels.size >= NOISE_PIXELS and is_noise_alone(_masked(planes, kept)):
+        left_out["noise"] = pixels.size
+        top = max(_highest(plane.pixels) for plane in planes)
+        high = max(high, top, middle + NOISE_HEIGHTS * (brightest - middle))
+    elif (noisy or smooth) and pixels.size >= NOISE_PIXELS:
         high = max(high, _range_of_rare_objects(planes, kept, middle, noise, smooth))
     left_out["speckles"] = speckles
     by_time = _follow_bleaching(planes, kept, low, lower, upper)

@@ -84,7 +84,7 @@ class IntensityLimits:
     left_out : dict
         Sampled pixels that were not counted, by the reason: "nan", "infinite", "fill",
         "saturated", "hot"; "frames": whole frames unlike the others; "speckles": single bright
-        pixels that were counted, as there are too many.
+        pixels that were counted, as there are too many; "noise": all, where there is nothing else.
     fill : tuple of tuple of float
         Values of each channel's fill around the image; empty where there is none.
     hot : tuple of float

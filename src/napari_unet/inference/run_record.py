@@ -124,6 +124,7 @@ class ResultSummary:
         self.missing = sum((left_out or {}).get(reason, 0) for reason in ("nan", "infinite"))
         self.odd_frames = (left_out or {}).get("frames", 0)
         self.speckled = bool((left_out or {}).get("speckles"))
+        self.noise = bool((left_out or {}).get("noise"))
         self.objects: int | None = None
         self.pixels = np.zeros(len(card.classes), np.int64)  # by class
         self.low = [np.inf] * card.architecture.out_channels
@@ -166,6 +167,11 @@ class ResultSummary:
         if self.missing:
             out["message"] += (
                 f" ({self.missing} pixels of the image are NaN or infinite: they are background)"
+            )
+        if self.noise:
+            out["message"] += (
+                " (The image shows nothing but noise, which was not stretched to its full range; "
+                "where there is more in it, give a fixed range of intensities)"
             )
         if self.speckled:
             out["message"] += (
