@@ -80,6 +80,17 @@ def test_many_threads_that_limit_themselves_leave_the_default() -> None:
     assert _in_new_thread() == 4
 
 
+def test_without_openmp_the_caller_computes_with_all_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.backends.openmp, "is_available", lambda: False)
+    with Workers(4, 4) as workers:
+        assert workers.count == 1
+        assert workers.submit(torch.get_num_threads).result() == 4
+    with limit_threads(1):
+        assert torch.get_num_threads() == 4
+
+
 def test_auto_is_what_there_is() -> None:
     assert (count_threads("auto"), count_threads(3)) == (4, 3)
 

@@ -43,7 +43,7 @@ class Workers:
     """
 
     def __init__(self, threads: int, pieces: int) -> None:
-        self.count = max(1, min(threads, pieces))
+        self.count = max(1, min(threads, pieces)) if _openmp() else 1
         self.threads_each = max(1, threads // self.count)
         self._pool: ThreadPoolExecutor | None = None
 
@@ -85,7 +85,7 @@ def count_threads(setting: int | str) -> int:
 def limit_threads(threads: int) -> Iterator[None]:
     """Let torch use so many threads in this thread, and in no other one."""
     before = torch.get_num_threads()
-    if threads == before:
+    if threads == before or not _openmp():
         yield
         return
     _set_own_threads(threads)
@@ -93,6 +93,11 @@ def limit_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         _set_own_threads(before)
+
+
+def _openmp() -> bool:
+    """Whether each thread can have a number of its own; torch's other back end has one for all."""
+    return torch.backends.openmp.is_available()  # type: ignore[no-untyped-call,no-any-return]
 
 
 def _set_own_threads(threads: int) -> None:
