@@ -1,6 +1,6 @@
 """Dense tissue: the boundary between objects against their relative distance; writes a page.
 
-    python studies/measure_dense_tissue.py DATA --folder FOLDER [--only CASE]
+    python studies/measure_dense_tissue.py DATA --folder FOLDER [--only CASE] [--times N]
     python studies/measure_dense_tissue.py --page          # from the records beside the page
 
 DATA has the folders of ``CASES``. Of each case both representations are trained by
@@ -136,13 +136,15 @@ def put_gaps(example: nu.Example) -> nu.Example:
     return replace(example, labels=np.where(first, 0, labels))
 
 
-def configure(case: Case, representation: str) -> dict[str, Any]:
-    """Settings of a training."""
+def configure(case: Case, representation: str, times: int = 1) -> dict[str, Any]:
+    """Settings of a training, of so many times the steps."""
+    steps = times * NETWORKS[case.ndim]["steps"]
     return {
         **NETWORKS[case.ndim],
+        "steps": steps,
         "ndim": case.ndim,
         "representation": representation,
-        "validation_every": NETWORKS[case.ndim]["steps"],
+        "validation_every": steps,
         "learning_rate": 3e-3,
         "augmentation": "light",
         "normalization": Normalization(),
@@ -161,15 +163,18 @@ def find_proposal(case: Case, learned: list[nu.Example]) -> str:
     return str(card.training.config["representation"])
 
 
-def measure(data: Path, folder: Path, name: str, representation: Representation) -> dict[str, Any]:
+def measure(
+    data: Path, folder: Path, name: str, representation: Representation, times: int
+) -> dict[str, Any]:
     """Train, unless that was done, and score: a record."""
     case = CASES[name]
     learned, tested = (list(read_part(data, case, part)) for part in (case.learned, case.tested))
     if case.gaps:
         learned = [put_gaps(example) for example in learned]
-    file = folder / f"{name.replace(' ', '-').replace(',', '')}-{representation}.safetensors"
+    stem = f"{name.replace(' ', '-').replace(',', '')}-{representation}-{times}"
+    file = folder / f"{stem}.safetensors"
     if not file.exists():
-        nu.train(learned, name=file.stem, **configure(case, representation)).save(file)
+        nu.train(learned, name=stem, **configure(case, representation, times)).save(file)
     model = nu.Model.load(file)
     training = model.card.training
     assert training is not None
@@ -201,10 +206,17 @@ def measure(data: Path, folder: Path, name: str, representation: Representation)
     }
 
 
+def _identify(record: dict[str, Any]) -> tuple[str, str, int]:
+    return record["case"], record["representation"], record["steps"]
+
+
 def write_page(records: list[dict[str, Any]]) -> None:
-    """Write the page from the records, in the order of the cases."""
-    order = [(name, each) for name in CASES for each in REPRESENTATIONS]
-    records = sorted(records, key=lambda r: order.index((r["case"], r["representation"])))
+    """Write the page from the records, in the order of the cases and of the steps."""
+    cases, kinds = list(CASES), list(REPRESENTATIONS)
+    records = sorted(
+        records,
+        key=lambda r: (cases.index(r["case"]), r["steps"], kinds.index(r["representation"])),
+    )
     rows = []
     for record in records:
         reached = " / ".join(f"{record['ap'][str(iou)]:.2f}" for iou in IOUS)
@@ -249,6 +261,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--folder", type=Path, help="where models are kept")
     parser.add_argument("--only", choices=CASES, nargs="+", help="these cases alone")
+    parser.add_argument("--representations", choices=REPRESENTATIONS, nargs="+")
+    parser.add_argument("--times", type=int, default=1, help="so many times as many steps")
     parser.add_argument("--page", action="store_true", help="write the page from the records alone")
     arguments = parser.parse_args()
     kept = PAGE.with_suffix(".json")
@@ -257,11 +271,12 @@ def main() -> None:
         torch.set_num_threads(1)
         arguments.folder.mkdir(parents=True, exist_ok=True)
         for name in arguments.only or CASES:
-            for representation in REPRESENTATIONS:
-                new = measure(arguments.data, arguments.folder, name, representation)
+            for representation in arguments.representations or REPRESENTATIONS:
+                new = measure(
+                    arguments.data, arguments.folder, name, representation, arguments.times
+                )
                 print(new, flush=True)
-                own = (new["case"], new["representation"])
-                records = [r for r in records if (r["case"], r["representation"]) != own] + [new]
+                records = [r for r in records if _identify(r) != _identify(new)] + [new]
                 write_page(records)
     write_page(records)
 

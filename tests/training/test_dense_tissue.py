@@ -71,9 +71,19 @@ def test_auto_takes_the_boundary_where_labels_leave_no_background() -> None:
     assert "boundary" in told
     assert "background" in told
     assert chosen(prepare(dense, nu.Example(IMAGE, LABELS, axes="YX", region="all")))[0] == BOUNDARY
-    # enough background, one object, or objects that are apart: as ever, and nothing to tell
-    apart = np.where(find_boundary(LABELS), 0, LABELS)
-    for labels in (SPARSE, np.ones_like(LABELS), apart, np.where(IMAGE > 0.6, 0, LABELS)):
+    # lines of background, one or two pixels wide, are no gaps, though their share is not small
+    first = np.zeros(LABELS.shape, bool)
+    first[1:] |= LABELS[1:] != LABELS[:-1]
+    first[:, 1:] |= LABELS[:, 1:] != LABELS[:, :-1]
+    for line in (first, find_boundary(LABELS)):
+        lined = np.where(line, 0, LABELS)
+        assert (lined == 0).mean() > 0.1
+        maps, told = chosen(prepare(nu.Example(IMAGE, lined, axes="YX")))
+        assert maps == BOUNDARY
+        assert "thin lines" in told
+    # enough background, membranes of several pixels, or one object: as ever, and nothing to tell
+    drawn = np.where(ndimage.binary_dilation(first, iterations=2), 0, LABELS)
+    for labels in (SPARSE, np.ones_like(LABELS), drawn):
         assert chosen(prepare(nu.Example(IMAGE, labels, axes="YX"))) == (DISTANCE, "")
     # a few sparse images beside a dense one: there is background
     sparse = nu.Example(IMAGE, SPARSE, axes="YX")
@@ -114,6 +124,8 @@ def test_the_settings_and_the_base_decide_before_the_labels(tmp_path: Path) -> N
     again = nu.Model.load(by_boundary.save(tmp_path / "dense.safetensors"))
     again.verify()
     assert again.card == card
+    assert card.description.startswith("Objects are parted by the boundary between them")
+    assert nu.train([dense], **TINY, description="Walls.").card.description == "Walls."
     # the base's maps are kept, whatever the labels look like
     setup = prepare(sparse, base=again)
     assert chosen(setup)[0] == BOUNDARY
@@ -124,6 +136,11 @@ def test_the_settings_and_the_base_decide_before_the_labels(tmp_path: Path) -> N
     assert prepare(few, base=again, representation="boundary").distance_known
     # other maps: the last layer is new, and that is told
     by_distance = nu.train([sparse], **TINY)
+    kept, told = chosen(prepare(dense, base=by_distance))
+    assert kept == DISTANCE
+    assert "although they touch" in told
+    assert "representation='boundary'" in told
+    assert chosen(prepare(sparse, base=by_distance)) == (DISTANCE, "")
     for base, wanted, maps in ((again, "distance", DISTANCE), (by_distance, "boundary", BOUNDARY)):
         setup = prepare(dense, base=base, representation=wanted)
         found, told = chosen(setup)
@@ -133,9 +150,13 @@ def test_the_settings_and_the_base_decide_before_the_labels(tmp_path: Path) -> N
         assert "layer-renewed" in [note.code for note in setup.notes]
         assert setup.make_card(0, 0.0).decoding == Decoding()
     assert not prepare(few, base=again, representation="distance").distance_known
-    future = again.card.model_copy(update={"instances": InstanceRepresentation(name="flows")})
-    with pytest.raises(ModelError, match="update"):
-        prepare(dense, base=nu.Model(future, again.network))
+    newer = InstanceRepresentation(name=BOUNDARY.name, version=2)
+    future = nu.Model(again.card.model_copy(update={"instances": newer}), again.network)
+    file = future.save(tmp_path / "newer.safetensors")
+    with pytest.raises(ModelError, match=r"boundary version 2, made by a newer.*version 1.*update"):
+        prepare(dense, base=future)
+    with pytest.raises(ModelError, match="foreground-boundary version 2"):
+        nu.segment(IMAGE, file, axes="YX", device="cpu")
 
 
 def test_a_checkpoint_of_other_maps_is_refused(tmp_path: Path) -> None:

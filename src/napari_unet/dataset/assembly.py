@@ -25,7 +25,7 @@ from napari_unet.dataset.properties import (
     median_diameter,
     median_extents,
 )
-from napari_unet.dataset.representation import choose_representation
+from napari_unet.dataset.representation import RepresentationChoice, choose_representation
 from napari_unet.dataset.split import HeldOutBlock, array_identity, divide_example, split_examples
 from napari_unet.dataset.targets import TargetSpec, find_classes, find_output_limits
 from napari_unet.dataset.validation_pieces import ValidationPiece, make_validation_pieces
@@ -92,8 +92,8 @@ class DataPlan:
         Validation examples; None where a share of the examples is held out.
     held_out : str
         One sentence that says what is held out; empty where validation examples were given.
-    representation_reason : str
-        One sentence that says which maps stand for objects, and why; empty for the usual ones.
+    representation : RepresentationChoice
+        Which maps stand for objects, and why.
     """
 
     target_spec: TargetSpec
@@ -103,7 +103,7 @@ class DataPlan:
     initial_images: dict[int, InitialImage]
     given: tuple[OpenedExample, ...] | None
     held_out: str
-    representation_reason: str
+    representation: RepresentationChoice
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +229,7 @@ def prepare_data(
         },
         given=None if validation is None else tuple(given),
         held_out=summary,
-        representation_reason=chosen.reason,
+        representation=chosen,
     )
     return assemble(plan, opened, blocks, config)
 

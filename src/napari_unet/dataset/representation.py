@@ -1,9 +1,27 @@
-"""Which maps stand for the objects that a network learns: chosen from settings, base and labels."""
+"""Which maps stand for the objects that a network learns: chosen from settings, base and labels.
+
+The relative distance to the boundary suits objects that lie in background; the boundary itself
+suits tissue, whose objects leave no gaps and have any shape and size. What labels that are known in
+part teach differs too (`napari_unet.dataset.targets`):
+
+- Of objects that are known whole, with what is beside them, both are learned.
+- Of objects that are cut, by a box or by the border of the image, the distance is bounded at best;
+  the boundary is learned all the same, but for the pixels next to what is not known.
+- Of strokes neither is learned, but the foreground and, of boundaries, the inside of thick strokes:
+  no stroke tells where an object ends, so that new networks do not learn boundaries from strokes.
+- Of single planes of a volume, a 3D network learns only the boundary that is seen in the plane, and
+  no inside, so that boundaries are not learned from planes either; a 2D network learns all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_unet.card import InstanceRepresentation, ModelCard
 from napari_unet.dataset.frames import Frame
@@ -11,17 +29,22 @@ from napari_unet.dataset.properties import knows_distance, object_windows
 from napari_unet.errors import TrainingError
 from napari_unet.instances.boundary import find_boundary
 from napari_unet.instances.maps import BOUNDARY, DISTANCE, REPRESENTATIONS, check_representation
+from napari_unet.renumbering import compact_labels
 from napari_unet.settings import TrainConfig
 
 MAX_BACKGROUND_SHARE = 0.1  # of the known pixels of dense tissue
+LINE_REACH_PIXELS = 2  # from thin lines of background to the objects on both sides
+MAX_LINES_SHARE = 0.4  # of the known pixels; more background is not looked at for lines
+SAMPLED_FRAMES = 16  # whose labels are looked at
 
 
 @dataclass(frozen=True)
 class RepresentationChoice:
-    """The maps, and one sentence that says why; empty for the usual ones."""
+    """The maps, why in one sentence, and what else could be asked for; empty for the usual ones."""
 
     representation: InstanceRepresentation
-    reason: str
+    reason: str = ""
+    remedy: str = ""
 
 
 def choose_representation(
@@ -45,7 +68,7 @@ def choose_representation(
         If the base has maps that this version does not know.
     """
     if config.task != "instance":
-        return RepresentationChoice(DISTANCE, "")
+        return RepresentationChoice(DISTANCE)
     own = None if base is None else check_representation(base.instances)
     if config.representation != "auto":
         wanted = REPRESENTATIONS[config.representation]
@@ -54,23 +77,28 @@ def choose_representation(
                 wanted,
                 f"Objects are parted by their {_NAMES[wanted.name]}, as ⟨representation⟩ asks; "
                 f"the base parts them by their {_NAMES[own.name]}, so that its last layer is "
-                "learned anew.",
+                "learned anew",
             )
-        asked = "Objects are parted by the boundary between them, as ⟨representation⟩ asks."
+        asked = "Objects are parted by the boundary between them, as ⟨representation⟩ asks"
         return RepresentationChoice(wanted, asked if wanted == BOUNDARY else "")
-    if own is not None:
-        kept = "Objects are parted by the boundary between them, as by the base."
-        return RepresentationChoice(own, kept if own == BOUNDARY else "")
-    share = measure_background(frames)
-    dense = share is not None and share < MAX_BACKGROUND_SHARE
-    if not dense or not _any_touch(frames) or not _show_boundaries(frames):
-        return RepresentationChoice(DISTANCE, "")
-    few = f"only {share:.1%} of the labelled pixels are" if share else "no labelled pixel is"
-    return RepresentationChoice(
-        BOUNDARY,
-        "Objects are parted by the boundary between them, not by their depth: they touch, and "
-        f"{few} background (⟨representation='distance'⟩ takes the depth).",
-    )
+    if own == BOUNDARY:
+        return RepresentationChoice(
+            BOUNDARY, "Objects are parted by their boundary, as by the base"
+        )
+    why = _find_density(frames)
+    if own is not None and why:
+        return RepresentationChoice(
+            own,
+            f"Objects are parted by their depth, as by the base, although {why}",
+            "⟨representation='boundary'⟩ may suit them better, and learns the last layer anew",
+        )
+    if why:
+        return RepresentationChoice(
+            BOUNDARY,
+            f"Objects are parted by the boundary between them, not by their depth: {why}",
+            "⟨representation='distance'⟩ takes the depth",
+        )
+    return RepresentationChoice(own or DISTANCE)
 
 
 _NAMES = {DISTANCE.name: "depth", BOUNDARY.name: "boundary"}
@@ -92,16 +120,52 @@ def _has_strokes(frame: Frame) -> bool:
     return "painted" in frame.labelled.regions and "all" not in frame.labelled.regions
 
 
-def _any_touch(frames: Sequence[Frame]) -> bool:
-    """Whether two objects touch, in windows around a few objects."""
-    for frame in frames:
-        if 1 not in frame.statistics.places or _has_strokes(frame):
-            continue
+def _find_density(frames: Sequence[Frame]) -> str:
+    """Why the labels are of tissue without gaps, as a clause; empty where they are not."""
+    share = measure_background(frames)
+    if share is None or share >= MAX_LINES_SHARE or not _show_boundaries(frames):
+        return ""
+    touch, wide = False, []
+    for labels, known in _sample_labels(frames):
+        touch = touch or bool(find_boundary(labels, known & (labels > 0)).any())
+        background = known & (labels == 0)
+        lines = background & find_lines(labels)
+        touch = touch or bool(lines.any())
+        wide.append((np.count_nonzero(background & ~lines), np.count_nonzero(known)))
+    if not touch:
+        return ""
+    if share < MAX_BACKGROUND_SHARE:
+        few = f"only {share:.1%} of the labelled pixels are" if share else "no labelled pixel is"
+        return f"they touch, and {few} background"
+    background, pixels = np.sum(wide, axis=0)
+    if background < MAX_BACKGROUND_SHARE * pixels:
+        return "next to all background is thin lines between them"
+    return ""
+
+
+def _sample_labels(frames: Sequence[Frame]) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+    """Labels, and where they are known, in windows around objects of some of the frames."""
+    usable = [f for f in frames if 1 in f.statistics.places and not _has_strokes(f)]
+    for frame in usable[:: -(-len(usable) // SAMPLED_FRAMES) or 1]:
         for part in object_windows(frame):
             labels, known = frame.read_labels(part)
-            if find_boundary(labels[0], known & (labels[0] > 0)).any():
-                return True
-    return False
+            yield compact_labels(labels[0]), known
+
+
+def find_lines(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels with two objects within `LINE_REACH_PIXELS` of them in the plane.
+
+    >>> labels = np.array([[1, 1, 0, 2, 2, 2, 0, 0, 0, 0, 3]])
+    >>> (find_lines(labels) & (labels == 0)).astype(int).tolist()
+    [[0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]]
+    """
+    size = (1,) * (labels.ndim - 2) + (2 * LINE_REACH_PIXELS + 1,) * 2
+    ids = labels.astype(np.int64)
+    largest = ndimage.maximum_filter(ids, size, mode="nearest")
+    far = np.where(ids > 0, ids, np.iinfo(np.int32).max)
+    smallest = ndimage.minimum_filter(far, size, mode="nearest")
+    found: NDArray[np.bool_] = (largest > 0) & (smallest < largest)
+    return found
 
 
 def _show_boundaries(frames: Sequence[Frame]) -> bool:

@@ -46,8 +46,15 @@ def check_representation(
     1
     """
     if representation is None or representation not in REPRESENTATIONS.values():
+        name = (
+            f"{representation.name} version {representation.version}" if representation else "none"
+        )
+        known = ", ".join(
+            f"{each.name} version {each.version}" for each in REPRESENTATIONS.values()
+        )
         raise ModelError(
-            f"The model's instance maps are {representation}, which this version cannot decode",
+            f"The model's objects stand in the maps {name}, made by a newer version than this one "
+            f"(which reads {known})",
             "update napari-unet-torch",
         )
     return representation

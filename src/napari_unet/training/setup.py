@@ -16,9 +16,10 @@ from napari_unet.dataset.example import Example
 from napari_unet.dataset.properties import check_task
 from napari_unet.dataset.representation import check_boundary
 from napari_unet.dataset.targets import TargetSpec
-from napari_unet.errors import Note, TrainingError, describe_validation
+from napari_unet.errors import Note, Text, TrainingError, describe_validation
 from napari_unet.installation import versions
 from napari_unet.instances import maps as instances
+from napari_unet.instances.maps import BOUNDARY
 from napari_unet.network.adaptation import adapt_network
 from napari_unet.network.architecture import DataProperties, Proposal, propose_architecture
 from napari_unet.network.devices import resolve_device
@@ -280,7 +281,7 @@ class TrainingSetup:
         config = self.config.model_copy(update={**known, **(resolved or {})})
         return ModelCard(
             name=self.config.name,
-            description=self.config.description,
+            description=self.config.description or self._describe_maps(),
             task=spec.task,
             axes="CZYX" if architecture.ndim == 3 else "CYX",
             channels=self._channels(),
@@ -311,6 +312,11 @@ class TrainingSetup:
         if self.data.target_spec.task == "instance":
             return (ClassInfo(value=1, name="object"),)
         return self.data.target_spec.classes
+
+    def _describe_maps(self) -> str:
+        """Why the objects stand in other maps than the usual ones."""
+        chosen = self.data.plan.representation
+        return str(Text(chosen.reason).as_sentence()) if chosen.representation == BOUNDARY else ""
 
     def _diameter(self) -> float | None:
         known = self.data.object_diameter
@@ -365,9 +371,9 @@ def prepare_training(
     data = prepare_data(examples, validation, base.card if base else None, config)
     check_boundary(base.card if base else None, config, known=data.distance_known)
     chosen = choose_network(data, base, config)
-    reason = data.plan.representation_reason
+    maps = data.plan.representation
     told = [Note("held-out", data.held_out)] if data.held_out else []
-    told += [Note("representation", reason)] if reason else []
+    told += [Note("representation", maps.reason, maps.remedy)] if maps.reason else []
     return TrainingSetup(
         config=config,
         data=data,
