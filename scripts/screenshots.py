@@ -14,11 +14,12 @@ import os
 import tempfile
 from pathlib import Path
 
-from screenshot_scenes import batch, evaluate, measure, segment, train, tutorial
+from screenshot_scenes import batch, correct, evaluate, measure, segment, train, tutorial
 from screenshot_scenes.stage import Stage
 
 SCENES = {
     **batch.SCENES,
+    **correct.SCENES,
     **measure.SCENES,
     **evaluate.SCENES,
     **segment.SCENES,
@@ -30,7 +31,12 @@ DOCUMENTED = {
     "segment": {"segment_dark": "dark", "segment_region_light": "light"},
     **{
         scene: dict.fromkeys(names, "dark")
-        for scene, names in {**tutorial.PICTURES, **measure.PICTURES, **evaluate.PICTURES}.items()
+        for scene, names in {
+            **tutorial.PICTURES,
+            **measure.PICTURES,
+            **evaluate.PICTURES,
+            **correct.PICTURES,
+        }.items()
     },
 }
 """Pictures of the documentation and their themes, by scene."""

@@ -374,8 +374,9 @@ def test_a_stack_is_corrected_and_learned_from(
         assert len(entries_of(again)) == len(entries_of(layer))
         viewer.layers.remove(again)
         viewer.layers.selection.active = layer
+        review.train.click()
         _, train = viewer.window.add_plugin_dock_widget(PLUGIN, "Train")
-        train.take(image, layer)
+        assert train.image is image
     learned(layer, "stack-2", steps=STEPS)
     segmented_with("stack-2")
     before, after = compared(result, viewer.layers["stack labels [1]"], truth)

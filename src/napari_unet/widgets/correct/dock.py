@@ -107,6 +107,11 @@ class CorrectWidget(Copied, Container, metaclass=OneDock):  # type: ignore[type-
         return self._panel(ToolPanel)
 
     @property
+    def review(self) -> ReviewPanel:
+        """The objects to look at next, and what was accepted."""
+        return self._panel(ReviewPanel)
+
+    @property
     def journal(self) -> JournalPanel:
         """The corrections, counted and repeated."""
         return self._panel(JournalPanel)

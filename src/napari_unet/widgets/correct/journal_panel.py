@@ -74,7 +74,8 @@ class JournalPanel:
         self._source = None if count else self._find_source()
         if self._source is not None:
             number = len(entries_of(self._source))
-            self.repeat.setText(f"Repeat {number} corrections of ‘{self._source.name}’")
+            noun = "correction" if number == 1 else "corrections"
+            self.repeat.setText(f"Repeat {number} {noun} of ‘{self._source.name}’")
         self.repeat.setVisible(self._source is not None)
 
     def _find_source(self) -> Labels | None:
@@ -100,7 +101,7 @@ class JournalPanel:
         with target.layer.block_history():
             misfits = repeat_entries(entries, lambda: target.scene, apply)
         done = len(entries) - len(misfits)
-        text = f"{done} of {len(entries)} corrections were repeated."
+        text = f"{done} of {len(entries)} corrections {'was' if done == 1 else 'were'} repeated."
         if misfits:
             told = "; ".join(map(str, misfits[:MOST_TOLD]))
             more = f"; and {len(misfits) - MOST_TOLD} more" if len(misfits) > MOST_TOLD else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QPushButton, QVBoxLay
 from napari_unet.correction.window import object_window
 from napari_unet.errors import UNetError
 from napari_unet.evaluation.object_survey import ObjectSurvey
-from napari_unet.evaluation.review_order import ReviewOrder, rank_objects
+from napari_unet.evaluation.review_order import rank_objects
 from napari_unet.widgets.annotation.marks import (
     Marks,
     describe_done,
@@ -25,36 +24,20 @@ from napari_unet.widgets.annotation.marks import (
     set_marks,
     toggle_done,
 )
-from napari_unet.widgets.annotation.painting import DONE_KEY
 from napari_unet.widgets.correct.adoption import begin_correction
+from napari_unet.widgets.correct.hand_over import hand_to_train
+from napari_unet.widgets.correct.hover_panel import size_text
 from napari_unet.widgets.correct.journal import entries_of
 from napari_unet.widgets.correct.keys import KeyWatch, key_of, register_key
+from napari_unet.widgets.correct.review_actions import ACTIONS, ORDER_NAMES, review_command
 from napari_unet.widgets.correct.review_survey import Looked, look_through, read_scores_at
-from napari_unet.widgets.correct.session import CorrectionSession, session_of
+from napari_unet.widgets.correct.seen_outline import SeenOutline
+from napari_unet.widgets.correct.session import CorrectionSession
 from napari_unet.widgets.qt.job import JobRunner, Outcome
 from napari_unet.widgets.qt.wording import worded
 from napari_unet.widgets.viewer.objects import go_to_object
 from napari_unet.widgets.viewer.placement import lift
 
-ORDER_NAMES: dict[str, ReviewOrder] = {
-    "Least certain first": "confidence",
-    "Suggested splits": "split",
-    "Unusual shapes": "shape",
-    "Smallest first": "small",
-    "Largest first": "large",
-    "At the border": "border",
-    "All, by number": "place",
-}
-ACTIONS = {
-    "next": ("Next", "N", "Go to the next object that nobody has looked at yet."),
-    "previous": ("Previous", "Shift-N", "Go back to the object before."),
-    "accept": ("Accept", "Q", "Call the object right as it is, and go to the next one."),
-    "done": (
-        "Plane done",
-        DONE_KEY,
-        "Call everything in the plane that is shown right, also its background; or take that back.",
-    ),
-}
 COLUMNS = 2
 SURVEY_DELAY_MS = 400  # after the last change
 
@@ -98,13 +81,22 @@ class ReviewPanel:
         column.addLayout(grid)
         self.buttons: dict[str, QPushButton] = {}
         for number, (name, (title, key, tip)) in enumerate(ACTIONS.items()):
-            register_key(name, key, tip, _command(name))
+            register_key(name, key, tip, review_command(name))
             button = QPushButton(title)
             button.clicked.connect(lambda _=False, name=name: self.act(name))
             grid.addWidget(button, *divmod(number, COLUMNS))
             self.buttons[name] = button
         column.addWidget(self.line)
         column.addWidget(self.seen)
+        self.outline = SeenOutline(session.viewer)
+        column.addWidget(self.outline.box)
+        self.train = QPushButton("Train on what was looked at")
+        self.train.setToolTip(
+            "Open ‘Train’ with these labels. What you accepted or corrected counts with its "
+            "surroundings, and planes that are done count whole; the rest is unknown."
+        )
+        self.train.clicked.connect(lambda _=False: self._hand_over())
+        column.addWidget(self.train)
         self.order.currentIndexChanged.connect(lambda _: self._arrange())
         self._keys = KeyWatch(self._show_keys)
         session.key_pressed.connect(self._key_pressed)
@@ -129,6 +121,7 @@ class ReviewPanel:
         self._timer.stop()
         self._runner.drop()
         self._keys.close()
+        self.outline.close()
         self._session.key_pressed.disconnect(self._key_pressed)
         self._session.target_changed.disconnect(self._target_changed)
         self._session.corrected.disconnect(self._corrected_step)
@@ -148,6 +141,11 @@ class ReviewPanel:
             self._step(1 if name == "next" else -1)
 
     # the list
+
+    def _keys_of_all(self) -> list[tuple[int, int]]:
+        if self._survey is None:
+            return []
+        return list(zip(self._survey.frames.tolist(), self._survey.labels.tolist(), strict=True))
 
     def _listed(self) -> list[tuple[int, int]]:
         if self._survey is None:
@@ -188,9 +186,11 @@ class ReviewPanel:
         self._tell_current(row)
 
     def _tell_current(self, row: int) -> None:
-        assert self._survey is not None
-        label, area = int(self._survey.labels[row]), int(self._survey.areas[row])
-        self._session.tell(f"Object {label}, {area} pixels.")
+        target, survey = self._session.target, self._survey
+        assert target is not None
+        assert survey is not None
+        text = size_text(int(survey.areas[row]), target.spacing, survey.points.shape[1])
+        self._session.tell(f"Object {int(survey.labels[row])}, {text}.")
         self._show_counts()
 
     def _accept(self) -> None:
@@ -236,6 +236,15 @@ class ReviewPanel:
             return
         session.tell("This plane is done." if now else "This plane is not done any more.")
 
+    def _hand_over(self) -> None:
+        target, session = self._session.target, self._session
+        if target is None:
+            return
+        try:
+            hand_to_train(session.viewer, target)
+        except UNetError as error:
+            session.tell(worded(error), fault=True)
+
     def _set_review(self, marks: Marks) -> None:
         """Give the layer marks, which tell from now on how its objects were."""
         target = self._session.target
@@ -272,6 +281,7 @@ class ReviewPanel:
         self._survey, self._rows = None, np.zeros(0, np.intp)
         self.current, self._place = None, -1
         self._began = None
+        self._runner.drop()  # it looks at another layer
         self._watch(None if target is None else target.layer)
         self._changed()
 
@@ -288,7 +298,7 @@ class ReviewPanel:
 
     def _changed(self, _: Any = None) -> None:
         target = self._session.target
-        for button in self.buttons.values():
+        for button in (*self.buttons.values(), self.train):
             button.setEnabled(target is not None)
         if target is None:
             self._runner.drop()
@@ -350,15 +360,18 @@ class ReviewPanel:
 
     def _show_counts(self, _: Any = None) -> None:
         target = self._session.target
+        seen = [key for key in self._keys_of_all() if self._is_seen(key)]
+        self.outline.show(target, self._survey, self.current, seen)
         if target is None or self._survey is None:
             self.line.setText("" if target is None else "Looking through the objects …")
             self.seen.setText("")
             return
         self.line.setText(f"{len(self.left):,} of {len(self._rows):,} left in this list.")
-        here = set(zip(self._survey.frames.tolist(), self._survey.labels.tolist(), strict=True))
+        here = set(self._keys_of_all())
         accepted = len(self._accepted & here)
         corrected = len({label for _, label in here} & self._corrected)
         done = describe_done(target.layer, marks_for(target.layer))
+        done = done if done.startswith("done:") else f"the plane is {done}"
         self.seen.setText(
             f"Accepted {accepted:,}, corrected {corrected:,} of {len(here):,} objects; {done}."
         )
@@ -372,12 +385,3 @@ class ReviewPanel:
             key = key_of(name)
             self.buttons[name].setText(f"{title} ({key})" if key else title)
             self.buttons[name].setToolTip(tip)
-
-
-def _command(name: str) -> Callable[[Labels], None]:
-    def command(layer: Labels) -> None:
-        session = session_of(layer)
-        if session is not None:
-            session.key_pressed.emit(name)
-
-    return command

@@ -36,10 +36,15 @@ class ObjectOutline:
     ----------
     viewer : Viewer
         Where.
+    colour : str
+        Of the lines.
+    width : float
+        Of the lines, in pixels of the screen.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, colour: str = COLOUR, width: float = LINE_PIXELS) -> None:
         self._viewer = plain(viewer)
+        self._colour, self._width = colour, width
         self._layer: Labels | None = None
         self._objects: list[tuple[int, Box]] = []
         self._visual: Any = None
@@ -117,7 +122,7 @@ class ObjectOutline:
 
             scene = self._viewer.window._qt_viewer.canvas.view.scene
             self._visual = Line(
-                ends[:, ::-1], COLOUR, LINE_PIXELS, connect="segments", parent=scene
+                ends[:, ::-1], self._colour, self._width, connect="segments", parent=scene
             )
             self._visual.order = 1_000_000
             self._visual.set_gl_state(depth_test=False, blend=True)
