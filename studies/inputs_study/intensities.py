@@ -38,7 +38,7 @@ def _framed(folder: Path, value: float, pad: int) -> Outcome:
         image.astype(type(value) if value != value else image.dtype), pad, constant_values=value
     )
     inside = (slice(pad, -pad), slice(pad, -pad))
-    return _compare(folder, framed, inside, right)
+    return _compare(folder, framed, inside, right, least=1.0)
 
 
 for pad in (4, 64):
@@ -63,7 +63,7 @@ def _missing(folder: Path, value: float) -> Outcome:
     right = np.asarray(nu.segment(image, MODEL, axes="YX")).copy()
     image[:12], image[:, -9:] = value, value
     right[:12], right[:, -9:] = 0, 0
-    outcome = _compare(folder, image, ..., right, least=0.85)
+    outcome = _compare(folder, image, ..., right, least=0.85)  # objects are cut at the border
     return Outcome(outcome.happens, outcome.right and "NaN or infinite" in outcome.happens)
 
 
@@ -198,6 +198,11 @@ for words, make in (
     ("smoothed noise", lambda white: ndimage.gaussian_filter(white, 1.5)),
     ("median-filtered noise", lambda white: ndimage.median_filter(white, 5)),
     ("smoothed noise of single photons", _photons),
+    ("noise hardly smoothed", lambda white: ndimage.gaussian_filter(white, 0.7)),
+    ("lognormal noise", np.exp),
+    ("lognormal noise, smoothed", lambda white: ndimage.gaussian_filter(np.exp(white), 1.5)),
+    ("speckle", lambda white: ndimage.gaussian_filter(white, 1.5) ** 2),
+    ("noise with the rows of a camera", lambda white: white + 1.7 * white[:, :1]),
     ("enlarged noise", lambda white: ndimage.zoom(white[:86, :86], 3)[:256, :256]),
 ):
     KINDS.add(SECTION, f"{words}: no objects")(partial(_correlated, make=make))

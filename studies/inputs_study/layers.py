@@ -89,6 +89,16 @@ def _labels(folder: Path) -> str:
     return "a_labels.tif"
 
 
+def _tiles(folder: Path) -> str:
+    with tifffile.TiffWriter(folder / "a.ome.tif", ome=True) as tif:
+        for column in range(2):
+            place = {"PositionY": 0.25, "PositionX": 0.096 * column}
+            units = {"PositionYUnit": "mm", "PositionXUnit": "mm"}
+            size = {f"PhysicalSize{axis}": 0.5 for axis in "YX"}
+            tif.write(sample()[0], metadata={"axes": "YX", "Plane": {**place, **units}, **size})
+    return "a.ome.tif"
+
+
 def _is_in_place(layers: list[Any]) -> bool:
     (layer,) = layers
     return bool(
@@ -113,6 +123,11 @@ for name, make, right in (
         ),
     ),
     ("RGB TIFF", _rgb, lambda x: len(x) == 1 and x[0].rgb),
+    (
+        "OME-TIFF of two tiles with the places of the stage: they lie there",
+        _tiles,
+        lambda x: [tuple(y.translate) for y in x] == [(250, 0), (250, 96)],
+    ),
     ("OME-Zarr", _zarr, lambda x: np.allclose(x[0].scale, 0.5)),
     ("labels that the plugin saved", _labels, _is_in_place),
 ):

@@ -267,6 +267,63 @@ def test_an_ome_zarr_lies_where_it_says(
     assert unit or "2 along Z, 0.5 along Y, 0.5 along X without a unit" in said[0]
 
 
+def write_tiles(path: Path, places: list[dict[str, Any]], size: float | None = 0.5) -> None:
+    """Images of several positions, as microscopes write them to an OME-TIFF."""
+    with tifffile.TiffWriter(path, ome=True) as tif:
+        for number, plane in enumerate(places):
+            metadata: dict[str, Any] = {"axes": "YX", "Name": f"tile {number}", "Plane": plane}
+            if size is not None:
+                unit = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
+                metadata |= {"PhysicalSizeX": size, "PhysicalSizeY": size, **unit}
+            tif.write(counting((16, 20)), metadata=metadata)
+
+
+def stage_place(y: float, x: float, unit: str | None = "µm") -> dict[str, Any]:
+    units = {} if unit is None else {"PositionXUnit": unit, "PositionYUnit": unit}
+    return {"PositionX": x, "PositionY": y, **units}
+
+
+def test_tiles_lie_where_the_stage_stood(
+    bare_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("napari.utils.notifications.show_info", said.append)
+    write_tiles(tmp_path / "a.ome.tif", [stage_place(0.1, -0.02, "mm"), stage_place(100, -10)])
+    first, second = reopen(bare_viewer, tmp_path / "a.ome.tif")
+    np.testing.assert_allclose(first.translate, (100, -20))
+    np.testing.assert_allclose(second.translate, (100, -10))  # where the first one ends
+    assert [each for each in said if "where the stage stood" in each] == said
+    assert len(said) == 1
+    # labels of a tile come back to their place
+    labels = np.arange(320, dtype=np.int32).reshape(16, 20)
+    place = dict(LayerImage.of(second).placement("YX"))
+    layer = bare_viewer.add_labels(labels, name="found", **place)
+    layer.save(str(tmp_path / "found.tif"), plugin="napari-unet-torch")
+    bare_viewer.layers.clear()
+    (again,) = reopen(bare_viewer, tmp_path / "found.tif")
+    np.testing.assert_allclose(again.translate, (100, -10))
+    np.testing.assert_allclose(again.scale, (0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [{}, stage_place(0, 10)],  # not of all
+        [stage_place(5, 5, None), stage_place(0, 10, None)],  # in a unit that nobody knows
+        [stage_place(5, 5), stage_place(5, 5)],  # of one place only
+        [stage_place(5, 5), stage_place(0, 1e12)],
+        [stage_place(5, float("nan")), stage_place(0, 10)],
+        [stage_place(5, 5)],  # a single image: there is nothing beside it
+    ],
+)
+def test_places_of_a_stage_that_are_not_used(
+    bare_viewer: Any, tmp_path: Path, places: list[dict[str, Any]]
+) -> None:
+    write_tiles(tmp_path / "a.ome.tif", places)
+    for layer in reopen(bare_viewer, tmp_path / "a.ome.tif"):
+        assert not np.any(layer.translate)
+
+
 def test_large_files_are_not_read(
     bare_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,8 @@ from napari_unet.io.pixel_size import unit_in_micrometres
 from napari_unet.io.reading import TIFF_SUFFIXES, ImageFile
 from napari_unet.io.zarr_members import containing_image, images_inside, ome_attributes
 
+FARTHEST_UM = 1e6  # that a stage travels
+
 
 @dataclass(frozen=True)
 class Position:
@@ -44,6 +46,24 @@ def read_position(file: ImageFile) -> Position | None:
         return _of_ome_tiff(file) if file.path.suffix.lower() in TIFF_SUFFIXES else None
     except Exception:  # noqa: BLE001  # metadata of other programs may be anything
         return None
+
+
+def read_stage_position(file: ImageFile) -> Position | None:
+    """Where an image of an OME-TIFF of several lies, if the file says it of each of them.
+
+    None where it does not: where a position is missing, has no unit of length, differs between the
+    planes of an image, or is absurd, or all are the same.
+    """
+    if len(file.scenes) < 2 or file.path.suffix.lower() not in TIFF_SUFFIXES:
+        return None
+    try:
+        places = [_stage_place(pixels) for pixels in _ome_pixels(file)]
+        position = _of_ome_tiff(file)
+    except Exception:  # noqa: BLE001  # metadata of other programs may be anything
+        return None
+    if None in places or len(set(places)) < 2 or len(places) != len(file.scenes):
+        return None
+    return position
 
 
 def read_steps(file: ImageFile, axes: str | None = None) -> tuple[dict[str, float], bool] | None:
@@ -133,18 +153,41 @@ def _of_zarr(file: ImageFile) -> Position | None:
     )
 
 
-def _of_ome_tiff(file: ImageFile) -> Position | None:
+def _ome_pixels(file: ImageFile) -> list[Mapping[str, Any]]:
+    """What OME-XML says of the pixels of each image; empty where there is none."""
     import tifffile
 
-    if file.axes is None or file.pixel_size is None or None in file.pixel_size:
-        return None
     with tifffile.TiffFile(file.path) as tif:
         text = tif.ome_metadata
-    if not text:
-        return None
-    images = tifffile.xml2dict(text)["OME"]["Image"]
-    pixels = (images if isinstance(images, list) else [images])[file.scene]["Pixels"]
+    images = tifffile.xml2dict(text)["OME"]["Image"] if text else []
+    return [each["Pixels"] for each in (images if isinstance(images, list) else [images])]
+
+
+def _stage_place(pixels: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Y and X in micrometres of all planes of an image; None where they are not stated or sane."""
     planes = pixels.get("Plane") or ()
+    found = set()
+    for plane in planes if isinstance(planes, list) else [planes]:
+        units = [unit_in_micrometres(plane.get(f"Position{axis}Unit")) for axis in "YX"]
+        if None in units:
+            return None
+        y, x = (
+            float(plane[f"Position{axis}"]) * (unit or 1.0)
+            for axis, unit in zip("YX", units, strict=True)
+        )
+        if not (abs(y) < FARTHEST_UM and abs(x) < FARTHEST_UM):  # nor NaN
+            return None
+        found.add((round(y, 2), round(x, 2)))
+    return found.pop() if len(found) == 1 else None
+
+
+def _of_ome_tiff(file: ImageFile) -> Position | None:
+    if file.axes is None or file.pixel_size is None or None in file.pixel_size:
+        return None
+    images = _ome_pixels(file)
+    if not images:
+        return None
+    planes = images[file.scene].get("Plane") or ()
     plane: Mapping[str, Any] = planes[0] if isinstance(planes, list) else dict(planes)
     spatial = spatial_in_order(file.axes)
     origin = {}

@@ -18,7 +18,7 @@ from napari_unet.io import ImageFile, read_image
 from napari_unet.io.cellpose_files import is_pickled, read_cellpose_labels
 from napari_unet.io.naming import plain_stem
 from napari_unet.io.pixel_size import unit_in_micrometres
-from napari_unet.io.position import read_position
+from napari_unet.io.position import read_position, read_stage_position
 from napari_unet.io.record import STALE, find_record
 from napari_unet.io.zarr_files import level_paths
 from napari_unet.io.zarr_members import images_inside, is_inside_zarr, labels_beside, store_of
@@ -111,6 +111,10 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     for part, scene in _parts(place):
         file = read_image(part, scene=scene, eager_bytes=0)
         _tell(file.notes)
+        if scene == 0 and read_stage_position(file) is not None:
+            _tell(
+                [Note("stage", "The images lie where the stage stood for each, as the file says")]
+            )
         found += _layers_of(file, several=scene is not None or part != place)
     return found
 
@@ -279,8 +283,11 @@ def _place(file: ImageFile, record: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _origin(file: ImageFile, known: set[str]) -> dict[str, float]:
-    """Where the first pixel of an OME-Zarr lies, by axis, in the units of its pixel size."""
-    position = read_position(file) if file.path.is_dir() else None
+    """Where the first pixel lies, by axis, in the units of its pixel size.
+
+    Of an OME-Zarr as it says, of the images of an OME-TIFF where the stage stood for each.
+    """
+    position = read_position(file) if file.path.is_dir() else read_stage_position(file)
     if position is None or not position.is_declared:
         return {}
     same = known == set(position.steps) if position.in_micrometres else not known
