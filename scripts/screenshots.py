@@ -14,7 +14,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from screenshot_scenes import batch, correct, evaluate, measure, segment, train, tutorial
+from screenshot_scenes import batch, correct, evaluate, measure, segment, train, tutorial, walk
 from screenshot_scenes.stage import Stage
 
 SCENES = {
@@ -25,6 +25,7 @@ SCENES = {
     **segment.SCENES,
     **train.SCENES,
     **tutorial.SCENES,
+    **walk.SCENES,
 }
 DOCUMENTED = {
     "batch": {"batch_files_light": "light", "batch_done_dark": "dark"},

@@ -165,7 +165,7 @@ def _ome_pixels(file: ImageFile) -> list[Mapping[str, Any]]:
 
 def _stage_place(pixels: Mapping[str, Any]) -> tuple[float, float] | None:
     """Y and X in micrometres of all planes of an image; None where they are not stated or sane."""
-    planes = pixels.get("Plane") or ()
+    planes: Any = pixels.get("Plane") or ()
     found = set()
     for plane in planes if isinstance(planes, list) else [planes]:
         units = [unit_in_micrometres(plane.get(f"Position{axis}Unit")) for axis in "YX"]
