@@ -86,7 +86,8 @@ def _walk_file(stage: Stage, own: Own, path: Path) -> None:
     (labels,) = [layer for layer in viewer.layers if type(layer).__name__ == "Labels"]
     sizes = viewer.dims.nsteps
     for axis, count in enumerate(sizes[: viewer.dims.ndim - 2]):
-        viewer.dims.set_current_step(axis, count // 2)
+        if count > 2:  # not that of the channels, of which the first was segmented
+            viewer.dims.set_current_step(axis, count // 2)
     stage.shoot(about.format("done"))
     saved = path.with_name(f"{path.name.split('.')[0]}_labels.tif")
     labels.save(str(saved), plugin=PLUGIN)

@@ -194,6 +194,11 @@ def _photons(white: Any) -> Any:
     return ndimage.gaussian_filter(counted, 1.5)
 
 
+def _speckle(white: Any) -> Any:
+    other = np.random.default_rng(1).normal(0, 1, white.shape)
+    return sum(ndimage.gaussian_filter(each, 1.5) ** 2 for each in (white, other))
+
+
 for words, make in (
     ("smoothed noise", lambda white: ndimage.gaussian_filter(white, 1.5)),
     ("median-filtered noise", lambda white: ndimage.median_filter(white, 5)),
@@ -201,7 +206,7 @@ for words, make in (
     ("noise hardly smoothed", lambda white: ndimage.gaussian_filter(white, 0.7)),
     ("lognormal noise", np.exp),
     ("lognormal noise, smoothed", lambda white: ndimage.gaussian_filter(np.exp(white), 1.5)),
-    ("speckle", lambda white: ndimage.gaussian_filter(white, 1.5) ** 2),
+    ("speckle", _speckle),
     ("noise with the rows of a camera", lambda white: white + 1.7 * white[:, :1]),
     ("enlarged noise", lambda white: ndimage.zoom(white[:86, :86], 3)[:256, :256]),
 ):

@@ -242,6 +242,8 @@ class SegmentWidget(SegmentFace, Container, metaclass=OneDock):  # type: ignore[
         if not run.preview:
             self._done = run.request, record["settings"]
         seconds = f"in {record['seconds']:.1f} s."
+        if str(record.get("message", "")).endswith("."):  # more was said than a number
+            seconds = f"({record['seconds']:.1f} s)"
         if labels is None:
             values = lazily(found, outputs.scratch)  # on disk for as long as they are shown
             shown = self.results.show_values(values, run.layer, placement, preview=run.preview)
