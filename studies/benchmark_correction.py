@@ -5,7 +5,7 @@
 
 With ``--layers`` each change is made in a Labels layer of napari, as the dock Correct does it: with
 the step of undo and the update of the layer. A zarr array is edited by windows there, and written
-by a thread, whose time does not count.
+by a thread, whose time does not count. The list of 10,000 objects is made as the dock makes it.
 
 On 2048 x 2048 and 64 x 512 x 512 pixels, in memory and in a zarr array, with a point in the
 object known: a disk of radius 30, an ellipsoid of 15 x 30 x 30. The best of five runs.
@@ -38,6 +38,7 @@ CASES = {
     (64, 512, 512): ((32, 250, 250), (15, 30, 30)),
 }
 RUNS = 5
+OBJECTS = 10_000
 
 
 def main() -> None:
@@ -57,16 +58,58 @@ def print_layers() -> None:
                 seconds = measure_in_layer(labels, tool, kind)
                 rows.setdefault((shape, kind), {})[name] = 1000 * seconds
     print("# How long a correction takes\n")
+    print("Milliseconds of its thread from the tool to the updated layer, the best of five runs;")
     print(
-        "Milliseconds on the clock from the tool to the updated layer, the best of five runs on a"
+        "what else runs does not count. `studies/benchmark_correction.py --layers` measures it.\n"
     )
-    print("busy machine with two cores; `studies/benchmark_correction.py --layers` measures it.\n")
     heads = [f"{' x '.join(map(str, shape))}, {kind}" for shape, kind in rows]
     print("| tool | " + " | ".join(heads) + " |")
     print("| --- |" + " ---: |" * len(heads))
     for name in dict.fromkeys(name for row in rows.values() for name in row):
         times = [f"{row[name]:.1f}" if name in row else "" for row in rows.values()]
         print(f"| {name} | " + " | ".join(times) + " |")
+    print("\n# How long the list of objects takes\n")
+    print("Milliseconds of its thread, in the background, for 10,000 objects, and to order them.\n")
+    print("| labels | with scores | list | order |\n| --- | --- | ---: | ---: |")
+    for shape in CASES:
+        labels = draw_boxes(shape)
+        for scores in (None, np.random.default_rng(0).random(shape, np.float32)):
+            listing, ordering = measure_list(labels, scores)
+            known = "no" if scores is None else "yes"
+            size = " x ".join(map(str, shape))
+            print(f"| {size} | {known} | {1000 * listing:.0f} | {1000 * ordering:.1f} |")
+
+
+def measure_list(labels: np.ndarray, scores: Any) -> tuple[float, float]:
+    """Seconds to look at all objects, and to put them into all orders."""
+    from napari_unet.evaluation.review_order import ORDERS, rank_objects
+    from napari_unet.progress import drain
+    from napari_unet.widgets.annotation.marks import Marks
+    from napari_unet.widgets.correct.review_survey import look_through
+
+    axes, times = "ZYX"[-labels.ndim :], []
+    for _ in range(RUNS):
+        start = time.thread_time()
+        job = look_through(labels, axes, Marks("", axes), lambda _: scores, None, [], labels.shape)
+        found = drain(job)
+        middle = time.thread_time()
+        for order in ORDERS:
+            if order != "confidence" or scores is not None:
+                rank_objects(found.survey, order)
+        times.append((middle - start, time.thread_time() - middle))
+    assert len(found.survey) == OBJECTS
+    return min(times)
+
+
+def draw_boxes(shape: tuple[int, ...]) -> np.ndarray:
+    """Labels of 10,000 boxes."""
+    counts = (100, 100) if len(shape) == 2 else (4, 50, 50)
+    numbers = np.arange(1, OBJECTS + 1, dtype=np.int32).reshape(counts)
+    steps = [size // count for size, count in zip(shape, counts, strict=True)]
+    box = np.zeros(steps, np.int32)
+    box[tuple(slice(0, (3 * step) // 4) for step in steps)] = 1
+    found = np.kron(numbers, box)
+    return np.pad(found, [(0, n - m) for n, m in zip(shape, found.shape, strict=True)])
 
 
 def measure_in_layer(labels: np.ndarray, tool: Callable[[Any], Change], kind: str) -> float:
@@ -88,9 +131,9 @@ def measure_in_layer(labels: np.ndarray, tool: Callable[[Any], Change], kind: st
             data = StoredArray(path)
         layer = Labels(data)
         for _ in range(RUNS):
-            start = time.perf_counter()
+            start = time.thread_time()
             write_change(layer, tool(layer.data))
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.thread_time() - start)
             layer.undo()
             if kind == "zarr":
                 data.flush()

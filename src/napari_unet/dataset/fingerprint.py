@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.renumbering import renumber
+
 SLAB_PIXELS = 1 << 22  # looked at at a time
 HASH_BITS = 26  # of a pixel's place; sums of so few are exact
 
@@ -57,7 +59,7 @@ def fingerprint_all(labels: Any) -> tuple[NDArray[np.int64], NDArray[np.uint32]]
     for start in range(0, labels.shape[0], step):
         flat = np.asarray(labels[start : start + step]).ravel()
         place = np.flatnonzero(flat)
-        values, where = np.unique(flat[place], return_inverse=True)
+        values, where = _number(flat[place])
         found = _sum_places(place + start * row, where, len(values))
         every.append(values.astype(np.int64))
         sums.append(found)
@@ -65,6 +67,13 @@ def fingerprint_all(labels: Any) -> tuple[NDArray[np.int64], NDArray[np.uint32]]
     total = np.zeros(len(values), np.uint64)
     np.add.at(total, where, np.concatenate(sums))
     return values, _fold(total)
+
+
+def _number(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The values that occur, ascending, and which of them each pixel has."""
+    if labels.size and labels.min() < 0:
+        return np.unique(labels, return_inverse=True)
+    return renumber(labels)
 
 
 def _sum_places(place: NDArray[np.intp], where: NDArray[np.intp], count: int) -> NDArray[np.uint64]:

@@ -87,6 +87,8 @@ def look_through(
             before = np.array(labels)
             revert_steps(before.reshape(tuple(shape)), steps)
         began = remember_objects(before)
+        if not steps:  # nothing was changed
+            return Looked(join_surveys(surveys), accepted, set(), began)
     yield Progress(0, 1, LOOKING)
     corrected = find_corrected(labels, axes, began)
     return Looked(join_surveys(surveys), accepted, set(corrected.tolist()), began)
