@@ -19,7 +19,7 @@ from recipes.recipe import Recipe, finish_recipe, train_recipe
 
 from napari_unet.network.model import Model
 
-RECIPES = ("histology", "nuclei3d", "phase", "denoise")
+RECIPES = ("nuclei", "histology", "nuclei3d", "phase", "denoise")
 
 
 def find_recipe(name: str) -> Recipe:
