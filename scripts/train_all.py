@@ -1,4 +1,4 @@
-"""Train all bundled models, each with its own script, log and checkpoint.
+"""Train all bundled models, each with its own log and checkpoint.
 
     python scripts/train_all.py DATA runs --device cuda --minutes 25
     python scripts/train_all.py DATA runs --minutes 240            # on the CPU, one after another
@@ -18,12 +18,11 @@ from pathlib import Path
 from train_model import RECIPES
 
 HERE = Path(__file__).parent
-NUCLEI = "nuclei"
 
 
 def write_command(name: str, data: Path, runs: Path, device: str, minutes: float) -> list[str]:
     """What trains a model."""
-    script = [HERE / "train_nuclei.py"] if name == NUCLEI else [HERE / "train_model.py", name]
+    script = [HERE / "train_model.py", name]
     words = [sys.executable, *script, data, "--device", device, "--minutes", minutes]
     words += ["--checkpoint", runs / f"{name}.checkpoint"]
     words += ["--output", runs / f"{name}.safetensors"]
@@ -37,9 +36,9 @@ def main() -> int:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--models", nargs="+", choices=(NUCLEI, *RECIPES))
+    parser.add_argument("--models", nargs="+", choices=RECIPES)
     arguments = parser.parse_args()
-    names = arguments.models or [NUCLEI, *RECIPES]
+    names = arguments.models or RECIPES
     arguments.runs.mkdir(parents=True, exist_ok=True)
     together = arguments.device.startswith("cuda")
     minutes = arguments.minutes if together else arguments.minutes / len(names)

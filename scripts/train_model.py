@@ -5,8 +5,8 @@
     python scripts/train_model.py histology DATA --base nuclei-histology.safetensors --minutes 95
 
 Run once more with the same checkpoint, it goes on where it stopped. A model that was still
-getting better at the end of its time is the base of another round. ``nuclei`` has a script of
-its own, `train_nuclei.py`.
+getting better at the end of its time is the base of another round. The bundled ``nuclei`` is
+that of `train_nuclei.py`; the recipe of that name goes on from it.
 """
 
 from __future__ import annotations

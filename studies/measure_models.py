@@ -27,6 +27,7 @@ from napari_unet.training.scoring import make_pieces, predict_piece, score_predi
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import train_nuclei
 from recipes import histology, nuclei3d
+from recipes.defects import spoil
 
 RECIPES = {recipe.RECIPE.name: recipe.RECIPE for recipe in (histology, nuclei3d)}
 
@@ -120,7 +121,7 @@ def spoil_each(originals: Sequence[nu.Example]) -> dict[str, list[nu.Example]]:
     parts = {}
     for kind, words in DEFECT_WORDS.items():
         rng = np.random.default_rng(5)
-        parts[words] = [train_nuclei.spoil(e, rng, kind) if kind else e for e in originals]
+        parts[words] = [spoil(e, rng, kind) if kind else e for e in originals]
     return parts
 
 
@@ -135,7 +136,7 @@ def write_section(name: str, data: Path) -> str:
     originals = next(iter(parts.values()))[::3]
     return (
         f"{text}\n### Images with defects\n\nEvery third of the held-out fluorescence images, and "
-        "spoiled copies of them (`spoil` in `scripts/train_nuclei.py`). The intensity limits leave "
+        "spoiled copies of them (`scripts/recipes/defects.py`). The intensity limits leave "
         "such pixels out; the weights were trained without such images.\n\n"
         + make_table(model, spoil_each(originals))
     )
