@@ -140,6 +140,17 @@ def test_the_image_in_a_store_with_a_border_larger_than_a_piece(
     assert np.count_nonzero(found[:]) == np.count_nonzero(right)
 
 
+def test_a_regression_gives_values_in_a_border_too(
+    camera: np.ndarray, make_model: Callable[..., nu.Model]
+) -> None:
+    model = make_model(task="regression", out_channels=1)
+    framed = np.pad(camera, 20)
+    found = nu.predict(framed, model, axes="YX")
+    assert found.scores.shape == (1, *framed.shape)
+    assert np.isfinite(found.scores).all()
+    assert "without_border" not in found.record["input"]
+
+
 def test_what_is_no_straight_border(camera: np.ndarray) -> None:
     from scipy import ndimage
 

@@ -165,6 +165,10 @@ def plan_prediction(
     if settings.invert:
         source = replace(source, inverted=True)
     limits = limits or find_limits(source, wanted)
+    if (
+        card.task == "regression"
+    ):  # a value is wanted there too: the border is only left out of them
+        limits = replace(limits, window={})
     part = part or {axis: slice(0, source.size(axis)) for axis in "TZYX"}
     zoom = find_zoom(card, source, settings.object_diameter)
     device = resolve_device(settings.device)
