@@ -1,4 +1,4 @@
-"""How long each correction takes, in milliseconds of CPU, with its writing and its undo.
+"""How long each correction takes, in milliseconds, with its writing and its undo.
 
     OMP_NUM_THREADS=1 python studies/benchmark_correction.py
     OMP_NUM_THREADS=1 python studies/benchmark_correction.py --layers > docs/results/correction.md
@@ -58,10 +58,8 @@ def print_layers() -> None:
                 seconds = measure_in_layer(labels, tool, kind)
                 rows.setdefault((shape, kind), {})[name] = 1000 * seconds
     print("# How long a correction takes\n")
-    print("Milliseconds of its thread from the tool to the updated layer, the best of five runs;")
-    print(
-        "what else runs does not count. `studies/benchmark_correction.py --layers` measures it.\n"
-    )
+    print("Milliseconds on the clock from the tool to the updated layer, the best of five runs on")
+    print("two cores without other load. `studies/benchmark_correction.py --layers` measures it.\n")
     heads = [f"{' x '.join(map(str, shape))}, {kind}" for shape, kind in rows]
     print("| tool | " + " | ".join(heads) + " |")
     print("| --- |" + " ---: |" * len(heads))
@@ -69,7 +67,7 @@ def print_layers() -> None:
         times = [f"{row[name]:.1f}" if name in row else "" for row in rows.values()]
         print(f"| {name} | " + " | ".join(times) + " |")
     print("\n# How long the list of objects takes\n")
-    print("Milliseconds of its thread, in the background, for 10,000 objects, and to order them.\n")
+    print("Milliseconds on the clock, in the background, for 10,000 objects, and to order them.\n")
     print("| labels | with scores | list | order |\n| --- | --- | ---: | ---: |")
     for shape in CASES:
         labels = draw_boxes(shape)
@@ -89,14 +87,14 @@ def measure_list(labels: np.ndarray, scores: Any) -> tuple[float, float]:
 
     axes, times = "ZYX"[-labels.ndim :], []
     for _ in range(RUNS):
-        start = time.thread_time()
+        start = time.perf_counter()
         job = look_through(labels, axes, Marks("", axes), lambda _: scores, None, [], labels.shape)
         found = drain(job)
-        middle = time.thread_time()
+        middle = time.perf_counter()
         for order in ORDERS:
             if order != "confidence" or scores is not None:
                 rank_objects(found.survey, order)
-        times.append((middle - start, time.thread_time() - middle))
+        times.append((middle - start, time.perf_counter() - middle))
     assert len(found.survey) == OBJECTS
     return min(times)
 
@@ -131,9 +129,9 @@ def measure_in_layer(labels: np.ndarray, tool: Callable[[Any], Change], kind: st
             data = StoredArray(path)
         layer = Labels(data)
         for _ in range(RUNS):
-            start = time.thread_time()
+            start = time.perf_counter()
             write_change(layer, tool(layer.data))
-            seconds.append(time.thread_time() - start)
+            seconds.append(time.perf_counter() - start)
             layer.undo()
             if kind == "zarr":
                 data.flush()
