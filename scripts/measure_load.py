@@ -184,7 +184,7 @@ all threads within layers on the quiet machine; there they are: {rate}. Machine:
 {precision}, torch {torch.__version__}.
 
 | job | busy processes | {" | ".join(KINDS)} | aim |
-| --- | --- | --- | --- | --- |
+| --- | --- | --- | --- | --- | --- |
 {table}
 
 {met} of the {len(rows)} aims are met side by side.
@@ -193,8 +193,8 @@ Threads within a layer wait for each other at its end. Where one of them stands 
 another process has its core, so does the other. Tiles and shards of a batch that are computed side
 by side, each on a thread of its own, wait for each other once a tile or twice a step
 (`network/threads.py`). How many there are depends on the number of threads alone, never on the
-load: equal calls give equal labels, and a resumed training goes on bit by bit. An image of a single
-tile is computed with all threads within layers; a training whose batch has a single patch too.
+load: equal calls give equal labels, and a resumed training goes on bit by bit. A small image, of a
+single tile, is computed with all threads within layers, and so are small batches.
 
 From the call of a training to its first step, 15 images of 520 x 696, each in a process of its own:
 {start} s.
