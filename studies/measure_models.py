@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
 import napari_unet as nu
 from napari_unet.metrics import InstanceScores
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import train_nuclei
 from recipes import histology, nuclei3d
 from recipes.defects import spoil
+from recipes.nuclei import read_example
 
 RECIPES = {recipe.RECIPE.name: recipe.RECIPE for recipe in (histology, nuclei3d)}
 
@@ -51,15 +51,6 @@ DEFECT_WORDS = {
     "light": "light that falls to 30 % across the image",
     "noise": "noise alone, no nucleus (1 is: nothing found)",
 }
-
-
-def read_example(path: Path) -> nu.Example:
-    """An image in grey, with the labels of the same name."""
-    image = tifffile.imread(path)
-    if image.ndim == 3:
-        image = image[..., :3].mean(-1).astype(np.float32)
-    labels = tifffile.imread(path.parent.parent / "labels" / path.name)
-    return nu.Example(image, labels.astype(np.int32), axes="YX")
 
 
 def score_each(model: Model, examples: Sequence[nu.Example]) -> list[InstanceScores]:
