@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import zarr
 
+pytestmark = pytest.mark.process
+
 RUN = """
 import resource, sys
 import zarr, napari_unet as nu
 
-pytestmark = pytest.mark.process
 source, output = sys.argv[1:]
 nu.segment(zarr.open_array(source, mode="r"), "nuclei", axes="ZYX", output=output, tile=128,
            volume_mode="slices", device="cpu", precision="float32")
