@@ -281,18 +281,18 @@ def crashed(stage: Stage) -> None:
 @contextmanager
 def _spoiled(after: int) -> Iterator[None]:
     """Weights become no numbers after so many steps, as by far too high a learning rate."""
-    train_on = TrainingLoop._train_on
+    take_step = TrainingLoop._take_step
 
-    def spoil_and_train(loop: Any, batch: Any) -> float:
+    def spoil_and_step(loop: Any) -> float | None:
         if loop.state.step >= after:
             next(loop.state.network.parameters()).data.fill_(np.nan)
-        return train_on(loop, batch)
+        return take_step(loop)
 
-    TrainingLoop._train_on = spoil_and_train  # type: ignore[method-assign]
+    TrainingLoop._take_step = spoil_and_step  # type: ignore[method-assign]
     try:
         yield
     finally:
-        TrainingLoop._train_on = train_on  # type: ignore[method-assign]
+        TrainingLoop._take_step = take_step  # type: ignore[method-assign]
 
 
 SCENES = {

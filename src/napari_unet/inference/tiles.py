@@ -147,13 +147,14 @@ class _TileRunner:
             try:
                 maps = None if first.maps is None else first.maps.result()
                 piece = make_piece(self.plan, first.job, maps, first.missing)
-                yield first.job, piece, bool(waiting)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
                 # the others may take their memory from it, or fail as well
                 wait([each.maps for each in running if each.maps is not None])
                 waiting = [*self._shrink(first.job), *waiting]
+            else:
+                yield first.job, piece, bool(waiting)
             if not waiting:
                 return
             first = self._start(waiting.pop(0))

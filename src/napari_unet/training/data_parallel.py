@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from napari_unet.network.threads import Workers
+from napari_unet.network.threads import Workers, limit_threads
 from napari_unet.training.batch_norm import find_norms, update_statistics
 from napari_unet.training.losses import Loss
 from napari_unet.training.patch_sampling import Batch
@@ -47,15 +47,14 @@ class DataParallel:
 
     def __init__(self, network: nn.Module, threads: int, batch_size: int) -> None:
         self.network = network
+        self._threads = threads
         self._parameters = list(network.parameters())
         self._least = MIN_PATCHES if find_norms(network) else 1
         on_cpu = all(each.device.type == "cpu" for each in self._parameters)
         self._workers = Workers(threads, batch_size // self._least if on_cpu else 1)
         shared = {id(each): each for each in self._parameters}
-        self._replicas = [
-            copy.deepcopy(network, dict(shared)) for _ in range(self._workers.count - 1)
-        ]
-        self._replicas.append(copy.deepcopy(network, dict(shared)) if self._replicas else network)
+        copies = self._workers.count if self._workers.count > 1 else 0
+        self._replicas = [copy.deepcopy(network, dict(shared)) for _ in range(copies)]
 
     @property
     def threads_each(self) -> int:
@@ -72,8 +71,9 @@ class DataParallel:
         Then there are no gradients, and the statistics of batch norm are those from before.
         """
         shards = min(self._workers.count, len(batch.image) // self._least)
-        if shards <= 1:
-            return compute_gradients(self.network, batch, loss, precision)
+        if shards <= 1:  # also where the batch has become smaller: all threads within layers
+            with limit_threads(self._threads):
+                return compute_gradients(self.network, batch, loss, precision)
         replicas = self._replicas[:shards]
         for replica in replicas:
             self._prepare(replica)
