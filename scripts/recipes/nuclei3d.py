@@ -19,9 +19,9 @@ from recipes.synthetic_stack import make_stack
 EMBRYOS = ("bbbc050-mouse-embryo-3d", "bbbc050-mouse-embryo-3d-more")
 SELECTION_EMBRYOS = ("Emb08",)
 HELD_OUT_EMBRYOS = ("Emb09", "Emb11")
-OVULE, OVULE_COPIES = "gonuclear-ovule-nuclei-3d", 6
+OVULE, OVULE_COPIES = "gonuclear-ovule-nuclei-3d", 12
 OVULE_TRAINED = slice(0, 62)  # columns; the rest is held out
-SYNTHETIC = 90
+SYNTHETIC = 48
 
 
 def read_example(folder: Path, name: str, columns: slice = slice(None)) -> nu.Example:
@@ -77,7 +77,7 @@ RECIPE = Recipe(
         "description": "Nuclei in fluorescence stacks (embryos, tissue, culture), bright on dark.",
         "patch": (20, 80, 80),
         "batch_size": 4,
-        "learning_rate": 2e-3,
+        "learning_rate": 1.2e-3,
         "augmentation": "standard",
         "features": (16, 32, 64, 128),
         "strides": ((1, 2, 2), (2, 2, 2), (2, 2, 2)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.segmentation import expand_labels
 
 RADIUS = (4.5, 13.0)  # pixels of a plane, drawn log-uniformly
 SPREAD = (0.05, 0.25)  # of the radii within a stack
@@ -19,6 +20,8 @@ OPTICAL_ELONGATION = (1.5, 4.0)  # blur along z over that within the plane
 PHOTONS = (8.0, 800.0)  # of a bright nucleus, drawn log-uniformly
 READ_NOISE = (0.5, 3.0)  # electrons
 RELAXING = 40  # rounds in which centres give way to each other
+WIDE_FROM = 7.0  # radius in pixels from which outlines are drawn as those of the embryos are:
+WIDER_BY = 1.0  # pixels outside of half the brightness, where the blur begins
 
 Floats = NDArray[np.float64]
 
@@ -123,6 +126,8 @@ def make_stack(
     centres = place_centres(shape, radii, scale, rng)
     labels = draw_labels(shape, centres, radii, scale, seed)
     light = light_up(labels, radius, scale, rng) + rng.uniform(0, 0.25)
+    if radius >= WIDE_FROM:
+        labels = expand_labels(labels, WIDER_BY, spacing=tuple(scale))
     electrons = rng.poisson(light * np.exp(rng.uniform(*np.log(PHOTONS))))
     noisy = electrons + rng.normal(0, rng.uniform(*READ_NOISE), shape)
     image = np.clip(noisy * rng.uniform(1, 20) + 100, 0, 65535).astype(np.uint16)
