@@ -30,6 +30,7 @@ MODULES = {
     "planes": "planes",
     "regression": "regression",
     "speed": "speed",
+    "start": "start",
     "statistics": "batch_norm",
     "patches": "patches",
 }

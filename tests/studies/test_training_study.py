@@ -25,6 +25,7 @@ EXPERIMENTS = (
     "planes",
     "regression",
     "speed",
+    "start",
     "batch_norm",
     "patches",
 )
@@ -323,6 +324,7 @@ def test_the_page_tells_means_spread_shares_and_aims(study, tmp_path, monkeypatc
     ]
     entries.append(entry("scribbles", 0.1, 0, 3, data="sections", share=0.02))  # fewer steps
     entries.append(entry("speed", 0.9, 0, 0, network="2D", precision="float32"))
+    entries += [entry("start", value, i, 0, images=15) for i, value in enumerate((1.4, 1.6, 9.0))]
     entries.append(entry("finetune", 0.512345, 0, 9, data="histology", start="nuclei", images=1))
     page = tmp_path / "training.md"
     page.write_text((STUDIES.parent / "docs" / "results" / "training.md").read_text())
@@ -336,6 +338,7 @@ def test_the_page_tells_means_spread_shares_and_aims(study, tmp_path, monkeypatc
     assert "| 2% | 2.1% | 2.1% | 0.75 ± 0.05 (3) | 94% |" in text
     assert "| 2 % scribbles of dense, fluorescence, 9 steps | 92% or more | 94% | met |" in text
     assert "| step over bare loop, 2D, float32 | 1.00 | 0.90 | met |" in text
+    assert "| call to first step, 15 images of 520×696, s | 1.5 or less | 1.6 | not met |" in text
     assert "| 1 | 0.51 | missing | missing | missing |" in text
     assert "None failed." in text
     assert len(json.loads((tmp_path / "training.json").read_text())) == len(entries)

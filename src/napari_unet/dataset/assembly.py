@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from napari_unet.dataset.label_statistics import (
     collect_statistics,
 )
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
+from napari_unet.dataset.opening import OpenedExample, map_side_by_side
 from napari_unet.dataset.properties import (
     choose_classes,
     common_pixel_size,
@@ -33,26 +35,8 @@ from napari_unet.errors import TrainingError
 from napari_unet.image.domain import measure_domain
 from napari_unet.image.normalization import ImageSample, measure_sample
 from napari_unet.image.source import ImageSource
+from napari_unet.network.threads import count_threads
 from napari_unet.settings import TrainConfig
-
-
-@dataclass(frozen=True, eq=False)
-class OpenedExample:
-    """An example, or a piece of it.
-
-    Attributes
-    ----------
-    labelled : LabelledImage
-        The example, opened.
-    statistics : LabelStatistics
-        What its labels hold.
-    sample : ImageSample
-        Of the whole image.
-    """
-
-    labelled: LabelledImage
-    statistics: LabelStatistics
-    sample: ImageSample
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,21 +173,31 @@ def prepare_data(
     named = config.classes or (base.classes if base else ())
     values = tuple(c.value for c in named) if config.task == "semantic" else ()
 
-    def open_with_statistics(example: Example) -> tuple[LabelledImage, LabelStatistics]:
-        labelled = open_example(
-            example, ndim=ndim, in_channels=channels, task=config.task, named=values
-        )
-        return labelled, collect_statistics(labelled, config.task, ndim)
+    threads = count_threads(config.threads)
 
-    pairs = [open_with_statistics(e) for e in examples]
+    def open_with_statistics(
+        examples: Sequence[Example],
+    ) -> list[tuple[LabelledImage, LabelStatistics]]:
+        labelled = [
+            open_example(e, ndim=ndim, in_channels=channels, task=config.task, named=values)
+            for e in examples
+        ]
+        count = functools.partial(collect_statistics, task=config.task, ndim=ndim)
+        counted = map_side_by_side(count, labelled, labelled, threads)
+        return list(zip(labelled, counted, strict=True))
+
+    def measure(pairs: Sequence[tuple[LabelledImage, LabelStatistics]]) -> list[OpenedExample]:
+        labelled = [each for each, _ in pairs]
+        sample = functools.partial(measure_sample, normalization=config.normalization)
+        samples = map_side_by_side(sample, [e.source for e in labelled], labelled, threads)
+        return [OpenedExample(*pair, each) for pair, each in zip(pairs, samples, strict=True)]
+
+    pairs = open_with_statistics(examples)
     # checked now, as an error in these must not end the training after minutes
-    given_pairs = [open_with_statistics(e) for e in validation or ()]
+    given_pairs = open_with_statistics(validation or ())
     check_background(pairs, config)
     target_spec = _choose_target_spec(pairs, given_pairs, config, base)
-    opened, given = (
-        [OpenedExample(e, s, measure_sample(e.source, config.normalization)) for e, s in each]
-        for each in (pairs, given_pairs)
-    )
+    opened, given = measure(pairs), measure(given_pairs)
     chosen = choose_representation(_make_frames(opened, target_spec), base, config)
     target_spec = replace(target_spec, representation=chosen.representation)
     summary = ""
@@ -276,7 +270,8 @@ def assemble(
         training += learned
         validation += held
     target_spec, ndim = plan.target_spec, plan.ndim
-    frames = cache_frames(_reuse_cached(_make_frames(training, target_spec), earlier_frames))
+    made = _reuse_cached(_make_frames(training, target_spec), earlier_frames)
+    frames = cache_frames(made, count_threads(config.threads))
     _check_content(frames, config)
     instance = target_spec.task == "instance"
     pairs = [(o.labelled, o.statistics) for o in training]

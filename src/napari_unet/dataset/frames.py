@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.dataset.label_statistics import FrameStatistics, LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
+from napari_unet.dataset.opening import map_side_by_side
 from napari_unet.dataset.targets import INSTANCE_TARGETS, TargetSpec, encode_target
 from napari_unet.image.normalization import IntensityLimits
 from napari_unet.image.normalized_region import normalize
@@ -190,18 +191,25 @@ def make_frames(
     ]
 
 
-def cache_frames(frames: Sequence[Frame]) -> list[Frame]:
-    """Read frames into memory, up to `MAX_CACHED_BYTES` in total."""
-    cached, used = [], sum(_count_bytes(frame) for frame in frames if frame.cached is not None)
+def cache_frames(frames: Sequence[Frame], threads: int = 1) -> list[Frame]:
+    """Read frames into memory, up to `MAX_CACHED_BYTES` in total, several at a time."""
+    used = sum(_count_bytes(frame) for frame in frames if frame.cached is not None)
+    chosen: list[Frame] = []
     for frame in frames:
         size = _count_bytes(frame)
         if frame.cached is None and size <= MAX_FRAME_BYTES and used + size <= MAX_CACHED_BYTES:
             used += size
-            whole = tuple(slice(0, n) for n in frame.shape)
-            cached.append(replace(frame, cached=frame.read(whole)))
-        else:
-            cached.append(frame)
-    return cached
+            chosen.append(frame)
+    patches = map_side_by_side(_read_whole, chosen, [each.labelled for each in chosen], threads)
+    cached = {
+        id(frame): replace(frame, cached=patch)
+        for frame, patch in zip(chosen, patches, strict=True)
+    }
+    return [cached.get(id(frame), frame) for frame in frames]
+
+
+def _read_whole(frame: Frame) -> Patch:
+    return frame.read(tuple(slice(0, n) for n in frame.shape))
 
 
 def _count_bytes(frame: Frame) -> int:

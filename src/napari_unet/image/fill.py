@@ -151,11 +151,12 @@ def _find_holes(equal: Mask) -> Mask:
 
     regions = label(equal, connectivity=2)  # type: ignore[no-untyped-call]
     found = np.zeros_like(equal)
-    found_regions = regionprops(regions)  # type: ignore[no-untyped-call]
-    large = [each for each in found_regions if each.area >= LEAST_HOLE]
-    if len(large) > MOST_HOLES:
+    large = np.bincount(regions.ravel()) >= LEAST_HOLE
+    large[0] = False
+    if np.count_nonzero(large) > MOST_HOLES:
         return found
-    for each in large:
+    few = np.where(large[regions], regions, 0)
+    for each in regionprops(few):  # type: ignore[no-untyped-call]
         # pixels of a row are no area, of which a hull could be made
         thin = min(each.image.shape) <= SHORTEST_RUN
         solid = each.area / each.image.size if thin else each.solidity

@@ -22,6 +22,8 @@ LEAST_SIDE = 192  # pixels of a plane from which there are means enough
 MOST_MISSING = 0.1  # share of pixels that were left out
 FAR_PIXELS = 8  # from which on pixels of noise have nothing to do with one another
 UNCORRELATED = 0.05  # correlation of pixels so far away, at most
+CERTAIN = 4.0  # times as much, in some of the rows, from which the others need not be seen
+EVERY_ROW = 8
 BLOCK_PIXELS = (16, 32)  # side of blocks
 EVEN = 0.3  # deviation of the means of the larger ones, in deviations of the pixels, at most
 BRIGHTER = 0.9  # height of the bright end, in depths of the dark one: stains are dark on bright
@@ -57,9 +59,20 @@ def is_noise_alone(planes: Sequence[PixelArray]) -> bool:
     deviations = [float(np.nanstd(plane.astype(np.float64))) for plane in planes]
     for number in np.argsort(deviations)[::-1]:  # objects first
         plane = _complete(planes[number])
-        if plane is None or not (_looks_like_noise(plane) or _looks_like_noise(_flatten(plane))):
+        if plane is None or _has_wide_structure(plane):
+            return False
+        if not (_looks_like_noise(plane) or _looks_like_noise(_flatten(plane))):
             return False
     return True
+
+
+def _has_wide_structure(plane: Plane) -> bool:
+    """Whether some of the rows tell already that pixels far away go together: the quick answer."""
+    rows = plane[::EVERY_ROW]
+    return all(
+        _correlate_far(_normal_scores(each)) > CERTAIN * UNCORRELATED
+        for each in (rows, _flatten(rows))
+    )
 
 
 def _complete(plane: PixelArray) -> Plane | None:
@@ -93,12 +106,8 @@ def _looks_like_noise(plane: Plane) -> bool:
         return False
     scores = _normal_scores(plane)
     variance = float(scores.var())
-    if not variance > 0:
+    if not variance > 0 or any(_correlate_far(each) > UNCORRELATED for each in (scores, scores.T)):
         return False
-    for rows in (scores, scores.T):
-        steps = rows[:, FAR_PIXELS:] - rows[:, :-FAR_PIXELS]
-        if 1 - float((steps**2).mean()) / 2 / variance > UNCORRELATED:
-            return False
     small, large = (_spread_of_blocks(scores, n) / math.sqrt(variance) for n in BLOCK_PIXELS)
     if large > min(EVEN, max(SHRINKING * small, WHITE_BLOCKS)):
         return False
@@ -110,6 +119,13 @@ def _looks_like_noise(plane: Plane) -> bool:
         if max(abs(skew) / math.sqrt(6), abs(kurtosis) / math.sqrt(24)) > most / math.sqrt(parts):
             return False
     return True
+
+
+def _correlate_far(scores: Plane) -> float:
+    """Correlation of pixels that lie `FAR_PIXELS` apart in a row; 0 where all are equal."""
+    variance = float(scores.var())
+    steps = scores[:, FAR_PIXELS:] - scores[:, :-FAR_PIXELS]
+    return 1 - float((steps**2).mean()) / 2 / variance if variance > 0 else 0.0
 
 
 def _normal_scores(plane: Plane) -> Plane:
