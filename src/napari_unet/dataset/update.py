@@ -11,7 +11,6 @@ import numpy as np
 from napari_unet.dataset.assembly import (
     DataPlan,
     InitialImage,
-    OpenedExample,
     TrainingData,
     assemble,
     check_background,
@@ -19,6 +18,7 @@ from napari_unet.dataset.assembly import (
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.label_statistics import LabelStatistics, collect_statistics
 from napari_unet.dataset.labelled_image import LabelledImage, open_example
+from napari_unet.dataset.opening import OpenedExample
 from napari_unet.dataset.split import WHOLE_IMAGE, HeldOutBlock, array_identity, share_pixels
 from napari_unet.dataset.targets import find_output_limits
 from napari_unet.errors import TrainingError, UNetError
