@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,16 +45,15 @@ def _fix_threads(content: Mapping[str, Any], threads: int) -> Mapping[str, Any]:
 
 def run_record(options: Namespace) -> int:
     """Repeat a recorded run, and say what was written."""
-    import torch
-
     from napari_unet.cli.bars import run_with_bar
     from napari_unet.cli.printing import one_line, print_result, tell
+    from napari_unet.network.threads import limit_threads
     from napari_unet.replay.records import read_content, run_of
 
     content = read_content(options.record)
     threads = content.get("threads")
-    if isinstance(threads, int) and 0 < threads <= 1024:
-        torch.set_num_threads(threads)  # equal labels need equal sums
+    known = isinstance(threads, int) and 0 < threads <= 1024
+    if known:
         content = _fix_threads(content, threads)
     given: Any = options.input
     if given is not None and len(given) == 1:
@@ -61,7 +61,9 @@ def run_record(options: Namespace) -> int:
     run = run_of(content)
     for said in run.differences(content):
         tell("note", said)
-    result = run_with_bar(run.repeat(given, run.free_target(options.output)))
+    # equal labels need equal sums
+    with limit_threads(threads) if known else contextlib.nullcontext():
+        result = run_with_bar(run.repeat(given, run.free_target(options.output)))
     said = one_line(result.message)
     print_result(
         one_line(f"{result.output}: {said}") if result.output is not None else said,
