@@ -52,8 +52,9 @@ def run_record(options: Namespace) -> int:
 
     content = read_content(options.record)
     threads = content.get("threads")
-    known = isinstance(threads, int) and 0 < threads <= 1024
-    if known:
+    limit: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if isinstance(threads, int) and 0 < threads <= 1024:
+        limit = limit_threads(threads)  # equal labels need equal sums
         content = _fix_threads(content, threads)
     given: Any = options.input
     if given is not None and len(given) == 1:
@@ -61,8 +62,7 @@ def run_record(options: Namespace) -> int:
     run = run_of(content)
     for said in run.differences(content):
         tell("note", said)
-    # equal labels need equal sums
-    with limit_threads(threads) if known else contextlib.nullcontext():
+    with limit:
         result = run_with_bar(run.repeat(given, run.free_target(options.output)))
     said = one_line(result.message)
     print_result(
