@@ -71,6 +71,17 @@ def test_areas_are_unbiased_where_that_costs_nothing(bright_model: Callable[...,
     assert found_for(model, few).threshold == 0.5
 
 
+def test_outlines_count_as_much_as_a_faint_object(bright_model: Callable[..., Model]) -> None:
+    """A threshold that costs one object of 26 is taken where the outlines of all others fit."""
+    model, example = bright_model(), soft_disks(26, 7.4)
+    image = np.array(example.image)
+    image[:, -40:] = 0.515 * (image[:, -40:] > 0.5)
+    found = found_for(model, nu.Example(image, example.labels, axes="YX"))
+    scores = nu.evaluate(nu.segment(image, model, **found.model_dump()), example.labels)
+    assert scores.area_ratio == pytest.approx(1, abs=0.03)
+    assert scores.ap[0.9] == 25 / 26
+
+
 def test_a_sound_default_stays(bright_model: Callable[..., Model]) -> None:
     example = specked_disks(0)
     clean = nu.Example((np.asarray(example.labels) > 0).astype(np.float32), example.labels)

@@ -17,8 +17,10 @@ from napari_unet.metrics import InstanceScores
 from napari_unet.training.scoring import score_predictions
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
-AREA_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
-AP_TOLERANCE = 0.002  # AP that may be given up for less biased areas
+AREA_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
+HIGHEST_IOU = 0.9  # of the AP by which settings are judged; above, the labels' own outlines differ
+LEAST_GAIN_OBJECTS = 0.5  # as many more must be found for a setting to replace that of the card
+AP_TOLERANCE = 0.01  # AP that may be given up for less biased areas
 LEAST_MATCHED = 20  # objects; fewer tell little of their areas
 SPLIT_DEPTHS = (0.15, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4)
 SMOOTHINGS_PIXELS = (0.0, 0.5, 1.0, 1.5, 2.0)  # of boundaries, which noise opens and doubles
@@ -31,12 +33,13 @@ MAX_RADIUS_PIXELS = 200.0  # the bound of `Decoding.shape_radius`
 def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece]) -> Decoding:
     """The best way to split, thresholds and smallest size, one after the other.
 
-    The settings are judged by the AP at IoU 0.5 to 0.75, averaged, on the known pixels; a
-    setting must be better than that of the card to replace it. Objects are split by the
-    learned distance, or boundary (smoothed, where that helps), or by the shape of the
-    foreground with a radius that its pieces suggest.
-    Of the thresholds that are as good as the best one, that is taken in the end whose objects
-    have the area of the true ones.
+    The settings are judged by the AP at IoU 0.5 to 0.9, averaged, of the objects of all pieces
+    together, on the known pixels; to replace that of the card, a setting must gain as much as
+    half an object is, so that few objects change little. Objects are split by the learned
+    distance, or boundary (smoothed, where that helps), or by the shape of the foreground with a
+    radius that its pieces suggest.
+    Of the thresholds that are about as good as the best one, that is taken in the end whose
+    objects have the area of the true ones.
 
     Parameters
     ----------
@@ -59,7 +62,8 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
     card = predictions[0].card
     best = card.decoding
     smoothings = SMOOTHINGS_PIXELS if card.instances == BOUNDARY else ()
-    highest = _mean_ap(evaluate_decoding(best))
+    first = evaluate_decoding(best)
+    highest, least_gain = _mean_ap(first), _least_gain(first)
     small = _find_small_size(pieces)
     for field, values in (
         ("shape_radius", (0.0, *_propose_radii(predictions, best, small))),
@@ -73,31 +77,35 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
                 continue
             candidate = best.model_copy(update={field: value})
             reached = _mean_ap(evaluate_decoding(candidate))
-            if reached > highest + 1e-9:
+            if reached >= highest + least_gain:
                 best, highest = candidate, reached
     return _unbias_areas(best, evaluate_decoding)
 
 
 def _mean_ap(scores: InstanceScores) -> float:
-    return float(np.mean([ap for iou, ap in scores.ap_mean.items() if iou <= 0.75]))
+    return float(np.mean([ap for iou, ap in scores.ap.items() if iou <= HIGHEST_IOU + 1e-9]))
+
+
+def _least_gain(scores: InstanceScores) -> float:
+    """AP by which a setting must be better to replace another one."""
+    return LEAST_GAIN_OBJECTS / max(scores.tp[0.5] + scores.fn[0.5], 1)
 
 
 def _unbias_areas(best: Decoding, evaluate: Callable[[Decoding], InstanceScores]) -> Decoding:
     """The threshold at which areas are least biased, of those that are as good as the best."""
     scores = evaluate(best)
-    if scores.tp[0.5] < LEAST_MATCHED or scores.area_ratio is None:
+    if scores.tp[0.5] < LEAST_MATCHED:
         return best
-    lowest, least_bias = _mean_ap(scores) - AP_TOLERANCE, abs(math.log(scores.area_ratio))
-    chosen = best
+    tried = {best.threshold: scores}
     for threshold in AREA_THRESHOLDS:
-        candidate = best.model_copy(update={"threshold": threshold})
-        scores = evaluate(candidate)
-        if _mean_ap(scores) < lowest or scores.area_ratio is None:
-            continue
-        bias = abs(math.log(scores.area_ratio))
-        if bias < least_bias - 1e-9:
-            chosen, least_bias = candidate, bias
-    return chosen
+        if threshold not in tried:
+            tried[threshold] = evaluate(best.model_copy(update={"threshold": threshold}))
+    lowest = max(map(_mean_ap, tried.values())) - AP_TOLERANCE
+    # from the highest on: the higher the threshold, the smaller the areas
+    good = [t for t in sorted(tried, reverse=True) if _mean_ap(tried[t]) >= lowest]
+    biases = np.maximum.accumulate([math.log(tried[t].area_ratio or 1) for t in good])
+    threshold = round(float(np.interp(0, biases, good)), 2)
+    return best.model_copy(update={"threshold": threshold})
 
 
 def _find_small_size(pieces: Sequence[ValidationPiece]) -> float:
