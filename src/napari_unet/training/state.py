@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_unet.network.unet import UNet
+from napari_unet.training.learning_rate import learning_rate_factors
 from napari_unet.training.optimizer import AdamW
 from napari_unet.training.setup import TrainingSetup
 
@@ -125,7 +126,12 @@ class LoopState:
         state = cls(
             device=device,
             network=network,
-            optimizer=AdamW(network.parameters(), config.learning_rate, config.weight_decay),
+            optimizer=AdamW(
+                network.parameters(),
+                config.learning_rate,
+                config.weight_decay,
+                learning_rate_factors(setup),
+            ),
             patch_rng=np.random.default_rng(config.seed),
             augmentation_rng=torch.Generator().manual_seed(config.seed),
             precision="float32",
