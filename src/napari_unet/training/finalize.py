@@ -75,6 +75,10 @@ def _score_model(
 ) -> _ScoredModel:
     """The network runs once for each piece."""
     predictions = [predict_piece(model, piece, **run) for piece in pieces]
+    if model.card.task == "semantic":
+        offsets = calibrate_classes(predictions, pieces, painted=painted)
+        model = shift_classes(model, offsets)
+        predictions = [shift_scores(each, offsets) for each in predictions]
     if model.card.task == "instance":
         decoding = calibrate(predictions, pieces)
         model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)

@@ -20,9 +20,9 @@ from napari_unet.network.threads import count_threads, limit_threads
 from napari_unet.settings import DEFAULT_MINUTES
 from napari_unet.training.batch_norm import freeze_statistics
 from napari_unet.training.checkpoint import Checkpoint
+from napari_unet.training.class_balance import choose_loss
 from napari_unet.training.data_parallel import DataParallel
 from napari_unet.training.learning_rate import schedule_learning_rate
-from napari_unet.training.losses import task_loss
 from napari_unet.training.patch_sampling import BatchSampler
 from napari_unet.training.precision import (
     choose_training_precision,
@@ -67,8 +67,7 @@ class TrainingLoop:
         self.setup = setup
         self.checkpoint = checkpoint
         self.state = LoopState.initialize(setup, resolve_device(config.device), started_s)
-        spec = setup.data.target_spec
-        self.loss = task_loss(spec.task, config.loss, config.border_weight, spec.representation)
+        self.loss = choose_loss(setup)
         self.batches = BatchSampler(setup, self.state.device)
         threads = count_threads(config.threads)
         self.parallel = DataParallel(self.state.network, threads, config.batch_size)
@@ -299,6 +298,7 @@ class TrainingLoop:
             metric = "mean AP" if setup.distance_known else "Dice of the foreground"
             notes.append(Note("score-changed", f"From now on, the score is the {metric}"))
         self.setup, self.validation, self.batches = setup, pieces, batches
+        self.loss = choose_loss(setup)
         self.state.best_score = best_score
         self.state.validation_sha256 = data.validation_sha256
         return notes

@@ -7,7 +7,7 @@ the whole, so that parts which are computed side by side have the loss of the wh
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,11 +47,13 @@ def task_loss(
     kind: str = "auto",
     border_weight: float = 0.0,
     representation: InstanceRepresentation = DISTANCE,
+    class_weights: Sequence[float] = (),
 ) -> Loss:
     """The loss of a task.
 
     ``kind`` picks "mse" or "mae" (auto) for regression; ``border_weight`` and which maps stand
-    for the objects are for instances.
+    for the objects are for instances; ``class_weights``, of each class (none: all alike), for
+    semantic.
     """
     if task == "instance":
         if representation == BOUNDARY:
@@ -60,7 +62,8 @@ def task_loss(
         sums = functools.partial(sum_distance_terms, border_weight=border_weight)
         return Loss(sums, combine_distance_terms)
     if task == "semantic":
-        return Loss(sum_class_terms, combine_class_terms)
+        weights = tuple(class_weights)
+        return Loss(functools.partial(sum_class_terms, weights=weights), combine_class_terms)
     return Loss(functools.partial(sum_errors, squared=kind == "mse"), combine_errors)
 
 
@@ -196,14 +199,17 @@ def combine_boundary_terms(sums: Tensor) -> Tensor:
     )
 
 
-def sum_class_terms(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
-    """Cross-entropy and Dice over the classes."""
+def sum_class_terms(
+    logits: Tensor, target: Tensor, known: Tensor, *, weights: Sequence[float] = ()
+) -> Tensor:
+    """Cross-entropy, its pixels weighted by their class, and Dice over the classes."""
     logits = logits.float()
     index = target[:, 0].long()
     entropy = F.cross_entropy(logits, index, reduction="none")[:, None]
     hot = F.one_hot(index, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
     overlap, total = sum_dice_terms(logits.softmax(1), hot, known)
-    return torch.cat([torch.stack([(entropy * known).sum(), known.sum()]), overlap, total])
+    counted = known * logits.new_tensor(weights)[index][:, None] if weights else known
+    return torch.cat([torch.stack([(entropy * counted).sum(), counted.sum()]), overlap, total])
 
 
 def combine_class_terms(sums: Tensor) -> Tensor:

@@ -1,0 +1,175 @@
+"""Offsets of the classes' logits, calibrated on held-out pixels after a training.
+
+A network that has learned rare classes by weights, or common and rare ones from equally many
+strokes, takes them for more common than they are. By how much each class has to come forward or
+to stand back is read from pixels that were held out, and becomes a part of the last layer's bias:
+the model is one as any other.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from napari_unet.dataset.validation_pieces import ValidationPiece
+from napari_unet.inference.results import Prediction
+from napari_unet.network.model import Model
+
+SAMPLED_VALUES = 2_000_000  # scores that the offsets are found on: pixels times classes
+LEAST_PIXELS = 1000  # held out; fewer tell too little
+OFFSET_STEPS = (1.0, 0.5, 0.25)  # of the search, in units of the logits
+MAX_OFFSET = 4.0
+MIN_GAIN = 0.001  # of the mean Dice, for which an offset is changed
+MAX_ROUNDS = 10
+LEAST_SHARE = 1e-4  # of a class that was painted
+SMALLEST_SCORE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Held-out pixels: logarithms of the scores (K, N), the true class and a weight of each."""
+
+    logs: NDArray[np.float32]
+    truth: NDArray[np.intp]
+    weights: NDArray[np.float64]
+
+    def mean_dice(self, offsets: NDArray[np.float64]) -> float:
+        """Mean over the classes that occur."""
+        count = len(offsets)
+        found = (self.logs + offsets.astype(np.float32)[:, None]).argmax(0)
+        pairs = np.bincount(self.truth * count + found, self.weights, count * count)
+        table = pairs.reshape(count, count)
+        true, said = table.sum(1), table.sum(0)
+        occurs = true > 0
+        return float((2 * np.diag(table)[occurs] / (true + said)[occurs]).mean())
+
+
+def calibrate_classes(
+    predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece], *, painted: bool
+) -> NDArray[np.float64]:
+    """Offsets (K,) of the logits with the highest mean Dice of the classes; zeros if none helps.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction
+        Of a semantic model, one for each piece; the network does not run again.
+    pieces : sequence of ValidationPiece
+        Not trained on.
+    painted : bool
+        Whether strokes are what is known: how often each class is painted does not say how common
+        it is, which is estimated from the other pixels (`estimate_shares`).
+    """
+    values = np.array([c.value for c in predictions[0].card.classes])
+    offsets = np.zeros(len(values))
+    parts = [_known_scores(*pair, values) for pair in zip(predictions, pieces, strict=True)]
+    scores, truth = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+    counts = np.bincount(truth, minlength=len(values)).astype(float)
+    if len(truth) < LEAST_PIXELS or np.count_nonzero(counts) < 2:
+        return offsets
+    weights = np.ones(len(values))
+    if painted:
+        shares = estimate_shares(scores, truth, _mean_scores(predictions))
+        weights = shares / np.maximum(counts, 1)
+    step = max(1, len(truth) * len(values) // SAMPLED_VALUES)
+    scores, truth = scores[:, ::step], truth[::step]
+    logs = np.log(np.maximum(scores, SMALLEST_SCORE))
+    return _climb(_Sample(logs, truth, weights[truth]), np.flatnonzero(counts))
+
+
+def _climb(sample: _Sample, classes: NDArray[np.intp]) -> NDArray[np.float64]:
+    """One offset changed at a time, by smaller and smaller steps, for as long as it gains."""
+    best = np.zeros(len(sample.logs))
+    highest = sample.mean_dice(best)
+    for size in OFFSET_STEPS:
+        for _ in range(MAX_ROUNDS):
+            before = highest
+            for index in classes:
+                for change in (size, -size):
+                    offsets = best.copy()
+                    offsets[index] += change
+                    if np.ptp(offsets) > MAX_OFFSET:
+                        continue
+                    reached = sample.mean_dice(offsets)
+                    if reached > highest + MIN_GAIN:
+                        best, highest = offsets, reached
+            if highest == before:
+                break
+    return best - best.mean()
+
+
+def estimate_shares(
+    scores: NDArray[np.float32], truth: NDArray[np.intp], everywhere: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How common each class is, from what the network says of it and of all pixels.
+
+    The mean scores of all pixels are a mixture of those of the pixels of each class; the parts of
+    the mixture are the shares (Lipton et al. 2018, black box shift estimation).
+
+    Parameters
+    ----------
+    scores : (K, N) float32 array
+        Of pixels whose class is known.
+    truth : (N,) int array
+        Their class.
+    everywhere : (K,) float array
+        Mean scores of all pixels.
+
+    Returns
+    -------
+    (K,) float array
+        At least `LEAST_SHARE` for each class that is known anywhere, 0 for others; 1 in all.
+    """
+    count = len(everywhere)
+    seen = [k for k in range(count) if (truth == k).any()]
+    mixture = np.stack([scores[:, truth == k].mean(1, dtype=np.float64) for k in seen], axis=1)
+    # the shares are 1 in all: another equation, which counts more than the others
+    rows = np.vstack([mixture, np.full(len(seen), 10.0)])
+    found, _ = nnls(rows, np.append(everywhere, 10.0))
+    shares = np.zeros(count)
+    shares[seen] = np.maximum(found, LEAST_SHARE)
+    return np.asarray(shares / shares.sum())
+
+
+def shift_classes(model: Model, offsets: NDArray[np.float64]) -> Model:
+    """The model with these offsets added to its logits; the model itself if they are all 0."""
+    if not offsets.any():
+        return model
+    network = copy.deepcopy(model.network)
+    with torch.no_grad():
+        network.head.bias.add_(torch.as_tensor(offsets, dtype=network.head.bias.dtype))
+    return Model(model.card, network)
+
+
+def shift_scores(prediction: Prediction, offsets: NDArray[np.float64]) -> Prediction:
+    """What the shifted model predicts."""
+    scores = np.asarray(prediction.scores)
+    axis = prediction.axes.index("C")
+    shape = [-1 if i == axis else 1 for i in range(scores.ndim)]
+    factors = np.exp(offsets).astype(np.float32).reshape(shape)
+    shifted = scores * factors
+    return replace(prediction, scores=shifted / shifted.sum(axis, keepdims=True))
+
+
+def _known_scores(
+    prediction: Prediction, piece: ValidationPiece, values: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Scores (K, N) of the known pixels, and their true classes as indices."""
+    labels = piece.labels[0][piece.known]
+    order = np.argsort(values)
+    return np.asarray(prediction.scores)[:, piece.known], order[
+        np.searchsorted(values[order], labels)
+    ]
+
+
+def _mean_scores(predictions: Sequence[Prediction]) -> NDArray[np.float64]:
+    """Of all pixels."""
+    flat = [np.asarray(p.scores).reshape(len(p.card.classes), -1) for p in predictions]
+    sums = np.sum([each.sum(1, dtype=np.float64) for each in flat], axis=0)
+    return np.asarray(sums / sum(each.shape[1] for each in flat))
