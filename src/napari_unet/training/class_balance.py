@@ -26,9 +26,7 @@ def choose_loss(setup: TrainingSetup) -> Loss:
     return task_loss(spec.task, config.loss, config.border_weight, spec.representation, weights)
 
 
-def weigh_classes(
-    sizes: Iterable[Mapping[int, int]], target_spec: TargetSpec
-) -> tuple[float, ...]:
+def weigh_classes(sizes: Iterable[Mapping[int, int]], target_spec: TargetSpec) -> tuple[float, ...]:
     """A weight for the pixels of each class, 1 in the mean over the known pixels.
 
     Parameters

@@ -22,7 +22,7 @@ from napari_unet.dataset.validation_pieces import ValidationPiece
 from napari_unet.inference.results import Prediction
 from napari_unet.network.model import Model
 
-SAMPLED_VALUES = 2_000_000  # scores that the offsets are found on: pixels times classes
+SAMPLED_VALUES = 1_000_000  # scores that the offsets are found on: pixels times classes
 LEAST_PIXELS = 1000  # held out; fewer tell too little
 OFFSET_STEPS = (1.0, 0.5, 0.25)  # of the search, in units of the logits
 MAX_OFFSET = 4.0
@@ -52,9 +52,12 @@ class _Sample:
 
 
 def calibrate_classes(
-    predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece], *, painted: bool
+    predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece]
 ) -> NDArray[np.float64]:
     """Offsets (K,) of the logits with the highest mean Dice of the classes; zeros if none helps.
+
+    Where strokes are what is known, each class counts by the share of all pixels that it is
+    estimated to have (`estimate_shares`), however much of it was painted.
 
     Parameters
     ----------
@@ -62,25 +65,37 @@ def calibrate_classes(
         Of a semantic model, one for each piece; the network does not run again.
     pieces : sequence of ValidationPiece
         Not trained on.
-    painted : bool
-        Whether strokes are what is known: how often each class is painted does not say how common
-        it is, which is estimated from the other pixels (`estimate_shares`).
     """
-    values = np.array([c.value for c in predictions[0].card.classes])
-    offsets = np.zeros(len(values))
-    parts = [_known_scores(*pair, values) for pair in zip(predictions, pieces, strict=True)]
+    pairs = list(zip(predictions, pieces, strict=True))
+    samples = [
+        _take_sample([pair for pair in pairs if pair[1].painted == painted], painted=painted)
+        for painted in (False, True)
+        if any(piece.painted == painted for piece in pieces)
+    ]
+    whole = _Sample(
+        np.concatenate([each.logs for each in samples], axis=1),
+        np.concatenate([each.truth for each in samples]),
+        np.concatenate([each.weights for each in samples]),
+    )
+    classes = np.unique(whole.truth)
+    if len(whole.truth) < LEAST_PIXELS or len(classes) < 2:
+        return np.zeros(len(whole.logs))
+    return _climb(whole, classes)
+
+
+def _take_sample(pairs: Sequence[tuple[Prediction, ValidationPiece]], *, painted: bool) -> _Sample:
+    """The known pixels of pieces that are painted, or are not."""
+    values = np.array([c.value for c in pairs[0][0].card.classes])
+    parts = [_known_scores(*pair, values) for pair in pairs]
     scores, truth = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
-    counts = np.bincount(truth, minlength=len(values)).astype(float)
-    if len(truth) < LEAST_PIXELS or np.count_nonzero(counts) < 2:
-        return offsets
     weights = np.ones(len(values))
-    if painted:
-        shares = estimate_shares(scores, truth, _mean_scores(predictions))
-        weights = shares / np.maximum(counts, 1)
+    if painted and len(truth):
+        counts = np.bincount(truth, minlength=len(values))
+        shares = estimate_shares(scores, truth, _mean_scores([each for each, _ in pairs]))
+        weights = shares * len(truth) / np.maximum(counts, 1)
     step = max(1, len(truth) * len(values) // SAMPLED_VALUES)
     scores, truth = scores[:, ::step], truth[::step]
-    logs = np.log(np.maximum(scores, SMALLEST_SCORE))
-    return _climb(_Sample(logs, truth, weights[truth]), np.flatnonzero(counts))
+    return _Sample(np.log(np.maximum(scores, SMALLEST_SCORE)), truth, weights[truth])
 
 
 def _climb(sample: _Sample, classes: NDArray[np.intp]) -> NDArray[np.float64]:

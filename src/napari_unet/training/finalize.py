@@ -22,11 +22,17 @@ from napari_unet.metrics import InstanceScores, RegressionScores, Scores, Semant
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
 from napari_unet.training.calibration import calibrate
+from napari_unet.training.class_calibration import (
+    calibrate_classes,
+    shift_classes,
+    shift_scores,
+)
 from napari_unet.training.scoring import predict_piece, score_predictions
 from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.verdict import class_dice, describe_held_out
 
-CALIBRATION_FRAMES = 8
+CALIBRATION_FRAMES = 8  # of those that are trained on, where nothing is held out
+CALIBRATION_PIXELS = 4_000_000  # of these
 SCORED_PIXELS = 16_000_000
 
 
@@ -43,22 +49,22 @@ class _ScoredModel:
 def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
     """The model with its scores on the validation pieces.
 
-    Instances: calibrated decoding. All tasks: the scores on them, and those of the base
-    model on the same pixels, where it answers the same question. What a model has predicted
-    counts only where somebody has looked at it since; where that is nowhere, there are no
-    figures. A thumbnail.
+    Instances: calibrated decoding; classes: calibrated offsets of their logits. All tasks: the
+    scores on them, and those of the base model on the same pixels, where it answers the same
+    question. What a model has predicted counts only where somebody has looked at it since;
+    where that is nowhere, there are no figures. A thumbnail.
     """
     config = setup.config
     run = {"device": config.device, "precision": precision, "threads": config.threads}
     pieces = crop_pieces(setup.data.validation, SCORED_PIXELS)
     if not pieces:
-        if model.card.task != "instance" or setup.distance_known:
+        learned = setup.distance_known or model.card.task == "regression"
+        if learned and model.card.task != "semantic":
             return model
-        # without a learned distance objects are split by shape, whose radius must be found;
-        # as nothing is held out, on some of the training frames
-        return _score_model(
-            model, make_validation_pieces(setup.data.frames[:CALIBRATION_FRAMES]), run
-        ).model
+        # without a learned distance objects are split by shape, whose radius must be found, and
+        # classes are balanced; as nothing is held out, on some of the training frames
+        frames = make_validation_pieces(setup.data.frames[:CALIBRATION_FRAMES])
+        return _score_model(model, crop_pieces(frames, CALIBRATION_PIXELS), run).model
     new = _score_model(model, pieces, run)
     records = [_make_record(new, None)]
     if setup.base is not None and not setup.renewed:
@@ -67,7 +73,7 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
     update: dict[str, Any] = {"scores": tuple(records)}
     if model.card.task != "regression":
         update["thumbnail"] = make_thumbnail(new.model, new.predictions[0], pieces[0])
-    return Model(new.model.card.model_copy(update=update), model.network)
+    return Model(new.model.card.model_copy(update=update), new.model.network)
 
 
 def _score_model(
@@ -76,10 +82,10 @@ def _score_model(
     """The network runs once for each piece."""
     predictions = [predict_piece(model, piece, **run) for piece in pieces]
     if model.card.task == "semantic":
-        offsets = calibrate_classes(predictions, pieces, painted=painted)
+        offsets = calibrate_classes(predictions, pieces)
         model = shift_classes(model, offsets)
         predictions = [shift_scores(each, offsets) for each in predictions]
-    if model.card.task == "instance":
+    elif model.card.task == "instance":
         decoding = calibrate(predictions, pieces)
         model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
     scores = score_predictions(predictions, pieces, looked_at_only=True, **stored_decoding(model))
@@ -99,13 +105,14 @@ def stored_decoding(model: Model) -> dict[str, Any]:
 
 def _make_record(scored: _ScoredModel, name: str | None) -> ScoreRecord:
     instance = isinstance(scored.scores, InstanceScores)
+    calibrated = not isinstance(scored.scores, RegressionScores)
     unit: Literal["object", "pixel"] = "object" if instance else "pixel"
     count = scored.pixels
     if isinstance(scored.scores, InstanceScores):
         count = scored.scores.tp[0.5] + scored.scores.fn[0.5]
     data = describe_held_out(count, unit)
     return ScoreRecord(
-        data=f"{data}, on which the decoding was calibrated" if instance else data,
+        data=f"{data}, on which the decoding was calibrated" if calibrated else data,
         images=len(scored.predictions),
         values=name_scores(scored.scores) if scored.pixels else {},
         model=name,

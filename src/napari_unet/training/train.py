@@ -53,8 +53,8 @@ def train(
     -------
     Model
         With the weights that scored best on what was held out, or the last ones where
-        nothing was. The decoding of instances is calibrated there, and the card tells the
-        scores there, beside those of the base.
+        nothing was. The decoding of instances, and how readily each class is given, are
+        calibrated there, and the card tells the scores there, beside those of the base.
 
     Raises
     ------

@@ -1,0 +1,234 @@
+"""Measure what weights of rare classes and calibrated classes bring, for labels and for strokes.
+
+    python studies/study_classes.py DATA RESULTS.json sections membranes spots strokes
+    python studies/study_classes.py DATA RESULTS.json sections --steps 600 --seeds 0 --weights root
+    python studies/study_classes.py DATA RESULTS.json --write      # the tables of the page
+
+Every run is added to RESULTS.json as it ends; those that are there are not made again. Each is
+scored twice: as it was learned, and with the offsets of the classes that are calibrated on the
+held-out part, which is one of the training sections (slices, images). No test image is trained on
+or calibrated on. The weights and the calibration were chosen on sections 7 and 8 with seed 0, which
+are neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+from scipy import ndimage
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from training_study import data
+from training_study.figures import Entry, budgets, markdown, of_steps, pick, ratio, scores, spread
+from training_study.learning import SMALL, fit
+from training_study.painting import BATCH, PATCH, SECTION_CLASSES, scribbled
+from training_study.records import Outcome, Plan, Records, Run
+
+import napari_unet as nu
+from napari_unet.network.devices import resolve_device
+from napari_unet.network.model import Model
+from napari_unet.training import class_balance, finalize
+
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "training.md"
+STEPS = {"sections": 300, "membranes": 150, "spots": 150, "strokes": 400}
+POWERS = {"none": 0.0, "root": 0.5}
+STRUCTURES = ("membrane", "glia", "mitochondria", "synapse")
+DENSE, STROKES = 1.0, 0.02
+
+Sets = tuple[list[nu.Example], list[nu.Example]]
+
+
+def sections(folder: Path) -> Sets:
+    """Sections 1 to 6 as one stack, and 9 and 10."""
+    return _split_stack(folder / "vnc-sstem-multiclass", "stack1_slices_00-09.tif", 6, 8)
+
+
+def membranes(folder: Path) -> Sets:
+    """Slices 1 to 12 as one stack, and 17 to 20."""
+    return _split_stack(folder / "isbi2012-em-membranes", "slices_00-19.tif", 12, 16)
+
+
+def _split_stack(folder: Path, name: str, end: int, begin: int) -> Sets:
+    image = tifffile.imread(folder / "images" / name)
+    labels = tifffile.imread(folder / "labels" / name)
+    tests = [
+        nu.Example(*pair, axes="YX") for pair in zip(image[begin:], labels[begin:], strict=True)
+    ]
+    return [nu.Example(image[:end], labels[:end], axes="ZYX")], tests
+
+
+def spots(_: Path) -> Sets:
+    """Made-up images: clouds (class 1), rings (class 2, 0.1 %), and discs, which are background."""
+    made = [_draw_spots(seed) for seed in range(7)]
+    return made[:4], made[4:]
+
+
+def _draw_spots(seed: int, side: int = 512, count: int = 12) -> nu.Example:
+    rng = np.random.default_rng([2026, seed])
+    clouds = ndimage.gaussian_filter(rng.standard_normal((side, side)), 24)
+    labels = (clouds > np.quantile(clouds, 0.8)).astype(np.uint8)
+    image = 0.3 + 0.2 * labels
+    y, x = np.indices((side, side))
+    for number, (row, column) in enumerate(rng.integers(8, side - 8, (2 * count, 2))):
+        distance = np.hypot(y - row, x - column)
+        disc = distance <= 3
+        image[disc] = 0.8
+        if number < count:
+            image[distance <= 1.5] = 0.3
+            labels[disc] = 2
+    image = ndimage.gaussian_filter(image, 0.7) + rng.normal(0, 0.08, image.shape)
+    return nu.Example(image.astype(np.float32), labels, axes="YX")
+
+
+LOAD: dict[str, Callable[[Path], Sets]] = {
+    "sections": sections,
+    "membranes": membranes,
+    "spots": spots,
+    "strokes": data.sections,
+}
+
+
+def iter_runs(plan: Plan, name: str, weights: Sequence[str]) -> Iterator[Run]:
+    """Each kind of weights, for strokes with dense labels too."""
+    steps = plan.steps_or(STEPS[name])
+    for seed in plan.seeds:
+        for share in (STROKES, DENSE) if name == "strokes" else (DENSE,):
+            for kind in weights:
+                condition = {"data": name, "share": share, "weights": kind}
+                yield Run("classes", condition, seed, steps, _measure(plan, condition, seed, steps))
+
+
+def _measure(plan: Plan, condition: dict[str, Any], seed: int, steps: int) -> Callable[[], Outcome]:
+    name = condition["data"]
+
+    def measure() -> Outcome:
+        training, tests = LOAD[name](plan.data)
+        settings: dict[str, Any] = {"ndim": 2}
+        if name == "strokes":
+            training, _ = scribbled(training, condition["share"], seed, instances=False)
+            settings = {"features": SMALL, "patch": PATCH, "batch_size": BATCH}
+            settings["classes"] = SECTION_CLASSES
+        plain: list[Model] = []
+        shift = finalize.shift_classes
+
+        def note_and_shift(model: Model, offsets: Any) -> Model:
+            plain.append(model)
+            return shift(model, offsets)
+
+        power = class_balance.RARITY_POWER
+        class_balance.RARITY_POWER = POWERS[condition["weights"]]
+        finalize.shift_classes = note_and_shift
+        try:
+            model, seconds = fit(
+                training, plan, steps=steps, seed=seed, task="semantic", **settings
+            )
+        finally:
+            class_balance.RARITY_POWER, finalize.shift_classes = power, shift
+        found = {"plain": _score(plain[0], tests, plan), "calibrated": _score(model, tests, plan)}
+        told = {f"{how}, {value}": dice for how, by in found.items() for value, dice in by.items()}
+        for how, by in found.items():
+            counted = [dice for value, dice in by.items() if value or name == "membranes"]
+            told[how] = float(np.mean(counted))
+        record = model.card.training
+        assert record is not None
+        details = {
+            key: record.config[key] for key in ("patch", "batch_size", "features", "precision")
+        }
+        return Outcome(told["calibrated"], told, seconds, details)
+
+    return measure
+
+
+def _score(model: Model, tests: Sequence[nu.Example], plan: Plan) -> dict[int, float]:
+    found = [nu.segment(test.image, model, axes="YX", device=plan.device) for test in tests]
+    dice = nu.evaluate(found, [test.labels for test in tests], task="semantic").dice
+    return {value: float(each) for value, each in dice.items()}
+
+
+def weight_table(entries: Sequence[Entry]) -> str:
+    """Dice by steps, weights and calibration."""
+    rows = []
+    for name in ("sections", "membranes", "spots"):
+        made = pick(entries, "classes", data=name)
+        for steps in budgets(made):
+            for kind in POWERS:
+                runs = pick(of_steps(made, steps), "classes", weights=kind)
+                for how in ("plain", "calibrated") if runs else ():
+                    cells = [spread(scores(runs, how))]
+                    values = (
+                        range(1, 5) if name == "sections" else (1, 2) if name == "spots" else ()
+                    )
+                    each = ", ".join(f"{np.mean(scores(runs, f'{how}, {v}')):.2f}" for v in values)
+                    rows.append([name, str(steps), kind, how, *cells, each or "–"])
+    return markdown(["", "steps", "weights", "classes", "mean Dice", "of the classes"], rows)
+
+
+def stroke_table(entries: Sequence[Entry]) -> str:
+    """Dice from strokes against that from dense labels."""
+    rows = []
+    made = pick(entries, "classes", data="strokes")
+    for steps in budgets(made):
+        for kind in POWERS:
+            for how in ("plain", "calibrated"):
+                few, all_ = (
+                    scores(pick(of_steps(made, steps), "classes", weights=kind, share=share), how)
+                    for share in (STROKES, DENSE)
+                )
+                if few and all_:
+                    rows.append(
+                        [str(steps), kind, how, spread(few), spread(all_), ratio(few, all_)]
+                    )
+    head = ["steps", "weights", "classes", "2 % strokes", "dense labels", "strokes of dense"]
+    return markdown(head, rows)
+
+
+def write_tables(entries: Sequence[Entry]) -> None:
+    """Replace what stands between the markers of the page."""
+    text = PAGE.read_text()
+    for name, make in {"class weights": weight_table, "strokes of classes": stroke_table}.items():
+        first, last = f"<!-- table: {name} -->", f"<!-- end: {name} -->"
+        before, rest = text.split(first)
+        text = before + first + "\n" + make(entries) + last + rest.split(last)[1]
+    PAGE.write_text(text)
+
+
+def main() -> None:
+    """Make the runs that are missing, or write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder of the data sets")
+    parser.add_argument("results", type=Path, help="JSON file, made or added to")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(LOAD)}")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--weights", nargs="+", choices=POWERS, default=list(POWERS))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help="write the tables and stop")
+    asked = parser.parse_args()
+    logging.getLogger("napari_unet").setLevel(logging.ERROR)
+    torch.set_num_threads(asked.threads)
+    torch.set_flush_denormal(True)
+    records = Records(asked.results)
+    if asked.write:
+        write_tables(records.entries)
+        return
+    device = str(resolve_device("cpu"))
+    plan = Plan(asked.data, tuple(asked.seeds), asked.steps, device=device, threads=asked.threads)
+    for name in asked.names:
+        for run in iter_runs(plan, name, asked.weights):
+            if not records.has(run):
+                entry = records.make(run, plan)
+                told = entry.get("error") or entry["scores"]
+                print(f"{run.name}: {told} ({entry['seconds']:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()
