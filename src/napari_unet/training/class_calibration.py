@@ -11,12 +11,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+from torch import Tensor
 
 from napari_unet.dataset.validation_pieces import ValidationPiece
 from napari_unet.inference.results import Prediction
@@ -116,7 +117,8 @@ def _climb(sample: _Sample, classes: NDArray[np.intp]) -> NDArray[np.float64]:
                         best, highest = offsets, reached
             if highest == before:
                 break
-    return best - best.mean()
+    centred: NDArray[np.float64] = best - best.mean()
+    return centred
 
 
 def estimate_shares(
@@ -157,8 +159,9 @@ def shift_classes(model: Model, offsets: NDArray[np.float64]) -> Model:
     if not offsets.any():
         return model
     network = copy.deepcopy(model.network)
+    bias = cast(Tensor, network.head.bias)
     with torch.no_grad():
-        network.head.bias.add_(torch.as_tensor(offsets, dtype=network.head.bias.dtype))
+        bias.add_(torch.as_tensor(offsets, dtype=bias.dtype, device=bias.device))
     return Model(model.card, network)
 
 
