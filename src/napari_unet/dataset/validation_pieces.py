@@ -31,16 +31,12 @@ class ValidationPiece:
     looked_at : (*spatial) array of bool or None
         Where two models can be compared; None: wherever the labels can be trusted. Elsewhere the
         labels are those that a model has predicted.
-    painted : bool
-        Whether strokes are all that is known: how many pixels a class has there does not tell how
-        common it is.
     """
 
     image: NDArray[np.float32]
     labels: NDArray[Any]
     known: NDArray[np.bool_]
     looked_at: NDArray[np.bool_] | None = None
-    painted: bool = False
 
     @property
     def axes(self) -> str:
@@ -64,8 +60,7 @@ def make_validation_pieces(frames: Sequence[Frame]) -> list[ValidationPiece]:
         used += size
         labels, known = frame.read_labels(part)
         looked_at = frame.find_looked_at(part, labels)
-        painted = "painted" in frame.labelled.regions and not frame.statistics.complete
-        pieces.append(ValidationPiece(frame.read_image(part), labels, known, looked_at, painted))
+        pieces.append(ValidationPiece(frame.read_image(part), labels, known, looked_at))
     return pieces
 
 
@@ -134,5 +129,5 @@ def _crop_piece(piece: ValidationPiece, pixels: int) -> ValidationPiece:
     part = tuple(slice(int(a), int(a + n)) for a, n in zip(start, size, strict=True))
     looked_at = None if piece.looked_at is None else piece.looked_at[part]
     return ValidationPiece(
-        piece.image[:, *part], piece.labels[:, *part], piece.known[part], looked_at, piece.painted
+        piece.image[:, *part], piece.labels[:, *part], piece.known[part], looked_at
     )

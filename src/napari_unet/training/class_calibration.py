@@ -29,6 +29,7 @@ OFFSET_STEPS = (1.0, 0.5, 0.25)  # of the search, in units of the logits
 MAX_OFFSET = 4.0
 MIN_GAIN = 0.001  # of the mean Dice, for which an offset is changed
 MAX_ROUNDS = 10
+MOSTLY_KNOWN = 0.5  # of the pixels, from which these show how common the classes are
 LEAST_SHARE = 1e-4  # of a class that was painted
 SMALLEST_SCORE = 1e-6
 
@@ -57,7 +58,7 @@ def calibrate_classes(
 ) -> NDArray[np.float64]:
     """Offsets (K,) of the logits with the highest mean Dice of the classes; zeros if none helps.
 
-    Where strokes are what is known, each class counts by the share of all pixels that it is
+    Where little is known, as of strokes, each class counts by the share of all pixels that it is
     estimated to have (`estimate_shares`), however much of it was painted.
 
     Parameters
@@ -68,10 +69,11 @@ def calibrate_classes(
         Not trained on.
     """
     pairs = list(zip(predictions, pieces, strict=True))
+    groups = [[pair for pair in pairs if _is_painted(pair[1]) == side] for side in (False, True)]
     samples = [
-        _take_sample([pair for pair in pairs if pair[1].painted == painted], painted=painted)
-        for painted in (False, True)
-        if any(piece.painted == painted for piece in pieces)
+        _take_sample(group, painted=painted)
+        for group, painted in zip(groups, (False, True), strict=True)
+        if group
     ]
     whole = _Sample(
         np.concatenate([each.logs for each in samples], axis=1),
@@ -82,6 +84,11 @@ def calibrate_classes(
     if len(whole.truth) < LEAST_PIXELS or len(classes) < 2:
         return np.zeros(len(whole.logs))
     return _climb(whole, classes)
+
+
+def _is_painted(piece: ValidationPiece) -> bool:
+    """Whether a class may have more of the known pixels than of the others."""
+    return bool(piece.known.mean() < MOSTLY_KNOWN)
 
 
 def _take_sample(pairs: Sequence[tuple[Prediction, ValidationPiece]], *, painted: bool) -> _Sample:
