@@ -1,8 +1,8 @@
-"""Measure what weights of rare classes and calibrated classes bring, for labels and for strokes.
+"""Measure what weights of rare classes and calibrated classes bring.
 
-    python studies/study_classes.py DATA RESULTS.json sections membranes spots strokes
+    python studies/study_classes.py DATA RESULTS.json sections membranes spots
     python studies/study_classes.py DATA RESULTS.json sections --steps 600 --seeds 0 --weights root
-    python studies/study_classes.py DATA RESULTS.json --write      # the tables of the page
+    python studies/study_classes.py DATA RESULTS.json --write      # the table of the page
 
 Every run is added to RESULTS.json as it ends; those that are there are not made again. Each is
 scored twice: as it was learned, and with the offsets of the classes that are calibrated on the
@@ -27,10 +27,8 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from training_study import data
-from training_study.figures import Entry, budgets, markdown, of_steps, pick, ratio, scores, spread
-from training_study.learning import SMALL, fit
-from training_study.painting import BATCH, PATCH, SECTION_CLASSES, scribbled
+from training_study.figures import Entry, budgets, markdown, of_steps, pick, scores, spread
+from training_study.learning import fit
 from training_study.records import Outcome, Plan, Records, Run
 
 import napari_unet as nu
@@ -39,10 +37,8 @@ from napari_unet.network.model import Model
 from napari_unet.training import class_balance, finalize
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "training.md"
-STEPS = {"sections": 300, "membranes": 150, "spots": 150, "strokes": 400}
+STEPS = {"sections": 300, "membranes": 150, "spots": 150}
 POWERS = {"none": 0.0, "root": 0.5}
-STRUCTURES = ("membrane", "glia", "mitochondria", "synapse")
-DENSE, STROKES = 1.0, 0.02
 
 Sets = tuple[list[nu.Example], list[nu.Example]]
 
@@ -93,18 +89,16 @@ LOAD: dict[str, Callable[[Path], Sets]] = {
     "sections": sections,
     "membranes": membranes,
     "spots": spots,
-    "strokes": data.sections,
 }
 
 
 def iter_runs(plan: Plan, name: str, weights: Sequence[str]) -> Iterator[Run]:
-    """Each kind of weights, for strokes with dense labels too."""
+    """Each kind of weights."""
     steps = plan.steps_or(STEPS[name])
     for seed in plan.seeds:
-        for share in (STROKES, DENSE) if name == "strokes" else (DENSE,):
-            for kind in weights:
-                condition = {"data": name, "share": share, "weights": kind}
-                yield Run("classes", condition, seed, steps, _measure(plan, condition, seed, steps))
+        for kind in weights:
+            condition = {"data": name, "weights": kind}
+            yield Run("classes", condition, seed, steps, _measure(plan, condition, seed, steps))
 
 
 def _measure(plan: Plan, condition: dict[str, Any], seed: int, steps: int) -> Callable[[], Outcome]:
@@ -112,11 +106,6 @@ def _measure(plan: Plan, condition: dict[str, Any], seed: int, steps: int) -> Ca
 
     def measure() -> Outcome:
         training, tests = LOAD[name](plan.data)
-        settings: dict[str, Any] = {"ndim": 2}
-        if name == "strokes":
-            training, _ = scribbled(training, condition["share"], seed, instances=False)
-            settings = {"features": SMALL, "patch": PATCH, "batch_size": BATCH}
-            settings["classes"] = SECTION_CLASSES
         plain: list[Model] = []
         shift = finalize.shift_classes
 
@@ -128,9 +117,7 @@ def _measure(plan: Plan, condition: dict[str, Any], seed: int, steps: int) -> Ca
         class_balance.RARITY_POWER = POWERS[condition["weights"]]
         finalize.shift_classes = note_and_shift
         try:
-            model, seconds = fit(
-                training, plan, steps=steps, seed=seed, task="semantic", **settings
-            )
+            model, seconds = fit(training, plan, steps=steps, seed=seed, task="semantic", ndim=2)
         finally:
             class_balance.RARITY_POWER, finalize.shift_classes = power, shift
         found = {"plain": _score(plain[0], tests, plan), "calibrated": _score(model, tests, plan)}
@@ -172,37 +159,18 @@ def weight_table(entries: Sequence[Entry]) -> str:
     return markdown(["", "steps", "weights", "classes", "mean Dice", "of the classes"], rows)
 
 
-def stroke_table(entries: Sequence[Entry]) -> str:
-    """Dice from strokes against that from dense labels."""
-    rows = []
-    made = pick(entries, "classes", data="strokes")
-    for steps in budgets(made):
-        for kind in POWERS:
-            for how in ("plain", "calibrated"):
-                few, all_ = (
-                    scores(pick(of_steps(made, steps), "classes", weights=kind, share=share), how)
-                    for share in (STROKES, DENSE)
-                )
-                if few and all_:
-                    rows.append(
-                        [str(steps), kind, how, spread(few), spread(all_), ratio(few, all_)]
-                    )
-    head = ["steps", "weights", "classes", "2 % strokes", "dense labels", "strokes of dense"]
-    return markdown(head, rows)
-
-
-def write_tables(entries: Sequence[Entry]) -> None:
+def write_table(entries: Sequence[Entry]) -> None:
     """Replace what stands between the markers of the page."""
     text = PAGE.read_text()
-    for name, make in {"class weights": weight_table, "strokes of classes": stroke_table}.items():
-        first, last = f"<!-- table: {name} -->", f"<!-- end: {name} -->"
-        before, rest = text.split(first)
-        text = before + first + "\n" + make(entries) + last + rest.split(last)[1]
+    before, rest = text.split("<!-- table: class weights -->")
+    after = rest.split("<!-- end: class weights -->")[1]
+    start, end = "<!-- table: class weights -->\n", "<!-- end: class weights -->"
+    text = before + start + weight_table(entries) + end + after
     PAGE.write_text(text)
 
 
 def main() -> None:
-    """Make the runs that are missing, or write the tables."""
+    """Make the runs that are missing, or write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the data sets")
     parser.add_argument("results", type=Path, help="JSON file, made or added to")
@@ -211,14 +179,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int)
     parser.add_argument("--weights", nargs="+", choices=POWERS, default=list(POWERS))
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--write", action="store_true", help="write the tables and stop")
+    parser.add_argument("--write", action="store_true", help="write the table and stop")
     asked = parser.parse_args()
     logging.getLogger("napari_unet").setLevel(logging.ERROR)
     torch.set_num_threads(asked.threads)
     torch.set_flush_denormal(True)
     records = Records(asked.results)
     if asked.write:
-        write_tables(records.entries)
+        write_table(records.entries)
         return
     device = str(resolve_device("cpu"))
     plan = Plan(asked.data, tuple(asked.seeds), asked.steps, device=device, threads=asked.threads)

@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of every training, instead of the usual")
     parser.add_argument("--quick", action="store_true", help="only see that everything runs")
     parser.add_argument("--again", action="store_true", help="make runs anew that are there")
+    parser.add_argument("--matching", default="", help="only runs that have this in their name")
     parser.add_argument("--list", action="store_true", help="list the runs and stop")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
@@ -67,6 +68,8 @@ def main() -> None:
     names = MODULES if "all" in arguments.experiments else arguments.experiments
     for name in names:
         for run in import_module(f"training_study.{MODULES[name]}").iter_runs(plan):
+            if arguments.matching not in run.name:
+                continue
             if arguments.list:
                 print("done" if records.has(run) else "to do", run.name)
             elif arguments.again or not records.has(run):
