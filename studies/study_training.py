@@ -25,6 +25,8 @@ from training_study.records import Plan, Records
 from napari_unet.network.devices import resolve_device
 
 MODULES = {
+    "bases": "bases",
+    "keeping": "keeping",
     "finetune": "finetuning",
     "scribbles": "painting",
     "planes": "planes",

@@ -98,10 +98,15 @@ class Decoding(FrozenModel):
 
 
 class TrainingRecord(FrozenModel):
-    """Where the weights came from."""
+    """Where the weights came from.
+
+    ``start`` says why they began with those of the base, or did not; None: there was nothing to
+    decide.
+    """
 
     base: str | None = None
     base_sha256: str | None = None
+    start: str | None = None
     examples: int = Field(ge=0)
     labelled_pixels: int = Field(ge=0)
     data_sha256: str
@@ -110,6 +115,12 @@ class TrainingRecord(FrozenModel):
     seed: int
     versions: dict[str, str]
     config: dict[str, Any] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _leave_out_unknown(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # as in `ScoreRecord`
+        values: dict[str, Any] = handler(self)
+        return {k: v for k, v in values.items() if v is not None or k != "start"}
 
 
 class ScoreRecord(FrozenModel):

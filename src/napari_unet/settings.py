@@ -207,6 +207,16 @@ class TrainConfig(_Settings):
         description="Batch norm: statistics measured anew over many patches before each use "
         "(settled), those of the base model (frozen), or a running mean.",
     )
+    start: Literal["auto", "base", "scratch"] = Field(
+        "auto",
+        description="With a base model: go on from it (base), or train a new network (scratch); "
+        "auto: a new network where the base finds next to nothing of the labelled objects.",
+    )
+    keep_base: bool = Field(
+        default=False,
+        description="With a base model: keep what it could do, by learning again from the sample "
+        "of its own training images that its file carries.",
+    )
     representation: Literal["auto", "distance", "boundary"] = Field(
         "auto",
         description="Instances: what parts objects that touch, their depth (distance) or the line "
@@ -302,6 +312,8 @@ class TrainOverrides(TypedDict, total=False):
     norm: Literal["auto", "batch", "instance", "group", "none"]
     upsampling: Literal["nearest", "linear", "transposed"]
     statistics: Literal["auto", "settled", "frozen", "running"]
+    start: Literal["auto", "base", "scratch"]
+    keep_base: bool
     representation: Literal["auto", "distance", "boundary"]
     border_weight: float
     loss: Literal["auto", "mse", "mae"]

@@ -127,6 +127,7 @@ def test_train_a_model_of_ones_own(
 
     # on from there, under another name
     base = ["--steps", "2", "--patch", "32,32", "--batch-size", "2", "--base", "mine"]
+    base += ["--start", "base"]  # which has learned next to nothing
     capsys.readouterr()
     assert main(["train", *pairs, "-o", "next.safetensors", *base]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -20,7 +20,7 @@ from napari_unet.training.setup import prepare_training
 
 TINY: dict[str, Any] = {
     "features": (4, 8), "patch": (32, 32), "batch_size": 2, "steps": 2, "validation_fraction": 0,
-    "device": "cpu", "precision": "float32",
+    "device": "cpu", "precision": "float32", "start": "base",
 }  # fmt: skip
 
 

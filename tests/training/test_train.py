@@ -58,6 +58,7 @@ TINY: dict[str, Any] = {
     "validation_every": 2,
     "device": "cpu",
     "precision": "float32",
+    "start": "base",  # one that has learned next to nothing in a few steps too
 }
 
 

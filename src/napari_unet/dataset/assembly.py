@@ -160,8 +160,13 @@ def prepare_data(
     validation: Sequence[Example] | None,
     base: ModelCard | None,
     config: TrainConfig,
+    *,
+    anew: bool = False,
 ) -> TrainingData:
     """Open the examples, hold some out, and make frames of the rest.
+
+    ``anew``: the images are read as for the base, but the network is new, so that the maps of
+    objects need not be the base's.
 
     Raises
     ------
@@ -198,7 +203,9 @@ def prepare_data(
     check_background(pairs, config)
     target_spec = _choose_target_spec(pairs, given_pairs, config, base)
     opened, given = measure(pairs), measure(given_pairs)
-    chosen = choose_representation(_make_frames(opened, target_spec), base, config)
+    chosen = choose_representation(
+        _make_frames(opened, target_spec), None if anew else base, config
+    )
     target_spec = replace(target_spec, representation=chosen.representation)
     summary = ""
     blocks: dict[int, HeldOutBlock | None] = dict.fromkeys(range(len(opened)))

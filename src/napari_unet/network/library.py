@@ -10,6 +10,7 @@ import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +108,7 @@ def save_user_model(model: Model, name: str, *, description: str | None = None) 
     update = {"name": name} | ({} if description is None else {"description": description})
     card = model.card.model_copy(update=update)
     target = _user_file(name)
-    data = type(model)(card, model.network).to_bytes()
+    data = replace(model, card=card).to_bytes()
     with refuse_taken_name(name), atomic_path(target, exclusive=True) as temporary:
         temporary.write_bytes(data)
     return target

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_unet.network.unet import UNet
 
+REPLAY_KEY = "replay"  # of a tensor of bytes in the file, which may be missing
 VERIFY_TOLERANCE = 1e-4
 TEST_PIXELS = 1 << 16
 MAX_TEST_BYTES = 1 << 31  # of one feature map of the stored test
@@ -45,6 +46,9 @@ class Model:
         Treat it as read-only.
     path : Path or None
         The file it came from; None for a model that was made in memory.
+    replay : bytes
+        A sample of its training images, packed by `napari_unet.training.replay`, from which a
+        fine-tuning can keep what the model can do; empty where it carries none.
 
     Examples
     --------
@@ -59,6 +63,7 @@ class Model:
     path: Path | None = None
     _file_sha256: str = field(default="", repr=False, compare=False)
     _tests: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    replay: bytes = field(default=b"", repr=False, compare=False)
 
     @classmethod
     def load(cls, source: Model | str | Path, *, trust_code: bool = False) -> Model:
@@ -129,7 +134,8 @@ class Model:
         tests: dict[str, Any] = {
             key: value.clone() for key, value in tensors.items() if key.startswith("test.")
         }
-        return cls(card, network.eval(), path, file_sha256(path), tests)
+        replay = tensors[REPLAY_KEY].numpy().tobytes() if REPLAY_KEY in tensors else b""
+        return cls(card, network.eval(), path, file_sha256(path), tests, replay)
 
     def save(self, path: str | Path, *, overwrite: bool = True) -> Path:
         """Write the model to a file, atomically. Equal models give equal bytes.
@@ -167,6 +173,7 @@ class Model:
 
     def to_bytes(self) -> bytes:
         """The content of the model's file."""
+        import torch
         from safetensors.torch import save
 
         weights = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
@@ -175,6 +182,8 @@ class Model:
         tensors["test.output"] = _run(self.network, tensors["test.input"])
         if self._tested and _close(tensors["test.output"], self._tests["test.output"]):
             tensors.update(self._tests)  # a copy has the bytes of its original
+        if self.replay:
+            tensors[REPLAY_KEY] = torch.frombuffer(bytearray(self.replay), dtype=torch.uint8)
         card = self.card.model_copy(update={"format_version": FORMAT_VERSION})
         return save(tensors, metadata={CARD_KEY: card.model_dump_json()})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 
 import torch
@@ -14,9 +15,15 @@ from napari_unet.instances.maps import DISTANCE
 from napari_unet.io import atomic_path
 from napari_unet.io.locks import hold_file
 from napari_unet.training.setup import TrainingSetup
+from napari_unet.training.start import StartChoice
 from napari_unet.training.state import LoopState
 
 FREE_SETTINGS = {"device", "precision", "threads", "name", "description"}  # may differ on resuming
+LATER_SETTINGS = {
+    "representation",
+    "start",
+    "keep_base",
+}  # not named by files from before there were others
 
 
 @contextmanager
@@ -43,6 +50,20 @@ def own_checkpoint(path: str | Path | None) -> Iterator[None]:
         yield
 
 
+def read_choice(path: str | Path | None) -> StartChoice | None:
+    """What the training of a checkpoint chose between base and new network; None: no such file.
+
+    It is not chosen again: on another device the base could answer a little otherwise.
+    """
+    if path is None or not Path(path).is_file():
+        return None
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        return StartChoice(*stored.get("choice", ("base",)))
+    except Exception:  # noqa: BLE001 - `Checkpoint.restore` tells of a damaged file
+        return None
+
+
 class Checkpoint:
     """A file with everything that the next step depends on.
 
@@ -57,16 +78,22 @@ class Checkpoint:
 
     def __init__(self, path: str | Path, setup: TrainingSetup) -> None:
         self.path = Path(path)
+        base = setup.base or setup.declined
+        self._choice = setup.choice
         self._identity = {
             "data": setup.data.sha256,
             "validation": setup.data.validation_sha256,
-            "base": setup.base.sha256 if setup.base else "",
-            "config": setup.config.model_dump_json(exclude={*FREE_SETTINGS, "representation"}),
+            "base": base.sha256 if base else "",
+            "config": setup.config.model_dump_json(exclude=FREE_SETTINGS | LATER_SETTINGS),
             "architecture": setup.network.config.model_dump_json(),
         }
         maps = setup.data.target_spec.representation
         if maps != DISTANCE:  # files from before there was another one say nothing of it
             self._identity["representation"] = maps.name
+        if setup.declined is not None:
+            self._identity["start"] = setup.choice.start
+        if setup.replay:
+            self._identity["keep_base"] = "replay"
 
     def save(self, state: LoopState) -> None:
         """Write a state, atomically.
@@ -77,7 +104,8 @@ class Checkpoint:
             If the file cannot be written.
         """
         buffer = io.BytesIO()
-        torch.save({"identity": self._identity, "state": state.state_dict()}, buffer)
+        stored = {"identity": self._identity, "state": state.state_dict()}
+        torch.save({**stored, "choice": list(astuple(self._choice))}, buffer)
         with atomic_path(self.path) as temporary:
             temporary.write_bytes(buffer.getvalue())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -67,13 +67,14 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
         return _score_model(model, crop_pieces(frames, CALIBRATION_PIXELS), run).model
     new = _score_model(model, pieces, run)
     records = [_make_record(new, None)]
-    if setup.base is not None and not setup.renewed:
+    base = setup.compared
+    if base is not None:
         # calibrated too, or it would be at a disadvantage
-        records.append(_make_record(_score_model(setup.base, pieces, run), setup.base.card.name))
+        records.append(_make_record(_score_model(base, pieces, run), base.card.name))
     update: dict[str, Any] = {"scores": tuple(records)}
     if model.card.task != "regression":
         update["thumbnail"] = make_thumbnail(new.model, new.predictions[0], pieces[0])
-    return Model(new.model.card.model_copy(update=update), new.model.network)
+    return replace(new.model, card=new.model.card.model_copy(update=update))
 
 
 def _score_model(
@@ -87,7 +88,7 @@ def _score_model(
         predictions = [shift_scores(each, offsets) for each in predictions]
     elif model.card.task == "instance":
         decoding = calibrate(predictions, pieces)
-        model = Model(model.card.model_copy(update={"decoding": decoding}), model.network)
+        model = replace(model, card=model.card.model_copy(update={"decoding": decoding}))
     scores = score_predictions(predictions, pieces, looked_at_only=True, **stored_decoding(model))
     pixels = sum(int(np.count_nonzero(_compared(piece))) for piece in pieces)
     return _ScoredModel(model, predictions, scores, pixels)

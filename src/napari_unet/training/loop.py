@@ -23,14 +23,12 @@ from napari_unet.training.checkpoint import Checkpoint
 from napari_unet.training.class_balance import choose_loss
 from napari_unet.training.data_parallel import DataParallel
 from napari_unet.training.learning_rate import schedule_learning_rate
+from napari_unet.training.network_choice import reduce_batch
 from napari_unet.training.patch_sampling import BatchSampler
-from napari_unet.training.precision import (
-    choose_training_precision,
-    recover,
-)
+from napari_unet.training.precision import choose_training_precision, recover
 from napari_unet.training.preview import make_preview
 from napari_unet.training.scoring import score_pieces, select_score
-from napari_unet.training.setup import TrainingSetup, reduce_batch
+from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.snapshot import make_model
 from napari_unet.training.state import LoopState, Validation
 from napari_unet.training.steps import MoreLabels, Preview, Request, TrainStep

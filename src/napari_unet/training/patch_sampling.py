@@ -19,6 +19,7 @@ from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.state import LoopState, memory_layout
 
 JITTER_FRACTION = 1 / 6  # of the patch: how far the labelled pixel may lie from its centre
+REPLAY_SHARE = 0.25  # of a batch that comes from the base's own images, where they are kept
 MAX_REDRAWS = 8  # of patches from which augmentation has moved all known pixels
 
 
@@ -124,6 +125,7 @@ class BatchSampler:
 
     def __init__(self, setup: TrainingSetup, device: torch.device) -> None:
         self._patches = PatchSampler(setup.data.frames)
+        self._replay = PatchSampler(setup.replay) if setup.replay else None
         self._task = setup.data.target_spec.task
         self._anisotropy = setup.anisotropy
         self._layout = memory_layout(setup.network)
@@ -150,7 +152,14 @@ class BatchSampler:
         how, patch = self._augmentation, state.patch
         window = tuple(math.ceil(p * how.margin) if p > 1 else 1 for p in patch[-2:])
         window = (*patch[:-2], *window)
-        arrays = self._patches.draw(patch, window, count, state.patch_rng)
+        rng = state.patch_rng
+        replayed = 0 if self._replay is None else int(count * REPLAY_SHARE + rng.random())
+        parts = []
+        if replayed < count:
+            parts.append(self._patches.draw(patch, window, count - replayed, rng))
+        if self._replay is not None and replayed:
+            parts.append(self._replay.draw(patch, window, replayed, rng))
+        arrays = [np.concatenate(each) for each in zip(*parts, strict=True)]
         image, target, known = (torch.from_numpy(a).to(self._device) for a in arrays)
         return Batch(
             *augment(

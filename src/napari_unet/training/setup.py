@@ -2,191 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
-
-import torch
-from pydantic import ValidationError
 
 from napari_unet.card import ClassInfo, Decoding, ModelCard, TrainingRecord
 from napari_unet.dataset.assembly import TrainingData, prepare_data
 from napari_unet.dataset.example import Example
+from napari_unet.dataset.frames import Frame
 from napari_unet.dataset.properties import check_task
 from napari_unet.dataset.representation import check_boundary
-from napari_unet.dataset.targets import TargetSpec
-from napari_unet.errors import Note, Text, TrainingError, describe_validation
+from napari_unet.errors import Note, Text, TrainingError
 from napari_unet.installation import versions
 from napari_unet.instances import maps as instances
 from napari_unet.instances.maps import BOUNDARY
-from napari_unet.network.adaptation import adapt_network
-from napari_unet.network.architecture import DataProperties, Proposal, propose_architecture
-from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
 from napari_unet.settings import TrainConfig
+from napari_unet.training.network_choice import choose_network, has_same_maps
+from napari_unet.training.replay import make_replay_frames
+from napari_unet.training.start import GO_ON, StartChoice, choose_start
 from napari_unet.unet_config import UNetConfig
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkChoice:
-    """A network to train.
-
-    Attributes
-    ----------
-    network : UNet
-        New, or a copy of the base's.
-    patch : tuple of int
-        Size of the patches, multiples of the network's stride.
-    notes : tuple of Note
-        What was decided: "new-network" on the levels and the patch of a new one,
-        "layer-renewed" on a base's.
-    renewed : bool
-        Whether a layer of the base was renewed, so that its answers are not the base's.
-    """
-
-    network: UNet
-    patch: tuple[int, ...]
-    notes: tuple[Note, ...]
-    renewed: bool
-
-
-def choose_network(data: TrainingData, base: Model | None, config: TrainConfig) -> NetworkChoice:
-    """The network for the data.
-
-    Raises
-    ------
-    UNetError
-        If the settings make no network, or one that the patch does not fit.
-    """
-    if base is None:
-        proposal = _propose_for_data(data, config, None)
-        network = _make_network(config, proposal, data.target_spec, data.ndim, data.channels)
-        notes = [Note("new-network", reason) for reason in proposal.reasons]
-        renewed = False
-    else:
-        network, changes = _adapt_base(base, data.target_spec, data.channels, config.seed)
-        notes = [Note("layer-renewed", change) for change in changes]
-        proposal = _propose_for_data(data, config, network.config)
-        renewed = bool(notes)
-    patch = _fit_patch(config, proposal, network.config)
-    check_batch_norm(patch, config.batch_size, network.config)
-    return NetworkChoice(network, patch, tuple(notes), renewed)
-
-
-def _adapt_base(
-    base: Model, target_spec: TargetSpec, channels: int, seed: int
-) -> tuple[UNet, tuple[str, ...]]:
-    """A copy of the base's network for these channels and classes, or these maps of objects."""
-    other = target_spec.task == "semantic" and [c.value for c in target_spec.classes] != [
-        c.value for c in base.card.classes
-    ]
-    other = other or not _has_same_maps(base, target_spec)
-    return adapt_network(base.network, channels, target_spec.channels, seed=seed, renew_head=other)
-
-
-def _has_same_maps(base: Model, target_spec: TargetSpec) -> bool:
-    return target_spec.task != "instance" or base.card.instances == target_spec.representation
-
-
-def _propose_for_data(
-    data: TrainingData, config: TrainConfig, architecture: UNetConfig | None
-) -> Proposal:
-    facts = DataProperties(
-        ndim=data.ndim,
-        shapes=tuple(frame.shape for frame in data.frames),
-        pixel_size=data.pixel_size,
-        object_diameter=data.object_diameter,
-        object_extents=data.object_extents,
-    )
-    features, strides = config.features, config.strides
-    if architecture is not None:
-        features, strides = architecture.features, architecture.strides
-    patch = config.patch if config.patch and len(config.patch) == data.ndim else None
-    return propose_architecture(
-        facts,
-        features=features or None,
-        strides=strides or None,
-        patch=patch,
-        for_cpu=resolve_device(config.device).type == "cpu",
-    )
-
-
-def _make_network(
-    config: TrainConfig, proposal: Proposal, target_spec: TargetSpec, ndim: int, channels: int
-) -> UNet:
-    try:
-        architecture = UNetConfig.model_validate(
-            {
-                "ndim": ndim,
-                "in_channels": channels,
-                "out_channels": target_spec.channels,
-                "features": proposal.features,
-                "strides": proposal.strides,
-                "norm": _choose_norm(config, target_spec),
-                "upsampling": config.upsampling,
-            }
-        )
-    except ValidationError as error:
-        raise describe_validation(error) from None
-    with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
-        torch.manual_seed(config.seed)
-        return UNet(architecture)
-
-
-def _choose_norm(config: TrainConfig, target_spec: TargetSpec) -> str:
-    """Batch norm loses the brightness of a batch, which the values of a regression need."""
-    if config.norm != "auto":
-        return config.norm
-    return "none" if target_spec.task == "regression" else "batch"
-
-
-def _fit_patch(
-    config: TrainConfig, proposal: Proposal, architecture: UNetConfig
-) -> tuple[int, ...]:
-    wanted = config.patch or proposal.patch
-    if len(wanted) != architecture.ndim:
-        raise TrainingError(
-            f"⟨patch⟩ {wanted} needs {architecture.ndim} sizes, one per spatial axis",
-            parameter="patch",
-            value=wanted,
-        )
-    return tuple(-(-w // s) * s for w, s in zip(wanted, architecture.stride, strict=True))
-
-
-def check_batch_norm(patch: tuple[int, ...], batch_size: int, config: UNetConfig) -> None:
-    """Batch norm cannot train on one value per channel, at the deepest level."""
-    deepest = batch_size * math.prod(n // s for n, s in zip(patch, config.stride, strict=True))
-    if config.norm == "batch" and deepest < 2:
-        raise TrainingError(
-            f"⟨patch⟩ {patch} and ⟨batch_size⟩ {batch_size} leave a single pixel at the deepest "
-            "level",
-            "make one of them larger, or take fewer levels (⟨features⟩)",
-            parameter="batch_size",
-            value=batch_size,
-            code="one-pixel-left",
-        )
-
-
-def reduce_batch(
-    batch_size: int, patch: tuple[int, ...], config: UNetConfig
-) -> tuple[int, tuple[int, ...]] | None:
-    """Half the batch, or half the longest side of the patch; None where neither can train."""
-    if batch_size > 1:
-        smaller = batch_size // 2, patch
-    else:
-        axis = patch.index(max(patch))
-        stride = config.stride[axis]
-        side = max(stride, patch[axis] // 2 // stride * stride)
-        smaller = 1, (*patch[:axis], side, *patch[axis + 1 :])
-    if smaller == (batch_size, patch):
-        return None
-    try:
-        check_batch_norm(smaller[1], smaller[0], config)
-    except TrainingError:
-        return None
-    return smaller
 
 
 class ResolvedSettings(TypedDict):
@@ -220,7 +56,13 @@ class TrainingSetup:
         Whether a layer of the base was renewed.
     notes : tuple of Note
         What was decided from the data: "held-out" on the validation, "representation" on the
-        maps of objects, and those of the network.
+        maps of objects, "start-base" or "start-scratch", and those of the network.
+    declined : Model or None
+        A base that a new network is trained instead of.
+    choice : StartChoice
+        Whether training goes on from the base, and why.
+    replay : tuple of Frame
+        Images of the base's own, from which a share of each batch is drawn.
     """
 
     config: TrainConfig
@@ -230,6 +72,19 @@ class TrainingSetup:
     base: Model | None
     renewed: bool
     notes: tuple[Note, ...]
+    declined: Model | None = None
+    choice: StartChoice = GO_ON
+    replay: tuple[Frame, ...] = ()
+
+    @property
+    def compared(self) -> Model | None:
+        """The base that is scored beside the new model; None: none, or none that could be."""
+        if self.declined is None:
+            return None if self.renewed else self.base
+        card, spec = self.declined.card, self.data.target_spec
+        same = card.classes == spec.classes or spec.task != "semantic"
+        same = same and card.architecture.in_channels == self.data.channels
+        return self.declined if same and has_same_maps(self.declined, spec) else None
 
     @property
     def distance_known(self) -> bool:
@@ -239,7 +94,7 @@ class TrainingSetup:
     @property
     def _goes_on(self) -> bool:
         """Whether there is a base with the same maps of objects."""
-        return self.base is not None and _has_same_maps(self.base, self.data.target_spec)
+        return self.base is not None and has_same_maps(self.base, self.data.target_spec)
 
     @property
     def statistics(self) -> str:
@@ -297,6 +152,7 @@ class TrainingSetup:
             training=TrainingRecord(
                 base=base.card.name if base else None,
                 base_sha256=base.sha256 if base else None,
+                start=str(Text(self.choice.reason).as_sentence()) if self.choice.reason else None,
                 examples=self.data.examples,
                 labelled_pixels=self.data.labelled_pixels,
                 data_sha256=self.data.sha256,
@@ -334,8 +190,11 @@ def prepare_training(
     base: Model | None,
     config: TrainConfig,
     validation: Sequence[Example] | None,
+    choice: StartChoice | None = None,
 ) -> TrainingSetup:
     """Check examples and settings against one another and make frames and network.
+
+    ``choice`` is what an interrupted training had chosen between base and new network.
 
     Raises
     ------
@@ -358,19 +217,47 @@ def prepare_training(
             parameter="patch",
             value=config.patch,
         )
-    if base is not None:
-        check_task(base.card, config)
-        config = config.model_copy(update={"normalization": base.card.normalization})
-    if base is None and config.statistics == "frozen":
+    if base is None:
+        return _set_up(examples, None, config, validation)
+    check_task(base.card, config)
+    config = config.model_copy(update={"normalization": base.card.normalization})
+    if choice is None and config.start != "auto":
+        choice = StartChoice(config.start)
+    if choice is None or choice.start == "base":
+        setup = _set_up(examples, base, config, validation)
+        if choice is None:
+            choice = _choose_start(setup, base)
+        if choice.start == "base":
+            told = (*choice.notes, *setup.notes)
+            replay = _find_replay(setup, base) if config.keep_base else ()
+            return replace(setup, choice=choice, notes=told, replay=replay)
+        del setup  # its frames make room for those of the new network
+    fresh = _set_up(examples, base, config, validation, anew=True)
+    return replace(fresh, declined=base, choice=choice, notes=(*choice.notes, *fresh.notes))
+
+
+def _set_up(
+    examples: Sequence[Example],
+    base: Model | None,
+    config: TrainConfig,
+    validation: Sequence[Example] | None,
+    *,
+    anew: bool = False,
+) -> TrainingSetup:
+    """Frames and network; ``anew``: a new one for the images as the base reads them."""
+    card = base.card if base is not None else None
+    learned = None if anew else card
+    if learned is None and config.statistics == "frozen":
         raise TrainingError(
             "⟨statistics⟩ 'frozen' keeps the batch norm of a base model, but there is none",
             "choose a base, or 'auto'",
             parameter="statistics",
             value="frozen",
         )
-    data = prepare_data(examples, validation, base.card if base else None, config)
-    check_boundary(base.card if base else None, config, known=data.distance_known)
-    chosen = choose_network(data, base, config)
+    data = prepare_data(examples, validation, card, config, anew=anew)
+    check_boundary(learned, config, known=data.distance_known)
+    start = None if anew else base
+    chosen = choose_network(data, start, config)
     maps = data.plan.representation
     told = [Note("held-out", data.held_out)] if data.held_out else []
     told += [Note("representation", maps.reason, maps.remedy)] if maps.reason else []
@@ -379,10 +266,48 @@ def prepare_training(
         data=data,
         network=chosen.network,
         patch=chosen.patch,
-        base=base,
+        base=start,
         renewed=chosen.renewed,
         notes=(*told, *chosen.notes),
     )
+
+
+def _choose_start(setup: TrainingSetup, base: Model) -> StartChoice:
+    """Ask the base, where it can answer: objects, in the maps that it has."""
+    spec, config = setup.data.target_spec, setup.config
+    asked = spec.task == "instance" and has_same_maps(base, spec)
+    if not asked or config.keep_base or config.statistics == "frozen":
+        return GO_ON
+    return choose_start(
+        Model(setup.make_card(0, 0.0), setup.network),
+        base,
+        setup.data,
+        known=setup.data.distance_known,
+        device=config.device,
+        precision=config.precision,
+        threads=config.threads,
+    )
+
+
+def _find_replay(setup: TrainingSetup, base: Model) -> tuple[Frame, ...]:
+    """The images that the base carries of its own.
+
+    Raises
+    ------
+    TrainingError
+        If there are none, or they teach something else.
+    """
+    spec, data = setup.data.target_spec, setup.data
+    if not base.replay or spec.task != "instance" or data.ndim != 2:
+        raise TrainingError(
+            f"The base model {base.card.name!r} carries no sample of its own training images that "
+            "could be learned from again",
+            "leave out ⟨keep_base⟩",
+            parameter="keep_base",
+            value=True,
+            code="no-replay",
+        )
+    return tuple(make_replay_frames(base.replay, data.channels, spec))
 
 
 def _anisotropy(pixel_size: tuple[float, ...] | None, architecture: UNetConfig) -> float:

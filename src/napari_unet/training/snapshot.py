@@ -16,7 +16,9 @@ def make_model(setup: TrainingSetup, state: LoopState, weights: Weights) -> Mode
         network = UNet(state.network.config)
     network.load_state_dict(weights, assign=True)
     card = setup.make_card(state.step, state.seconds, resolved_settings(setup, state))
-    return Model(card, network.eval())
+    # what the base carries goes on with a model that was to keep it
+    carried = setup.base.replay if setup.base is not None and setup.replay else b""
+    return Model(card, network.eval(), replay=carried)
 
 
 def resolved_settings(setup: TrainingSetup, state: LoopState) -> ResolvedSettings:

@@ -13,7 +13,7 @@ from napari_unet.errors import TrainingError, TrainingInterruptedError, UNetErro
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
 from napari_unet.settings import DEFAULT_MINUTES, TrainConfig, TrainOverrides, resolve
-from napari_unet.training.checkpoint import Checkpoint, own_checkpoint
+from napari_unet.training.checkpoint import Checkpoint, own_checkpoint, read_choice
 from napari_unet.training.finalize import finalize_model
 from napari_unet.training.loop import TrainingLoop
 from napari_unet.training.setup import prepare_training
@@ -37,6 +37,8 @@ def train(
         Images with labels.
     base : Model, str or Path, optional
         A model to start from (object, name or file); it is not changed. None: a new network.
+        Of objects it is asked first: where it finds next to nothing of those that are labelled,
+        a new network is trained all the same, unless ``start`` is "base". The card says which.
     config : TrainConfig, optional
         Settings.
     validation : sequence of Example, optional
@@ -171,6 +173,7 @@ def iter_train(
             base=None if base is None else Model.load(base),
             config=wanted,
             validation=validation,
+            choice=read_choice(checkpoint) if base is not None and wanted.start == "auto" else None,
         )
         store = Checkpoint(checkpoint, setup) if checkpoint is not None else None
         with contextlib.closing(TrainingLoop(setup, started_s, store)) as loop:

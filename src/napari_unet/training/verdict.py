@@ -75,10 +75,11 @@ def _describe_record(record: TrainingRecord, card: ModelCard) -> list[str]:
 
 
 def _describe_start(record: TrainingRecord) -> str:
+    why = f" {record.start}" if record.start else ""
     if record.base is None:
-        return "Started from: scratch, a new network."
+        return f"Started from: scratch, a new network.{why}"
     short = f" ({record.base_sha256[:HASH_DIGITS]})" if record.base_sha256 else ""
-    return f"Started from: {record.base}{short}."
+    return f"Started from: {record.base}{short}.{why}"
 
 
 def _describe_settings(config: Mapping[str, Any]) -> str:
@@ -213,7 +214,7 @@ def describe_scores(card: ModelCard) -> list[str]:
     if not verdict.images:
         return [verdict.sentence]
     lines = _table(card.name, verdict)
-    if card.training is not None and card.training.base is not None:
+    if verdict.base or (card.training is not None and card.training.base is not None):
         lines.append(verdict.sentence)
     elif verdict.few:
         lines.append(_scored_on(verdict.few))
@@ -247,7 +248,9 @@ def _judge(
     if new == old:
         return None, f"Neither is better on {held_out}: the new model's {figures}."
     if (new > old) != (key in LOWER_IS_BETTER):
-        return True, f"The new model is better than its base on {held_out}: its {figures}."
+        came_from = card.training is not None and card.training.base is not None
+        other = "its base" if came_from else base.model
+        return True, f"The new model is better than {other} on {held_out}: its {figures}."
     return False, (
         f"The base is better than the new model on {held_out}: the new model's {figures}. "
         f"Keep using {base.model} for such images, or train longer or on more examples."

@@ -41,6 +41,8 @@ LABELS = {
     "batch_size": "Batch size",
     "learning_rate": "Learning rate",
     "ndim": "Spatial axes",
+    "start": "Weights from",
+    "keep_base": "Keep base",
     "validation_fraction": "Held out",
     "representation": "Part by",
     "border_weight": "Border weight",

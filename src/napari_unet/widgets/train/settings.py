@@ -28,6 +28,8 @@ ADVANCED = (
     "learning_rate",
     "steps",
     "ndim",
+    "start",
+    "keep_base",
     "validation_fraction",
     "representation",
     "border_weight",
@@ -191,7 +193,7 @@ class TrainSettings:
 
     def show_for_task(self, task: Task, *, from_scratch: bool) -> None:
         """Show what matters for a task, and for a new network."""
-        self._hidden = set() if from_scratch else {"ndim"}
+        self._hidden = {"start", "keep_base"} if from_scratch else {"ndim"}
         if task != "instance":
             self._hidden |= {"representation", "border_weight"}
         by_time = self.rows["steps"].editor.value is None

@@ -1,0 +1,146 @@
+"""Whether a training goes on from its base or begins with a new network.
+
+The base answers first, as it is and with the objects brought to the size of its own. Where it
+finds next to nothing of what is labelled, its weights are in the way: a new network is better after
+as many steps (docs/results/training.md, *Base or scratch*). This costs a second and uses no random
+numbers, so that equal trainings begin alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_unet.dataset.assembly import TrainingData
+from napari_unet.dataset.validation_pieces import (
+    ValidationPiece,
+    crop_pieces,
+    make_validation_pieces,
+)
+from napari_unet.errors import Note, UNetError
+from napari_unet.metrics import InstanceScores
+from napari_unet.network.model import Model
+from napari_unet.training.scoring import predict_piece, score_predictions
+
+LEAST_AP = 0.1  # at IoU 0.5: with less a base finds next to nothing
+LEAST_DICE = 0.4  # of the foreground, where only strokes are known
+FEW_OBJECTS = 20  # with fewer held out, those that are learned from count too
+ASKED_PIXELS = 500_000  # that the base is asked about
+ASKED_FRAMES = 8
+SAME_SIZE = 1.25  # diameters closer than this are within the variation of the patches
+
+Start = Literal["base", "scratch"]
+
+
+@dataclass(frozen=True)
+class StartChoice:
+    """Where the weights begin, and why in one sentence.
+
+    Attributes
+    ----------
+    start : {"base", "scratch"}
+        With those of the base, or with new ones.
+    reason : str
+        The sentence; empty where there was nothing to decide.
+    """
+
+    start: Start
+    reason: str = ""
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is to be told."""
+        if not self.reason:
+            return ()
+        other = "scratch" if self.start == "base" else "base"
+        remedy = {
+            "base": "⟨start='base'⟩ takes the base whatever comes",
+            "scratch": "⟨start='scratch'⟩ takes a new network",
+        }[other]
+        return (Note(f"start-{self.start}", self.reason, remedy),)
+
+
+GO_ON = StartChoice("base")
+
+
+def choose_start(
+    adapted: Model, base: Model, data: TrainingData, *, known: bool, **run: Any
+) -> StartChoice:
+    """Go on from a base, unless it finds next to nothing of the labelled objects.
+
+    Parameters
+    ----------
+    adapted : Model
+        The copy of the base's network that would be trained, its last layer as it was.
+    base : Model
+        The base, for its name and the diameter of its objects.
+    data : TrainingData
+        With the labels. What is held out counts, or, where that are few objects, all.
+    known : bool
+        Whether whole objects are labelled; else only the foreground is compared.
+    **run
+        Fields of `SegmentSettings`, such as the device.
+    """
+    pieces = choose_pieces(data)
+    objects = sum(_count_objects(piece) for piece in pieces)
+    if not objects:
+        return GO_ON
+    least = LEAST_AP if known else LEAST_DICE
+    found = ask_base(adapted, pieces, known=known, **run)
+    shown = f"{found:.2f}"
+    diameter, own = data.object_diameter, base.card.object_diameter
+    if found < least and diameter and own and not 1 / SAME_SIZE < own / diameter < SAME_SIZE:
+        scaled = Model(adapted.card.model_copy(update={"object_diameter": own}), adapted.network)
+        pixels = ASKED_PIXELS / max(1.0, own / diameter) ** data.ndim  # as many as the network sees
+        try:
+            resized = ask_base(
+                scaled,
+                crop_pieces(pieces, int(pixels)),
+                known=known,
+                object_diameter=diameter,
+                **run,
+            )
+        except UNetError:  # a scale that no image can be brought to
+            resized = 0.0
+        shown += f", and {resized:.2f} with the objects brought to the size of its own"
+        found = max(found, resized)
+    measure = "AP" if known else "Dice"
+    counted = f"{objects} labelled object" + "s" * (objects != 1)
+    name = base.card.name
+    if found >= least:
+        said = f"Training goes on from the base {name}, which finds some of the {counted} as it is"
+        return StartChoice("base", f"{said} ({measure} {shown})")
+    return StartChoice(
+        "scratch",
+        f"Training starts from a new network, as the base {name} finds next to nothing of the "
+        f"{counted} ({measure} {shown})",
+    )
+
+
+def choose_pieces(data: TrainingData) -> list[ValidationPiece]:
+    """What is held out; where that has few objects, some of what is learned from as well."""
+    pieces = crop_pieces(data.validation, ASKED_PIXELS)
+    if sum(_count_objects(piece) for piece in pieces) >= FEW_OBJECTS:
+        return pieces
+    labelled = [frame for frame in data.frames if 1 in frame.statistics.places]
+    spread = np.unique(np.linspace(0, len(labelled) - 1, ASKED_FRAMES).round().astype(int))
+    further = make_validation_pieces([labelled[i] for i in spread] if labelled else [])
+    return crop_pieces([*data.validation, *further], ASKED_PIXELS)
+
+
+def _count_objects(piece: ValidationPiece) -> int:
+    values = np.unique(piece.labels[0][piece.known])
+    return int(np.count_nonzero(values > 0))
+
+
+def ask_base(
+    model: Model, pieces: Sequence[ValidationPiece], *, known: bool, **settings: Any
+) -> float:
+    """How much of the labelled objects a model finds."""
+    predictions = [predict_piece(model, piece, **settings) for piece in pieces]
+    scores = score_predictions(predictions, pieces, **model.card.decoding.model_dump())
+    assert isinstance(scores, InstanceScores)
+    return float(scores.ap[0.5] if known else scores.dice)
