@@ -3,8 +3,8 @@
     python studies/write_training_results.py RESULTS.json
     python studies/write_training_results.py             # from the file beside the page
 
-The results are kept beside the page as training.json. Tables of batch norm also go to
-docs/decisions/batch-norm.md, where it has markers for them.
+The results are kept beside the page as training.json; those of bases are in bases.json there.
+Tables of batch norm also go to docs/decisions/batch-norm.md, where it has markers for them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from training_study.base_page import TABLES as BASE_TABLES
 from training_study.page import fill
 from training_study.records import write_json
 
 DOCS = Path(__file__).parents[1] / "docs"
 RECORD = DOCS / "results" / "training.json"
+BASES = DOCS / "results" / "bases.json"
 PAGES = (DOCS / "results" / "training.md", DOCS / "decisions" / "batch-norm.md")
 
 
@@ -44,6 +46,8 @@ def main() -> None:
     for page in PAGES:
         if page.exists():
             fill(page, entries)
+            if BASES.exists():
+                fill(page, json.loads(BASES.read_text()), BASE_TABLES)
             print(page)
 
 

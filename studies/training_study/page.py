@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +33,13 @@ START_AIM_S = 1.5
 CLOCK = 0.02  # what the clock cannot tell apart
 
 
-def fill(page: Path, entries: Sequence[Entry]) -> None:
+Table = Callable[[Sequence[Entry]], str]
+
+
+def fill(page: Path, entries: Sequence[Entry], tables: Mapping[str, Table] | None = None) -> None:
     """Replace what stands between a page's markers, for the tables that it has."""
     text = page.read_text()
-    for name, make in TABLES.items():
+    for name, make in (tables or TABLES).items():
         first, last = f"<!-- table: {name} -->", f"<!-- end: {name} -->"
         if first in text:
             before, rest = text.split(first)

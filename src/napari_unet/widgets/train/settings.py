@@ -195,7 +195,7 @@ class TrainSettings:
         """Show what matters for a task, and for a new network."""
         self._hidden = {"start", "keep_base"} if from_scratch else {"ndim"}
         if task != "instance":
-            self._hidden |= {"representation", "border_weight"}
+            self._hidden |= {"start", "keep_base", "representation", "border_weight"}
         by_time = self.rows["steps"].editor.value is None
         for row in self.budget.rows.values():
             row.show(visible=by_time)
