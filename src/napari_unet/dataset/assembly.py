@@ -203,9 +203,8 @@ def prepare_data(
     check_background(pairs, config)
     target_spec = _choose_target_spec(pairs, given_pairs, config, base)
     opened, given = measure(pairs), measure(given_pairs)
-    chosen = choose_representation(
-        _make_frames(opened, target_spec), None if anew else base, config
-    )
+    own = None if anew else base
+    chosen = choose_representation(_make_frames(opened, target_spec), own, config)
     target_spec = replace(target_spec, representation=chosen.representation)
     summary = ""
     blocks: dict[int, HeldOutBlock | None] = dict.fromkeys(range(len(opened)))
