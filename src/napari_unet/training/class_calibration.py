@@ -91,17 +91,17 @@ def _is_painted(piece: ValidationPiece) -> bool:
 
 
 def _take_sample(pairs: Sequence[tuple[Prediction, ValidationPiece]], *, painted: bool) -> _Sample:
-    """The known pixels of pieces that are painted, or are not."""
+    """Known pixels, evenly taken, of pieces that are painted, or are not."""
     values = np.array([c.value for c in pairs[0][0].card.classes])
-    parts = [_known_scores(*pair, values) for pair in pairs]
+    known = sum(int(np.count_nonzero(piece.known)) for _, piece in pairs)
+    step = max(1, known * len(values) // SAMPLED_VALUES)
+    parts = [_known_scores(*pair, values, step) for pair in pairs]
     scores, truth = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     weights = np.ones(len(values))
     if painted and len(truth):
         counts = np.bincount(truth, minlength=len(values))
         shares = estimate_shares(scores, truth, _mean_scores([each for each, _ in pairs]))
         weights = shares * len(truth) / np.maximum(counts, 1)
-    step = max(1, len(truth) * len(values) // SAMPLED_VALUES)
-    scores, truth = scores[:, ::step], truth[::step]
     return _Sample(np.log(np.maximum(scores, SMALLEST_SCORE)), truth, weights[truth])
 
 
@@ -175,23 +175,26 @@ def shift_classes(model: Model, offsets: NDArray[np.float64]) -> Model:
 
 def shift_scores(prediction: Prediction, offsets: NDArray[np.float64]) -> Prediction:
     """What the shifted model predicts."""
+    if not offsets.any():
+        return prediction
     scores = np.asarray(prediction.scores)
     axis = prediction.axes.index("C")
     shape = [-1 if i == axis else 1 for i in range(scores.ndim)]
     factors = np.exp(offsets).astype(np.float32).reshape(shape)
     shifted = scores * factors
-    return replace(prediction, scores=shifted / shifted.sum(axis, keepdims=True))
+    shifted /= shifted.sum(axis, keepdims=True)
+    return replace(prediction, scores=shifted)
 
 
 def _known_scores(
-    prediction: Prediction, piece: ValidationPiece, values: NDArray[Any]
+    prediction: Prediction, piece: ValidationPiece, values: NDArray[Any], step: int
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Scores (K, N) of the known pixels, and their true classes as indices."""
-    labels = piece.labels[0][piece.known]
+    """Scores (K, N) of every so many of the known pixels, and their true classes as indices."""
+    places = np.flatnonzero(piece.known)[::step]
+    labels = piece.labels[0].ravel()[places]
+    scores = np.asarray(prediction.scores).reshape(len(values), -1)[:, places]
     order = np.argsort(values)
-    return np.asarray(prediction.scores)[:, piece.known], order[
-        np.searchsorted(values[order], labels)
-    ]
+    return scores, order[np.searchsorted(values[order], labels)]
 
 
 def _mean_scores(predictions: Sequence[Prediction]) -> NDArray[np.float64]:
