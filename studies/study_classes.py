@@ -14,6 +14,7 @@ are neither.
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -56,9 +57,7 @@ def membranes(folder: Path) -> Sets:
 def _split_stack(folder: Path, name: str, end: int, begin: int) -> Sets:
     image = tifffile.imread(folder / "images" / name)
     labels = tifffile.imread(folder / "labels" / name)
-    tests = [
-        nu.Example(*pair, axes="YX") for pair in zip(image[begin:], labels[begin:], strict=True)
-    ]
+    tests = [nu.Example(image[begin:], labels[begin:], axes="ZYX")]
     return [nu.Example(image[:end], labels[:end], axes="ZYX")], tests
 
 
@@ -92,17 +91,17 @@ LOAD: dict[str, Callable[[Path], Sets]] = {
 }
 
 
-def iter_runs(plan: Plan, name: str, weights: Sequence[str]) -> Iterator[Run]:
-    """Each kind of weights."""
+def iter_runs(plan: Plan, name: str, weights: Sequence[str], ndim: int) -> Iterator[Run]:
+    """Each kind of weights; the spatial axes of the network are told where they are three."""
     steps = plan.steps_or(STEPS[name])
     for seed in plan.seeds:
         for kind in weights:
-            condition = {"data": name, "weights": kind}
+            condition = {"data": name, "weights": kind} | ({"ndim": 3} if ndim == 3 else {})
             yield Run("classes", condition, seed, steps, _measure(plan, condition, seed, steps))
 
 
 def _measure(plan: Plan, condition: dict[str, Any], seed: int, steps: int) -> Callable[[], Outcome]:
-    name = condition["data"]
+    name, ndim = condition["data"], condition.get("ndim", 2)
 
     def measure() -> Outcome:
         training, tests = LOAD[name](plan.data)
@@ -117,7 +116,8 @@ def _measure(plan: Plan, condition: dict[str, Any], seed: int, steps: int) -> Ca
         class_balance.RARITY_POWER = POWERS[condition["weights"]]
         finalize.shift_classes = note_and_shift
         try:
-            model, seconds = fit(training, plan, steps=steps, seed=seed, task="semantic", ndim=2)
+            settings = {"task": "semantic", "ndim": ndim}
+            model, seconds = fit(training, plan, steps=steps, seed=seed, **settings)
         finally:
             class_balance.RARITY_POWER, finalize.shift_classes = power, shift
         found = {"plain": _score(plain[0], tests, plan), "calibrated": _score(model, tests, plan)}
@@ -136,7 +136,7 @@ def _measure(plan: Plan, condition: dict[str, Any], seed: int, steps: int) -> Ca
 
 
 def _score(model: Model, tests: Sequence[nu.Example], plan: Plan) -> dict[int, float]:
-    found = [nu.segment(test.image, model, axes="YX", device=plan.device) for test in tests]
+    found = [nu.segment(test.image, model, axes=test.axes, device=plan.device) for test in tests]
     dice = nu.evaluate(found, [test.labels for test in tests], task="semantic").dice
     return {value: float(each) for value, each in dice.items()}
 
@@ -146,17 +146,17 @@ def weight_table(entries: Sequence[Entry]) -> str:
     rows = []
     for name in ("sections", "membranes", "spots"):
         made = pick(entries, "classes", data=name)
-        for steps in budgets(made):
-            for kind in POWERS:
-                runs = pick(of_steps(made, steps), "classes", weights=kind)
-                for how in ("plain", "calibrated") if runs else ():
-                    cells = [spread(scores(runs, how))]
-                    values = (
-                        range(1, 5) if name == "sections" else (1, 2) if name == "spots" else ()
-                    )
-                    each = ", ".join(f"{np.mean(scores(runs, f'{how}, {v}')):.2f}" for v in values)
-                    rows.append([name, str(steps), kind, how, *cells, each or "–"])
-    return markdown(["", "steps", "weights", "classes", "mean Dice", "of the classes"], rows)
+        for steps, ndim, kind in itertools.product(budgets(made), (2, 3), POWERS):
+            runs = pick(of_steps(made, steps), "classes", weights=kind)
+            runs = [run for run in runs if run["condition"].get("ndim", 2) == ndim]
+            for how in ("plain", "calibrated") if runs else ():
+                cells = [spread(scores(runs, how))]
+                values = range(1, 5) if name == "sections" else (1, 2) if name == "spots" else ()
+                each = ", ".join(f"{np.mean(scores(runs, f'{how}, {v}')):.2f}" for v in values)
+                rows.append([name, f"{ndim}D", str(steps), kind, how, *cells, each or "–"])
+    return markdown(
+        ["", "network", "steps", "weights", "classes", "mean Dice", "of the classes"], rows
+    )
 
 
 def write_table(entries: Sequence[Entry]) -> None:
@@ -178,6 +178,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int)
     parser.add_argument("--weights", nargs="+", choices=POWERS, default=list(POWERS))
+    parser.add_argument("--ndim", type=int, choices=(2, 3), default=2)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="write the table and stop")
     asked = parser.parse_args()
@@ -191,7 +192,7 @@ def main() -> None:
     device = str(resolve_device("cpu"))
     plan = Plan(asked.data, tuple(asked.seeds), asked.steps, device=device, threads=asked.threads)
     for name in asked.names:
-        for run in iter_runs(plan, name, asked.weights):
+        for run in iter_runs(plan, name, asked.weights, asked.ndim):
             if not records.has(run):
                 entry = records.make(run, plan)
                 told = entry.get("error") or entry["scores"]

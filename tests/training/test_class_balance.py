@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 import napari_unet as nu
 from napari_unet.dataset.targets import TargetSpec, find_classes
@@ -132,3 +134,31 @@ def test_a_shifted_model_predicts_the_shifted_scores(make_model: Callable[..., M
     np.testing.assert_allclose(np.asarray(after.scores), expected, atol=1e-5)
     assert np.abs(np.asarray(before.scores) - expected).max() > 0.05  # the model itself is kept
     assert shift_classes(model, np.zeros(3)) is model
+
+
+def spotted(seed: int) -> nu.Example:
+    """Clouds, and spots of 0.2 % of the pixels."""
+    rng = np.random.default_rng(seed)
+    clouds = ndimage.gaussian_filter(rng.standard_normal((128, 128)), 10)
+    labels = (clouds > np.quantile(clouds, 0.7)).astype(np.uint8)
+    image = 0.3 + 0.3 * labels + rng.normal(0, 0.08, labels.shape)
+    for y, x in rng.integers(4, 120, (2, 2)):
+        labels[y : y + 4, x : x + 4] = 2
+        image[y : y + 4, x : x + 4] += 0.25
+    return nu.Example(image.astype(np.float32), labels, axes="YX")
+
+
+def test_a_rare_class_is_found_in_few_steps() -> None:
+    settings: dict[str, Any] = {
+        "features": (8, 16, 32),
+        "patch": (64, 64),
+        "batch_size": 4,
+        "learning_rate": 3e-3,
+    }
+    settings |= {"device": "cpu", "precision": "float32", "threads": 1, "validation_every": 40}
+    model = nu.train([spotted(i) for i in range(4)], task="semantic", steps=40, **settings)
+    tests = [spotted(i) for i in range(10, 13)]
+    found = [nu.segment(test.image, model, device="cpu") for test in tests]
+    scores = nu.evaluate(found, [test.labels for test in tests], task="semantic")
+    assert scores.dice[2] > 0.15  # 0 where all pixels count alike
+    assert scores.dice[1] > 0.9
