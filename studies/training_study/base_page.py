@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from napari_unet.training.start import LEAST_AP
 from training_study.bases import BASES, SETS, ZOOMED
 from training_study.figures import Entry, markdown, pick, scores, spread
-
-LEAST_AP = 0.1  # as `napari_unet.training.start` has it
 
 
 def base_table(entries: Sequence[Entry]) -> str:

@@ -125,11 +125,10 @@ def _asked(plan: Plan, name: str, seed: int, start: str) -> Callable[[], Outcome
         model, pieces = nu.Model(card, setup.network), choose_pieces(setup.data)
         run = {"device": plan.device, "threads": plan.threads}
         scores = {
-            told: ask_base(model, pieces, known=known, **given, **run)
-            for told, known, given in (
-                ("AP 0.5", True, {}),
-                ("AP 0.5, diameter", True, {"object_diameter": setup.data.object_diameter}),
-                ("Dice", False, {}),
+            told: ask_base(model, pieces, **given, **run)
+            for told, given in (
+                ("AP 0.5", {}),
+                ("AP 0.5, diameter", {"object_diameter": setup.data.object_diameter}),
             )
         }
         return Outcome(scores["AP 0.5"], scores)

@@ -108,14 +108,17 @@ def test_who_wants_the_base_or_a_new_network_gets_it(nuclei: nu.Model, blind: nu
     assert prepare(None, start="base").base is None
 
 
-def test_strokes_are_compared_by_what_they_cover(nuclei: nu.Model, blind: nu.Model) -> None:
-    """A stroke overlaps no object by half: that says nothing against the base."""
+def test_strokes_say_nothing_against_a_base(nuclei: nu.Model, blind: nu.Model) -> None:
+    """A stroke overlaps no object by half."""
     painted = np.zeros_like(TRUTH)
     painted[::6] = TRUTH[::6]
     painted[3::6] = np.where(TRUTH[3::6] == 0, 9999, 0)
     strokes = nu.Example(IMAGE, painted, region="painted", background=9999, axes="YX")
-    assert prepare(nuclei, strokes).base is nuclei
-    assert prepare(blind, strokes).base is None
+    for base in (nuclei, blind):
+        setup = prepare(base, strokes)
+        assert not setup.data.distance_known
+        assert setup.base is base
+        assert not {"start-base", "start-scratch"} & told(setup).keys()
 
 
 def test_other_tasks_and_maps_keep_the_base(blind: nu.Model) -> None:

@@ -65,12 +65,14 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
         # classes are balanced; as nothing is held out, on some of the training frames
         frames = make_validation_pieces(setup.data.frames[:CALIBRATION_FRAMES])
         return _score_model(model, crop_pieces(frames, CALIBRATION_PIXELS), run).model
-    new = _score_model(model, pieces, run)
+    # a base that is kept has one decoding for its own images and for the new ones
+    kept = make_validation_pieces(setup.replay)
+    new = _score_model(model, pieces, run, kept)
     records = [_make_record(new, None)]
     base = setup.compared
     if base is not None:
         # calibrated too, or it would be at a disadvantage
-        records.append(_make_record(_score_model(base, pieces, run), base.card.name))
+        records.append(_make_record(_score_model(base, pieces, run, kept), base.card.name))
     update: dict[str, Any] = {"scores": tuple(records)}
     if model.card.task != "regression":
         update["thumbnail"] = make_thumbnail(new.model, new.predictions[0], pieces[0])
@@ -78,16 +80,20 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
 
 
 def _score_model(
-    model: Model, pieces: Sequence[ValidationPiece], run: dict[str, Any]
+    model: Model,
+    pieces: Sequence[ValidationPiece],
+    run: dict[str, Any],
+    kept: Sequence[ValidationPiece] = (),
 ) -> _ScoredModel:
-    """The network runs once for each piece."""
+    """The network runs once for each piece; ``kept`` ones count for the decoding alone."""
     predictions = [predict_piece(model, piece, **run) for piece in pieces]
     if model.card.task == "semantic":
         offsets = calibrate_classes(predictions, pieces)
         model = shift_classes(model, offsets)
         predictions = [shift_scores(each, offsets) for each in predictions]
     elif model.card.task == "instance":
-        decoding = calibrate(predictions, pieces)
+        further = [predict_piece(model, piece, **run) for piece in kept]
+        decoding = calibrate([*predictions, *further], [*pieces, *kept])
         model = replace(model, card=model.card.model_copy(update={"decoding": decoding}))
     scores = score_predictions(predictions, pieces, looked_at_only=True, **stored_decoding(model))
     pixels = sum(int(np.count_nonzero(_compared(piece))) for piece in pieces)

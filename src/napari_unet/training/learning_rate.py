@@ -9,6 +9,7 @@ from torch import nn
 from napari_unet.training.setup import TrainingSetup
 
 WARM_UP_FRACTION = 0.03  # of the budget, in which the learning rate rises
+KEEPING_FACTOR = 0.3  # of the learning rate, for weights that are to keep what they could do
 NEW_HEAD_FACTOR = 10.0  # of the learning rate, for the layer that gives the probabilities
 NEW_HEAD_HIGHEST = 0.01  # learning rate that the factor may lead to
 
@@ -25,14 +26,15 @@ def schedule_learning_rate(fraction: float) -> float:
 
 
 def learning_rate_factors(setup: TrainingSetup) -> dict[nn.Parameter, float]:
-    """Factors of the learning rate of single parameters: those of a new head of objects.
+    """Factors of the learning rate of single parameters: a new head, a base that is kept.
 
     A step of Adam is about the learning rate, whatever the gradient: in a few hundred of them
     the few weights of a head grow by some tenths, and the background stays at a probability of
     0.1 to 0.15, so that objects come out too large at any usual threshold
     (docs/results/outlines.md). The head of a base has learned its scale.
     """
+    factors = dict.fromkeys(setup.network.parameters(), KEEPING_FACTOR) if setup.replay else {}
     if setup.data.target_spec.task != "instance" or (setup.base is not None and not setup.renewed):
-        return {}
+        return factors
     factor = min(NEW_HEAD_FACTOR, max(NEW_HEAD_HIGHEST / setup.config.learning_rate, 1.0))
-    return dict.fromkeys(setup.network.head.parameters(), factor)
+    return factors | dict.fromkeys(setup.network.head.parameters(), factor)

@@ -19,7 +19,7 @@ from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.state import LoopState, memory_layout
 
 JITTER_FRACTION = 1 / 6  # of the patch: how far the labelled pixel may lie from its centre
-REPLAY_SHARE = 0.25  # of a batch that comes from the base's own images, where they are kept
+REPLAY_SHARE = 0.5  # of a batch that comes from the base's own images, where they are kept
 MAX_REDRAWS = 8  # of patches from which augmentation has moved all known pixels
 
 

@@ -1,9 +1,9 @@
 """A sample of a base's own training images, so that fine-tuning does not forget them.
 
 The file of a model may carry some labelled patches, in 8 bits and compressed. A training that is
-to keep what the base could do draws a share of every batch from them (experience replay, Rolnick
-et al. 2019), batch-norm statistics included. What was measured stands in docs/results/training.md,
-*Forgetting*.
+to keep what the base could do draws half of every batch from them (experience replay, Rolnick
+et al. 2019), leaves the statistics of batch norm as they are, takes smaller steps, and calibrates
+the decoding on both kinds of images. What that brings: docs/results/training.md, *Forgetting*.
 """
 
 from __future__ import annotations

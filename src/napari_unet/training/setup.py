@@ -98,8 +98,13 @@ class TrainingSetup:
 
     @property
     def statistics(self) -> str:
-        """Batch-norm statistics; for "auto" see docs/decisions/batch-norm.md."""
-        return "settled" if self.config.statistics == "auto" else self.config.statistics
+        """Batch-norm statistics; for "auto" see docs/decisions/batch-norm.md.
+
+        A base that is to be kept keeps its own: those over old and new images suit neither.
+        """
+        if self.config.statistics != "auto":
+            return self.config.statistics
+        return "frozen" if self.replay else "settled"
 
     @property
     def metric_name(self) -> str:
@@ -282,7 +287,6 @@ def _choose_start(setup: TrainingSetup, base: Model) -> StartChoice:
         Model(setup.make_card(0, 0.0), setup.network),
         base,
         setup.data,
-        known=setup.data.distance_known,
         device=config.device,
         precision=config.precision,
         threads=config.threads,

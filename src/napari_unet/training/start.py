@@ -25,8 +25,7 @@ from napari_unet.metrics import InstanceScores
 from napari_unet.network.model import Model
 from napari_unet.training.scoring import predict_piece, score_predictions
 
-LEAST_AP = 0.1  # at IoU 0.5: with less a base finds next to nothing
-LEAST_DICE = 0.4  # of the foreground, where only strokes are known
+LEAST_AP = 0.02  # at IoU 0.5: with less a base finds next to nothing
 FEW_OBJECTS = 20  # with fewer held out, those that are learned from count too
 ASKED_PIXELS = 500_000  # that the base is asked about
 ASKED_FRAMES = 8
@@ -66,10 +65,10 @@ class StartChoice:
 GO_ON = StartChoice("base")
 
 
-def choose_start(
-    adapted: Model, base: Model, data: TrainingData, *, known: bool, **run: Any
-) -> StartChoice:
+def choose_start(adapted: Model, base: Model, data: TrainingData, **run: Any) -> StartChoice:
     """Go on from a base, unless it finds next to nothing of the labelled objects.
+
+    Strokes overlap no object by half, and say nothing of it: with them alone, the base it is.
 
     Parameters
     ----------
@@ -79,27 +78,23 @@ def choose_start(
         The base, for its name and the diameter of its objects.
     data : TrainingData
         With the labels. What is held out counts, or, where that are few objects, all.
-    known : bool
-        Whether whole objects are labelled; else only the foreground is compared.
     **run
         Fields of `SegmentSettings`, such as the device.
     """
     pieces = choose_pieces(data)
     objects = sum(_count_objects(piece) for piece in pieces)
-    if not objects:
+    if not objects or not data.distance_known:
         return GO_ON
-    least = LEAST_AP if known else LEAST_DICE
-    found = ask_base(adapted, pieces, known=known, **run)
+    found = ask_base(adapted, pieces, **run)
     shown = f"{found:.2f}"
     diameter, own = data.object_diameter, base.card.object_diameter
-    if found < least and diameter and own and not 1 / SAME_SIZE < own / diameter < SAME_SIZE:
+    if found < LEAST_AP and diameter and own and not 1 / SAME_SIZE < own / diameter < SAME_SIZE:
         scaled = Model(adapted.card.model_copy(update={"object_diameter": own}), adapted.network)
         pixels = ASKED_PIXELS / max(1.0, own / diameter) ** data.ndim  # as many as the network sees
         try:
             resized = ask_base(
                 scaled,
                 crop_pieces(pieces, int(pixels)),
-                known=known,
                 object_diameter=diameter,
                 **run,
             )
@@ -107,16 +102,15 @@ def choose_start(
             resized = 0.0
         shown += f", and {resized:.2f} with the objects brought to the size of its own"
         found = max(found, resized)
-    measure = "AP" if known else "Dice"
     counted = f"{objects} labelled object" + "s" * (objects != 1)
     name = base.card.name
-    if found >= least:
-        said = f"Training goes on from the base {name}, which finds some of the {counted} as it is"
-        return StartChoice("base", f"{said} ({measure} {shown})")
+    if found >= LEAST_AP:
+        said = f"Training goes on from the base {name}: before the first step, its AP on "
+        return StartChoice("base", f"{said}{counted} is {shown}")
     return StartChoice(
         "scratch",
         f"Training starts from a new network, as the base {name} finds next to nothing of the "
-        f"{counted} ({measure} {shown})",
+        f"{counted} (AP {shown})",
     )
 
 
@@ -136,11 +130,9 @@ def _count_objects(piece: ValidationPiece) -> int:
     return int(np.count_nonzero(values > 0))
 
 
-def ask_base(
-    model: Model, pieces: Sequence[ValidationPiece], *, known: bool, **settings: Any
-) -> float:
-    """How much of the labelled objects a model finds."""
+def ask_base(model: Model, pieces: Sequence[ValidationPiece], **settings: Any) -> float:
+    """AP at IoU 0.5 of all objects of the pieces together."""
     predictions = [predict_piece(model, piece, **settings) for piece in pieces]
     scores = score_predictions(predictions, pieces, **model.card.decoding.model_dump())
     assert isinstance(scores, InstanceScores)
-    return float(scores.ap[0.5] if known else scores.dice)
+    return float(scores.ap[0.5])

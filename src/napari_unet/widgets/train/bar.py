@@ -27,6 +27,7 @@ READY = "Press Train. What is learned can be kept or discarded."
 READY_ON_BASE = "Press Train. The base model stays as it is, and what is learned can be discarded."
 TRAIN_TIP = "Learn from the examples. What is learned can be kept or discarded."
 NEW_NETWORK = Note("network-made", "A new network was made to suit the examples")
+REASONS = ("new-network", "start-base")
 ADD_TIP = "Take in what was painted since, without a new start."
 STOP_TIP = "End now, and keep the weights that were best on the held-out part."
 CANCEL_TIP = "End now, and keep nothing."
@@ -134,9 +135,12 @@ class TrainBar(Container):  # type: ignore[type-arg]
 def brief(notes: Iterable[Note]) -> tuple[list[Note], list[Note]]:
     """What is shown of a training's notes, and what stands in the tooltip.
 
-    Why a new network is as it is stands there; instead, the notes say that there is one.
+    Why a new network is as it is stands there, and that a training goes on from its base, as was
+    asked; instead of the former, the notes say that there is a new one.
     """
     notes = list(notes)
-    reasons = [note for note in notes if note.code == "new-network"]
-    shown = [note for note in notes if note.code != "new-network"]
-    return [*shown, *([NEW_NETWORK] if reasons else [])], reasons
+    reasons = [note for note in notes if note.code in REASONS]
+    shown = [note for note in notes if note.code not in REASONS]
+    codes = {note.code for note in notes}
+    made = "new-network" in codes and "start-scratch" not in codes  # which says it already
+    return [*shown, *([NEW_NETWORK] if made else [])], reasons
