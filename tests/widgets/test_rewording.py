@@ -129,5 +129,8 @@ def test_notes_and_phases_are_told_apart_by_their_codes(reword: Callable[[], Non
     notes = [Note("held-out", "Levels: 3."), Note("new-network", "The memory is short.")]
     step = TrainStep(1, 2, 0.5, 1e-3, None, None, 1.0, tuple(notes))
     assert brief(step.notes) == ([notes[0], NEW_NETWORK], [notes[1]])
+    goes_on, anew = Note("start-base", "From old."), Note("start-scratch", "Not from old.")
+    assert brief([goes_on]) == ([], [goes_on])
+    assert brief([anew, notes[1]]) == ([anew], [notes[1]])
     assert set(LAST_PHASES) <= set(PHASES)
     assert ProgressReport(1, 2, "comparing", "training", None).phase not in PHASES
