@@ -31,7 +31,7 @@ import napari_unet as nu
 from napari_unet.card import Decoding
 
 EXPERIMENT = "outlines"
-STEPS = {"usiigaci": 300, "fluorescence": 250, "embryos": 100}
+STEPS = {"usiigaci": 300, "fluorescence": 250, "embryos": 60}
 FOLDS = {"usiigaci": (1, 2, 3, 4), "fluorescence": (0, 1), "embryos": (1,)}
 CHOSEN_ON = {"usiigaci": 1, "fluorescence": 15}  # images that changes were chosen on: not scored
 DECODINGS = ("calibrated", "default")
@@ -44,10 +44,12 @@ PLACES = {
 }
 
 
-def iter_runs(plan: Plan, names: Sequence[str], package: str) -> Iterator[Run]:
+def iter_runs(
+    plan: Plan, names: Sequence[str], package: str, folds: Sequence[int] | None = None
+) -> Iterator[Run]:
     """Each fold of each data set; the folds of fluorescence differ by the seed alone."""
     for name in names:
-        for fold in plan.some(FOLDS[name]):
+        for fold in plan.some(folds or FOLDS[name]):
             condition: Condition = {"data": name, "fold": fold, "package": package}
             yield Run(
                 EXPERIMENT, condition, fold, plan.steps_or(STEPS[name]), _measure(plan, name, fold)
@@ -159,6 +161,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="JSON file, made or added to")
     parser.add_argument("names", nargs="*", choices=[*STEPS, []])
     parser.add_argument("--package", default="now", help="what the package is called in the tables")
+    parser.add_argument("--folds", type=int, nargs="+", help="instead of all")
     parser.add_argument("--page", type=Path, help="write the tables into this page")
     parser.add_argument("--quick", action="store_true", help="only see that everything runs")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
@@ -168,7 +171,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     plan = Plan(data=arguments.data, quick=arguments.quick, threads=arguments.threads, device="cpu")
     records = Records(arguments.results, quick=plan.quick)
-    for run in iter_runs(plan, arguments.names, arguments.package):
+    for run in iter_runs(plan, arguments.names, arguments.package, arguments.folds):
         if not records.has(run):
             entry = records.make(run, plan)
             told = entry.get("error") or f"{entry['score']:.4f}"

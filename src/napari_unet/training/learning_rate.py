@@ -10,7 +10,7 @@ from napari_unet.training.setup import TrainingSetup
 
 WARM_UP_FRACTION = 0.03  # of the budget, in which the learning rate rises
 KEEPING_FACTOR = 0.3  # of the learning rate, for weights that are to keep what they could do
-NEW_HEAD_FACTOR = 10.0  # of the learning rate, for the layer that gives the probabilities
+NEW_HEAD_FACTOR = 3.0  # of the learning rate, for the layer that gives the probabilities
 NEW_HEAD_HIGHEST = 0.01  # learning rate that the factor may lead to
 
 
