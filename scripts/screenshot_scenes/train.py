@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+from skimage.segmentation import find_boundaries
 
 from napari_unet.samples import load_sample
 from napari_unet.training.loop import TrainingLoop
@@ -261,6 +263,42 @@ def regression(stage: Stage) -> None:
     stage.shoot(name_of(stage, "regression_verdict"))
 
 
+def dense(stage: Stage) -> None:
+    """Cells that leave no background, labelled inside a box: training says how it parts them."""
+    image, cells = _draw_tissue()
+    dock = stage.open_dock("Train")
+    stage.viewer.add_image(image, name="tissue")
+    stage.viewer.add_labels(cells, name="cells")
+    box = [[0, 0], [0, 250], [199, 250], [199, 0]]
+    shapes = stage.viewer.add_shapes(
+        [box], name="labelled", edge_color="yellow", face_color="#0000"
+    )
+    dock.rows["batch_size"].editor.value = 2
+    settle(stage, dock)
+    (line,) = dock.form.table.lines
+    line.trust(shapes)
+    settle(stage, dock)
+    stage.shoot(name_of(stage, "dense"))
+    stage.press(dock.bar.train)
+    stage.wait(lambda: steps_taken(dock) >= 4)
+    stage.shoot(name_of(stage, "dense_training"))
+    stage.press(dock.bar.cancel)
+    stage.finish(dock)
+
+
+def _draw_tissue() -> tuple[Any, Any]:
+    """An image (Y, X) of cell walls, and a label for each cell; they touch everywhere."""
+    rng = np.random.default_rng(0)
+    places = np.full((260, 340), 1)
+    centres = rng.integers(0, places.size, 120)
+    places.flat[centres] = 0
+    nearest = distance_transform_edt(places, return_distances=False, return_indices=True)
+    cells = np.ravel_multi_index(tuple(nearest), places.shape)
+    cells = np.searchsorted(np.unique(centres), cells).astype(np.int32) + 1
+    walls = gaussian_filter(find_boundaries(cells).astype(np.float32), 1)
+    return rng.normal(200 + 800 * walls, 40).astype(np.float32), cells
+
+
 def crashed(stage: Stage) -> None:
     """What is offered when the process was killed in mid-training."""
     leave_behind()
@@ -308,5 +346,6 @@ SCENES = {
     "train_corrected": corrected,
     "train_semantic": semantic,
     "train_regression": regression,
+    "train_dense": dense,
     "train_crashed": crashed,
 }
