@@ -1,4 +1,4 @@
-"""Measure training: fine-tuning, scribbles, planes, denoising, speed, batch norm and patches.
+"""Measure training: fine-tuning, scribbles, planes, denoising, speed, batch norm, proposals.
 
     python studies/study_training.py DATA RESULTS.json finetune scribbles
     python studies/study_training.py DATA RESULTS.json all --seeds 0 --list
@@ -35,6 +35,7 @@ MODULES = {
     "start": "start",
     "statistics": "batch_norm",
     "patches": "patches",
+    "configuration": "configuration",
 }
 
 

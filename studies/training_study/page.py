@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training_study.configuration import PROPOSAL
 from training_study.figures import (
     MISSING,
     Entry,
@@ -176,6 +177,32 @@ def patch_table(entries: Sequence[Entry]) -> str:
     return markdown(head, rows or [[MISSING] * len(head)])
 
 
+def configuration_table(entries: Sequence[Entry]) -> str:
+    """The score of what is proposed, and what other values of each setting add to it."""
+    made = pick(entries, "configuration")
+    sets = list(dict.fromkeys(e["condition"]["data"] for e in made))
+    rows = []
+    for change in dict.fromkeys(e["condition"]["change"] for e in made):
+        row = [change]
+        for name in sets:
+            found = pick(made, "configuration", data=name, change=change)
+            first = pick(made, "configuration", data=name, change=PROPOSAL)
+            row.append(spread(scores(found)) if change == PROPOSAL else _gain(found, first))
+        rows.append(row)
+    return markdown(["", *sets], rows or [[MISSING]])
+
+
+def _gain(found: Sequence[Entry], first: Sequence[Entry]) -> str:
+    """Mean difference of the runs that have a counterpart of the same seed."""
+    by_seed = {e["seed"]: e["score"] for e in first if "error" not in e}
+    gains = [
+        e["score"] - by_seed[e["seed"]] for e in found if e["seed"] in by_seed and "error" not in e
+    ]
+    if not gains:
+        return MISSING
+    return f"{np.mean(gains):+.3f}" + (f" ({len(gains)})" if len(gains) > 1 else "")
+
+
 def aim_table(entries: Sequence[Entry]) -> str:
     """What was aimed at and what was reached."""
     rows = []
@@ -265,6 +292,7 @@ TABLES = {
     "speed": speed_table,
     "statistics": statistics_table,
     "patches": patch_table,
+    "configuration": configuration_table,
     "budget": budget_table,
     "failures": failure_table,
 }

@@ -28,6 +28,7 @@ EXPERIMENTS = (
     "start",
     "batch_norm",
     "patches",
+    "configuration",
 )
 PARTS = ("records", "scribbles", "data", "figures", "page", *EXPERIMENTS)
 
@@ -278,6 +279,32 @@ def test_listing_makes_nothing(study, tmp_path, monkeypatch, capsys):
     assert not made
     assert not path.exists()
     assert capsys.readouterr().out.count("to do") == 3
+
+
+def test_what_differs_from_a_proposal_sees_as_many_pixels(study):
+    configuration = study["configuration"]
+    sample = nu.load_sample("nuclei_2d")
+    examples = [nu.Example(sample.image, sample.truth, axes="YX")]
+    settings = nu.TrainConfig(steps=1)
+    setup = configuration.prepare_training(examples, base=None, config=settings, validation=None)
+    proposed = configuration.changed(setup, {}, 200)
+    architecture = setup.network.config
+    assert (proposed["features"], proposed["strides"]) == (
+        architecture.features,
+        architecture.strides,
+    )
+    assert (proposed["patch"], proposed["batch_size"]) == (setup.patch, settings.batch_size)
+    pixels = 200 * np.prod(setup.patch) * settings.batch_size
+    seen = {}
+    for name, change in configuration.CHANGES.items():
+        given = configuration.changed(setup, change, 200)
+        nu.TrainConfig.model_validate(given)
+        seen[name] = str(given)
+        spent = given["steps"] * np.prod(given["patch"]) * given["batch_size"]
+        assert abs(spent / pixels - 1) < 0.01, name
+        stride = np.prod(given["strides"], axis=0)
+        assert not any(np.array(given["patch"]) % stride), name
+    assert len(set(seen.values())) == len(configuration.CHANGES)
 
 
 # --------------------------------------------------------------------------------------- page
