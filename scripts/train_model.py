@@ -3,6 +3,7 @@
     python scripts/train_model.py histology DATA --minutes 70 --checkpoint run.checkpoint
     python scripts/train_model.py histology DATA --model nuclei-histology.safetensors  # score again
     python scripts/train_model.py histology DATA --base nuclei-histology.safetensors --minutes 95
+    python scripts/train_model.py histology DATA --model nuclei-histology.safetensors --calibrate
 
 Run once more with the same checkpoint, it goes on where it stopped. A model that was still
 getting better at the end of its time is the base of another round. The bundled ``nuclei`` is
@@ -15,7 +16,7 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
-from recipes.recipe import Recipe, finish_recipe, train_recipe
+from recipes.recipe import Recipe, calibrate_recipe, finish_recipe, train_recipe
 
 from napari_unet.network.model import Model
 
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, help="the model of an earlier round to go on from")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--model", type=Path, help="score this model instead of training")
+    parser.add_argument("--calibrate", action="store_true", help="its decoding anew, on selection")
     arguments = parser.parse_args()
     recipe = find_recipe(arguments.recipe)
     model = (
@@ -56,6 +58,9 @@ def main() -> None:
             base=arguments.base,
         )
     )
+    if arguments.calibrate or (recipe.calibrate and not arguments.model):
+        model = calibrate_recipe(recipe, arguments.data, model)
+        print(model.card.decoding, flush=True)
     output = arguments.output or Path(f"{recipe.name}.safetensors")
     print(finish_recipe(recipe, arguments.data, model).save(output))
 

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 import napari_unet as nu
-from napari_unet.card import IntensityDomain, ScoreRecord
+from napari_unet.card import Decoding, IntensityDomain, ScoreRecord
 from napari_unet.dataset.labelled_image import open_example_image
 from napari_unet.image.domain import measure_domain
 from napari_unet.image.normalization import find_limits
 from napari_unet.network.model import Model
-from napari_unet.training.scoring import score
+from napari_unet.training.calibration import calibrate
+from napari_unet.training.scoring import make_pieces, predict_piece, score
 
 Parts = Mapping[str, Sequence[nu.Example]]
 
@@ -32,6 +33,8 @@ class Recipe:
         Of `napari_unet.iter_train`; `minutes` and `device` come from the command line.
     teach, select : callable
         DATA -> the examples to train on, and those that pick the weights and the decoding.
+    calibrate : callable, optional
+        DATA -> those that pick the decoding, where they are others.
     hold_out : callable
         DATA -> examples by name of their part, never trained on and scored once at the end.
     facts : dict
@@ -44,6 +47,7 @@ class Recipe:
     hold_out: Callable[[Path], Parts]
     facts: dict[str, Any] = field(default_factory=dict)
     score: Callable[[Model, Sequence[nu.Example]], dict[str, float]] | None = None
+    calibrate: Callable[[Path], list[nu.Example]] | None = None
 
     @property
     def name(self) -> str:
@@ -127,6 +131,14 @@ def round_weights(model: Model) -> None:
         for value in model.network.state_dict().values():
             if value.is_floating_point():
                 value.copy_(value.half().float())
+
+
+def calibrate_recipe(recipe: Recipe, data: Path, model: Model) -> Model:
+    """The model with its decoding picked anew."""
+    pieces = make_pieces((recipe.calibrate or recipe.select)(data), model.card)
+    model = Model(model.card.model_copy(update={"decoding": Decoding()}), model.network)
+    decoding = calibrate([predict_piece(model, piece) for piece in pieces], pieces)
+    return Model(model.card.model_copy(update={"decoding": decoding}), model.network)
 
 
 def finish_recipe(recipe: Recipe, data: Path, model: Model) -> Model:

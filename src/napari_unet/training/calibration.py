@@ -17,7 +17,7 @@ from napari_unet.metrics import InstanceScores
 from napari_unet.training.scoring import score_predictions
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
-AREA_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
+AREA_THRESHOLDS = tuple(n / 20 for n in range(2, 17))
 HIGHEST_IOU = 0.9  # of the AP by which settings are judged; above, the labels' own outlines differ
 LEAST_GAIN_OBJECTS = 0.5  # as many more must be found for a setting to replace that of the card
 AP_TOLERANCE = 0.01  # AP that may be given up for less biased areas
