@@ -209,6 +209,12 @@ class ModelCard(FrozenModel):
     object_diameter: float | None = Field(
         None, gt=0, description="Median diameter of the training objects in pixels."
     )
+    image_diameter: float | None = Field(
+        None,
+        gt=0,
+        description="Diameter of the objects in images as they come, in pixels, where the network "
+        "sees them at `object_diameter`; None: it sees images as they are.",
+    )
     normalization: Normalization = Normalization()
     output_limits: tuple[tuple[Intensity, Intensity], ...] | None = Field(
         None, description="Regression: values that the outputs 0 and 1 stand for, per channel."
@@ -228,7 +234,8 @@ class ModelCard(FrozenModel):
     def _leave_out_unknown(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # as in `ScoreRecord`
         values: dict[str, Any] = handler(self)
-        return {k: v for k, v in values.items() if v is not None or k != "domain"}
+        later = ("domain", "image_diameter")
+        return {k: v for k, v in values.items() if v is not None or k not in later}
 
     @field_validator("classes")
     @classmethod

@@ -217,6 +217,11 @@ class TrainConfig(_Settings):
         description="With a base model: keep what it could do, by learning again from the sample "
         "of its own training images that its file carries.",
     )
+    match_size: bool = Field(
+        default=False,
+        description="With a base model of objects: learn, and predict later, at the size at which "
+        "the base knows its objects; helps most where time is short.",
+    )
     representation: Literal["auto", "distance", "boundary"] = Field(
         "auto",
         description="Instances: what parts objects that touch, their depth (distance) or the line "
@@ -314,6 +319,7 @@ class TrainOverrides(TypedDict, total=False):
     statistics: Literal["auto", "settled", "frozen", "running"]
     start: Literal["auto", "base", "scratch"]
     keep_base: bool
+    match_size: bool
     representation: Literal["auto", "distance", "boundary"]
     border_weight: float
     loss: Literal["auto", "mse", "mae"]

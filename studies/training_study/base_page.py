@@ -34,14 +34,15 @@ def zoom_table(entries: Sequence[Entry]) -> str:
     first = [e for e in entries if e["seed"] == 0]
     rows = []
     for name in ZOOMED:
-        for base in BASES:
-            zoomed = pick(first, "bases", data=name, start=f"{base}, zoomed")
-            if not zoomed:
-                continue
-            starts = (base, f"{base}, zoomed", "scratch")
-            cells = [spread(scores(pick(first, "bases", data=name, start=s))) for s in starts]
-            rows.append([f"{base} to {name}", f"{zoomed[0]['details']['factor']:.2f}", *cells])
-    return markdown(["from, to", "zoom", "as they are", "zoomed", "from scratch"], rows)
+        for start in (*BASES, "scratch"):
+            zoomed = pick(first, "bases", data=name, start=f"{start}, zoomed")
+            if zoomed:
+                plain = pick(first, "bases", data=name, start=start)
+                factor = f"{zoomed[0]['details']['factor']:.2f}"
+                rows.append(
+                    [f"{start}: {name}", factor, spread(scores(plain)), spread(scores(zoomed))]
+                )
+    return markdown(["start: images", "zoom", "as they are", "zoomed"], rows)
 
 
 def keeping_table(entries: Sequence[Entry]) -> str:

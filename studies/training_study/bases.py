@@ -28,7 +28,7 @@ BASES = ("nuclei", "nuclei-histology")
 STEPS, BATCH, PATCH = 100, 4, (128, 128)
 IMAGES = 2
 TESTS, TEST_SIDE = 4, 512  # images, of which so many pixels a side
-ZOOMED = ("phase contrast", "quantitative phase", "DSB histology", "DSB stage 1 test fluorescence")
+ZOOMED = ("phase contrast", "quantitative phase")
 FOLDERS = {
     "phase contrast": "usiigaci-phase-t98g",
     "quantitative phase": "qpi-pc3-pnt1a-cells",
@@ -95,7 +95,7 @@ def iter_runs(plan: Plan) -> Iterator[Run]:
 
 
 def _runs(plan: Plan, name: str, seed: int, *, zoomed: bool) -> Iterator[Run]:
-    for start in BASES if zoomed else (*BASES, "scratch"):
+    for start in (*BASES, "scratch"):
         told = f"{start}, zoomed" if zoomed else start
         condition: Condition = {"data": name, "start": told, "images": IMAGES}
         measure = _trained(plan, name, seed, start, zoomed=zoomed)
@@ -155,8 +155,9 @@ def _trained(
         base = None if start == "scratch" else nu.Model.load(start)
         diameter = float(np.median([median_diameter(each.labels) for each in labelled]))
         factor = 1.0
-        if zoomed and base is not None:
-            factor = float(base.card.object_diameter or diameter) / diameter
+        if zoomed:  # from scratch to the diameter of the first base
+            reference = base or nu.Model.load(BASES[0])
+            factor = float(reference.card.object_diameter or diameter) / diameter
         given = labelled if factor == 1 else [zoom(each, factor) for each in labelled]
         model, seconds = fit(
             given,

@@ -44,6 +44,7 @@ def _measure(plan: Plan, case: str, choice: str, seed: int) -> Callable[[], Outc
             steps=plan.steps_or(STEPS[case]),
             seed=seed,
             base=base,
+            start="base",
             task="instance",
             statistics=choice,
             **settings,

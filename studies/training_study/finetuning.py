@@ -89,6 +89,7 @@ def _trained(
             steps=plan.steps_or(STEPS),
             seed=seed,
             base=base if start == "nuclei" else None,
+            start="base",
             task="instance",
             features=base.card.architecture.features,
             patch=plan.patch(*PATCH),

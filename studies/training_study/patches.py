@@ -49,6 +49,7 @@ def _trained(plan: Plan, start: str, count: int, side: int) -> Callable[[], Outc
         model = nu.train(
             labelled,
             base=base if start == "nuclei" else None,
+            start="base",
             task="instance",
             batch_size=count,
             patch=plan.patch(side, side),

@@ -30,7 +30,7 @@ EXPERIMENTS = (
     "patches",
     "configuration",
 )
-PARTS = ("records", "scribbles", "data", "figures", "page", *EXPERIMENTS)
+PARTS = ("records", "scribbles", "data", "figures", "page", "base_page", *EXPERIMENTS)
 
 
 @pytest.fixture(scope="module")
@@ -337,7 +337,7 @@ def entry(experiment, score, seed=0, steps=9, **condition):
 
 def test_the_page_has_a_place_for_every_table(study):
     text = (STUDIES.parent / "docs" / "results" / "training.md").read_text()
-    for name in study["page"].TABLES:
+    for name in (*study["page"].TABLES, *study["base_page"].TABLES):
         assert text.count(f"<!-- table: {name} -->") == 1
         assert text.index(f"<!-- table: {name} -->") < text.index(f"<!-- end: {name} -->")
 
@@ -383,8 +383,9 @@ def test_a_page_without_results_says_so(study, tmp_path):
     assert text.endswith("Behind.\n")
     assert "missing" in text
     assert "old" not in text
-    for make in study["page"].TABLES.values():
-        assert make([])
+    for tables in (study["page"].TABLES, study["base_page"].TABLES):
+        for make in tables.values():
+            assert make([])
 
 
 def test_failed_runs_are_on_the_page(study):

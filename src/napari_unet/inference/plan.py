@@ -236,7 +236,8 @@ def find_zoom(
     """Zoom per axis of the network that brings the image to the model's scale.
 
     The object diameter decides where it is given; else the pixel sizes, where both the
-    card and the image know theirs; else the image is left as it is.
+    card and the image know theirs; else the diameter that the card expects of images, where it
+    names one; else the image is left as it is.
 
     Raises
     ------
@@ -248,6 +249,8 @@ def find_zoom(
     by_size: tuple[float, ...] | None = None
     if own is not None and all(size is not None for size in theirs):
         by_size = tuple((size or 1.0) / mine for size, mine in zip(theirs, own, strict=True))
+    if by_size is None and object_diameter is None:
+        object_diameter = card.image_diameter
     if object_diameter is not None:
         if card.object_diameter is None:
             raise SettingsError(

@@ -19,11 +19,7 @@ from napari_unet.training.start import StartChoice
 from napari_unet.training.state import LoopState
 
 FREE_SETTINGS = {"device", "precision", "threads", "name", "description"}  # may differ on resuming
-LATER_SETTINGS = {
-    "representation",
-    "start",
-    "keep_base",
-}  # not named by files from before there were others
+LATER_SETTINGS = {"representation", "start", "keep_base", "match_size"}  # older files name none
 
 
 @contextmanager
@@ -92,6 +88,8 @@ class Checkpoint:
             self._identity["representation"] = maps.name
         if setup.declined is not None:
             self._identity["start"] = setup.choice.start
+        if setup.zoom != 1:
+            self._identity["zoom"] = str(setup.zoom)
         if setup.replay:
             self._identity["keep_base"] = "replay"
 

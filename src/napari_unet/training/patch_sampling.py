@@ -14,6 +14,7 @@ from torch import Tensor
 
 from napari_unet.dataset.frames import Frame
 from napari_unet.dataset.label_statistics import ANYWHERE, Places
+from napari_unet.inference.resampling import axis_weights, resample
 from napari_unet.training.augmentation import PRESETS, augment
 from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.state import LoopState, memory_layout
@@ -126,6 +127,7 @@ class BatchSampler:
     def __init__(self, setup: TrainingSetup, device: torch.device) -> None:
         self._patches = PatchSampler(setup.data.frames)
         self._replay = PatchSampler(setup.replay) if setup.replay else None
+        self._zoom = setup.zoom
         self._task = setup.data.target_spec.task
         self._anisotropy = setup.anisotropy
         self._layout = memory_layout(setup.network)
@@ -156,7 +158,7 @@ class BatchSampler:
         replayed = 0 if self._replay is None else int(count * REPLAY_SHARE + rng.random())
         parts = []
         if replayed < count:
-            parts.append(self._patches.draw(patch, window, count - replayed, rng))
+            parts.append(self._draw_zoomed(patch, window, count - replayed, rng))
         if self._replay is not None and replayed:
             parts.append(self._replay.draw(patch, window, replayed, rng))
         arrays = [np.concatenate(each) for each in zip(*parts, strict=True)]
@@ -174,6 +176,24 @@ class BatchSampler:
                 anisotropy=self._anisotropy,
             )
         )
+
+    def _draw_zoomed(
+        self,
+        patch: tuple[int, ...],
+        window: tuple[int, ...],
+        count: int,
+        rng: np.random.Generator,
+    ) -> tuple[NDArray[np.float32], ...]:
+        """Windows at the size that the network sees, resampled as predictions resample."""
+        if self._zoom == 1:
+            return self._patches.draw(patch, window, count, rng)
+        wide, reach = (tuple(round(n / self._zoom) for n in sizes) for sizes in (window, patch))
+        images, targets, known = self._patches.draw(reach, wide, count, rng)
+        weights = [axis_weights(0, w, w, n)[2] for w, n in zip(window, wide, strict=True)]
+        axes = range(2, 2 + len(window))
+        share = resample(known, weights, axes)
+        inside = (share > 1 - 1e-3).astype(np.float32)  # nothing unknown is mixed into it
+        return resample(images, weights, axes), resample(targets, weights, axes), inside
 
 
 def _choose_start(

@@ -21,7 +21,7 @@ from napari_unet.network.unet import UNet
 from napari_unet.settings import TrainConfig
 from napari_unet.training.network_choice import choose_network, has_same_maps
 from napari_unet.training.replay import make_replay_frames
-from napari_unet.training.start import GO_ON, StartChoice, choose_start
+from napari_unet.training.start import GO_ON, StartChoice, choose_start, match_zoom
 from napari_unet.unet_config import UNetConfig
 
 
@@ -63,6 +63,9 @@ class TrainingSetup:
         Whether training goes on from the base, and why.
     replay : tuple of Frame
         Images of the base's own, from which a share of each batch is drawn.
+    zoom : float
+        Pixels that the network sees per pixel of the images, so that objects have the diameter
+        that the base knows; whatever labels come later.
     """
 
     config: TrainConfig
@@ -75,6 +78,13 @@ class TrainingSetup:
     declined: Model | None = None
     choice: StartChoice = GO_ON
     replay: tuple[Frame, ...] = ()
+    zoom: float = 1.0
+
+    @property
+    def decides_scale(self) -> bool:
+        """Whether the images are to be brought to the diameter that the base knows."""
+        objects = self.data.target_spec.task == "instance" and self.data.ndim == 2
+        return self.config.match_size and objects and self._goes_on
 
     @property
     def compared(self) -> Model | None:
@@ -148,8 +158,9 @@ class TrainingSetup:
             classes=self._classes(),
             instances=spec.representation if spec.task == "instance" else None,
             decoding=base.card.decoding if base and self._goes_on else Decoding(),
-            pixel_size=self.data.pixel_size,
+            pixel_size=self._pixel_size(),
             object_diameter=self._diameter(),
+            image_diameter=self._image_diameter(),
             normalization=self.config.normalization,
             output_limits=self.data.target_spec.output_limits or None,
             domain=self.data.domain,
@@ -180,8 +191,18 @@ class TrainingSetup:
         return str(Text(chosen.reason).as_sentence()) if chosen.representation == BOUNDARY else ""
 
     def _diameter(self) -> float | None:
-        known = self.data.object_diameter
+        known = self.data.object_diameter if self.zoom == 1 else None
         return self.base.card.object_diameter if known is None and self.base is not None else known
+
+    def _image_diameter(self) -> float | None:
+        """Of the objects in the images, where the network sees them at another."""
+        own = self._diameter()
+        return None if self.zoom == 1 or own is None else round(own / self.zoom, 4)
+
+    def _pixel_size(self) -> tuple[float, ...] | None:
+        """Of the pixels that the network sees."""
+        known = self.data.pixel_size
+        return known and tuple(round(size / self.zoom, 6) for size in known)
 
     def _channels(self) -> tuple[str, ...]:
         if self.base is not None and len(self.base.card.channels) == self.data.channels:
@@ -235,7 +256,8 @@ def prepare_training(
         if choice.start == "base":
             told = (*choice.notes, *setup.notes)
             replay = _find_replay(setup, base) if config.keep_base else ()
-            return replace(setup, choice=choice, notes=told, replay=replay)
+            zoom = match_zoom(base, setup.data) if setup.decides_scale else 1.0
+            return replace(setup, choice=choice, notes=told, replay=replay, zoom=zoom)
         del setup  # its frames make room for those of the new network
     fresh = _set_up(examples, base, config, validation, anew=True)
     return replace(fresh, declined=base, choice=choice, notes=(*choice.notes, *fresh.notes))

@@ -30,6 +30,7 @@ FEW_OBJECTS = 20  # with fewer held out, those that are learned from count too
 ASKED_PIXELS = 500_000  # that the base is asked about
 ASKED_FRAMES = 8
 SAME_SIZE = 1.25  # diameters closer than this are within the variation of the patches
+LEAST_ZOOM, MOST_ZOOM = 0.2, 4.0  # of images that are brought to the diameter of a base
 
 Start = Literal["base", "scratch"]
 
@@ -112,6 +113,18 @@ def choose_start(adapted: Model, base: Model, data: TrainingData, **run: Any) ->
         f"Training starts from a new network, as the base {name} finds next to nothing of the "
         f"{counted} (AP {shown})",
     )
+
+
+def match_zoom(base: Model, data: TrainingData) -> float:
+    """Pixels per pixel of the images with which the objects are as large as the base knows them.
+
+    It learns more then (docs/results/training.md, *The diameter first*). 1: they are about as
+    large, or nothing is known of that.
+    """
+    diameter, own = data.object_diameter, base.card.object_diameter
+    if not (diameter and own) or 1 / SAME_SIZE < own / diameter < SAME_SIZE:
+        return 1.0
+    return round(min(max(own / diameter, LEAST_ZOOM), MOST_ZOOM), 4)
 
 
 def choose_pieces(data: TrainingData) -> list[ValidationPiece]:

@@ -43,6 +43,7 @@ LABELS = {
     "ndim": "Spatial axes",
     "start": "Weights from",
     "keep_base": "Keep base",
+    "match_size": "Match size",
     "validation_fraction": "Held out",
     "representation": "Part by",
     "border_weight": "Border weight",

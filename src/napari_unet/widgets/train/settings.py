@@ -30,6 +30,7 @@ ADVANCED = (
     "ndim",
     "start",
     "keep_base",
+    "match_size",
     "validation_fraction",
     "representation",
     "border_weight",
@@ -193,9 +194,10 @@ class TrainSettings:
 
     def show_for_task(self, task: Task, *, from_scratch: bool) -> None:
         """Show what matters for a task, and for a new network."""
-        self._hidden = {"start", "keep_base"} if from_scratch else {"ndim"}
+        self._hidden = {"start", "keep_base", "match_size"} if from_scratch else {"ndim"}
         if task != "instance":
-            self._hidden |= {"start", "keep_base", "representation", "border_weight"}
+            self._hidden |= {"start", "keep_base", "match_size"}
+            self._hidden |= {"representation", "border_weight"}
         by_time = self.rows["steps"].editor.value is None
         for row in self.budget.rows.values():
             row.show(visible=by_time)
