@@ -41,6 +41,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "results" / "training.md"
 STEPS = {"sections": 300, "membranes": 150, "spots": 150}
 POWERS = {"none": 0.0, "root": 0.5}
 
+COUNTED = {"sections": (1, 2, 3, 4), "membranes": (1,), "spots": (1, 2)}  # shown one by one
+
 Sets = tuple[list[nu.Example], list[nu.Example]]
 
 
@@ -151,9 +153,10 @@ def weight_table(entries: Sequence[Entry]) -> str:
             runs = [run for run in runs if run["condition"].get("ndim", 2) == ndim]
             for how in ("plain", "calibrated") if runs else ():
                 cells = [spread(scores(runs, how))]
-                values = range(1, 5) if name == "sections" else (1, 2) if name == "spots" else ()
-                each = ", ".join(f"{np.mean(scores(runs, f'{how}, {v}')):.2f}" for v in values)
-                rows.append([name, f"{ndim}D", str(steps), kind, how, *cells, each or "–"])
+                each = ", ".join(
+                    f"{np.mean(scores(runs, f'{how}, {v}')):.2f}" for v in COUNTED[name]
+                )
+                rows.append([name, f"{ndim}D", str(steps), kind, how, *cells, each])
     return markdown(
         ["", "network", "steps", "weights", "classes", "mean Dice", "of the classes"], rows
     )
