@@ -32,7 +32,7 @@ from napari_unet.card import Decoding
 
 EXPERIMENT = "outlines"
 STEPS = {"usiigaci": 300, "fluorescence": 250, "embryos": 60}
-FOLDS = {"usiigaci": (1, 2, 3, 4), "fluorescence": (0, 1), "embryos": (1,)}
+FOLDS = {"usiigaci": (1, 2, 3, 4), "fluorescence": (0, 1), "embryos": (1, 2)}
 CHOSEN_ON = {"usiigaci": 1, "fluorescence": 15}  # images that changes were chosen on: not scored
 DECODINGS = ("calibrated", "default")
 COLUMNS = ("AP 0.5", "AP 0.5 to 0.9", "IoU", "area")
