@@ -99,6 +99,8 @@ def test_a_base_without_a_sample_cannot_be_kept(base: nu.Model) -> None:
     with pytest.raises(TrainingError, match=r"carries no sample.*leave out keep_base") as caught:
         nu.train([EXAMPLE], base=bare, keep_base=True, **SETTINGS)
     assert (caught.value.parameter, caught.value.code) == ("keep_base", "no-replay")
+    with pytest.raises(TrainingError, match="asks for a new network; leave out one of them"):
+        nu.train([EXAMPLE], base=base, keep_base=True, start="scratch", **SETTINGS)
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,13 @@ def prepare_training(
         return _set_up(examples, None, config, validation)
     check_task(base.card, config)
     config = config.model_copy(update={"normalization": base.card.normalization})
+    if config.keep_base and config.start == "scratch":
+        raise TrainingError(
+            "⟨keep_base⟩ keeps what the base could do, but ⟨start='scratch'⟩ asks for a new network",
+            "leave out one of them",
+            parameter="keep_base",
+            value=True,
+        )
     if choice is None and config.start != "auto":
         choice = StartChoice(config.start)
     if choice is None or choice.start == "base":
