@@ -249,7 +249,7 @@ def prepare_training(
     config = config.model_copy(update={"normalization": base.card.normalization})
     if config.keep_base and config.start == "scratch":
         raise TrainingError(
-            "⟨keep_base⟩ keeps what the base could do, but ⟨start='scratch'⟩ asks for a new network",
+            "⟨keep_base⟩ keeps what a base could do, but ⟨start='scratch'⟩ asks for a new network",
             "leave out one of them",
             parameter="keep_base",
             value=True,
