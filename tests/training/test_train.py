@@ -347,15 +347,6 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert factors[-1] == pytest.approx(0, abs=1e-9)
 
 
-def test_a_new_head_learns_its_scale_in_few_steps() -> None:
-    """At the learning rate of the other layers background would stay far from 0."""
-    image, truth = IMAGES[2]
-    settings = LEARN[2] | {"learning_rate": 1e-3, "validation_fraction": 0}
-    model = train([Example(image, truth)], steps=60, **settings)
-    foreground = predict(image, model).scores[0]
-    assert np.median(foreground[truth == 0]) < 0.325
-
-
 class SteadyClock:
     """A clock of its own, 10 ms on at each look, so that a busy machine changes nothing."""
 
