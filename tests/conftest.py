@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread is enough each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "OMP_NUM_THREADS" in os.environ:  # numba, which draws napari's labels, sets that of OpenMP anew
+    os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+    if "numba.np.ufunc.parallel" in sys.modules:  # a plugin of pytest imported it before
+        numba_threads = sys.modules["numba.np.ufunc.parallel"]
+        numba_threads.NUM_THREADS = int(os.environ["NUMBA_NUM_THREADS"])  # type: ignore[attr-defined]
 
 # No deadline per example: the first one pays for imports, and machines differ in speed.
 # Few examples a run, other ones in each run.
