@@ -11,7 +11,6 @@ import numpy as np
 from napari_unet.dataset.label_statistics import LabelStatistics
 from napari_unet.dataset.labelled_image import LabelledImage
 from napari_unet.image.normalization import ImageSample
-from napari_unet.network.threads import Workers
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -47,6 +46,8 @@ def map_side_by_side(
     On one thread where an image or its labels are no array in memory: what reads them may not
     bear more than one.
     """
+    from napari_unet.network.threads import Workers  # imports torch
+
     in_memory = all(map(_is_in_memory, labelled))
     with Workers(threads if in_memory else 1, len(given)) as workers:
         futures = [workers.submit(work, each) for each in given]
