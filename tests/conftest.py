@@ -20,6 +20,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
 if "OMP_NUM_THREADS" in os.environ:  # numba, which draws napari's labels, sets that of OpenMP anew
     os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
     if "numba.np.ufunc.parallel" in sys.modules:  # a plugin of pytest imported it before
+        sys.modules["numba"].config.reload_config()  # type: ignore[attr-defined]
         numba_threads = sys.modules["numba.np.ufunc.parallel"]
         numba_threads.NUM_THREADS = int(os.environ["NUMBA_NUM_THREADS"])  # type: ignore[attr-defined]
 
