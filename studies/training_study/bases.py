@@ -17,7 +17,7 @@ from scipy import ndimage
 import napari_unet as nu
 from napari_unet.training.setup import prepare_training
 from napari_unet.training.start import ask_base, choose_pieces
-from training_study.learning import fit, median_diameter, score_objects
+from training_study.learning import compare_objects, fit, median_diameter, score_objects
 from training_study.records import Condition, Outcome, Plan, Run
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
@@ -197,10 +197,4 @@ def _score(
         shape = np.asarray(test.labels).shape
         factors = [new / old for new, old in zip(shape, labels.shape, strict=True)]
         found.append(ndimage.zoom(labels, factors, order=0))
-    scores = nu.evaluate(found, [test.labels for test in tests], task="instance")
-    return {
-        "AP 0.5": scores.ap_mean[0.5],
-        "AP 0.75": scores.ap_mean[0.75],
-        "AP 0.9": scores.ap_mean[0.9],
-        "Dice": scores.dice_mean,
-    }
+    return compare_objects(found, tests)

@@ -50,6 +50,11 @@ def score_objects(
         nu.segment(test.image, model, axes=test.axes, device=plan.device, **settings)
         for test in tests
     ]
+    return compare_objects(found, tests)
+
+
+def compare_objects(found: Sequence[Any], tests: Sequence[nu.Example]) -> dict[str, float]:
+    """AP, as the mean over images, and Dice of the foreground, of labels that were found."""
     scores = nu.evaluate(found, [test.labels for test in tests], task="instance")
     return {
         "AP 0.5": scores.ap_mean[0.5],
