@@ -3,12 +3,14 @@
     python studies/draw_model_pictures.py DATA docs/images --models nuclei nuclei-histology
 
 For each part of the held-out images a row: outlines that were found, by AP at IoU 0.5, which
-stands in the corner. Of stacks the plane with the most objects is drawn.
+stands in the corner. Of stacks the plane with the most objects is drawn. Denoised images stand
+between the noisy and the clean one, with their decibels: the middling one and the worst.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 from measure_models import RECIPES, read_fluorescence
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from recipes import denoise
 
 import napari_unet as nu
 from napari_unet.image.overlay import draw_overlay
@@ -39,23 +42,54 @@ def draw_example(example: nu.Example, model: Model) -> tuple[float, NDArray[np.u
     image, labels = image[:SIDE, :SIDE], labels[:SIDE, :SIDE]
     shown = np.moveaxis(image, -1, 0) if colours else image
     picture = Image.fromarray(draw_overlay(shown, labels, in_colour=colours))
+    return ap, write_on(picture, f"AP {ap:.2f}")
+
+
+def draw_denoised(example: nu.Example, model: Model) -> tuple[float, list[NDArray[np.uint8]]]:
+    """Decibels that are gained, and the noisy, the denoised and the clean image, scaled alike."""
+    clean = np.asarray(example.labels, np.float64)
+    found = denoise.score_image(model, example)
+    low, high = np.percentile(clean, (0.5, 99.9))
+    told = (
+        (np.asarray(example.image), f"noisy, {found.noisy:.1f} dB"),
+        (denoise.denoise(model, example), f"{found.model:.1f} dB"),
+        (clean, "clean"),
+    )
+    drawn = []
+    for values, text in told:
+        fitted = denoise.fit_line(values, clean)[:SIDE, :SIDE]
+        grey = (np.clip((fitted - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+        drawn.append(write_on(Image.fromarray(grey).convert("RGB"), text))
+    return found.model - found.noisy, drawn
+
+
+def write_on(picture: Image.Image, text: str) -> NDArray[np.uint8]:
+    """A picture of the usual size with some words in its corner."""
     enlarged = picture.resize((SIDE, round(SIDE * picture.height / picture.width)))
     canvas = Image.new("RGB", (SIDE, SIDE))
     canvas.paste(enlarged)
-    ImageDraw.Draw(canvas).text((6, 4), f"AP {ap:.2f}", fill="white", stroke_width=2, stroke_fill=0)
-    return ap, np.asarray(canvas)
+    ImageDraw.Draw(canvas).text((6, 4), text, fill="white", stroke_width=2, stroke_fill=0)
+    return np.asarray(canvas)
+
+
+def join_row(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Pictures beside one another."""
+    return np.concatenate([np.pad(p, ((0, GAP), (0, GAP), (0, 0))) for p in pictures], 1)
 
 
 def draw_model(name: str, data: Path) -> NDArray[np.uint8]:
-    """Rows of three pictures, one row for each part."""
+    """Rows of three pictures, one row or two for each part."""
     model = Model.load(name)
     parts = RECIPES[name].hold_out(data) if name in RECIPES else read_fluorescence(data)
     rows = []
     for examples in parts.values():
         chosen = list(examples)[:: max(1, len(examples) // MOST)]
+        if model.card.task == "regression":
+            gains = sorted((draw_denoised(e, model) for e in chosen), key=lambda each: -each[0])
+            rows += [join_row(gains[len(gains) // 2][1]), join_row(gains[-1][1])]
+            continue
         drawn = sorted((draw_example(e, model) for e in chosen), key=lambda each: -each[0])
-        three = [drawn[0][1], drawn[len(drawn) // 2][1], drawn[-1][1]]
-        rows.append(np.concatenate([np.pad(p, ((0, GAP), (0, GAP), (0, 0))) for p in three], 1))
+        rows.append(join_row([drawn[0][1], drawn[len(drawn) // 2][1], drawn[-1][1]]))
     return np.concatenate(rows)
 
 

@@ -25,21 +25,24 @@ from napari_unet.training.scoring import make_pieces, predict_piece, score_predi
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import train_nuclei
-from recipes import histology, nuclei3d
+from recipes import denoise, histology, nuclei3d, phase
 from recipes.defects import spoil
 from recipes.nuclei import read_example
 
-RECIPES = {recipe.RECIPE.name: recipe.RECIPE for recipe in (histology, nuclei3d)}
+RECIPES = {recipe.RECIPE.name: recipe.RECIPE for recipe in (histology, nuclei3d, phase, denoise)}
 
 IOUS = (0.5, 0.7, 0.9)
 SAMPLES = 2000
 HEAD = "| images | number | AP at IoU 0.5 | 0.7 | 0.9 | F1 at IoU 0.5 | area |\n"
 HEAD += "| --- | --- | --- | --- | --- | --- | --- |"
+DENOISING_HEAD = "| images | number | noisy, dB | by the model | gain | by non-local means |\n"
+DENOISING_HEAD += "| --- | --- | --- | --- | --- | --- |"
 INTRODUCTION = """# How good the bundled models are
 
 Written by `studies/measure_models.py`. None of the images was trained on. Mean over images, with
 95 % intervals (bootstrap over images); the area is that of an object that was found over the true
-one, the median of the images' medians with the least and the largest of them.
+one, the median of the images' medians with the least and the largest of them. Denoising: the peak
+signal-to-noise ratio after the best straight line, the peak being the range of the clean image.
 
 """
 DEFECT_WORDS = {
@@ -65,13 +68,14 @@ def score_each(model: Model, examples: Sequence[nu.Example]) -> list[InstanceSco
     return found
 
 
-def mean_interval(values: list[float]) -> str:
+def mean_interval(values: list[float], digits: int = 3) -> str:
     """Mean with its interval, over images."""
     rng = np.random.default_rng(0)
     array = np.array(values)
     means = array[rng.integers(0, len(array), (SAMPLES, len(array)))].mean(1)
     low, high = np.percentile(means, (2.5, 97.5))
-    return f"{array.mean():.3f} ({low:.3f} to {high:.3f})"
+    mean, low, high = (f"{value:.{digits}f}" for value in (array.mean(), low, high))
+    return f"{mean} ({low} to {high})"
 
 
 def make_row(name: str, found: list[InstanceScores]) -> str:
@@ -89,6 +93,23 @@ def make_table(model: Model, parts: Mapping[str, Sequence[nu.Example]]) -> str:
     lines = [HEAD]
     for name, examples in parts.items():
         lines.append(make_row(name, score_each(model, examples)))
+        print(lines[-1], flush=True)
+    return "\n".join(lines) + "\n"
+
+
+def make_denoising_table(model: Model, parts: Mapping[str, Sequence[nu.Example]]) -> str:
+    """A line for each part, in decibels."""
+    lines = [DENOISING_HEAD]
+    for name, examples in parts.items():
+        found = [denoise.score_image(model, example) for example in examples]
+        columns = (
+            [f.noisy for f in found],
+            [f.model for f in found],
+            [f.model - f.noisy for f in found],
+            [f.non_local_means for f in found],
+        )
+        cells = [name, str(len(found)), *(mean_interval(c, digits=1) for c in columns)]
+        lines.append("| " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
     return "\n".join(lines) + "\n"
 
@@ -121,7 +142,9 @@ def write_section(name: str, data: Path) -> str:
     model = Model.load(find_model(name))
     text = f"## How good `{name}` is\n\n"
     if name in RECIPES:
-        return text + make_table(model, RECIPES[name].hold_out(data))
+        parts = RECIPES[name].hold_out(data)
+        make = make_denoising_table if model.card.task == "regression" else make_table
+        return text + make(model, parts)
     parts = read_fluorescence(data)
     text += make_table(model, parts)
     originals = next(iter(parts.values()))[::3]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from napari_unet.network.model import Model
 from recipes.recipe import Recipe
 
 CROP = 256  # pixels
-SYNTHETIC, REAL = 220, 220
+SYNTHETIC, REAL = 240, 240
+NOISES = 3  # of each clean image, so that none can be learned by heart
 SELECTED = 24
 PHOTONS = (3.0, 1000.0)  # of the brightest structures, drawn log-uniformly
 READ_NOISE = (0.2, 6.0)  # electrons
@@ -161,17 +163,18 @@ def iter_real(data: Path, count: int, seed: int, *, held_out: bool) -> Iterator[
 
 
 def make_examples(
-    data: Path, real: int, synthetic: int, seed: int, *, held_out: bool
+    data: Path, real: int, synthetic: int, seed: int, *, held_out: bool, noises: int = 1
 ) -> list[nu.Example]:
-    """Noisy versions of real and of synthetic clean images."""
+    """Some noisy versions of each of real and of synthetic clean images."""
     rng = np.random.default_rng(seed)
-    examples = [add_noise(c, rng) for c in iter_real(data, real, seed, held_out=held_out)]
-    return examples + [add_noise(draw_image(rng), rng) for _ in range(synthetic)]
+    clean = [*iter_real(data, real, seed, held_out=held_out)]
+    clean += [draw_image(rng) for _ in range(synthetic)]
+    return [add_noise(image, rng) for image in clean for _ in range(noises)]
 
 
 def teach(data: Path) -> list[nu.Example]:
     """The training images."""
-    return make_examples(data, REAL, SYNTHETIC, 0, held_out=False)
+    return make_examples(data, REAL, SYNTHETIC, 0, held_out=False, noises=NOISES)
 
 
 def select(data: Path) -> list[nu.Example]:
@@ -214,20 +217,36 @@ def noise_level(image: Image) -> float:
     return float(np.sqrt(np.pi / 2) / 6 * np.abs(ndimage.convolve(image, mask)).mean())
 
 
+@dataclass(frozen=True)
+class Denoised:
+    """One image in decibels, see `psnr`: as it was, by the model, by non-local means."""
+
+    noisy: float
+    model: float
+    non_local_means: float
+
+
+def denoise(model: Model, example: nu.Example) -> NDArray[Any]:
+    """What the model makes of an image, as the clean one is stored."""
+    found = nu.predict(np.asarray(example.image, np.float32), model, axes="YX").scores
+    return np.asarray(found).reshape(np.shape(example.labels))
+
+
+def score_image(model: Model, example: nu.Example) -> Denoised:
+    """How near an image comes to the clean one."""
+    noisy, clean = np.asarray(example.image, np.float64), np.asarray(example.labels)
+    sigma = noise_level(noisy)
+    filtered = denoise_nl_means(noisy, h=0.8 * sigma, sigma=sigma, fast_mode=True)
+    return Denoised(*(psnr(each, clean) for each in (noisy, denoise(model, example), filtered)))
+
+
 def score_images(model: Model, examples: Sequence[nu.Example]) -> dict[str, float]:
-    """PSNR of the noisy images, of the model, and of non-local means."""
-    rows = []
-    for example in examples:
-        noisy, clean = np.asarray(example.image, np.float64), np.asarray(example.labels)
-        found = np.asarray(nu.predict(noisy.astype(np.float32), model, axes="YX").scores)
-        sigma = noise_level(noisy)
-        filtered = denoise_nl_means(noisy, h=0.8 * sigma, sigma=sigma, fast_mode=True)
-        rows.append([psnr(a, clean) for a in (noisy, found.reshape(clean.shape), filtered)])
-    mean = np.mean(rows, 0)
+    """Means over images."""
+    rows = [score_image(model, example) for example in examples]
     return {
-        "PSNR of the noisy image, dB": round(float(mean[0]), 2),
-        "PSNR, dB": round(float(mean[1]), 2),
-        "PSNR of non-local means, dB": round(float(mean[2]), 2),
+        "PSNR of the noisy image, dB": round(float(np.mean([r.noisy for r in rows])), 2),
+        "PSNR, dB": round(float(np.mean([r.model for r in rows])), 2),
+        "PSNR of non-local means, dB": round(float(np.mean([r.non_local_means for r in rows])), 2),
     }
 
 

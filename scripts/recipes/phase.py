@@ -60,7 +60,9 @@ RECIPE = Recipe(
         "batch_size": 4,
         "learning_rate": 1.5e-3,
         "augmentation": "strong",
-        "features": (16, 32, 64, 128, 256),
+        "features": (16, 32, 64, 128, 256),  # where it has no base
+        "start": "base",
+        "match_size": True,
         "seed": 0,
     },
     teach=teach,
