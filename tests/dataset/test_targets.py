@@ -16,7 +16,14 @@ from napari_unet.dataset.example import Example
 from napari_unet.dataset.frames import cache_frames, make_frames
 from napari_unet.dataset.label_statistics import collect_statistics
 from napari_unet.dataset.labelled_image import open_example
-from napari_unet.dataset.targets import BALANCE_LIMITS, INSTANCE_TARGETS, TargetSpec, encode_target
+from napari_unet.dataset.targets import (
+    BALANCE_LIMITS,
+    INSTANCE_TARGETS,
+    RIM_PIXELS,
+    RIM_WEIGHT,
+    TargetSpec,
+    encode_target,
+)
 from napari_unet.errors import InputError
 from napari_unet.image.normalization import find_limits
 from napari_unet.instances import maps as instances
@@ -188,7 +195,8 @@ def test_a_window_says_nothing_that_the_whole_does_not(
     # what the whole leaves open, a part of it cannot know
     assert (target[2] <= whole_target[2])[mask[part]].all()
     sure = mask[part] & (target[2] == 1)
-    np.testing.assert_array_equal(target[4][sure], whole_target[4][sure])
+    if context >= RIM_PIXELS:
+        np.testing.assert_array_equal(target[4][sure], whole_target[4][sure])
     if context == 40:  # the whole was looked at
         np.testing.assert_array_equal(target[:, mask[part]], whole_target[:, mask[part]])
 
@@ -360,16 +368,17 @@ def test_small_objects_count_more_than_their_few_pixels() -> None:
     labels[2:28, 30:58] = 3
     labels[20, 5] = 4
     known = np.ones(labels.shape, bool)
-    balance = encode_target(labels[None], known, INSTANCE, median_size=100)[4]
-    assert [balance[place] for place in ((0, 0), (5, 5), (5, 22), (20, 5))] == [1, 1, 2, 3]
-    assert balance[9, 40] == BALANCE_LIMITS[0]
+    weight, rim = encode_target(labels[None], known, INSTANCE, median_size=100)[4], 1 + RIM_WEIGHT
+    places = ((29, 0), (6, 6), (4, 22), (20, 5))
+    assert [weight[place] for place in places] == [1, 1, 2, 3 * rim]
+    assert weight[9, 40] == BALANCE_LIMITS[0]
     part = encode_target(labels[None, :, :27], known[:, :27], INSTANCE, median_size=100)[4]
-    np.testing.assert_array_equal(part, balance[:, :27])
-    assert (encode_target(labels[None], known, INSTANCE)[4] == 1).all()
-    known[:, 8:12] = False  # how large the first is, is not known
+    np.testing.assert_array_equal(part, weight[:, :27])
+    assert set(np.unique(encode_target(labels[None], known, INSTANCE)[4])) == {1, rim}
+    known[:, 9:12] = False  # how large the first is, is not known
     cut = encode_target((labels * known)[None], known, INSTANCE, median_size=100)[4]
-    assert cut[5, 5] == 1
-    assert cut[5, 22] == 2
+    assert cut[6, 6] == 1
+    assert cut[4, 22] == 2
     of_boundary = encode_target((labels * known)[None], known, DENSE, median_size=100)[4]
     np.testing.assert_array_equal(of_boundary, cut)
 
@@ -411,3 +420,15 @@ def test_regression_targets_are_scaled_by_the_limits_of_each_channel() -> None:
     values[1, 2, 3] = np.nan
     with pytest.raises(InputError, match="NaN"):
         encode_target(values, np.ones((6, 7), bool), target_spec)
+
+
+@given(seed=st.integers(0, 1000), objects=st.floats(0, 0.2), share=st.floats(0, 1))
+def test_known_pixels_near_an_outline_count_more(seed: int, objects: float, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((12, 15)) < objects).astype(int)
+    known = rng.random(labels.shape) < share
+    weight = encode_target(labels[None], known, INSTANCE)[4]
+    for y, x in zip(*np.nonzero(known), strict=True):
+        near = tuple(slice(max(0, c - RIM_PIXELS), c + RIM_PIXELS + 1) for c in (y, x))
+        there = set(labels[near][known[near]])
+        assert weight[y, x] == (1 + RIM_WEIGHT if there == {0, 1} else 1)

@@ -22,8 +22,10 @@ from napari_unet.renumbering import compact_labels
 
 SAMPLE_PIXELS = 1_000_000  # of the target images, for the percentiles of their values
 TOUCHING_PIXELS = 2  # pixels between two objects, at most, that count as touching
-INSTANCE_TARGETS = ("foreground", "height", "exact", "touching", "balance")
+INSTANCE_TARGETS = ("foreground", "height", "exact", "touching", "weight")
 BALANCE_LIMITS = (0.5, 3.0)  # least and largest weight of an object's pixels
+RIM_PIXELS = 2  # on each side of an outline
+RIM_WEIGHT = 2.0  # further weight of these
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def encode_target(
         of the classes. Instance: `INSTANCE_TARGETS`, float16 - the foreground; the height that
         the representation gives, of an unknown distance what it cannot exceed; whether it is
         exact; where two objects touch; a weight by which small objects count more than their
-        few pixels.
+        few pixels, and the outlines more than what lies away from them.
     """
     ndim = labels.ndim - 1
     if target_spec.task == "regression":
@@ -204,7 +206,9 @@ def encode_target(
     else:
         maps, exact = _encode_known_distance(ids, known, sides)
         whole = exact
-    rest = np.stack([exact, touching, _weigh_small_objects(ids, whole, median_size)])
+    weight = _weigh_small_objects(ids, whole, median_size)
+    weight = weight * (1 + RIM_WEIGHT * _find_rim(ids, known))
+    rest = np.stack([exact, touching, weight])
     return np.concatenate([maps, rest]).astype(np.float16)
 
 
@@ -276,6 +280,19 @@ def _weigh_small_objects(
     weight[objects] = np.clip(np.sqrt(median_size / sizes[objects]), *BALANCE_LIMITS)
     balance: NDArray[np.float32] = weight[ids]
     return balance
+
+
+def _find_rim(ids: NDArray[np.uint32], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Known pixels within `RIM_PIXELS` of an outline of the foreground, on both sides of it.
+
+    All else is learned soon; how well an outline fits is decided here, by a few pixels. Where an
+    object meets what is not known, there is no outline.
+    """
+    inside, outside = (ids > 0) & known, (ids == 0) & known
+    for _ in range(RIM_PIXELS):
+        inside, outside = widen(inside), widen(outside)
+    rim: NDArray[np.bool_] = known & inside & outside
+    return rim
 
 
 def _find_touching(ids: NDArray[np.uint32]) -> NDArray[np.bool_]:
