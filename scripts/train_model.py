@@ -40,6 +40,7 @@ def main() -> None:
     budget.add_argument("--steps", type=int)
     parser.add_argument("--checkpoint", type=Path, help="written in between; resumed where it is")
     parser.add_argument("--base", type=Path, help="the model of an earlier round to go on from")
+    parser.add_argument("--diameter", type=float, help="of objects as the network sees them")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--model", type=Path, help="score this model instead of training")
     parser.add_argument("--calibrate", action="store_true", help="its decoding anew, on selection")
@@ -56,6 +57,7 @@ def main() -> None:
             device=arguments.device,
             checkpoint=arguments.checkpoint,
             base=arguments.base,
+            diameter=arguments.diameter,
         )
     )
     if arguments.calibrate or (recipe.calibrate and not arguments.model):

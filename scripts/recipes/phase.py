@@ -58,7 +58,7 @@ RECIPE = Recipe(
         "description": "Cells in phase contrast and quantitative phase images (no stain).",
         "patch": (256, 256),
         "batch_size": 4,
-        "learning_rate": 1.5e-3,
+        "learning_rate": 1e-3,
         "augmentation": "strong",
         "features": (16, 32, 64, 128, 256),  # where it has no base
         "start": "base",

@@ -64,16 +64,24 @@ def train_recipe(
     device: str,
     checkpoint: Path | None,
     base: Path | None = None,
+    diameter: float | None = None,
 ) -> Model:
-    """Train, printing each validation; goes on from the checkpoint where there is one."""
+    """Train, printing each validation; goes on from the checkpoint where there is one.
+
+    With ``diameter`` and the setting `match_size` the network sees objects of so many pixels,
+    instead of the diameter that its base was trained on.
+    """
     settings = dict(recipe.settings)
-    if base is not None:
+    start = None if base is None else Model.load(base)
+    if start is not None:
         del settings["features"]  # are the base's
+        known = {"object_diameter": diameter or start.card.object_diameter}
+        start = Model(start.card.model_copy(update=known), start.network)
     taught = recipe.teach(data)
     print(f"{recipe.name}: {len(taught)} images to train on", flush=True)
     job = nu.iter_train(
         taught,
-        base=base,
+        base=start,
         validation=recipe.select(data),
         checkpoint=checkpoint,
         leave_checkpoint=True,
