@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +25,11 @@ if "OMP_NUM_THREADS" in os.environ:  # numba, which draws napari's labels, sets 
         sys.modules["numba"].config.reload_config()  # type: ignore[attr-defined]
         numba_threads = sys.modules["numba.np.ufunc.parallel"]
         numba_threads.NUM_THREADS = int(os.environ["NUMBA_NUM_THREADS"])  # type: ignore[attr-defined]
+
+# Each worker imports all tests: compiling them anew takes as long as the rest of it. What is
+# compiled is kept for the workers of the next run, and for the processes that tests start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No deadline per example: the first one pays for imports, and machines differ in speed.
 # Few examples a run, other ones in each run.
@@ -52,6 +59,22 @@ def same_threads() -> Iterator[None]:
     if before is not None:
         assert torch is not None
         assert torch.get_num_threads() == before
+
+
+@pytest.fixture
+def run_command(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], None]:
+    """``run_command("napari-unet ...", folder)``: in this process, with that folder around it."""
+    from napari_unet.cli import main
+
+    def run_command(command: str, folder: Path) -> None:
+        program, *words = shlex.split(command)
+        assert program == "napari-unet"
+        folder.mkdir(exist_ok=True)
+        with monkeypatch.context() as patch:
+            patch.chdir(folder)
+            assert main(words) == 0
+
+    return run_command
 
 
 @pytest.fixture(scope="session")

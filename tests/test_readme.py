@@ -44,7 +44,7 @@ def test_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NAPARI_UNET_MODELS", str(tmp_path / "models"))
     flat, stack = load_sample("nuclei_2d"), load_sample("nuclei_3d")
-    image, truth = flat.image[:160, :192], flat.truth[:160, :192]  # quickly trained on
+    image, truth = flat.image[:96, :128], flat.truth[:96, :128]  # quickly trained on
     write_image(tmp_path / "images/a.tif", image, axes="YX")
     shutil.copy(stack.path, tmp_path / "stack.tif")
     rows = (np.arange(len(truth)) % 8 == 0)[:, None]
@@ -60,7 +60,7 @@ def test_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     words = shlex.split(line)
     assert words.pop(0) == "napari-unet"
     if words[0] == "train":  # nobody waits ten minutes for a test
-        words += ["--minutes", "0.02", "--patch", "64,64", "--batch-size", "2"]
+        words += ["--minutes", "0.005", "--patch", "64,64", "--batch-size", "2"]
     if words[0] == "run":  # what it repeats
         assert main(["segment", "stack.tif", "-m", "nuclei", "-o", "results"]) == 0
     before = {path for path in tmp_path.rglob("*") if path.is_file()}

@@ -37,7 +37,7 @@ def study():
 
 
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("shape", [(90, 100), (24, 40, 44)])
+@pytest.mark.parametrize("shape", [(64, 70), (24, 40, 44)])
 def test_some_decoding_returns_touching_objects(study, key, shape):
     labels = study["synthetic"].discs(shape, 19.0, 11.0)
     representation = study["kinds"][key](len(shape), 8.0)

@@ -82,8 +82,9 @@ def interrupted(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("held_out", [[HELD_OUT], []])
-@pytest.mark.parametrize("after", [1, 3, 5, 9])
+@pytest.mark.parametrize(
+    ("after", "held_out"), [(n, [HELD_OUT]) for n in (1, 3, 5, 9)] + [(5, []), (9, [])]
+)
 def test_a_resumed_training_gives_the_same_weights(
     tmp_path: Path, after: int, held_out: list[Example]
 ) -> None:
@@ -150,8 +151,7 @@ for step in job:
 @pytest.mark.process
 def test_a_killed_process_is_resumed_as_if_nothing_had_happened(tmp_path: Path) -> None:
     path = tmp_path / "run.ckpt"
-    # long enough to be killed in the middle of it; threads that are given do not follow the load
-    settings = SETTINGS | {"steps": 300, "threads": 2}
+    settings = SETTINGS | {"steps": 300}  # long enough to be killed in the middle of it
     files = [str(DATA / name) for name in ("nuclei_2d.tif", "nuclei_2d_truth.tif")]
     child = subprocess.Popen(
         [sys.executable, "-c", TRAIN_AND_TELL, str(path), *files, repr(settings)],
@@ -175,7 +175,7 @@ def test_a_killed_process_is_resumed_as_if_nothing_had_happened(tmp_path: Path) 
     resumed = stop(job)
     assert same_weights(resumed, stop(expected))
     assert resumed.card.training is not None
-    assert resumed.card.training.config["threads"] == 2
+    assert resumed.card.training.config["threads"] == 1
 
 
 def stop(job: Generator[TrainStep, Any, Model]) -> Model:

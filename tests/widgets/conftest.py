@@ -67,6 +67,14 @@ def _small_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "PROBE", {2: 32, 3: 16})
 
 
+@pytest.fixture(autouse=True)
+def _frequent_previews(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second preview of a training is due long before minutes have passed."""
+    from napari_unet.widgets.train import link
+
+    monkeypatch.setattr(link, "TRAINING_PER_PREVIEW", 3)
+
+
 @pytest.fixture(scope="session")
 def _loaded() -> Iterator[None]:
     """What a dock needs is imported, and left out when garbage is collected.

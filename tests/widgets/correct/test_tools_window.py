@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -135,7 +134,11 @@ def test_no_key_is_one_that_the_viewer_has_for_labels(open_correct: Callable[[],
 
 @pytest.mark.process
 def test_corrections_are_copied_as_code_that_makes_them_again(
-    viewer: Any, hand: Any, open_correct: Callable[[], Any], tmp_path: Path, qtbot: Any
+    viewer: Any,
+    hand: Any,
+    open_correct: Callable[[], Any],
+    tmp_path: Path,
+    run_command: Callable[[str, Path], None],
 ) -> None:
     dock = open_correct()
     with pytest.raises(nu.UNetError, match="Select a labels layer"):
@@ -158,20 +161,17 @@ def test_corrections_are_copied_as_code_that_makes_them_again(
     assert script.count("'tool':") == 2
     corrected = layer.data.copy()
     assert (corrected != painted).any()
-    code = "import sys; from napari_unet.cli import main; sys.exit(main())"
-    for name, words in (
-        ("python", ["-c", script]),
-        ("command", ["-c", code, *shlex.split(command)[1:]]),
-    ):
-        (tmp_path / name).mkdir()
-        done = subprocess.run(
-            [sys.executable, *words],
-            cwd=tmp_path / name,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+    run_command(command, tmp_path / "command")
+    (tmp_path / "python").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path / "python",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("python", "command"):
         (file,) = (tmp_path / name).glob("*_corrected.tif")
         np.testing.assert_array_equal(nu.read_image(file).array, corrected)
     # the record of the file is opened in the dock, and run on another prediction

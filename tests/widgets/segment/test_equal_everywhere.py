@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,9 @@ pytestmark = [pytest.mark.windowless, pytest.mark.process]
 
 
 @pytest.mark.usefixtures("plugins")
-def test_api_dock_command_line_and_cluster(open_dock: Callable[[], Any], tmp_path: Path) -> None:
+def test_api_dock_command_line_and_cluster(
+    open_dock: Callable[[], Any], tmp_path: Path, run_command: Callable[[str, Path], None]
+) -> None:
     image = nu.load_sample("nuclei_2d").image[:130, :150]
     path = write_image(tmp_path / "cells.tif", image, axes="YX", pixel_size=(0.5, 0.5))
     (first,) = nu.segment_files([path], "nuclei", tmp_path / "out", threshold=0.55, tile=64)
@@ -34,16 +33,7 @@ def test_api_dock_command_line_and_cluster(open_dock: Callable[[], Any], tmp_pat
     dock.run()
     found["dock"] = dock.wait(120).data
 
-    code = "import sys; from napari_unet.cli import main; sys.exit(main())"
-    words = ["run", str(record), "-o", str(tmp_path / "again.tif")]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
+    run_command(f"napari-unet run {record} -o again.tif", tmp_path)
     found["command"] = read_image(tmp_path / "again.tif").array
 
     run = read_run(record)

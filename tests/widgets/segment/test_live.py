@@ -28,64 +28,57 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_unet.inference.single_frame.run_plan", fail)
 
 
-def test_labels_follow_the_threshold_without_the_network(
-    segmented: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch, labels_of: Any, set_value: Any
+def test_labels_follow_the_settings_in_their_colours_until_they_are_painted_on(
+    segmented: Any,
+    viewer: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    labels_of: Any,
+    set_value: Any,
+    run: Any,
 ) -> None:
-    no_network(monkeypatch)
-    (labels,) = labels_of(viewer)
-    before = labels.data
-    assert "at once" in segmented.rows["threshold"].note
-    set_value(segmented, threshold=0.9, min_size=60)
-    assert labels_of(viewer) == [labels]
-    assert np.count_nonzero(labels.data) < np.count_nonzero(before)
-    record = labels.metadata["napari_unet"]
-    assert (record["settings"]["threshold"], record["settings"]["min_size"]) == (0.9, 60)
-    assert f"{record['objects']} objects" in segmented.bar.message.value
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        no_network(patch)
+        (labels,) = labels_of(viewer)
+        before, looks = labels.data.copy(), colours_of(labels)
+        assert "at once" in segmented.rows["threshold"].note
+        set_value(segmented, threshold=0.9, min_size=60)
+        assert labels_of(viewer) == [labels]
+        assert np.count_nonzero(labels.data) < np.count_nonzero(before)
+        record = labels.metadata["napari_unet"]
+        assert (record["settings"]["threshold"], record["settings"]["min_size"]) == (0.9, 60)
+        assert f"{record['objects']} objects" in segmented.bar.message.value
     again = nu.segment(viewer.layers["nuclei"].data, "nuclei", threshold=0.9, min_size=60)
     np.testing.assert_array_equal(labels.data, again)
 
-
-def test_objects_keep_their_colours_while_settings_move(
-    segmented: Any, viewer: Any, labels_of: Any, set_value: Any, run: Any
-) -> None:
+    # objects keep their colours
     def flip() -> None:
         segmented.rows["flips"].editor.value = True
         run(segmented)  # into another layer
 
     renumbered = False
-    changes = (
-        lambda: set_value(segmented, threshold=0.9, min_size=60),
-        lambda: set_value(segmented, threshold=0.4, min_size=0),
-        flip,
-    )
-    for change in changes:
-        layer = labels_of(viewer)[-1]
-        before, looks = layer.data.copy(), colours_of(layer)
+    for change in (lambda: None, lambda: set_value(segmented, threshold=0.4, min_size=0), flip):
         change()
         layer = labels_of(viewer)[-1]
         both = (before > 0) & (layer.data > 0)
         same = (looks[before[both]] == colours_of(layer)[layer.data[both]]).all(1)
         assert same.mean() > 0.97  # but for objects that were split or joined
         renumbered |= bool((before[both] != layer.data[both]).mean() > 0.5)
+        before, looks = layer.data.copy(), colours_of(layer)
     assert renumbered
+
+    # a layer that was painted on stays as it is
+    layers = labels_of(viewer)
+    layers[-1].paint((5, 5), 999)
+    kept = layers[-1].data.copy()
+    set_value(segmented, threshold=0.9)
+    assert len(labels_of(viewer)) == len(layers) + 1
+    np.testing.assert_array_equal(layers[-1].data, kept)
+    set_value(segmented, threshold=0.8)
+    assert len(labels_of(viewer)) == len(layers) + 1  # the new one is renewed from now on
 
 
 def colours_of(layer: Any) -> np.ndarray:
     return np.array([[0] * 4, *map(layer.get_color, range(1, layer.data.max() + 1))])
-
-
-def test_a_painted_layer_stays_as_it_is(
-    segmented: Any, viewer: Any, labels_of: Any, set_value: Any
-) -> None:
-    (labels,) = labels_of(viewer)
-    labels.paint((5, 5), 999)
-    kept = labels.data.copy()
-    set_value(segmented, threshold=0.9)
-    assert len(labels_of(viewer)) == 2
-    np.testing.assert_array_equal(labels.data, kept)
-    set_value(segmented, threshold=0.8)
-    assert len(labels_of(viewer)) == 2  # the new one is renewed from now on
 
 
 def test_semantic_results_have_the_colours_and_names_of_the_card(
@@ -196,16 +189,20 @@ def remove_all(layers: Any) -> None:
     del layers[:]
 
 
-@pytest.mark.parametrize("remove", [remove_selected, remove_all])
 def test_all_layers_can_be_removed_at_once(
-    segmented: Any, viewer: Any, qtbot: Any, remove: Callable[[Any], None]
+    segmented: Any, viewer: Any, qtbot: Any, run: Callable[[Any], None]
 ) -> None:
-    segmented.form.scores.value = True
-    assert len(viewer.layers) == 4
-    remove(viewer.layers)
-    qtbot.wait(20)
-    assert len(viewer.layers) == 0
-    assert segmented.live.kept is None
+    pixels = viewer.layers["nuclei"].data
+    for remove in (remove_selected, remove_all):
+        if not viewer.layers:
+            viewer.add_image(pixels, name="nuclei")
+            run(segmented)
+        segmented.form.scores.value = True
+        assert len(viewer.layers) == 4
+        remove(viewer.layers)
+        qtbot.wait(20)
+        assert len(viewer.layers) == 0
+        assert segmented.live.kept is None
 
 
 def test_scores_shown_go_with_their_labels_unless_the_dock_is_closed(

@@ -33,7 +33,7 @@ def test_the_window_goes_on_while_it_trains(
     labels = viewer.add_labels(sample.truth[:SIZE, :SIZE].astype(np.int32), name="truth")
     dock = open_train()
     dock.form.models.choose("nuclei")
-    settle(dock, minutes=5, batch_size=16)
+    settle(dock, minutes=5, batch_size=8)
     steps: list[int] = []
     add_news = TrainingLink.add_news
 

@@ -35,7 +35,7 @@ def set_up(dock: Any, qtbot: Any) -> Callable[..., None]:
 
     def set_up(**values: Any) -> None:
         dock.form.models.choose("random")
-        for name, value in {"batch_size": 4, "learning_rate": 5e-3, **values}.items():
+        for name, value in {"batch_size": 2, "learning_rate": 5e-3, **values}.items():
             dock.rows[name].editor.value = value
         qtbot.waitUntil(lambda: dock.form.checked, timeout=20_000)
 

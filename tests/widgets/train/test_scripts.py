@@ -1,9 +1,8 @@
-"""What the dock "Train" copies runs in a fresh process and gives an equal model."""
+"""What the dock "Train" copies gives an equal model: the script in a fresh process."""
 
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,15 +18,13 @@ from napari_unet.replay.kept_arrays import settle
 
 pytestmark = pytest.mark.process
 
-COMMAND_LINE = "import sys; from napari_unet.cli import main; sys.exit(main())"
 SIZE = 96
 
 
-def trained_by(folder: Path, code: str, *words: str) -> nu.Model:
-    """The model that a fresh process leaves in an empty folder."""
-    folder.mkdir()
+def run_script(code: str, folder: Path) -> None:
+    """In a fresh process."""
     done = subprocess.run(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, "-c", code],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -35,12 +32,13 @@ def trained_by(folder: Path, code: str, *words: str) -> nu.Model:
         env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "")},
     )
     assert done.returncode == 0, done.stderr
-    (path,) = folder.glob("*.safetensors")
-    return nu.Model.load(path)
 
 
 def test_painted_labels_train_the_same_model_elsewhere(
-    viewer: Any, open_train: Callable[..., Any], tmp_path: Path
+    viewer: Any,
+    open_train: Callable[..., Any],
+    tmp_path: Path,
+    run_command: Callable[[str, Path], None],
 ) -> None:
     sample = nu.load_sample("nuclei_2d")
     image, truth = (array[:SIZE, :SIZE] for array in (sample.image, sample.truth))
@@ -54,15 +52,15 @@ def test_painted_labels_train_the_same_model_elsewhere(
     model = dock.wait(240)
     expected = nu.segment(image, model)
     assert "steps=4" in script
-    for number, again in enumerate(
-        (
-            trained_by(tmp_path / "python", script),
-            trained_by(tmp_path / "command", COMMAND_LINE, *shlex.split(command)[1:]),
-        )
-    ):
+    for name, run, told in (("python", run_script, script), ("command", run_command, command)):
+        folder = tmp_path / name
+        folder.mkdir()
+        run(told, folder)
+        (path,) = folder.glob("*.safetensors")
+        again = nu.Model.load(path)
         weights = again.network.state_dict()
         for key, value in model.network.state_dict().items():
-            assert np.array_equal(value.numpy(), weights[key].numpy()), (number, key)
+            assert np.array_equal(value.numpy(), weights[key].numpy()), (name, key)
         assert np.array_equal(nu.segment(image, again), expected)
     dock.verdict.discard.native.click()
     # the record fills the form

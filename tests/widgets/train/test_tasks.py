@@ -166,7 +166,7 @@ def test_colours(
     fill(labels, truth)
     dock.form.painting.done.value = True
     dock.form.models.choose(None)
-    card = train(dock)
+    card = train(dock, steps=4, batch_size=2)
     assert card.architecture.in_channels == 3
     assert previews[0][1] == truth.shape
     assert apply(image).data.shape == truth.shape

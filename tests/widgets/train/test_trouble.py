@@ -46,7 +46,7 @@ def dock(painted: Any, open_train: Callable[..., Any], settle: Callable[..., Non
     """The dock with a labelled image; a training of it is quick."""
     dock = open_train()
     dock.form.models.choose("random")
-    settle(dock, steps=8, batch_size=4)
+    settle(dock, steps=8, batch_size=2)
     assert dock.bar.train.enabled
     return dock
 
