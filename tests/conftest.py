@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,38 @@ sys.dont_write_bytecode = False
 # Few examples a run, other ones in each run.
 settings.register_profile("project", deadline=None, max_examples=30)
 settings.load_profile("project")
+
+
+COMPILE = """
+import numpy as np
+import napari_unet as nu
+from napari_unet.card import Decoding
+from napari_unet.instances import maps
+labels = np.zeros((5, 9, 9), np.int32)
+labels[1:4, 2:7, 2:7] = 1
+for each in (labels[2], labels):
+    maps.decode(maps.encode(each), Decoding())
+    nu.measure(each, each.astype(np.float32), axes="ZYX"[-each.ndim :])
+"""
+_compiling: list[subprocess.Popen[bytes]] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In a new clone one process makes the machine code while the workers collect the tests.
+
+    Each of them would else compile the same for itself, at the same time.
+    """
+    if getattr(config.option, "numprocesses", None):
+        package = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # installed or not
+        _compiling.append(
+            subprocess.Popen([sys.executable, "-c", COMPILE], env={**os.environ, **package})
+        )
+
+
+def pytest_unconfigure() -> None:
+    """It has ended long before, unless the tests were few."""
+    while _compiling:
+        _compiling.pop().wait()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

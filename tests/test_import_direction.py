@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ LIMIT_LINES = 400
 # how the graph is read is told where the map of CONTRIBUTING.md is drawn from it
 house = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "draw_house.py"))
 modules: Callable[[Path], dict[str, Path]] = house["modules"]
-graph: Callable[..., dict[str, set[str]]] = house["graph"]
+graph: Callable[..., dict[str, set[str]]] = cache(house["graph"])
 room: Callable[[str], str] = house["room"]
 
 

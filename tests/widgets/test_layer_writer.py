@@ -254,19 +254,18 @@ def test_a_sample_survives_the_way_through_a_file(viewer: Any, tmp_path: Path) -
 # The viewer's commands
 
 
-@pytest.mark.parametrize("kind", ["add_labels", "add_image"])
-def test_the_layer_list_saves_ome_tiff_with_this_plugin(
-    viewer: Any, tmp_path: Path, kind: str
-) -> None:
+def test_the_layer_list_saves_ome_tiff_with_this_plugin(viewer: Any, tmp_path: Path) -> None:
     data = counting(np.int32, 3, 300)
-    getattr(viewer, kind)(data, scale=(2, 0.5, 0.5), units="um", axis_labels=("z", "y", "x"))
-    path = tmp_path / "layer.ome.tif"
-    assert viewer.layers.save(str(path)) == [str(path)]
-    read = read_image(path)
-    np.testing.assert_array_equal(read.array, data)
-    assert (read.axes, read.pixel_size) == ("ZYX", (2, 0.5, 0.5))
-    assert viewer.layers.save(str(tmp_path / "layer.tif"), plugin=PLUGIN)
-    assert read_image(tmp_path / "layer.tif").pixel_size == (2, 0.5, 0.5)
+    for kind in ("add_labels", "add_image"):
+        viewer.layers.clear()
+        getattr(viewer, kind)(data, scale=(2, 0.5, 0.5), units="um", axis_labels=("z", "y", "x"))
+        path = tmp_path / f"{kind}.ome.tif"
+        assert viewer.layers.save(str(path)) == [str(path)]
+        read = read_image(path)
+        np.testing.assert_array_equal(read.array, data)
+        assert (read.axes, read.pixel_size) == ("ZYX", (2, 0.5, 0.5))
+        assert viewer.layers.save(str(tmp_path / f"{kind}.tif"), plugin=PLUGIN)
+        assert read_image(tmp_path / f"{kind}.tif").pixel_size == (2, 0.5, 0.5)
 
 
 @pytest.fixture

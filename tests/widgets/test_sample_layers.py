@@ -22,37 +22,33 @@ PLUGIN = "napari-unet-torch"
 MANIFEST = PluginManifest.from_file(Path(napari_unet.__file__).with_name("napari.yaml"))
 
 
-@pytest.mark.parametrize("name", sample_names())
-def test_a_sample_opens_as_one_image_that_says_its_axes(viewer: Any, name: str) -> None:
-    sample = load_sample(name)
-    opened = viewer.open_sample(PLUGIN, name)
-    (layer,) = viewer.layers
-    assert opened == [layer]
-    assert type(layer) is Image  # and no truth over it
-    np.testing.assert_array_equal(layer.data, sample.image)
-    assert layer.rgb == (name == "histology")
-    assert layer.axis_labels == tuple(sample.axes.replace("C", "").lower())
-    assert layer.metadata["source"] == sample.source
-    if not layer.rgb:  # what there is to see can be seen
-        shown = (sample.image - layer.contrast_limits[0]) / np.ptp(layer.contrast_limits)
-        assert np.median(shown[sample.truth > 0]) > 0.25
-        assert shown.max() < 2
-    # no source states a pixel size
-    read = LayerImage.of(layer)
-    assert set(read.spacing) == {None}
-    # and the dock is in no doubt about the axes
-    assert read.guess_axes(ndim=2, channels=1) == (sample.axes, "", ())
-
-
-def test_a_time_series_gets_a_slider_for_its_frames(viewer: Any) -> None:
-    viewer.open_sample(PLUGIN, "time_series")
-    assert viewer.dims.ndim == 3
-    assert viewer.dims.not_displayed == (0,)
-    assert viewer.dims.nsteps[0] == 12
-    assert viewer.dims.axis_labels[0] == "t"
-
-
-def test_opened_together_they_have_names_of_their_own(viewer: Any) -> None:
+def test_each_sample_opens_as_one_image_that_says_its_axes(viewer: Any) -> None:
+    for name in sample_names():
+        sample = load_sample(name)
+        opened = viewer.open_sample(PLUGIN, name)
+        (layer,) = viewer.layers
+        assert opened == [layer]
+        assert type(layer) is Image  # and no truth over it
+        np.testing.assert_array_equal(layer.data, sample.image)
+        assert layer.rgb == (name == "histology")
+        assert layer.axis_labels == tuple(sample.axes.replace("C", "").lower())
+        assert layer.metadata["source"] == sample.source
+        if not layer.rgb:  # what there is to see can be seen
+            shown = (sample.image - layer.contrast_limits[0]) / np.ptp(layer.contrast_limits)
+            assert np.median(shown[sample.truth > 0]) > 0.25
+            assert shown.max() < 2
+        # no source states a pixel size
+        read = LayerImage.of(layer)
+        assert set(read.spacing) == {None}
+        # and the dock is in no doubt about the axes
+        assert read.guess_axes(ndim=2, channels=1) == (sample.axes, "", ())
+        if name == "time_series":  # there is a slider for its frames
+            assert viewer.dims.ndim == 3
+            assert viewer.dims.not_displayed == (0,)
+            assert viewer.dims.nsteps[0] == 12
+            assert viewer.dims.axis_labels[0] == "t"
+        viewer.layers.clear()
+    # opened together they have names of their own
     for name in sample_names():
         viewer.open_sample(PLUGIN, name)
     names = [layer.name for layer in viewer.layers]

@@ -42,10 +42,14 @@ def tiles_are_done(dock: Any) -> bool:
 def test_from_the_menu_to_labels(viewer: Any, run: Any, labels_of: Any) -> None:
     from napari._app_model import get_app_model
 
-    commands = get_app_model().commands
-    commands.execute_command(f"{PLUGIN}.nuclei_2d").result()
+    app = get_app_model()
+    app.commands.execute_command(f"{PLUGIN}.nuclei_2d").result()
     image = viewer.layers["nuclei"]
     image.scale, image.translate, image.units = (0.5, 0.5), (3, 4), "um"
+    titles = [str(item.command.title) for item in app.menus.get_menu("napari/layers/segment")]
+    assert "Segment (U-Net)" in titles
+    app.commands.execute_command(f"{PLUGIN}.segment").result()
+    assert "Segment (U-Net)" in viewer.window.dock_widgets
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment")
     assert dock.form.axes.value == "YX"
     assert dock.form.pixel_size.value == "Y 0.5 × X 0.5 µm"
@@ -69,16 +73,6 @@ def test_from_the_menu_to_labels(viewer: Any, run: Any, labels_of: Any) -> None:
     assert record["model"]["name"] == "nuclei"
     assert record["objects"] == found
     assert record["pixel_size"] == [0.5, 0.5]
-
-
-def test_the_dock_is_in_the_menu_of_layers(viewer: Any) -> None:
-    from napari._app_model import get_app_model
-
-    app = get_app_model()
-    titles = [str(item.command.title) for item in app.menus.get_menu("napari/layers/segment")]
-    assert "Segment (U-Net)" in titles
-    app.commands.execute_command(f"{PLUGIN}.segment").result()
-    assert "Segment (U-Net)" in viewer.window.dock_widgets
 
 
 def test_stack_is_linked_through_z(dock: Any, viewer: Any, run: Any, labels_of: Any) -> None:
@@ -105,7 +99,7 @@ def test_an_empty_result_is_said_to_be_empty(
     assert labels_of(viewer)[0].data.max() == 0
 
 
-def test_the_result_is_the_one_of_the_api(
+def test_the_result_is_the_one_of_the_api_and_is_renewed_while_nobody_touches_it(
     small: Any, viewer: Any, run: Any, labels_of: Any
 ) -> None:
     run(small)
@@ -113,11 +107,6 @@ def test_the_result_is_the_one_of_the_api(
     settings = nu.SegmentSettings.model_validate(labels.metadata["napari_unet"]["settings"])
     again = nu.segment(viewer.layers["nuclei"].data, "nuclei", settings=settings)
     np.testing.assert_array_equal(labels.data, again)
-
-
-def test_an_untouched_result_is_renewed(small: Any, viewer: Any, run: Any, labels_of: Any) -> None:
-    run(small)
-    (labels,) = labels_of(viewer)
     labels.opacity = 0.3
     small.rows["threshold"].editor.value = 0.9
     run(small)

@@ -169,7 +169,7 @@ def test_paint_train_watch_stop_keep_and_segment(
     assert after > before + 0.2, (before, after)
 
 
-def test_labels_are_added_in_mid_run(
+def test_labels_are_added_in_mid_run_and_cancel_changes_nothing(
     viewer: Any,
     dock: Any,
     painted: Any,
@@ -202,17 +202,6 @@ def test_labels_are_added_in_mid_run(
     assert known == after[0]
     assert no_trace()
 
-
-def test_cancel_changes_nothing(
-    viewer: Any,
-    dock: Any,
-    painted: Any,
-    set_up: Callable[..., None],
-    press: Callable[[Any], None],
-    finish: Callable[[Any], None],
-    steps_taken: Callable[[], int],
-    qtbot: Any,
-) -> None:
     layers = list(viewer.layers)
     set_up(minutes=5)
     dock.scripts.actions["python"].trigger()

@@ -200,7 +200,7 @@ def test_a_time_series_with_scale_and_units(
     viewer.dims.set_current_step(0, 1)
     assert not dock.form.painting.done.value
     dock.form.models.choose("random")
-    card = train(dock)
+    card = train(dock, steps=4, batch_size=2)
     assert card.training.labelled_pixels <= 2 * truth.size
     name, shape, preview = previews[0]
     assert "movie training preview" in name

@@ -54,6 +54,7 @@ def test_targets_that_nothing_can_be_learned_from(
     viewer: Any,
     dock: Any,
     image: Any,
+    truth: Any,
     refused: Callable[[], str],
     settle: Callable[..., None],
 ) -> None:
@@ -76,11 +77,9 @@ def test_targets_that_nothing_can_be_learned_from(
     dock.form.table.lines[0].labels_choice.value = target
     settle(dock)
     assert dock.bar.train.enabled
+    viewer.layers.remove(target)
 
-
-def test_one_class_is_no_classes(
-    viewer: Any, dock: Any, truth: Any, refused: Callable[[], str], settle: Callable[..., None]
-) -> None:
+    # one class is no classes
     dock.rows["task"].editor.value = "semantic"
     dock.form.models.choose(None)
     one = viewer.add_labels(np.ones_like(truth.data), name="tissue")
@@ -91,22 +90,19 @@ def test_one_class_is_no_classes(
     assert dock.bar.train.enabled
 
 
-@pytest.mark.parametrize(
-    ("shapes", "words"),
-    [
+def test_shapes_that_mark_nothing(viewer: Any, dock: Any, refused: Callable[[], str]) -> None:
+    outside = [[[500, 500], [500, 600], [600, 600]]]
+    for shapes, words in (
         ({"data": [[[5, 5], [50, 50]]], "shape_type": "line"}, "no area"),
-        ({"data": [[[500, 500], [500, 600], [600, 600]]], "shape_type": "polygon"}, "no pixel"),
+        ({"data": outside, "shape_type": "polygon"}, "no pixel"),
         ({"ndim": 2}, "no area"),
-    ],
-)
-def test_shapes_that_mark_nothing(
-    viewer: Any, dock: Any, refused: Callable[[], str], shapes: dict[str, Any], words: str
-) -> None:
-    layer = viewer.add_shapes(**shapes, name="part")
-    dock.form.table.lines[0].trusted_choice.value = layer
-    said = refused()
-    assert "‘part’" in said
-    assert words in said
+    ):
+        layer = viewer.add_shapes(**shapes, name="part")
+        dock.form.table.lines[0].trusted_choice.value = layer
+        said = refused()
+        assert "‘part’" in said
+        assert words in said
+        viewer.layers.remove(layer)
 
 
 def test_bases_that_cannot_be_started_from(
@@ -116,6 +112,8 @@ def test_bases_that_cannot_be_started_from(
     tmp_path: Path,
     refused: Callable[[], str],
     settle: Callable[..., None],
+    press: Callable[[Any], None],
+    finish: Callable[[Any], None],
 ) -> None:
     save_model("solid", ndim=3, features=(4, 8))
     whole = (tmp_path / "models" / "random.safetensors").read_bytes()
@@ -126,21 +124,11 @@ def test_bases_that_cannot_be_started_from(
     dock.form.models.choose("solid")
     assert "3D" in refused()
     dock.form.models.choose("random")
-    settle(dock)
+    settle(dock, steps=2)
     assert dock.bar.train.enabled
 
-
-def test_a_base_that_is_damaged_after_it_was_chosen(
-    viewer: Any,
-    dock: Any,
-    tmp_path: Path,
-    settle: Callable[..., None],
-    press: Callable[[Any], None],
-    finish: Callable[[Any], None],
-) -> None:
-    settle(dock, steps=2)
+    # one that is damaged after it was chosen
     path = tmp_path / "models" / "random.safetensors"
-    whole = path.read_bytes()
     path.write_bytes(whole[:-100])
     settle(dock)
     if dock.bar.train.enabled:  # it is read again when training begins

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -48,24 +49,24 @@ def shown(window: Any) -> Any:
     return window
 
 
-@pytest.mark.parametrize("name", ["Segment", "Train"])
-def test_one_dock_whichever_way_it_is_opened(shown: Any, qtbot: Any, name: str) -> None:
-    found: list[Any] = []
-    for ways in permutations(WAYS):
-        for way in ways:
-            given = way(shown, name)
-            qtbot.waitUntil(lambda: len(docks_of(shown, name)) == 1)
-            found += [each for each in (given, *docks_of(shown, name)) if each is not None]
-            (dock,) = docks_of(shown, name)
-            if not dock.native.isVisible():  # the menu closes what is in front
-                assert way is by_menu
-    assert len({id(each) for each in found}) == 1
-    # it is not taken for closed: it still follows the layers
-    by_button(shown, name)
-    listed: list[None] = []
-    found[0].form.reset_choices = lambda: listed.append(None)
-    shown.add_image(np.zeros((32, 32)), name="later")
-    assert listed
+def test_one_dock_whichever_way_it_is_opened(shown: Any, qtbot: Any) -> None:
+    for name in ("Segment", "Train"):
+        found: list[Any] = []
+        for ways in permutations(WAYS):
+            for way in ways:
+                given = way(shown, name)
+                qtbot.waitUntil(lambda name=name: len(docks_of(shown, name)) == 1)
+                found += [each for each in (given, *docks_of(shown, name)) if each is not None]
+                (dock,) = docks_of(shown, name)
+                if not dock.native.isVisible():  # the menu closes what is in front
+                    assert way is by_menu
+        assert len({id(each) for each in found}) == 1
+        # it is not taken for closed: it still follows the layers
+        by_button(shown, name)
+        listed: list[None] = []
+        found[0].form.reset_choices = partial(listed.append, None)
+        shown.add_image(np.zeros((32, 32)), name="later")
+        assert listed
 
 
 def test_docks_lie_in_tabs_and_the_menu_brings_them_to_the_front(shown: Any, qtbot: Any) -> None:
