@@ -88,6 +88,32 @@ def test_a_share_of_each_batch_comes_from_it(base: nu.Model) -> None:
     assert without.replay == ()
 
 
+def test_all_of_a_base_that_is_kept_learns_at_a_share_of_the_rate(
+    base: nu.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit by bit as with a lower rate."""
+
+    def train(rate: float, *, keep: bool = True) -> tuple[list[float], list[torch.Tensor]]:
+        settings = SETTINGS | {"learning_rate": rate, "threads": 1}
+        job = nu.iter_train([EXAMPLE], base=base, keep_base=keep, **settings)
+        rates = []
+        while True:
+            try:
+                rates.append(next(job).learning_rate)
+            except StopIteration as end:
+                return rates, list(end.value.network.state_dict().values())
+
+    rates, _ = train(1e-3)
+    plain, _ = train(1e-3, keep=False)
+    assert rates == pytest.approx([0.3 * rate for rate in plain])
+    monkeypatch.setattr("napari_unet.training.loop.KEEPING_FACTOR", 0.5)
+    halved, weights = train(1e-3)
+    monkeypatch.setattr("napari_unet.training.loop.KEEPING_FACTOR", 1.0)
+    whole, others = train(1e-3 / 2)
+    assert halved == whole
+    assert all(map(torch.equal, weights, others))
+
+
 def test_who_keeps_the_base_carries_it_on(base: nu.Model, tmp_path: Path) -> None:
     model = nu.train([EXAMPLE], base=base, keep_base=True, **SETTINGS)
     assert nu.Model.load(model.save(tmp_path / "kept")).replay == base.replay

@@ -1,12 +1,8 @@
-"""How the learning rate changes in the course of a training, and where it differs."""
+"""How the learning rate changes in the course of a training."""
 
 from __future__ import annotations
 
 import math
-
-from torch import nn
-
-from napari_unet.training.setup import TrainingSetup
 
 WARM_UP_FRACTION = 0.03  # of the budget, in which the learning rate rises
 KEEPING_FACTOR = 0.3  # of the learning rate, for weights that are to keep what they could do
@@ -21,8 +17,3 @@ def schedule_learning_rate(fraction: float) -> float:
     if fraction < WARM_UP_FRACTION:
         return max(fraction / WARM_UP_FRACTION, 0.05)
     return 0.5 * (1 + math.cos(math.pi * (fraction - WARM_UP_FRACTION) / (1 - WARM_UP_FRACTION)))
-
-
-def learning_rate_factors(setup: TrainingSetup) -> dict[nn.Parameter, float]:
-    """Factors of the learning rate of single parameters: all, where a base is kept."""
-    return dict.fromkeys(setup.network.parameters(), KEEPING_FACTOR) if setup.replay else {}

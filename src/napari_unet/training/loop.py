@@ -22,7 +22,7 @@ from napari_unet.training.batch_norm import freeze_statistics
 from napari_unet.training.checkpoint import Checkpoint
 from napari_unet.training.class_balance import choose_loss
 from napari_unet.training.data_parallel import DataParallel
-from napari_unet.training.learning_rate import schedule_learning_rate
+from napari_unet.training.learning_rate import KEEPING_FACTOR, schedule_learning_rate
 from napari_unet.training.network_choice import reduce_batch
 from napari_unet.training.patch_sampling import BatchSampler
 from napari_unet.training.precision import choose_training_precision, recover
@@ -190,7 +190,9 @@ class TrainingLoop:
     def _set_learning_rate(self) -> float:
         rate: float = self.setup.config.learning_rate * schedule_learning_rate(self.fraction_done)
         rate *= self.state.learning_rate_factor
-        self.state.set_learning_rate(rate)
+        if self.setup.replay:
+            rate *= KEEPING_FACTOR
+        self.state.optimizer.learning_rate = rate
         return rate
 
     def _recover(self) -> Note:

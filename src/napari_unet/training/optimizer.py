@@ -27,19 +27,12 @@ class AdamW:
         What is optimized; those without a gradient are left as they are.
     learning_rate, weight_decay : float
         The learning rate may change between steps.
-    factors : mapping from parameter to float, optional
-        Of the learning rate, for single parameters; the others have 1.
     """
 
     def __init__(
-        self,
-        parameters: Iterable[nn.Parameter],
-        learning_rate: float,
-        weight_decay: float,
-        factors: Mapping[nn.Parameter, float] | None = None,
+        self, parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float
     ) -> None:
         self.parameters = list(parameters)
-        self._factors = [(factors or {}).get(each, 1.0) for each in self.parameters]
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self._state: dict[int, dict[str, Tensor]] = {}  # by the number of the parameter
@@ -50,10 +43,6 @@ class AdamW:
         for number in numbers:
             if number not in self._state:
                 self._state[number] = _begin(self.parameters[number])
-        for factor in sorted({self._factors[number] for number in numbers}):
-            self._step_some([n for n in numbers if self._factors[n] == factor], factor)
-
-    def _step_some(self, numbers: list[int], factor: float) -> None:
         states = [self._state[number] for number in numbers]
         with torch.no_grad():
             adamw(
@@ -67,7 +56,7 @@ class AdamW:
                 amsgrad=False,
                 beta1=BETAS[0],
                 beta2=BETAS[1],
-                lr=self.learning_rate * factor,
+                lr=self.learning_rate,
                 weight_decay=self.weight_decay,
                 eps=EPSILON,
                 maximize=False,

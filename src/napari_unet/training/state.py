@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from napari_unet.network.unet import UNet
-from napari_unet.training.learning_rate import learning_rate_factors
 from napari_unet.training.optimizer import AdamW
 from napari_unet.training.setup import TrainingSetup
 
@@ -126,12 +125,7 @@ class LoopState:
         state = cls(
             device=device,
             network=network,
-            optimizer=AdamW(
-                network.parameters(),
-                config.learning_rate,
-                config.weight_decay,
-                learning_rate_factors(setup),
-            ),
+            optimizer=AdamW(network.parameters(), config.learning_rate, config.weight_decay),
             patch_rng=np.random.default_rng(config.seed),
             augmentation_rng=torch.Generator().manual_seed(config.seed),
             precision="float32",
@@ -164,10 +158,6 @@ class LoopState:
             key: value.detach().to("cpu", copy=True).contiguous()
             for key, value in self.network.state_dict().items()
         }
-
-    def set_learning_rate(self, rate: float) -> None:
-        """Let the next step of the optimizer use this rate."""
-        self.optimizer.learning_rate = rate
 
     @contextmanager
     def preserve_random_state(self) -> Iterator[None]:
