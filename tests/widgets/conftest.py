@@ -94,7 +94,14 @@ def _loaded() -> Iterator[None]:
 
 
 @pytest.fixture
-def window_viewer(_loaded: None, make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
+def _earlier_left_out(_loaded: None) -> None:
+    """What the tests before have left is not searched either: they load more and more."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def window_viewer(_earlier_left_out: None, make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
     """An empty viewer in a window; afterwards no thread of the pool may be at work."""
     from qtpy.QtCore import QThreadPool
 
@@ -103,7 +110,7 @@ def window_viewer(_loaded: None, make_napari_viewer: Callable[..., Any]) -> Iter
 
 
 @pytest.fixture
-def window(_loaded: None, make_napari_viewer: Callable[..., Any]) -> Any:
+def window(_earlier_left_out: None, make_napari_viewer: Callable[..., Any]) -> Any:
     """An empty viewer whose window is shown."""
     return make_napari_viewer(show=True)
 
