@@ -16,20 +16,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 
-import napari_unet
 from napari_unet.dataset.example import Example
 from napari_unet.errors import FileError, TrainingError
 from napari_unet.network.model import Model
+from napari_unet.samples import load_sample
 from napari_unet.training.loop import TrainingLoop
 from napari_unet.training.steps import TrainStep
 from napari_unet.training.train import iter_train, train
 
-DATA = Path(napari_unet.__file__).parent / "samples" / "files"
-IMAGE = tifffile.imread(DATA / "nuclei_2d.tif")[:72, :72]
-TRUTH = tifffile.imread(DATA / "nuclei_2d_truth.tif")[:72, :72]
+SAMPLE = load_sample("nuclei_2d")
+IMAGE, TRUTH = SAMPLE.image[:72, :72], SAMPLE.truth[:72, :72]
 EXAMPLE = Example(IMAGE, TRUTH)
 HELD_OUT = Example(IMAGE.T, TRUTH.T)
 SETTINGS: dict[str, Any] = {
@@ -134,11 +132,11 @@ def test_the_caller_may_remove_the_checkpoint(tmp_path: Path) -> None:
 
 
 TRAIN_AND_TELL = """
-import sys, tifffile
-from pathlib import Path
-from napari_unet import Example, iter_train
-image, truth = (tifffile.imread(name)[:72, :72] for name in sys.argv[2:4])
-settings = eval(sys.argv[4])
+import sys
+from napari_unet import Example, iter_train, load_sample
+sample = load_sample("nuclei_2d")
+image, truth = sample.image[:72, :72], sample.truth[:72, :72]
+settings = eval(sys.argv[2])
 job = iter_train(
     [Example(image, truth)], validation=[Example(image.T, truth.T)], checkpoint=sys.argv[1],
     **settings,
@@ -152,9 +150,8 @@ for step in job:
 def test_a_killed_process_is_resumed_as_if_nothing_had_happened(tmp_path: Path) -> None:
     path = tmp_path / "run.ckpt"
     settings = SETTINGS | {"steps": 300}  # long enough to be killed in the middle of it
-    files = [str(DATA / name) for name in ("nuclei_2d.tif", "nuclei_2d_truth.tif")]
     child = subprocess.Popen(
-        [sys.executable, "-c", TRAIN_AND_TELL, str(path), *files, repr(settings)],
+        [sys.executable, "-c", TRAIN_AND_TELL, str(path), repr(settings)],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 
 import napari_unet as nu
 from napari_unet.dataset.example import Example
 from napari_unet.network.model import Model
+from napari_unet.samples import load_sample
 from napari_unet.training.data_parallel import DataParallel
 from napari_unet.training.loop import (
     EARLY_PREVIEW_PATCHES,
@@ -27,8 +27,8 @@ from napari_unet.training.patch_sampling import PatchSampler
 from napari_unet.training.steps import MoreLabels, Preview, TrainStep
 from napari_unet.training.train import iter_train
 
-DATA = Path(nu.__file__).parent / "samples" / "files"
-IMAGES = [tifffile.imread(DATA / f"nuclei_2d{end}.tif") for end in ("", "_truth")]
+SAMPLE = load_sample("nuclei_2d")
+IMAGES = (SAMPLE.image, SAMPLE.truth)
 IMAGE, TRUTH = (array[:96, :160] for array in IMAGES)
 TOP = np.broadcast_to(np.arange(96)[:, None] < 40, IMAGE.shape)  # columns are held out
 SETTINGS: dict[str, Any] = {

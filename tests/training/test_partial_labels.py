@@ -7,22 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 import zarr
 
-import napari_unet
 from napari_unet.card import Task
 from napari_unet.dataset.example import Example
-from napari_unet.errors import TrainingError
+from napari_unet.errors import TrainingError, UNetError
 from napari_unet.image import normalization
 from napari_unet.network.files import list_models
 from napari_unet.network.model import Model
+from napari_unet.samples import load_sample
 from napari_unet.training.train import train
 
-DATA = Path(napari_unet.__file__).parent / "samples" / "files"
-STACK = tifffile.imread(DATA / "nuclei_3d.tif")[8:24, :48, :48]
-TRUTH = tifffile.imread(DATA / "nuclei_3d_truth.tif")[8:24, :48, :48]
+SAMPLE = load_sample("nuclei_3d")
+STACK, TRUTH = (array[8:24, :48, :48] for array in (SAMPLE.image, SAMPLE.truth))
 TASKS: tuple[Task, ...] = ("instance", "semantic", "regression")
 TINY: dict[str, Any] = {
     "features": (4, 8),
@@ -173,7 +171,7 @@ def test_painted_objects_without_background_are_refused() -> None:
     ids=str,
 )
 def test_regions_that_cannot_be(kind: dict[str, Any], words: str) -> None:
-    with pytest.raises(napari_unet.UNetError, match=words):
+    with pytest.raises(UNetError, match=words):
         learn("instance", 2, TRUTH, **kind)
 
 

@@ -9,28 +9,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 from skimage.segmentation import find_boundaries
 from torch import Tensor
 
-import napari_unet
 from napari_unet.dataset.example import Example
 from napari_unet.errors import TrainingInterruptedError, UNetError
 from napari_unet.network.model import Model
 from napari_unet.network.precision import DeviceCapability
 from napari_unet.network.unet import UNet
+from napari_unet.samples import load_sample
 from napari_unet.training import precision
 from napari_unet.training.steps import TrainStep
 from napari_unet.training.train import iter_train, train
 
 pytestmark = pytest.mark.number_format
 
-DATA = Path(napari_unet.__file__).parent / "samples" / "files"
-IMAGES = {
-    2: (tifffile.imread(DATA / "nuclei_2d.tif"), tifffile.imread(DATA / "nuclei_2d_truth.tif")),
-    3: (tifffile.imread(DATA / "nuclei_3d.tif"), tifffile.imread(DATA / "nuclei_3d_truth.tif")),
-}
+SAMPLES = {2: load_sample("nuclei_2d"), 3: load_sample("nuclei_3d")}
+IMAGES = {ndim: (sample.image, sample.truth) for ndim, sample in SAMPLES.items()}
 EXAMPLE = Example(*(a[:64, :64] for a in IMAGES[2]))
 HELD_OUT = Example(*(a[100:164, 300:364] for a in IMAGES[2]))
 SETTINGS: dict[str, Any] = {

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 
 import napari_unet as nu
 from napari_unet.dataset.targets import TargetSpec
 from napari_unet.errors import ModelError, TrainingError
+from napari_unet.samples import load_sample
 from napari_unet.settings import TrainConfig
 from napari_unet.training.patch_sampling import BatchSampler
 from napari_unet.training.replay import (
@@ -26,9 +26,9 @@ from napari_unet.training.replay import (
 from napari_unet.training.setup import prepare_training
 from napari_unet.training.state import LoopState
 
-DATA = Path(nu.__file__).parent / "samples" / "files"
-TRUTH = tifffile.imread(DATA / "nuclei_2d_truth.tif")[:64, :64].astype(np.int32)
-EXAMPLE = nu.Example(tifffile.imread(DATA / "nuclei_2d.tif")[:64, :64], TRUTH, axes="YX")
+SAMPLE = load_sample("nuclei_2d")
+TRUTH = SAMPLE.truth[:64, :64].astype(np.int32)
+EXAMPLE = nu.Example(SAMPLE.image[:64, :64], TRUTH, axes="YX")
 MARK = 1.2  # brighter than any pixel of the examples: tells whence a patch comes
 PATCH = np.where(TRUTH > 0, MARK, 0.0).astype(np.float32)[None]
 SETTINGS: dict[str, Any] = {

@@ -7,20 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 
 import napari_unet as nu
 from napari_unet.network.files import read_header
+from napari_unet.samples import load_sample
 from napari_unet.settings import TrainConfig
 from napari_unet.training.patch_sampling import BatchSampler
 from napari_unet.training.setup import prepare_training
 from napari_unet.training.state import LoopState
 from napari_unet.training.steps import MoreLabels
 
-DATA = Path(nu.__file__).parent / "samples" / "files"
-SMALL = tifffile.imread(DATA / "nuclei_2d.tif")[:96, :96]
-SMALL_TRUTH = tifffile.imread(DATA / "nuclei_2d_truth.tif")[:96, :96].astype(np.int32)
+SAMPLE = load_sample("nuclei_2d")
+SMALL, SMALL_TRUTH = SAMPLE.image[:96, :96], SAMPLE.truth[:96, :96].astype(np.int32)
 FACTOR = 3
 IMAGE = np.kron(SMALL, np.ones((FACTOR, FACTOR), SMALL.dtype))
 TRUTH = np.kron(SMALL_TRUTH, np.ones((FACTOR, FACTOR), np.int32))

@@ -9,20 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 
 import napari_unet as nu
 from napari_unet.errors import TrainingError
 from napari_unet.network.unet import UNet
+from napari_unet.samples import load_sample
 from napari_unet.training import setup as preparation
 from napari_unet.training.checkpoint import read_choice
 from napari_unet.training.setup import TrainingSetup, prepare_training
 from napari_unet.training.verdict import describe_scores, describe_training
 
-DATA = Path(nu.__file__).parent / "samples" / "files"
-IMAGE = tifffile.imread(DATA / "nuclei_2d.tif")[:128, :128]
-TRUTH = tifffile.imread(DATA / "nuclei_2d_truth.tif")[:128, :128].astype(np.int32)
+SAMPLE = load_sample("nuclei_2d")
+IMAGE, TRUTH = SAMPLE.image[:128, :128], SAMPLE.truth[:128, :128].astype(np.int32)
 EXAMPLE = nu.Example(IMAGE, TRUTH, axes="YX")
 SETTINGS: dict[str, Any] = {
     "threads": 1,

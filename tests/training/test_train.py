@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 import torch
 from skimage.segmentation import find_boundaries
 from torch import Tensor
 
-import napari_unet
 from napari_unet.card import ClassInfo, Decoding, ModelCard, Normalization, Task
 from napari_unet.dataset.example import Example
 from napari_unet.dataset.validation_pieces import ValidationPiece, crop_pieces
@@ -31,6 +29,7 @@ from napari_unet.inference.prediction import predict
 from napari_unet.metrics import InstanceScores, RegressionScores, SemanticScores, evaluate
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
+from napari_unet.samples import load_sample
 from napari_unet.training.learning_rate import schedule_learning_rate
 from napari_unet.training.loop import TrainingLoop
 from napari_unet.training.patch_sampling import PatchSampler
@@ -39,11 +38,8 @@ from napari_unet.training.steps import Preview, TrainStep
 from napari_unet.training.train import iter_train, train
 from napari_unet.unet_config import UNetConfig
 
-DATA = Path(napari_unet.__file__).parent / "samples" / "files"
-IMAGES = {
-    2: (tifffile.imread(DATA / "nuclei_2d.tif"), tifffile.imread(DATA / "nuclei_2d_truth.tif")),
-    3: (tifffile.imread(DATA / "nuclei_3d.tif"), tifffile.imread(DATA / "nuclei_3d_truth.tif")),
-}
+SAMPLES = {2: load_sample("nuclei_2d"), 3: load_sample("nuclei_3d")}
+IMAGES = {ndim: (sample.image, sample.truth) for ndim, sample in SAMPLES.items()}
 FAST: dict[str, Any] = {"batch_size": 4, "learning_rate": 1e-2, "augmentation": "light"}
 LEARN: dict[int, dict[str, Any]] = {
     # one thread: what is learned in so few steps is not the same with others
