@@ -4,7 +4,8 @@ Learned from clean images and the noise of a camera: photons are counted (Poisso
 (Gaussian). Clean are images of nuclei (BBBC039 and 2018 Data Science Bowl, CC0 1.0) at half
 their size, where the mean of four pixels has half the noise, and synthetic pictures of what
 such images lack: filaments, spots, membranes, textures. Photons and read noise vary over two
-decades. As an image and its denoised version share no scale for the network, the clean image is
+decades. Mosaics of four images of other brightness, or of nothing, teach that what is flat is as
+bright as it is: without them, wide empty areas came out as the grey that noise alone has. As an image and its denoised version share no scale for the network, the clean image is
 told in the units of the noisy one's percentiles.
 
 Scored on w2s (Zhou et al. 2020: one frame against the mean of 400), which is never trained on,
@@ -32,7 +33,8 @@ from recipes.recipe import Recipe
 
 CROP = 256  # pixels
 SYNTHETIC, REAL = 240, 240
-NOISES = 3  # of each clean image, so that none can be learned by heart
+NOISES = 3  # of each clean image, of which all but one in mosaics
+EMPTY_SHARE = 0.15  # of the quarters of a mosaic
 SELECTED = 24
 PHOTONS = (3.0, 1000.0)  # of the brightest structures, drawn log-uniformly
 READ_NOISE = (0.2, 6.0)  # electrons
@@ -162,14 +164,30 @@ def iter_real(data: Path, count: int, seed: int, *, held_out: bool) -> Iterator[
             return
 
 
+def make_mosaic(clean: Sequence[Image], rng: np.random.Generator) -> Image:
+    """Four quarters, each a part of an image or nothing, of their own brightness and ground."""
+    half = CROP // 2
+    mosaic = np.empty((CROP, CROP))
+    for place in np.ndindex(2, 2):
+        image = clean[rng.integers(len(clean))]
+        at = [rng.integers(0, n - half + 1) for n in image.shape]
+        quarter = image[at[0] : at[0] + half, at[1] : at[1] + half]
+        if rng.random() < EMPTY_SHARE:
+            quarter = np.zeros((half, half))
+        rows, columns = (slice(i * half, (i + 1) * half) for i in place)
+        mosaic[rows, columns] = quarter * rng.uniform(0.15, 1) + rng.uniform(0, 0.5)
+    return scale_range(mosaic).clip(0)
+
+
 def make_examples(
     data: Path, real: int, synthetic: int, seed: int, *, held_out: bool, noises: int = 1
 ) -> list[nu.Example]:
-    """Some noisy versions of each of real and of synthetic clean images."""
+    """Noisy versions of real and of synthetic clean images, and of mosaics of them."""
     rng = np.random.default_rng(seed)
     clean = [*iter_real(data, real, seed, held_out=held_out)]
     clean += [draw_image(rng) for _ in range(synthetic)]
-    return [add_noise(image, rng) for image in clean for _ in range(noises)]
+    mosaics = [make_mosaic(clean, rng) for _ in range(len(clean) * (noises - 1))]
+    return [add_noise(image, rng) for image in (*clean, *mosaics)]
 
 
 def teach(data: Path) -> list[nu.Example]:

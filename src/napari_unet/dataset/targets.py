@@ -25,7 +25,7 @@ TOUCHING_PIXELS = 2  # pixels between two objects, at most, that count as touchi
 INSTANCE_TARGETS = ("foreground", "height", "exact", "touching", "weight")
 BALANCE_LIMITS = (0.5, 3.0)  # least and largest weight of an object's pixels
 RIM_PIXELS = 2  # on each side of an outline
-RIM_WEIGHT = 2.0  # further weight of these
+RIM_WEIGHT = 2.0  # further weight of these, in 2D: in volumes nothing came of it
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def encode_target(
         of the classes. Instance: `INSTANCE_TARGETS`, float16 - the foreground; the height that
         the representation gives, of an unknown distance what it cannot exceed; whether it is
         exact; where two objects touch; a weight by which small objects count more than their
-        few pixels, and the outlines more than what lies away from them.
+        few pixels, and in 2D what lies beside an outline more than the rest.
     """
     ndim = labels.ndim - 1
     if target_spec.task == "regression":
@@ -207,7 +207,8 @@ def encode_target(
         maps, exact = _encode_known_distance(ids, known, sides)
         whole = exact
     weight = _weigh_small_objects(ids, whole, median_size)
-    weight = weight * (1 + RIM_WEIGHT * _find_rim(ids, known))
+    if ndim == 2:
+        weight = weight * (1 + RIM_WEIGHT * _find_rim(ids, known))
     rest = np.stack([exact, touching, weight])
     return np.concatenate([maps, rest]).astype(np.float16)
 
