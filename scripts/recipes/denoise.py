@@ -5,8 +5,9 @@ Learned from clean images and the noise of a camera: photons are counted (Poisso
 their size, where the mean of four pixels has half the noise, and synthetic pictures of what
 such images lack: filaments, spots, membranes, textures. Photons and read noise vary over two
 decades. Mosaics of four images of other brightness, or of nothing, teach that what is flat is as
-bright as it is: without them, wide empty areas came out as the grey that noise alone has. As an image and its denoised version share no scale for the network, the clean image is
-told in the units of the noisy one's percentiles.
+bright as it is: without them, wide empty areas came out as the grey that noise alone has. As an
+image and its denoised version share no scale for the network, the clean image is told in the units
+of the noisy one's percentiles.
 
 Scored on w2s (Zhou et al. 2020: one frame against the mean of 400), which is never trained on,
 after the best straight line, against non-local means.
