@@ -125,22 +125,35 @@ def write_page(records: Records, page: Path) -> None:
         ]
         if not of_name:
             continue
-        lines += ["", f"### {title}: {of_name[0]['steps']} steps", ""]
-        lines += ["| package | decoding | runs | " + " | ".join(COLUMNS) + " |"]
-        lines += ["| --- " * (3 + len(COLUMNS)) + "|"]
+        lines += ["", f"### {title}: {of_name[0]['steps']} steps"]
         packages = list(dict.fromkeys(e["condition"]["package"] for e in of_name))
-        # the same folds for all, whatever has ended yet
-        folds = set.intersection(
-            *({e["seed"] for e in of_name if e["condition"]["package"] == p} for p in packages)
-        )
-        for package in packages:
-            rows = [
-                e for e in of_name if e["condition"]["package"] == package and e["seed"] in folds
-            ]
-            lines += [_line(package, kind, rows) for kind in DECODINGS]
+        compared: set[int] = set()
+        for i in range(max(1, len(packages) - 1)):
+            # the same folds for all in a table; a later package may have more of them
+            folds = _common_folds(of_name, packages[i:])
+            if folds > compared:
+                compared = folds
+                lines += ["", *_make_table(of_name, packages[i:], folds)]
     text = page.read_text()
     before, rest = text.split(BEGIN)
     page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n\n{END}{rest.split(END)[1]}")
+
+
+def _common_folds(entries: Sequence[dict[str, Any]], packages: Sequence[str]) -> set[int]:
+    """Folds that were run with each of the packages."""
+    folds = [{e["seed"] for e in entries if e["condition"]["package"] == p} for p in packages]
+    return set.intersection(*folds)
+
+
+def _make_table(
+    entries: Sequence[dict[str, Any]], packages: Sequence[str], folds: set[int]
+) -> list[str]:
+    lines = ["| package | decoding | runs | " + " | ".join(COLUMNS) + " |"]
+    lines += ["| --- " * (3 + len(COLUMNS)) + "|"]
+    for package in packages:
+        rows = [e for e in entries if e["condition"]["package"] == package and e["seed"] in folds]
+        lines += [_line(package, kind, rows) for kind in DECODINGS]
+    return lines
 
 
 def _line(package: str, kind: str, rows: Sequence[dict[str, Any]]) -> str:
