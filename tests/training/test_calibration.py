@@ -9,10 +9,12 @@ import pytest
 from skimage.draw import disk
 
 import napari_unet as nu
-from napari_unet.card import Decoding
+from napari_unet.card import Decoding, Normalization
 from napari_unet.network.model import Model
 from napari_unet.training.calibration import calibrate
+from napari_unet.training.learned_pieces import choose_learned_pieces, count_objects
 from napari_unet.training.scoring import make_pieces, predict_piece
+from napari_unet.training.setup import prepare_training
 
 
 def found_for(model: Model, *examples: nu.Example) -> Decoding:
@@ -124,6 +126,37 @@ def touching_balls(shape: tuple[int, ...]) -> np.ndarray:
     return np.where(np.min(far, axis=0) < 9, np.argmin(far, axis=0) + 1, 0).astype(np.int32)
 
 
+def dented_rods() -> nu.Example:
+    """Rods with two shallow dips each, of which some touch along their sides, in a deep dip."""
+    probability = np.zeros((120, 150), np.float32)
+    truth = np.zeros(probability.shape, np.int32)
+    tops = [4, 22, 40, 50, 68, 78, 96]  # the third and fourth touch, and the fifth and sixth
+    for number, (top, left) in enumerate([(t, x) for t in tops for x in (5, 80)], start=1):
+        rod = (slice(top, top + 10), slice(left, left + 60))
+        truth[rod], probability[rod] = number, 0.95
+        for dip in (19, 39):
+            probability[top : top + 10, left + dip : left + dip + 2] = 0.73
+    for top in (50, 78):
+        probability[top - 1 : top + 1] = np.minimum(probability[top - 1 : top + 1], 0.55)
+    inverse = np.log(np.maximum(probability, 1e-3) / (1 - np.maximum(probability, 1e-3)))
+    return nu.Example((0.5 + inverse / 20).astype(np.float32), truth, axes="YX")
+
+
+def test_a_better_distance_is_not_missed_for_a_shape_that_is_better_at_first(
+    bright_model: Callable[..., Model],
+) -> None:
+    example, model = dented_rods(), bright_model(normalization=Normalization(mode="none"))
+
+    def score(**decoding: float) -> float:
+        labels = nu.segment(example.image, model, **decoding)
+        return nu.evaluate(labels, example.labels, task="instance").ap[0.5]
+
+    assert score() < score(shape_radius=5.0) < 0.8
+    found = found_for(model, example)
+    assert found.shape_radius == 0
+    assert score(**found.model_dump()) == 1
+
+
 @pytest.mark.parametrize(
     ("ndim", "axes", "shape"),
     [(2, "YX", (48, 80)), (2, "ZYX", (9, 48, 80)), (3, "ZYX", (9, 48, 80))],
@@ -153,3 +186,13 @@ def test_a_radius_that_does_not_help_is_given_up(bright_model: Callable[..., Mod
     card = model.card.model_copy(update={"decoding": Decoding(shape_radius=5)})
     assert nu.segment(example.image, Model(card, model.network)).max() == 3
     assert found_for(Model(card, model.network), example).shape_radius == 0
+
+
+def test_few_objects_that_are_held_out_are_joined_by_learned_ones() -> None:
+    examples = [specked_disks(seed) for seed in range(4)]
+    config = nu.TrainConfig(task="instance", steps=1)
+    data = prepare_training(examples, base=None, config=config, validation=None).data
+    assert [count_objects(piece) for piece in data.validation] == [4]
+    further = choose_learned_pieces(data, data.validation, objects=5)
+    assert [count_objects(piece) for piece in further] == [4, 4, 4]
+    assert choose_learned_pieces(data, data.validation, objects=4) == []

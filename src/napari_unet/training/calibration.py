@@ -21,6 +21,7 @@ AREA_THRESHOLDS = tuple(n / 20 for n in range(2, 17))
 HIGHEST_IOU = 0.9  # of the AP by which settings are judged; above, the labels' own outlines differ
 LEAST_GAIN_OBJECTS = 0.5  # as many more must be found for a setting to replace that of the card
 AP_TOLERANCE = 0.01  # AP that may be given up for less biased areas
+SHAPE_TOLERANCE = 0.02  # AP by which splitting by shape may be worse before its own search
 LEAST_MATCHED = 20  # objects; fewer tell little of their areas
 SPLIT_DEPTHS = (0.15, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4)
 SMOOTHINGS_PIXELS = (0.0, 0.5, 1.0, 1.5, 2.0)  # of boundaries, which noise opens and doubles
@@ -36,8 +37,8 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
     The settings are judged by the AP at IoU 0.5 to 0.9, averaged, of the objects of all pieces
     together, on the known pixels; to replace that of the card, a setting must gain as much as
     half an object is, so that few objects change little. Objects are split by the learned
-    distance, or boundary (smoothed, where that helps), or by the shape of the foreground with a
-    radius that its pieces suggest.
+    distance, or boundary (smoothed, where that helps), with the best settings for it; or by the
+    shape of the foreground, with a radius that its pieces suggest, where that is better still.
     Of the thresholds that are about as good as the best one, that is taken in the end whose
     objects have the area of the true ones.
 
@@ -60,25 +61,40 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
         return scores
 
     card = predictions[0].card
-    best = card.decoding
-    smoothings = SMOOTHINGS_PIXELS if card.instances == BOUNDARY else ()
-    first = evaluate_decoding(best)
-    highest, least_gain = _mean_ap(first), _least_gain(first)
     small = _find_small_size(pieces)
-    for field, values in (
-        ("shape_radius", (0.0, *_propose_radii(predictions, best, small))),
+    searched: tuple[tuple[str, Sequence[float]], ...] = (
         ("split_depth", SPLIT_DEPTHS),
-        ("smoothing", smoothings),
+        ("smoothing", SMOOTHINGS_PIXELS if card.instances == BOUNDARY else ()),
         ("threshold", THRESHOLDS),
         ("min_size", tuple(int(share * small) for share in SIZE_SHARES)),
-    ):
-        for value in values:
-            if value == getattr(best, field):
-                continue
-            candidate = best.model_copy(update={field: value})
-            reached = _mean_ap(evaluate_decoding(candidate))
-            if reached >= highest + least_gain:
-                best, highest = candidate, reached
+    )
+    learned = card.decoding.model_copy(update={"shape_radius": 0.0})
+    first = evaluate_decoding(learned)
+    least_gain = _least_gain(first)
+
+    def improve(best: Decoding, highest: float) -> tuple[Decoding, float]:
+        for field, values in searched:
+            for value in values:
+                if value == getattr(best, field):
+                    continue
+                candidate = best.model_copy(update={field: value})
+                reached = _mean_ap(evaluate_decoding(candidate))
+                if reached >= highest + least_gain:
+                    best, highest = candidate, reached
+        return best, highest
+
+    best, highest = improve(learned, _mean_ap(first))
+    # by the shape, where that is about as good before its own settings are searched for
+    shapes = [
+        best.model_copy(update={"shape_radius": radius, "split_depth": learned.split_depth})
+        for radius in _propose_radii(predictions, best, small)
+    ]
+    by_shape = [(_mean_ap(evaluate_decoding(each)), each) for each in shapes]
+    reached, shape = max(by_shape, key=lambda each: each[0], default=(-1.0, best))
+    if reached >= highest - SHAPE_TOLERANCE:
+        shape, reached = improve(shape, reached)
+        if reached >= highest + least_gain:
+            best = shape
     return _unbias_areas(best, evaluate_decoding)
 
 

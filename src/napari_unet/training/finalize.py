@@ -27,12 +27,14 @@ from napari_unet.training.class_calibration import (
     shift_classes,
     shift_scores,
 )
+from napari_unet.training.learned_pieces import choose_learned_pieces
 from napari_unet.training.scoring import predict_piece, score_predictions
 from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.verdict import class_dice, describe_held_out
 
 CALIBRATION_FRAMES = 8  # of those that are trained on, where nothing is held out
-CALIBRATION_PIXELS = 4_000_000  # of these
+CALIBRATION_OBJECTS = 100  # held out; with fewer, objects that were learned from count too
+CALIBRATION_PIXELS = 4_000_000  # of what is learned from
 SCORED_PIXELS = 16_000_000
 
 
@@ -66,13 +68,16 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
         frames = make_validation_pieces(setup.data.frames[:CALIBRATION_FRAMES])
         return _score_model(model, crop_pieces(frames, CALIBRATION_PIXELS), run).model
     # a base that is kept has one decoding for its own images and for the new ones
-    kept = make_validation_pieces(setup.replay)
-    new = _score_model(model, pieces, run, kept)
+    further = make_validation_pieces(setup.replay)
+    if model.card.task == "instance":
+        learned_from = choose_learned_pieces(setup.data, pieces, CALIBRATION_OBJECTS)
+        further += crop_pieces(learned_from, CALIBRATION_PIXELS)
+    new = _score_model(model, pieces, run, further)
     records = [_make_record(new, None)]
     base = setup.compared
     if base is not None:
         # calibrated too, or it would be at a disadvantage
-        records.append(_make_record(_score_model(base, pieces, run, kept), base.card.name))
+        records.append(_make_record(_score_model(base, pieces, run, further), base.card.name))
     update: dict[str, Any] = {"scores": tuple(records)}
     if model.card.task != "regression":
         update["thumbnail"] = make_thumbnail(new.model, new.predictions[0], pieces[0])
@@ -83,17 +88,17 @@ def _score_model(
     model: Model,
     pieces: Sequence[ValidationPiece],
     run: dict[str, Any],
-    kept: Sequence[ValidationPiece] = (),
+    further: Sequence[ValidationPiece] = (),
 ) -> _ScoredModel:
-    """The network runs once for each piece; ``kept`` ones count for the decoding alone."""
+    """The network runs once for each piece; ``further`` ones count for the decoding alone."""
     predictions = [predict_piece(model, piece, **run) for piece in pieces]
     if model.card.task == "semantic":
         offsets = calibrate_classes(predictions, pieces)
         model = shift_classes(model, offsets)
         predictions = [shift_scores(each, offsets) for each in predictions]
     elif model.card.task == "instance":
-        further = [predict_piece(model, piece, **run) for piece in kept]
-        decoding = calibrate([*predictions, *further], [*pieces, *kept])
+        others = [predict_piece(model, piece, **run) for piece in further]
+        decoding = calibrate([*predictions, *others], [*pieces, *further])
         model = replace(model, card=model.card.model_copy(update={"decoding": decoding}))
     scores = score_predictions(predictions, pieces, looked_at_only=True, **stored_decoding(model))
     pixels = sum(int(np.count_nonzero(_compared(piece))) for piece in pieces)

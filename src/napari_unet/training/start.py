@@ -12,23 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from napari_unet.dataset.assembly import TrainingData
-from napari_unet.dataset.validation_pieces import (
-    ValidationPiece,
-    crop_pieces,
-    make_validation_pieces,
-)
+from napari_unet.dataset.validation_pieces import ValidationPiece, crop_pieces
 from napari_unet.errors import Note, UNetError
 from napari_unet.metrics import InstanceScores
 from napari_unet.network.model import Model
+from napari_unet.training.learned_pieces import choose_learned_pieces, count_objects
 from napari_unet.training.scoring import predict_piece, score_predictions
 
 LEAST_AP = 0.02  # at IoU 0.5: with less a base finds next to nothing
 FEW_OBJECTS = 20  # with fewer held out, those that are learned from count too
 ASKED_PIXELS = 500_000  # that the base is asked about
-ASKED_FRAMES = 8
 SAME_SIZE = 1.25  # diameters closer than this are within the variation of the patches
 LEAST_ZOOM, MOST_ZOOM = 0.2, 4.0  # of images that are brought to the diameter of a base
 
@@ -83,7 +77,7 @@ def choose_start(adapted: Model, base: Model, data: TrainingData, **run: Any) ->
         Fields of `SegmentSettings`, such as the device.
     """
     pieces = choose_pieces(data)
-    objects = sum(_count_objects(piece) for piece in pieces)
+    objects = sum(count_objects(piece) for piece in pieces)
     if not objects or not data.distance_known:
         return GO_ON
     found = ask_base(adapted, pieces, **run)
@@ -130,17 +124,8 @@ def match_zoom(base: Model, data: TrainingData) -> float:
 def choose_pieces(data: TrainingData) -> list[ValidationPiece]:
     """What is held out; where that has few objects, some of what is learned from as well."""
     pieces = crop_pieces(data.validation, ASKED_PIXELS)
-    if sum(_count_objects(piece) for piece in pieces) >= FEW_OBJECTS:
-        return pieces
-    labelled = [frame for frame in data.frames if 1 in frame.statistics.places]
-    spread = np.unique(np.linspace(0, len(labelled) - 1, ASKED_FRAMES).round().astype(int))
-    further = make_validation_pieces([labelled[i] for i in spread] if labelled else [])
-    return crop_pieces([*data.validation, *further], ASKED_PIXELS)
-
-
-def _count_objects(piece: ValidationPiece) -> int:
-    values = np.unique(piece.labels[0][piece.known])
-    return int(np.count_nonzero(values > 0))
+    further = choose_learned_pieces(data, pieces, FEW_OBJECTS)
+    return crop_pieces([*data.validation, *further], ASKED_PIXELS) if further else pieces
 
 
 def ask_base(model: Model, pieces: Sequence[ValidationPiece], **settings: Any) -> float:
