@@ -18,8 +18,19 @@ pytestmark = [pytest.mark.windowless, pytest.mark.process]
 
 
 @pytest.mark.usefixtures("plugins")
-def test_api_dock_command_line_and_cluster(
-    open_dock: Callable[[], Any], tmp_path: Path, run_command: Callable[[str, Path], None]
+@pytest.mark.parametrize(
+    "with_cluster",
+    [
+        pytest.param(True, marks=pytest.mark.slow),  # as tests/inference/test_cluster.py shows too
+        False,
+    ],
+    ids=["and cluster", "no cluster"],
+)
+def test_api_dock_and_command_line(
+    open_dock: Callable[[], Any],
+    tmp_path: Path,
+    run_command: Callable[[str, Path], None],
+    with_cluster: bool,
 ) -> None:
     image = nu.load_sample("nuclei_2d").image[:130, :150]
     path = write_image(tmp_path / "cells.tif", image, axes="YX", pixel_size=(0.5, 0.5))
@@ -36,11 +47,12 @@ def test_api_dock_command_line_and_cluster(
     run_command(f"napari-unet run {record} -o again.tif", tmp_path)
     found["command"] = read_image(tmp_path / "again.tif").array
 
-    run = read_run(record)
-    with open_client("local:1") as client:
-        found["cluster"] = nu.segment(
-            read_image(path), "nuclei", settings=run.settings, client=client
-        )
+    if with_cluster:
+        run = read_run(record)
+        with open_client("local:1") as client:
+            found["cluster"] = nu.segment(
+                read_image(path), "nuclei", settings=run.settings, client=client
+            )
     expected = read_image(first.output).array
     assert expected.any()
     for name, labels in found.items():
