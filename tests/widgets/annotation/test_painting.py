@@ -232,7 +232,9 @@ def test_the_key_is_free_in_napari() -> None:
         if any(str(key).upper() == DONE_KEY for key in keys)
     ]
     assert all("shape" in action or "direct" in action for action in taken)
-    assert DONE_KEY not in [str(key).upper() for key in Labels.class_keymap]
+    bound = {str(key).upper(): command for key, command in Labels.class_keymap.items()}
+    if DONE_KEY in bound:  # by a dock "Correct" of an earlier test
+        assert bound[DONE_KEY].__module__.startswith("napari_unet.")
 
 
 def test_time_points_and_planes_are_told_apart(bare_viewer: Any) -> None:
