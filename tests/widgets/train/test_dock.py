@@ -152,7 +152,7 @@ def test_paint_train_watch_stop_keep_and_segment(
     assert painted.mode == "paint"  # the brush stays in the user's hand
     assert viewer.layers.selection.active == painted
     qtbot.waitUntil(lambda: not np.array_equal(previews(viewer)[0].data, first), timeout=60_000)
-    qtbot.waitUntil(lambda: steps_taken() >= 60, timeout=120_000)
+    qtbot.waitUntil(lambda: steps_taken() >= 30, timeout=120_000)
     press(dock.bar.stop)
     finish(dock)
 

@@ -470,7 +470,7 @@ def test_a_dock_that_is_closed_leaves_its_training_to_the_next(
     finish: Callable[[Any], None],
     qtbot: Any,
 ) -> None:
-    begin(dock, steps=25)
+    begin(dock, steps=8)
     close_dock(dock)
     assert not [layer for layer in viewer.layers if "preview" in layer.name]
     dock = open_train()
