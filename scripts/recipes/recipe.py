@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +144,9 @@ def round_weights(model: Model) -> None:
 def calibrate_recipe(recipe: Recipe, data: Path, model: Model) -> Model:
     """The model with its decoding picked anew."""
     pieces = make_pieces((recipe.calibrate or recipe.select)(data), model.card)
-    model = Model(model.card.model_copy(update={"decoding": Decoding()}), model.network)
+    model = replace(model, card=model.card.model_copy(update={"decoding": Decoding()}))
     decoding = calibrate([predict_piece(model, piece) for piece in pieces], pieces)
-    return Model(model.card.model_copy(update={"decoding": decoding}), model.network)
+    return replace(model, card=model.card.model_copy(update={"decoding": decoding}))
 
 
 def finish_recipe(recipe: Recipe, data: Path, model: Model) -> Model:
@@ -160,5 +160,4 @@ def finish_recipe(recipe: Recipe, data: Path, model: Model) -> Model:
         records.append(ScoreRecord(data=part, images=len(examples), values=values))
     domain = find_domain(recipe.teach(data), model.card)
     update = {"scores": tuple(records), "domain": domain, **recipe.facts}
-    card = model.card.model_copy(update=update)
-    return Model(card, model.network)
+    return replace(model, card=model.card.model_copy(update=update))
