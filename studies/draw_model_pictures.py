@@ -3,8 +3,9 @@
     python studies/draw_model_pictures.py DATA docs/images --models nuclei nuclei-histology
 
 For each part of the held-out images a row: outlines that were found, by AP at IoU 0.5, which
-stands in the corner. Of stacks the plane with the most objects is drawn. Denoised images stand
-between the noisy and the clean one, with their decibels: the middling one and the worst.
+stands in the corner. Of one or two fields the quarters are drawn, of stacks the plane with the most
+objects. Denoised images stand between the noisy and the clean one, with their decibels: the
+middling one and the worst.
 """
 
 from __future__ import annotations
@@ -77,13 +78,27 @@ def join_row(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.concatenate([np.pad(p, ((0, GAP), (0, GAP), (0, 0))) for p in pictures], 1)
 
 
+def quarter(example: nu.Example) -> list[nu.Example]:
+    """The quarters of a field, where there are few; a stack as it is."""
+    image, labels = np.asarray(example.image), np.asarray(example.labels)
+    if labels.ndim != 2:
+        return [example]
+    halves = [(slice(0, n // 2), slice(n // 2, n)) for n in labels.shape]
+    return [
+        nu.Example(image[y, x], labels[y, x], axes=example.axes)
+        for y in halves[0]
+        for x in halves[1]
+    ]
+
+
 def draw_model(name: str, data: Path) -> NDArray[np.uint8]:
     """Rows of three pictures, one row or two for each part."""
     model = Model.load(name)
     parts = RECIPES[name].hold_out(data) if name in RECIPES else read_fluorescence(data)
     rows = []
     for examples in parts.values():
-        chosen = list(examples)[:: max(1, len(examples) // MOST)]
+        parted = examples if len(examples) > 2 else [q for e in examples for q in quarter(e)]
+        chosen = list(parted)[:: max(1, len(parted) // MOST)]
         if model.card.task == "regression":
             gains = sorted((draw_denoised(e, model) for e in chosen), key=lambda each: -each[0])
             rows += [join_row(gains[len(gains) // 2][1]), join_row(gains[-1][1])]
