@@ -18,7 +18,8 @@ from napari_unet.widgets.models.description import card_details, describe, score
 from napari_unet.widgets.models.picker import OPEN, ModelPicker
 from napari_unet.widgets.qt.form import Form
 
-BUNDLED_NAMES = sorted(bundled_names(), key=BUNDLED_ORDER.index)  # as they are listed
+OTHER_KINDS = ("nuclei-histology", "nuclei-3d")  # listed after those for one grey plane
+BUNDLED_NAMES = sorted(bundled_names(), key=lambda n: (n in OTHER_KINDS, BUNDLED_ORDER.index(n)))
 
 
 class Dialog:
