@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import itertools
 import threading
 from collections.abc import Generator, Iterator
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage.segmentation import find_boundaries
 from torch import Tensor
 
@@ -167,6 +170,12 @@ def test_denoising_is_learned_from_a_real_image(ndim: int) -> None:
     assert model.card.output_limits == ((pytest.approx(low), pytest.approx(high)),)
     # batch norm would lose the brightness of a batch
     assert model.card.architecture.norm == "none"
+    # the image on the left, what is made of it on the right, which is smoother
+    assert model.card.thumbnail is not None
+    picture = Image.open(io.BytesIO(base64.b64decode(model.card.thumbnail))).convert("L")
+    halves = np.array_split(np.asarray(picture, float), 2, axis=1)
+    left, right = (np.abs(np.diff(half, axis=0)).mean() / half.std() for half in halves)
+    assert left > 1.2 * right
 
 
 # ----------------------------------------------------------------------------- reproducible

@@ -78,9 +78,8 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
     if base is not None:
         # calibrated too, or it would be at a disadvantage
         records.append(_make_record(_score_model(base, pieces, run, further), base.card.name))
-    update: dict[str, Any] = {"scores": tuple(records)}
-    if model.card.task != "regression":
-        update["thumbnail"] = make_thumbnail(new.model, new.predictions[0], pieces[0])
+    thumbnail = make_thumbnail(new.model, new.predictions[0], pieces[0])
+    update: dict[str, Any] = {"scores": tuple(records), "thumbnail": thumbnail}
     return replace(new.model, card=new.model.card.model_copy(update=update))
 
 
@@ -157,10 +156,29 @@ def name_scores(scores: Scores) -> dict[str, float]:
 
 
 def make_thumbnail(model: Model, prediction: Prediction, piece: ValidationPiece) -> str:
-    """A piece as the model sees it, of a stack its middle plane: a small PNG in base64."""
+    """A piece as the model sees it, of a stack its middle plane: a small PNG in base64.
+
+    Labels are outlined; of a regression the left half is the image, the right half its values.
+    """
+    if model.card.task == "regression":
+        shown = _join_halves(piece.image.mean(0), np.asarray(prediction.scores).mean(0))
+        plane = shown if shown.ndim == 2 else shown[len(shown) // 2]
+        return encode_thumbnail(plane, np.zeros(plane.shape, int))
     labels = np.asarray(drain(iter_decode(prediction, **stored_decoding(model))).labels)
     image = piece.image
     if labels.ndim == 3:
         middle = labels.shape[0] // 2
         labels, image = labels[middle], image[:, middle]
     return encode_thumbnail(image, labels)
+
+
+def _join_halves(image: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    """The left half of one and the right half of the other, each in its own range."""
+    left, right = np.array_split(np.arange(image.shape[-1]), 2)
+    halves = [image[..., left], values[..., right]]
+    limits = [np.percentile(each, (1, 99.8)) if each.size else (0, 1) for each in (image, values)]
+    scaled = [
+        np.clip((half - low) / max(high - low, 1e-9), 0, 1)
+        for half, (low, high) in zip(halves, limits, strict=True)
+    ]
+    return np.concatenate(scaled, -1)
