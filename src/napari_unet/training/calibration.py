@@ -47,7 +47,7 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
     predictions : sequence of Prediction
         Of an instance model, one for each piece; the network does not run again.
     pieces : sequence of ValidationPiece
-        Not trained on.
+        Not trained on, and, where these have few objects, some that were.
 
     Returns
     -------
