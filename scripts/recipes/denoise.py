@@ -35,9 +35,9 @@ from recipes.recipe import Recipe
 CROP = 256  # pixels
 SYNTHETIC, REAL = 240, 240
 NOISES = 3  # of each clean image, of which all but one in mosaics
-EMPTY_SHARE = 0.15  # of the quarters of a mosaic
+EMPTY_SHARE = 0.25  # of the quarters of a mosaic
 SELECTED = 24
-PHOTONS = (3.0, 1000.0)  # of the brightest structures, drawn log-uniformly
+PHOTONS = (3.0, 5000.0)  # of the brightest structures, drawn log-uniformly
 READ_NOISE = (0.2, 6.0)  # electrons
 LIMITS = (1, 99.8)  # percentiles of the noisy image that become 0 and 1
 HELD_OUT_ROWS = ("C", "G", "K")  # of the BBBC039 plate
