@@ -158,6 +158,6 @@ def finish_recipe(recipe: Recipe, data: Path, model: Model) -> Model:
         values = measure(model, examples)
         print(part, len(examples), json.dumps(values), flush=True)
         records.append(ScoreRecord(data=part, images=len(examples), values=values))
-    domain = find_domain(recipe.teach(data), model.card)
+    domain = find_domain([*recipe.teach(data), *recipe.select(data)], model.card)
     update = {"scores": tuple(records), "domain": domain, **recipe.facts}
     return replace(model, card=model.card.model_copy(update=update))
