@@ -54,6 +54,8 @@ class UNet(nn.Module):
                 self.up.append(nn.Upsample(scale_factor=tuple(map(float, stride)), mode=mode))
             self.decoder.append(_make_block(config, skip + below, skip))
         self.head = _make_convolution(config, config.features[0], config.out_channels, 1, bias=True)
+        if config.norm == "none":
+            _keep_variance(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (N, in_channels, [Z,] Y, X) to logits (N, out_channels, [Z,] Y, X)."""
@@ -80,6 +82,21 @@ def pad_to_stride(x: Tensor, stride: tuple[int, ...]) -> Tensor:
         return x
     pads = [p for m in reversed(missing) for p in (0, m)]
     return F.pad(x, pads, mode="replicate")
+
+
+def _keep_variance(network: nn.Module) -> None:
+    """Draw weights with which each layer passes on the variance of its input.
+
+    Gaussian of standard deviation sqrt(2 / N), N inputs (Ronneberger et al. 2015, section 3;
+    He et al. 2015). torch's own draw makes each layer's output smaller, which a normalisation
+    hides; without one the deep levels have nothing left to say.
+    """
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
+            last = all(kernel == 1 for kernel in module.kernel_size)  # no ReLU behind it
+            nn.init.kaiming_normal_(module.weight, nonlinearity="linear" if last else "relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 class _GroupNorm(nn.GroupNorm):
