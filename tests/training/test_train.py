@@ -336,7 +336,8 @@ def test_what_a_step_says() -> None:
     assert [s.learning_rate for s in steps] == [
         1e-3 * schedule_learning_rate(i / 40) for i in range(40)
     ]
-    assert steps[-1].loss < steps[0].loss
+    losses = [s.loss for s in steps]
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])  # batches differ
     scored = [s.step for s in steps if s.metric is not None]
     assert scored == [20, 40]  # twenty steps apart at least, the last step among them
     assert [s.seconds for s in steps] == sorted(s.seconds for s in steps)
