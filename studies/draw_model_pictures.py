@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure_models import RECIPES, read_fluorescence
+from measure_models import BUNDLED, RECIPES, read_fluorescence
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from recipes import denoise
@@ -113,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--models", nargs="+", default=["nuclei", *RECIPES])
+    parser.add_argument("--models", nargs="+", default=BUNDLED)
     arguments = parser.parse_args()
     for name in arguments.models:
         sheet = Image.fromarray(draw_model(name, arguments.data))

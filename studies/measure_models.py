@@ -19,7 +19,7 @@ import numpy as np
 
 import napari_unet as nu
 from napari_unet.metrics import InstanceScores
-from napari_unet.network.files import find_model
+from napari_unet.network.files import bundled_names, find_model
 from napari_unet.network.model import Model
 from napari_unet.training.scoring import make_pieces, predict_piece, score_predictions
 
@@ -30,6 +30,7 @@ from recipes.defects import spoil
 from recipes.nuclei import read_example
 
 RECIPES = {recipe.RECIPE.name: recipe.RECIPE for recipe in (histology, nuclei3d, phase, denoise)}
+BUNDLED = [name for name in ("nuclei", *RECIPES) if name in bundled_names()]
 
 IOUS = (0.5, 0.7, 0.9)
 SAMPLES = 2000
@@ -41,8 +42,11 @@ INTRODUCTION = """# How good the bundled models are
 
 Written by `studies/measure_models.py`. None of the images was trained on. Mean over images, with
 95 % intervals (bootstrap over images); the area is that of an object that was found over the true
-one, the median of the images' medians with the least and the largest of them. Denoising: the peak
-signal-to-noise ratio after the best straight line, the peak being the range of the clean image.
+one, the median of the images' medians with the least and the largest of them.
+
+"""
+DENOISING = """The peak signal-to-noise ratio after the best straight line; the peak is the range of
+the clean image.
 
 """
 DEFECT_WORDS = {
@@ -111,7 +115,7 @@ def make_denoising_table(model: Model, parts: Mapping[str, Sequence[nu.Example]]
         cells = [name, str(len(found)), *(mean_interval(c, digits=1) for c in columns)]
         lines.append("| " + " | ".join(cells) + " |")
         print(lines[-1], flush=True)
-    return "\n".join(lines) + "\n"
+    return DENOISING + "\n".join(lines) + "\n"
 
 
 def read_fluorescence(data: Path) -> dict[str, list[nu.Example]]:
@@ -161,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("page", type=Path)
-    parser.add_argument("--models", nargs="+", default=["nuclei", *RECIPES])
+    parser.add_argument("--models", nargs="+", default=BUNDLED)
     arguments = parser.parse_args()
     page: Path = arguments.page
     text = page.read_text() if page.exists() else ""

@@ -3,11 +3,12 @@
 Learned from clean images and the noise of a camera: photons are counted (Poisson) and read
 (Gaussian). Clean are images of nuclei (BBBC039 and 2018 Data Science Bowl, CC0 1.0) at half
 their size, where the mean of four pixels has half the noise, and synthetic pictures of what
-such images lack: filaments, spots, membranes, textures. Photons and read noise vary over two
-decades. Mosaics of four images of other brightness, or of nothing, teach that what is flat is as
-bright as it is: without them, wide empty areas came out as the grey that noise alone has. As an
-image and its denoised version share no scale for the network, the clean image is told in the units
-of the noisy one's percentiles.
+such images lack: filaments, spots, membranes, textures. Photons vary over three decades, read
+noise over one and a half. Mosaics of four images of other brightness, or of nothing, are to teach
+that what is flat is as bright as it is; wide empty areas with little noise still came out as a
+grey of their own (docs/models.md, *Noise*), so that no model is bundled. As an image and its
+denoised version share no scale for the network, the clean image is told in the units of the noisy
+one's percentiles.
 
 Scored on w2s (Zhou et al. 2020: one frame against the mean of 400), which is never trained on,
 after the best straight line, against non-local means.

@@ -75,8 +75,9 @@ def train_recipe(
     start = None if base is None else Model.load(base)
     if start is not None:
         del settings["features"]  # are the base's
-        known = {"object_diameter": diameter or start.card.object_diameter}
-        start = Model(start.card.model_copy(update=known), start.network)
+        if diameter is not None:
+            card = start.card.model_copy(update={"object_diameter": diameter})
+            start = replace(start, card=card)
     taught = recipe.teach(data)
     print(f"{recipe.name}: {len(taught)} images to train on", flush=True)
     job = nu.iter_train(
