@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_unet.network.first_weights import keep_variance
 from napari_unet.unet_config import UNetConfig
 
 
@@ -55,7 +56,7 @@ class UNet(nn.Module):
             self.decoder.append(_make_block(config, skip + below, skip))
         self.head = _make_convolution(config, config.features[0], config.out_channels, 1, bias=True)
         if config.norm == "none":
-            _keep_variance(self)
+            keep_variance(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x`` (N, in_channels, [Z,] Y, X) to logits (N, out_channels, [Z,] Y, X)."""
@@ -82,21 +83,6 @@ def pad_to_stride(x: Tensor, stride: tuple[int, ...]) -> Tensor:
         return x
     pads = [p for m in reversed(missing) for p in (0, m)]
     return F.pad(x, pads, mode="replicate")
-
-
-def _keep_variance(network: nn.Module) -> None:
-    """Draw weights with which each layer passes on the variance of its input.
-
-    Gaussian of standard deviation sqrt(2 / N), N inputs (Ronneberger et al. 2015, section 3;
-    He et al. 2015). torch's own draw makes each layer's output smaller, which a normalisation
-    hides; without one the deep levels have nothing left to say.
-    """
-    for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
-            last = all(kernel == 1 for kernel in module.kernel_size)  # no ReLU behind it
-            nn.init.kaiming_normal_(module.weight, nonlinearity="linear" if last else "relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
 
 
 class _GroupNorm(nn.GroupNorm):

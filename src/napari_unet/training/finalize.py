@@ -137,7 +137,7 @@ def name_scores(scores: Scores) -> dict[str, float]:
 
     Instance: AP and F1 as means over images, the area of the objects that were found over the
     true one (median); semantic: Dice, and that of each class;
-    regression: mean absolute error and PSNR in dB, where there is any error.
+    regression: mean absolute error and PSNR in dB, means over images, where there is any error.
     """
     if isinstance(scores, InstanceScores):
         found = {f"AP at IoU {iou}": scores.ap_mean[iou] for iou in (0.5, 0.7, 0.9)}
@@ -149,9 +149,9 @@ def name_scores(scores: Scores) -> dict[str, float]:
         found |= {class_dice(value): dice for value, dice in scores.dice.items()}
     else:
         assert isinstance(scores, RegressionScores)
-        found = {"MAE": scores.mae}
-        if scores.psnr is not None:
-            found["PSNR"] = scores.psnr
+        found = {"MAE": scores.mae_mean}
+        if scores.psnr_mean is not None:
+            found["PSNR"] = scores.psnr_mean
     return {name: round(float(value), 4) for name, value in found.items()}
 
 

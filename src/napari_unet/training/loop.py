@@ -13,7 +13,7 @@ from napari_unet.dataset.example import Example
 from napari_unet.dataset.update import update_data
 from napari_unet.dataset.validation_pieces import ValidationPiece, crop_pieces
 from napari_unet.errors import FileError, Note, TrainingInterruptedError, UNetError, note_of
-from napari_unet.metrics import InstanceScores
+from napari_unet.metrics import InstanceScores, RegressionScores
 from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
 from napari_unet.network.threads import count_threads, limit_threads
@@ -27,7 +27,12 @@ from napari_unet.training.network_choice import reduce_batch
 from napari_unet.training.patch_sampling import BatchSampler
 from napari_unet.training.precision import choose_training_precision, recover
 from napari_unet.training.preview import make_preview
-from napari_unet.training.scoring import score_pieces, select_score
+from napari_unet.training.scoring import (
+    mean_psnr,
+    predict_piece,
+    score_predictions,
+    select_score,
+)
 from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.snapshot import make_model
 from napari_unet.training.state import LoopState, Validation
@@ -271,8 +276,15 @@ class TrainingLoop:
         self, model: Model, setup: TrainingSetup, pieces: Sequence[ValidationPiece]
     ) -> float:
         # the precision of the training: "auto" could be another one
-        run = {"device": setup.config.device, "precision": self.state.precision}
-        scores = score_pieces(model, pieces, threads=setup.config.threads, **run)
+        run: dict[str, Any] = {
+            "device": setup.config.device,
+            "precision": self.state.precision,
+            "threads": setup.config.threads,
+        }
+        found = [predict_piece(model, piece, **run) for piece in pieces]
+        scores = score_predictions(found, pieces)
+        if isinstance(scores, RegressionScores):
+            return mean_psnr(found, pieces)
         if isinstance(scores, InstanceScores) and not setup.distance_known:
             return scores.dice_mean  # how to split objects is calibrated at the end
         return select_score(scores)

@@ -5,19 +5,25 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from napari_unet.dataset.assembly import TrainingData
+from napari_unet.dataset.frames import Frame
 from napari_unet.dataset.targets import TargetSpec
 from napari_unet.errors import Note, TrainingError, describe_validation
 from napari_unet.network.adaptation import adapt_network
 from napari_unet.network.architecture import DataProperties, Proposal, propose_architecture
 from napari_unet.network.devices import resolve_device
+from napari_unet.network.first_weights import can_be_identity, make_identity
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
 from napari_unet.settings import TrainConfig
 from napari_unet.unet_config import UNetConfig
+
+NEARNESS_FRAMES, NEARNESS_PIXELS = 16, 128**2  # that are looked at, and of each of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +37,8 @@ class NetworkChoice:
     patch : tuple of int
         Size of the patches, multiples of the network's stride.
     notes : tuple of Note
-        What was decided: "new-network" on the levels and the patch of a new one,
-        "layer-renewed" on a base's.
+        What was decided: "new-network" on the levels and the patch of a new one, and where its
+        output begins as the image; "layer-renewed" on a base's.
     renewed : bool
         Whether a layer of the base was renewed, so that its answers are not the base's.
     """
@@ -55,6 +61,11 @@ def choose_network(data: TrainingData, base: Model | None, config: TrainConfig) 
         proposal = _propose_for_data(data, config, None)
         network = _make_network(config, proposal, data.target_spec, data.ndim, data.channels)
         notes = [Note("new-network", reason) for reason in proposal.reasons]
+        if can_be_identity(network) and _image_is_near(data):
+            make_identity(network)
+            notes.append(
+                Note("new-network", "Its output begins as the image; what to change is learned.")
+            )
         renewed = False
     else:
         network, changes = _adapt_base(base, data.target_spec, data.channels, config.seed)
@@ -64,6 +75,38 @@ def choose_network(data: TrainingData, base: Model | None, config: TrainConfig) 
     patch = _fit_patch(config, proposal, network.config)
     check_batch_norm(patch, config.batch_size, network.config)
     return NetworkChoice(network, patch, tuple(notes), renewed)
+
+
+def _image_is_near(data: TrainingData) -> bool:
+    """Regression: whether images are nearer to their targets than the mean of these is.
+
+    By squared errors of known pixels, of frames and pixels spread evenly.
+    """
+    if data.target_spec.task != "regression":
+        return False
+    chosen = np.linspace(0, len(data.frames) - 1, min(len(data.frames), NEARNESS_FRAMES))
+    from_image = from_mean = 0.0
+    for number in np.unique(chosen.round().astype(int)):
+        image, target = _sample_pixels(data.frames[number])
+        if target.size:
+            from_image += float(np.square(target - image).sum())
+            from_mean += float(np.square(target - target.mean(1, keepdims=True)).sum())
+    return from_image < from_mean
+
+
+def _sample_pixels(frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Image (C, n) and target (M, n) at known pixels: in steps, or in the midst of a file."""
+    ndim = len(frame.shape)
+    if frame.cached is not None:
+        step = math.ceil((math.prod(frame.shape) / NEARNESS_PIXELS) ** (1 / ndim))
+        steps = (slice(None, None, step),) * ndim
+        image, target, known = (part[:, *steps] for part in frame.cached)
+    else:
+        side = round(NEARNESS_PIXELS ** (1 / ndim))
+        starts = [max(0, (n - side) // 2) for n in frame.shape]
+        region = tuple(slice(a, min(n, a + side)) for a, n in zip(starts, frame.shape, strict=True))
+        image, target, known = frame.read(region)
+    return image[:, known[0] > 0], target[:, known[0] > 0]
 
 
 def _adapt_base(

@@ -19,10 +19,11 @@ from napari_unet.image.normalization import find_limits
 from napari_unet.inference.decoding import iter_decode
 from napari_unet.inference.prediction import predict
 from napari_unet.inference.results import Prediction
-from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores, evaluate
+from napari_unet.metrics import InstanceScores, Scores, SemanticScores, evaluate
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
 
+LEAST_ERROR = 1e-5  # of the range of values, that is told from none
 NO_NORMALIZATION = Normalization(mode="none")  # the pieces are normalised already
 
 
@@ -111,15 +112,36 @@ def _drop_empty_masks(masks: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.boo
 
 
 def select_score(scores: Scores) -> float:
-    """The score that training maximises: mean AP, mean Dice, or PSNR in dB.
+    """The score that training maximises for objects and classes: AP or Dice, mean over images.
 
     The mean AP is over the IoU thresholds 0.5 to 0.95, as in the 2018 Data Science Bowl: AP
     at 0.5 alone hardly sees whether the outlines are right.
     """
     if isinstance(scores, InstanceScores):
         return float(np.mean(list(scores.ap_mean.values())))
-    if isinstance(scores, SemanticScores):
-        return scores.macro_dice_mean
-    if isinstance(scores, RegressionScores) and scores.psnr is not None:
-        return scores.psnr
-    return float("inf")  # no error at all
+    assert isinstance(scores, SemanticScores)
+    return scores.macro_dice_mean
+
+
+def mean_psnr(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece]) -> float:
+    """The score that training maximises for values: PSNR in dB, the mean over the pieces.
+
+    Of all pixels together, the error would be that of the noisiest pieces. The peak is the range
+    of each output channel in the card, so that pieces without any structure count as well;
+    errors below `LEAST_ERROR` of it count as that.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction
+        Of a model for regression, one for each piece.
+    pieces : sequence of ValidationPiece
+        With a known pixel each.
+    """
+    low, high = np.array(predictions[0].card.output_limits).T
+    decibels = []
+    for prediction, piece in zip(predictions, pieces, strict=True):
+        difference = np.asarray(prediction.scores, np.float64) - piece.labels
+        error = np.square(difference[:, piece.known]).mean(1)
+        share = max(float((error / (high - low) ** 2).mean()), LEAST_ERROR**2)
+        decibels.append(-10 * np.log10(share))
+    return float(np.mean(decibels))

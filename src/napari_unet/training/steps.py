@@ -90,8 +90,8 @@ class TrainStep:
     metric_name : str
         What ``metric`` and ``best`` are, for a legend: "mean AP" (instance: average precision,
         mean over IoU 0.5 to 0.95), "Dice" (semantic: mean over the classes; instance while no
-        distance is known: of the foreground) or "PSNR" (regression, in dB). It can change when
-        new labels are taken in.
+        distance is known: of the foreground) or "PSNR" (regression, in dB: mean over the held-out
+        pieces). It can change when new labels are taken in.
     """
 
     step: int
