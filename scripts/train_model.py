@@ -39,7 +39,7 @@ def main() -> None:
     budget.add_argument("--minutes", type=float)
     budget.add_argument("--steps", type=int)
     parser.add_argument("--checkpoint", type=Path, help="written in between; resumed where it is")
-    parser.add_argument("--base", type=Path, help="the model of an earlier round to go on from")
+    parser.add_argument("--base", help="a bundled model, or the file of an earlier round")
     parser.add_argument("--diameter", type=float, help="of objects as the network sees them")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--model", type=Path, help="score this model instead of training")

@@ -168,4 +168,5 @@ RECIPE = Recipe(
         "citation": "Images: Caicedo et al. 2019, Nature Methods 16, 1247 (BBBC038); "
         "Caicedo et al. 2019, Cytometry A 95, 952 (BBBC039)",
     },
+    base="nuclei",
 )

@@ -36,9 +36,14 @@ class Recipe:
     calibrate : callable, optional
         DATA -> those that pick the decoding, where they are others.
     hold_out : callable
-        DATA -> examples by name of their part, never trained on and scored once at the end.
+        DATA -> examples by name of their part, never trained on, and scored after each round.
     facts : dict
         Of the card: channels, licence, authors, citation.
+    base : str, optional
+        The bundled model that it begins with; none: a new network.
+    rounds : tuple of float or None
+        For each of several rounds, each from the result of the last, the diameter of objects as
+        the network is to see them; None: that of the base. Empty: one round.
     """
 
     settings: dict[str, Any]
@@ -48,6 +53,8 @@ class Recipe:
     facts: dict[str, Any] = field(default_factory=dict)
     score: Callable[[Model, Sequence[nu.Example]], dict[str, float]] | None = None
     calibrate: Callable[[Path], list[nu.Example]] | None = None
+    base: str = ""
+    rounds: tuple[float | None, ...] = ()
 
     @property
     def name(self) -> str:
@@ -63,7 +70,7 @@ def train_recipe(
     steps: int | None,
     device: str,
     checkpoint: Path | None,
-    base: Path | None = None,
+    base: str | Path | None = None,
     diameter: float | None = None,
 ) -> Model:
     """Train, printing each validation; goes on from the checkpoint where there is one.
@@ -72,9 +79,10 @@ def train_recipe(
     instead of the diameter that its base was trained on.
     """
     settings = dict(recipe.settings)
-    start = None if base is None else Model.load(base)
+    base = base or recipe.base
+    start = Model.load(base) if base else None
     if start is not None:
-        del settings["features"]  # are the base's
+        settings.pop("features", None)  # are the base's
         if diameter is not None:
             card = start.card.model_copy(update={"object_diameter": diameter})
             start = replace(start, card=card)
