@@ -3,9 +3,11 @@
     python studies/measure_sections.py DATA 2 --steps 150
     python studies/measure_sections.py DATA 3 --steps 60
     python studies/measure_sections.py DATA 2 --minutes 10 --precision float32
+    python studies/measure_sections.py DATA 3 --steps 120 --stack isbi2012 --network "four levels"
 
-DATA has the folder vnc-sstem-multiclass. Sections 1 to 6, one stack, are learned from, 9 and 10
-are tests, as in docs/results/training.md. The rest of the settings is what is proposed.
+DATA has the folders of the data sets. Of vnc-sstem-multiclass, sections 1 to 6, one stack, are
+learned from, 9 and 10 are tests, as in docs/results/training.md; of isbi2012, 1 to 16 and 17 to
+20. The rest of the settings is what is proposed.
 """
 
 from __future__ import annotations
@@ -15,12 +17,33 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 import napari_unet as nu
 
-NAME = "stack1_slices_00-09.tif"
-THREE_LEVELS: dict[str, Any] = {"features": (16, 32, 64), "strides": ((1, 2, 2), (1, 2, 2))}
+PROPOSAL = "proposal"
+NETWORKS: dict[str, dict[str, Any]] = {
+    PROPOSAL: {},
+    "three levels, in the plane": {"features": (16, 32, 64), "strides": ((1, 2, 2), (1, 2, 2))},
+    "four levels": {"features": (16, 32, 64, 128), "strides": ((2, 2, 2),) * 3},
+    "four levels, first in the plane": {
+        "features": (16, 32, 64, 128),
+        "strides": ((1, 2, 2), (2, 2, 2), (2, 2, 2)),
+    },
+}
+STACKS = {  # file, sections to learn from, the first test
+    "vnc": ("vnc-sstem-multiclass", "stack1_slices_00-09.tif", 6, 8),
+    "isbi2012": ("isbi2012-em-membranes", "slices_00-19.tif", 16, 16),
+}
+
+
+def read_stack(data: Path, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Image and classes, from 0 on."""
+    folder, file, _, _ = STACKS[name]
+    image, labels = (tifffile.imread(data / folder / kind / file) for kind in ("images", "labels"))
+    return image, np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.uint8)
 
 
 def main() -> None:
@@ -33,14 +56,14 @@ def main() -> None:
     budget.add_argument("--minutes", type=float)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--three-levels", action="store_true", help="3D, not deeper in the plane")
+    parser.add_argument("--stack", choices=STACKS, default="vnc")
+    parser.add_argument("--network", choices=NETWORKS, default=PROPOSAL)
     asked = parser.parse_args()
-    folder = asked.data / "vnc-sstem-multiclass"
-    image = tifffile.imread(folder / "images" / NAME)
-    labels = tifffile.imread(folder / "labels" / NAME)
+    image, labels = read_stack(asked.data, asked.stack)
+    _, _, taught, test = STACKS[asked.stack]
     started = time.process_time()
     model = nu.train(
-        [nu.Example(image[:6], labels[:6], axes="ZYX")],
+        [nu.Example(image[:taught], labels[:taught], axes="ZYX")],
         task="semantic",
         ndim=asked.ndim,
         steps=asked.steps,
@@ -49,11 +72,11 @@ def main() -> None:
         device="cpu",
         precision=asked.precision,
         validation_every=asked.steps,
-        **(THREE_LEVELS if asked.three_levels else {}),
+        **NETWORKS[asked.network],
     )
     seconds = time.process_time() - started
-    found = nu.segment(image[8:], model, axes="ZYX", device="cpu")
-    scores = nu.evaluate(list(found), list(labels[8:]), task="semantic")
+    found = nu.segment(image, model, axes="ZYX", device="cpu")
+    scores = nu.evaluate(list(found[test:]), list(labels[test:]), task="semantic")
     dice = {value: round(score, 3) for value, score in scores.dice.items()}
     architecture, record = model.card.architecture, model.card.training
     assert record is not None
