@@ -94,7 +94,7 @@ def _image_is_near(data: TrainingData) -> bool:
     return from_image < from_mean
 
 
-def _sample_pixels(frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _sample_pixels(frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Image (C, n) and target (M, n) at known pixels: in steps, or in the midst of a file."""
     ndim = len(frame.shape)
     if frame.cached is not None:
@@ -106,7 +106,8 @@ def _sample_pixels(frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float3
         starts = [max(0, (n - side) // 2) for n in frame.shape]
         region = tuple(slice(a, min(n, a + side)) for a, n in zip(starts, frame.shape, strict=True))
         image, target, known = frame.read(region)
-    return image[:, known[0] > 0], target[:, known[0] > 0]
+    seen = known[0] > 0
+    return image[:, seen].astype(np.float64), target[:, seen].astype(np.float64)
 
 
 def _adapt_base(
