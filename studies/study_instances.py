@@ -2,6 +2,7 @@
 
     python studies/study_instances.py --data DIR --results DIR       # train and score
     python studies/study_instances.py --data DIR --results DIR --properties  # everything else
+    python studies/study_instances.py --data DIR --results DIR --datasets dsb --only B D --times 8
     python studies/study_instances.py --page                         # the tables of the page
     python studies/study_instances.py --results DIR --page           # the same from new results
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -49,14 +51,17 @@ def train_all(arguments: argparse.Namespace) -> None:
     for name in arguments.datasets or NAMES:
         dataset = None
         for kind in REPRESENTATIONS:
-            output = arguments.results / f"{name}-{kind.key}.json"
+            longer = f"-x{arguments.times}" if arguments.times > 1 else ""
+            output = arguments.results / f"{name}-{kind.key}{longer}.json"
             weights = output.with_suffix(".pt").exists()
             again = arguments.retest and output.exists() and weights
             if output.exists() and not again:
                 continue
             if arguments.only and kind.key not in arguments.only:
                 continue
-            dataset = dataset or load(name, arguments.data)
+            if dataset is None:
+                dataset = load(name, arguments.data)
+                dataset = replace(dataset, steps=dataset.steps * arguments.times)
             print(f"{name} {kind.key} radius {dataset.radius:.2f}", flush=True)
             try:
                 work = retest if again else run
@@ -72,6 +77,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="folder of the result files")
     parser.add_argument("--datasets", nargs="*", help="only these")
     parser.add_argument("--only", nargs="*", help="only these representations, by letter")
+    parser.add_argument("--times", type=int, default=1, help="as many steps as usual")
     parser.add_argument(
         "--properties",
         nargs="*",

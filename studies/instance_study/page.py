@@ -24,6 +24,7 @@ def write_page(results: Path | None) -> None:
     text = PAGE.read_text()
     tables = {
         "best": best_table(record),
+        "longer": longer_table(record),
         "accuracy": accuracy_table(record, "tests"),
         "given foreground": accuracy_table(record, "tests_given_foreground"),
         "budget": budget_table(record),
@@ -45,6 +46,7 @@ def write_page(results: Path | None) -> None:
 def gather(results: Path) -> dict[str, Any]:
     """All result files, numbers rounded to four digits."""
     names = [f"{name}-{key}" for name in (*NAMES, *PARTS) for key in KEYS]
+    names += sorted(path.stem for path in results.glob("*-x*.json"))
     return {
         name: rounded(json.loads((results / f"{name}.json").read_text()))
         for name in names
@@ -84,6 +86,19 @@ def best_table(record: dict[str, Any]) -> str:
             cells.append(triple(run and run["tests"][run["best_decoder"]][test]))
         rows.append([key, *cells])
     return markdown(["", *(test for _, test in tests)], rows)
+
+
+def longer_table(record: dict[str, Any]) -> str:
+    """Trainings of more steps than usual, each with its best decoding."""
+    runs = {name: run for name, run in record.items() if "-x" in name}
+    rows = []
+    for name, run in sorted(runs.items()):
+        data, key, _ = name.split("-")
+        for test in TESTS[data]:
+            score = triple(run["tests"][run["best_decoder"]][test])
+            rows.append([test, str(run["steps"]), key, run["best_decoder"], score])
+    rows.sort(key=lambda row: row[0])
+    return markdown(["", "steps", "", "decoding", "AP"], rows)
 
 
 def accuracy_table(record: dict[str, Any], kind: str) -> str:
