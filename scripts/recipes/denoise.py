@@ -8,8 +8,8 @@ noise over one and a half. Mosaics of four images of other brightness, or of not
 what is flat is as bright as it is. As an image and its denoised version share no scale for the
 network, the clean image is told on the scale on which the noisy one is seen.
 
-Scored on w2s (Zhou et al. 2020: one frame against the mean of 400), which is never trained on and picks
-no weights, after the best straight line, against non-local means.
+Scored on w2s (Zhou et al. 2020: one frame against the mean of 400), which is never trained on and
+picks no weights, after the best straight line, against non-local means.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_unet.dataset.example import Example
-from napari_unet.network.first_weights import can_be_identity, make_identity
+from napari_unet.network.identity import can_be_identity, make_identity
 from napari_unet.network.unet import UNet
 from napari_unet.training.steps import TrainStep
 from napari_unet.training.train import iter_train

@@ -13,7 +13,6 @@ from napari_unet.dataset.example import Example
 from napari_unet.dataset.update import update_data
 from napari_unet.dataset.validation_pieces import ValidationPiece, crop_pieces
 from napari_unet.errors import FileError, Note, TrainingInterruptedError, UNetError, note_of
-from napari_unet.metrics import InstanceScores, RegressionScores
 from napari_unet.network.devices import resolve_device
 from napari_unet.network.model import Model
 from napari_unet.network.threads import count_threads, limit_threads
@@ -27,12 +26,7 @@ from napari_unet.training.network_choice import reduce_batch
 from napari_unet.training.patch_sampling import BatchSampler
 from napari_unet.training.precision import choose_training_precision, recover
 from napari_unet.training.preview import make_preview
-from napari_unet.training.scoring import (
-    mean_psnr,
-    predict_piece,
-    score_predictions,
-    select_score,
-)
+from napari_unet.training.scoring import score_for_training
 from napari_unet.training.setup import TrainingSetup
 from napari_unet.training.snapshot import make_model
 from napari_unet.training.state import LoopState, Validation
@@ -281,13 +275,7 @@ class TrainingLoop:
             "precision": self.state.precision,
             "threads": setup.config.threads,
         }
-        found = [predict_piece(model, piece, **run) for piece in pieces]
-        scores = score_predictions(found, pieces)
-        if isinstance(scores, RegressionScores):
-            return mean_psnr(found, pieces)
-        if isinstance(scores, InstanceScores) and not setup.distance_known:
-            return scores.dice_mean  # how to split objects is calibrated at the end
-        return select_score(scores)
+        return score_for_training(model, pieces, distance_known=setup.distance_known, **run)
 
     def update_labels(self, examples: Sequence[Example]) -> list[Note]:
         """Continue with the labels as they are now; notes that say so.

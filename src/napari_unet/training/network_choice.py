@@ -17,7 +17,7 @@ from napari_unet.errors import Note, TrainingError, describe_validation
 from napari_unet.network.adaptation import adapt_network
 from napari_unet.network.architecture import DataProperties, Proposal, propose_architecture
 from napari_unet.network.devices import resolve_device
-from napari_unet.network.first_weights import can_be_identity, make_identity
+from napari_unet.network.identity import can_be_identity, make_identity
 from napari_unet.network.model import Model
 from napari_unet.network.unet import UNet
 from napari_unet.settings import TrainConfig

@@ -19,7 +19,7 @@ from napari_unet.image.normalization import find_limits
 from napari_unet.inference.decoding import iter_decode
 from napari_unet.inference.prediction import predict
 from napari_unet.inference.results import Prediction
-from napari_unet.metrics import InstanceScores, Scores, SemanticScores, evaluate
+from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores, evaluate
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
 
@@ -109,6 +109,23 @@ def score_predictions(
 
 def _drop_empty_masks(masks: Sequence[NDArray[np.bool_]]) -> list[NDArray[np.bool_] | None]:
     return [mask if mask.any() else None for mask in masks]
+
+
+def score_for_training(
+    model: Model, pieces: Sequence[ValidationPiece], *, distance_known: bool, **settings: Any
+) -> float:
+    """The score that picks the weights: AP, Dice or PSNR, mean over pieces; higher is better.
+
+    How to split objects is calibrated at the end: while no distance is learned, their foreground
+    counts.
+    """
+    predictions = [predict_piece(model, piece, **settings) for piece in pieces]
+    scores = score_predictions(predictions, pieces)
+    if isinstance(scores, RegressionScores):
+        return mean_psnr(predictions, pieces)
+    if isinstance(scores, InstanceScores) and not distance_known:
+        return scores.dice_mean
+    return select_score(scores)
 
 
 def select_score(scores: Scores) -> float:
