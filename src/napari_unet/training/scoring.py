@@ -19,7 +19,7 @@ from napari_unet.image.normalization import find_limits
 from napari_unet.inference.decoding import iter_decode
 from napari_unet.inference.prediction import predict
 from napari_unet.inference.results import Prediction
-from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores, evaluate
+from napari_unet.metrics import InstanceScores, Scores, SemanticScores, evaluate
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
 
@@ -120,9 +120,9 @@ def score_for_training(
     counts.
     """
     predictions = [predict_piece(model, piece, **settings) for piece in pieces]
-    scores = score_predictions(predictions, pieces)
-    if isinstance(scores, RegressionScores):
+    if model.card.task == "regression":
         return mean_psnr(predictions, pieces)
+    scores = score_predictions(predictions, pieces)
     if isinstance(scores, InstanceScores) and not distance_known:
         return scores.dice_mean
     return select_score(scores)
