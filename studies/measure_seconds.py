@@ -1,14 +1,16 @@
 """Seconds that the bundled models take for a plane of 1024 x 1024 and a stack of 64 x 256 x 256.
 
-    python studies/measure_seconds.py DATA --threads 2
+    python studies/measure_seconds.py DATA --threads 2 --models nuclei nuclei-3d
 
 The plane is a field of BBBC039, the stack one of an embryo of BBBC050, each mirrored until it is
-full. Medians of three runs after a first one; files and imports are not counted.
+full. Medians of three runs after a first one; files and imports are not counted. The peak memory is
+that of the process with all that ran in it so far, so that one model alone tells its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -46,10 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--threads", type=int, default=2, help="of the CPU")
+    parser.add_argument("--models", nargs="+", choices=BUNDLED, default=BUNDLED)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     images = read_images(arguments.data)
-    for name in BUNDLED:
+    for name in arguments.models:
         model = Model.load(name)
         ndim = model.card.architecture.ndim
         image = images[ndim]
@@ -62,7 +65,9 @@ def main() -> None:
             start = time.perf_counter()
             run(image, model, axes=axes, device="cpu", threads=arguments.threads)
             seconds.append(time.perf_counter() - start)
-        print(f"{name}, {' x '.join(map(str, image.shape))}: {np.median(seconds[1:]):.1f} s")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        size = " x ".join(map(str, image.shape))
+        print(f"{name}, {size}: {np.median(seconds[1:]):.1f} s, {peak:.1f} GiB", flush=True)
 
 
 if __name__ == "__main__":

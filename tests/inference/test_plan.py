@@ -60,6 +60,21 @@ def test_a_large_image_has_a_tile_for_each_thread(make_model: MakeModel) -> None
     assert 2 < len(many.tiles) < 500
 
 
+@pytest.mark.parametrize(("total", "most"), [(4, 1), (8, 2), (64, 16)])
+def test_tiles_of_a_deep_network_take_more_memory_where_there_is_some(
+    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, total: int, most: int
+) -> None:
+    budget_of(monkeypatch, total * GIB, total * GIB)
+    model = make_model(ndim=3, features=(16, 32, 64, 128))
+    image = open_image(np.broadcast_to(np.uint8(0), (64, 256, 256)), axes="ZYX")
+    settings = SegmentSettings(device="cpu", threads=1)
+    plan = plan_prediction(image, model, settings, limits=IntensityLimits("image", {}))
+    computed = sum(np.prod(tile.read_shape) for tile in plan.tiles) / (64 * 256 * 256)
+    assert plan.tile_bytes <= most * GIB
+    assert (computed <= 2) == (total > 8)
+    assert plan.tiles_at_once == 1 or plan.tiles_at_once * plan.tile_bytes <= total * GIB // 4
+
+
 def test_tiles_that_would_be_mostly_halo_stay_whole(make_model: MakeModel) -> None:
     assert len(plan_of(make_model, (30, 30), 2).tiles) == 1
 

@@ -23,6 +23,9 @@ from napari_unet.tiling import Region, TilePlan, per_axis
 from napari_unet.unet_config import UNetConfig
 
 CPU_TILE_BYTES = 1 << 30
+# Pixels that tiles compute for each that they keep, above which a tile may take more: with the deep
+# halo of a 3D network, 1 GiB leaves tiles that are little but halo (studies/measure_seconds.py)
+MAX_COMPUTED = 2.0
 MIN_TILE_BYTES = 1 << 24
 LIVE_FEATURE_MAPS = 9  # at full resolution: studies/measure_memory.py
 # Of what larger tiles compute, for smaller ones, a thread each: 1024 x 1024 pixels in two tiles
@@ -281,8 +284,11 @@ def memory_bytes(shape: Sequence[int], config: UNetConfig, precision: str = "flo
     return int(math.prod(shape) * config.widest_channels * size * LIVE_FEATURE_MAPS)
 
 
-def tile_budget(device: torch.device) -> int:
+def tile_budget(device: torch.device, *, most: bool = False) -> int:
     """Bytes that a tile may take: by the size of the machine, not by what is free just now.
+
+    On a CPU they are few, since small tiles run side by side; ``most`` is for tiles that would
+    be little but halo.
 
     Other tiles give scores that differ in the last bits, and equal calls must give equal
     labels. Only where the budget is not free at all is it halved.
@@ -293,7 +299,7 @@ def tile_budget(device: torch.device) -> int:
     else:
         memory = psutil.virtual_memory()
         available = memory.available
-        budget = min(CPU_TILE_BYTES, memory.total // 4)
+        budget = memory.total // 4 if most else min(CPU_TILE_BYTES, memory.total // 4)
     while budget > max(available, MIN_TILE_BYTES):
         budget //= 2
     return budget
@@ -305,19 +311,36 @@ def _share_tiles(plan: TilePlan, threads: int, frames: int) -> TilePlan:
     axis = plan.tile.index(max(plan.tile))
     bound = plan.bounds[axis]
     cuts = -(-(bound.stop - bound.start) // plan.tile[axis])
-    most = MAX_SHARED_PIXELS * sum(math.prod(tile.read_shape) for tile in plan)
+    most = MAX_SHARED_PIXELS * _computed_pixels(plan)
     for pieces in range(wanted, 1, -1):
         tile = list(plan.tile)
         tile[axis] = -(-(bound.stop - bound.start) // (pieces * cuts))
         shared = replace(plan, tile=tuple(tile))
-        if sum(math.prod(each.read_shape) for each in shared) <= most:
+        if _computed_pixels(shared) <= most:
             return shared
     return plan
 
 
 def _automatic_tiles(plan: TilePlan, config: UNetConfig, device: torch.device) -> TilePlan:
     """The largest tiles that fit: the fewer cuts, the less halo is computed twice."""
-    budget = tile_budget(device)
+    budget, most = tile_budget(device), tile_budget(device, most=True)
+    while True:
+        plan = _fitting_tiles(plan, config, budget)
+        kept = math.prod(bound.stop - bound.start for bound in plan.bounds)
+        if budget >= most or _computed_pixels(plan) <= MAX_COMPUTED * kept:
+            return plan
+        budget = min(budget + budget // 2, most)
+
+
+def _computed_pixels(plan: TilePlan) -> int:
+    """Pixels that the network computes in all tiles together."""
+    axes = zip(plan.shape, plan.tile, plan.halo, plan.stride, plan.bounds, strict=True)
+    lines = [TilePlan((n,), (t,), (h,), (s,), (bound,)) for n, t, h, s, bound in axes]
+    return math.prod(sum(tile.read_shape[0] for tile in line) for line in lines)
+
+
+def _fitting_tiles(plan: TilePlan, config: UNetConfig, budget: int) -> TilePlan:
+    """The largest tiles that take at most so many bytes."""
     cuts = [1] * len(plan.shape)
     sizes = [bound.stop - bound.start for bound in plan.bounds]
     while True:
