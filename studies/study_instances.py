@@ -27,13 +27,14 @@ from instance_study.distance import (
     RelativeDistance,
     TruncatedDistance,
 )
-from instance_study.flow import Flow
+from instance_study.flow import BoundaryFlow, Flow
 
 REPRESENTATIONS = (
     ForegroundBoundary,
     RelativeDistance,
     CentreDistance,
     Flow,
+    BoundaryFlow,
     TruncatedDistance,
     Affinity,
     BothDistances,

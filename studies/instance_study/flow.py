@@ -1,20 +1,26 @@
-"""Foreground and flows to the object's centre (Stringer et al. 2021).
+"""Foreground and flows to the object's centre (Stringer et al. 2021), or away from its boundary.
 
 Heat is released at the centre of each object and spreads within it; the flow is the unit
 vector along the gradient of the logarithm of the heat. Pixels that follow the flow gather
 near the centre. In 3D the flow is predicted in 3D at once.
+
+A flow need not be followed: how much of it points to a pixel from around it is a height, whose
+hills are split where it dips, as those of any other map.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cc3d
+import edt
 import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.signal import fftconvolve
 from skimage.segmentation import watershed
 from torch import Tensor
 
@@ -25,6 +31,7 @@ from instance_study.representation import (
     Labels,
     Maps,
     Representation,
+    hills,
     probability_loss,
     turn,
 )
@@ -32,6 +39,9 @@ from napari_unet.renumbering import compact_labels
 
 STEPS = 200
 """Steps of one pixel at most along the flow, as in the paper."""
+CONVERGENCE_DEPTHS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
+WINDOWS = (0.5, 1.0, 2.0)
+"""Of the convergence, in median radii of the objects."""
 FLOW_WEIGHT = 5.0
 """Flows are learned at this length and halved squared error, as in the paper."""
 
@@ -57,7 +67,29 @@ class Flow(Representation):
         return (
             Decoder("flow, connected ends", (1, 2, 4, 8, 16), self._connected),
             Decoder("flow, peaks of ends", (2, 5, 10, 20, 40), self._peaks),
+            *self._hills(),
         )
+
+    def _hills(self) -> tuple[Decoder, ...]:
+        return tuple(
+            Decoder(
+                f"hills of convergence within {n:g} radii", CONVERGENCE_DEPTHS, self._converging(n)
+            )
+            for n in WINDOWS
+        )
+
+    def _converging(self, radii: float) -> Callable[[Maps, float, float], Labels]:
+        kernel = converging_kernel(self.ndim, max(2, round(radii * self.radius)))
+
+        def decode(maps: Maps, threshold: float, depth: float) -> Labels:
+            mask = maps[0] > threshold
+            height = sum(
+                fftconvolve(flow * mask, part, mode="same")
+                for flow, part in zip(maps[1:], kernel, strict=True)
+            )
+            return hills(np.clip(0.5 + 0.5 * np.asarray(height), 0, 1), mask, depth)
+
+        return decode
 
     def encode(self, labels: Labels) -> Maps:
         """Foreground and unit vectors; zero in the background."""
@@ -119,6 +151,57 @@ class Flow(Representation):
         seeds = cc3d.connected_components(peaks, connectivity=26).astype(np.int32)
         near = ndimage.binary_dilation(number > 0, np.ones((3, 3, 3)))
         return _collect(watershed(-number, seeds, mask=near), ends, mask)
+
+
+class BoundaryFlow(Flow):
+    """H: foreground and the slope of the distance to the object's boundary."""
+
+    key = "H"
+    title = "foreground + flow from the boundary"
+
+    @property
+    def decoders(self) -> tuple[Decoder, ...]:
+        """Hills of the convergence."""
+        return self._hills()
+
+    def encode(self, labels: Labels) -> Maps:
+        """Foreground and vectors of length 1 or, between opposite sides, less."""
+        ids = as_volume(compact_labels(labels))
+        flows = distance_slope(ids)[3 - labels.ndim :].reshape(labels.ndim, *labels.shape)
+        return np.concatenate([(labels > 0)[None], flows]).astype(np.float32)
+
+    def undetermined(self, labels: Labels, edge: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """The flow where the edge is nearer than the boundary."""
+        distance = edt.edt(compact_labels(labels), black_border=False)
+        return all_but_foreground((labels > 0) & (distance + 1 > edge), self.channels)
+
+
+def distance_slope(ids: Labels) -> NDArray[np.float32]:
+    """Slope (3, Z, Y, X) of the distance to the boundary within each object, at most 1 long."""
+    distance = np.asarray(edt.edt(ids, black_border=False), np.float32)
+    distance[~np.isfinite(distance)] = 0
+    out = np.zeros((3, *ids.shape), np.float32)
+    for axis in range(3):
+        flow, level, label = (np.moveaxis(a, axis, 0) for a in (out[axis], distance, ids))
+        step = np.diff(level, axis=0) * ((label[1:] == label[:-1]) & (label[1:] > 0))
+        sides = np.zeros(label.shape, np.float32)
+        same = (label[1:] == label[:-1]).astype(np.float32)
+        flow[1:] += step
+        flow[:-1] += step
+        sides[1:] += same
+        sides[:-1] += same
+        flow /= np.maximum(sides, 1)
+    out /= np.maximum(np.sqrt((out**2).sum(0)), 1)
+    return out
+
+
+def converging_kernel(ndim: int, reach: int) -> NDArray[np.float64]:
+    """Weights (ndim, *window) of a convolution: flow towards a pixel, less with its distance."""
+    offsets = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1.0)] * ndim, indexing="ij"))
+    distance = np.sqrt((offsets**2).sum(0))
+    weight = np.clip(1 - distance / (reach + 0.5), 0, 1)
+    kernel = offsets * weight / np.maximum(distance, 1)
+    return np.asarray(kernel / np.sqrt((kernel**2).sum(0)).sum())
 
 
 def _ball(volume: Labels) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from instance_study.data import NAMES, TESTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "decisions" / "instances.md"
 RECORD = PAGE.with_suffix(".json")
-KEYS = "ABCDEFG"
+KEYS = "ABCDEFGH"
 PARTS = ("shapes", "ceilings", "partial", "blocks", "cost2d", "cost3d")
 
 
