@@ -1,4 +1,4 @@
-"""Measure training: fine-tuning, scribbles, planes, denoising, speed, batch norm, proposals.
+"""Measure training: fine-tuning, scribbles, planes, denoising, speed, batch norm, and more.
 
     python studies/study_training.py DATA RESULTS.json finetune scribbles
     python studies/study_training.py DATA RESULTS.json all --seeds 0 --list
@@ -36,6 +36,7 @@ MODULES = {
     "statistics": "batch_norm",
     "patches": "patches",
     "configuration": "configuration",
+    "batches": "batches",
 }
 
 

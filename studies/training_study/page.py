@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training_study.batches import RATES
 from training_study.configuration import PROPOSAL
 from training_study.figures import (
     MISSING,
@@ -192,6 +193,22 @@ def configuration_table(entries: Sequence[Entry]) -> str:
     return markdown(["", *sets], rows or [[MISSING]])
 
 
+def batch_table(entries: Sequence[Entry]) -> str:
+    """Batches of two sizes in equal time."""
+    made = pick(entries, "batches")
+    rows = []
+    for name in dict.fromkeys(e["condition"]["data"] for e in made):
+        row = [name]
+        for batch in RATES:
+            found = pick(made, "batches", data=name, batch=batch)
+            row += [spread(scores(found)), span([e["steps"] for e in found])]
+        rows.append(row)
+    head = [""]
+    for batch in RATES:
+        head += [f"batches of {batch}", "steps"]
+    return markdown(head, rows or [[MISSING] * len(head)])
+
+
 def _gain(found: Sequence[Entry], first: Sequence[Entry]) -> str:
     """Mean difference of the runs that have a counterpart of the same seed."""
     by_seed = {e["seed"]: e["score"] for e in first if "error" not in e}
@@ -293,6 +310,7 @@ TABLES = {
     "statistics": statistics_table,
     "patches": patch_table,
     "configuration": configuration_table,
+    "batches": batch_table,
     "budget": budget_table,
     "failures": failure_table,
 }

@@ -82,8 +82,23 @@ def test_intensities_vary_and_the_target_does_not(preset: str) -> None:
 def test_class_indices_are_not_mixed(ndim: int, preset: str) -> None:
     classes = torch.randint(0, 3, (6, 1, *WINDOWS[ndim]), generator=seeded(3)) * 4.0
     arguments = (classes.clone(), classes, all_known(classes), PATCHES[ndim], PRESETS[preset])
-    _, targets, _ = augment(*arguments, seeded(4), nearest_targets=True)
+    _, targets, _ = augment(*arguments, seeded(4), nearest_targets=0)
     assert set(targets.unique().tolist()) == {0.0, 4.0, 8.0}
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_maps_are_interpolated_and_weights_are_not(everywhere: bool) -> None:
+    targets = torch.randint(0, 2, (6, 3, *WINDOWS[2]), generator=seeded(3)).float()
+    known = all_known(targets)
+    if not everywhere:
+        known[:, :, :15] = 0
+    arguments = (targets.clone(), targets, known, PATCHES[2], MOVES)
+    _, moved, inside = augment(*arguments, seeded(4), nearest_targets=2)
+    assert moved.shape[1] == 3
+    seen = inside[:, 0] > 0
+    assert set(moved[:, 2][seen].unique().tolist()) == {0.0, 1.0}
+    for mixed in (moved[:, 0][seen], moved[:, 1][seen]):
+        assert ((mixed > 0.01) & (mixed < 0.99)).float().mean() > 0.3
 
 
 def test_class_indices_stay_where_the_image_shows_them() -> None:
@@ -91,7 +106,7 @@ def test_class_indices_stay_where_the_image_shows_them() -> None:
     side[..., 20:] = 1
     images, targets, known = augment(
         side, side * 7, all_known(side), (40, 40), MOVES, seeded(0),
-        nearest_targets=True, change_intensity=False,
+        nearest_targets=0, change_intensity=False,
     )  # fmt: skip
     clear = ((images < 0.4) | (images > 0.6)) & (known > 0)
     assert clear.float().mean() > 0.8

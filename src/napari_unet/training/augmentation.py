@@ -74,7 +74,7 @@ def augment(
     amounts: Augmentation,
     generator: torch.Generator,
     *,
-    nearest_targets: bool = False,
+    nearest_targets: int | None = None,
     change_intensity: bool = True,
     anisotropy: float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -94,8 +94,9 @@ def augment(
         The amounts.
     generator : torch.Generator
         On the CPU; the only source of randomness.
-    nearest_targets : bool
-        For class indices, which must not be mixed.
+    nearest_targets : int, optional
+        The target from which on the nearest pixel is taken, not a mean: 0 for class indices, which
+        must not be mixed, more for weights, of which no mean is needed.
     change_intensity : bool
         Whether the images' intensities may vary.
     anisotropy : float
@@ -121,16 +122,16 @@ def augment(
     )
     sampled = _resample(images, grid, "bilinear", "border")
     inside = _resample(known, grid, "nearest", "zeros")
-    if nearest_targets:
-        sampled_target = _resample(targets, grid, "nearest", "border")
-    elif bool(known.min() > 0):
-        sampled_target = _resample(targets, grid, "bilinear", "border")
+    mixed = targets[:, :nearest_targets]
+    if not mixed.shape[1] or bool(known.min() > 0):
+        parts = [_resample(mixed, grid, "bilinear", "border")] if mixed.shape[1] else []
     else:  # unknown pixels must not be interpolated into known ones
         share = _resample(known, grid, "bilinear", "border")
-        sampled_target = _resample(targets * known, grid, "bilinear", "border") / share.clamp_min(
-            1e-6
-        )
+        parts = [_resample(mixed * known, grid, "bilinear", "border") / share.clamp_min(1e-6)]
         inside = inside * (share > 1e-3)
+    if nearest_targets is not None:
+        parts.append(_resample(targets[:, nearest_targets:], grid, "nearest", "border"))
+    sampled_target = torch.cat(parts, dim=1)
     if change_intensity:
         sampled = _augment_intensity(sampled, amounts, generator)
     return sampled, sampled_target, inside

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from napari_unet.dataset.frames import Frame
 from napari_unet.dataset.label_statistics import ANYWHERE, Places
+from napari_unet.dataset.targets import INSTANCE_TARGETS
 from napari_unet.inference.resampling import axis_weights, resample
 from napari_unet.training.augmentation import PRESETS, augment
 from napari_unet.training.setup import TrainingSetup
@@ -21,6 +22,8 @@ from napari_unet.training.state import LoopState, memory_layout
 
 JITTER_FRACTION = 1 / 6  # of the patch: how far the labelled pixel may lie from its centre
 REPLAY_SHARE = 0.5  # of a batch that comes from the base's own images, where they are kept
+# from which on the nearest pixel of a target is taken: classes are not mixed, weights need not be
+NEAREST_TARGETS = {"semantic": 0, "instance": INSTANCE_TARGETS.index("touching")}
 MAX_REDRAWS = 8  # of patches from which augmentation has moved all known pixels
 
 
@@ -171,7 +174,7 @@ class BatchSampler:
                 patch,
                 how,
                 state.augmentation_rng,
-                nearest_targets=self._task == "semantic",
+                nearest_targets=NEAREST_TARGETS.get(self._task),
                 change_intensity=self._task != "regression",
                 anisotropy=self._anisotropy,
             )
