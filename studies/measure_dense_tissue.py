@@ -241,8 +241,8 @@ long ones reach, and one seed each leaves differences under about 0.1 open. The 
 volume is of the same specimen. *Proposed*: what training takes where nothing is asked for. AP =
 TP / (TP + FP + FN), counted over all test images; pieces under 100 voxels (in planes 20 pixels) are
 not scored. *Found* counts all objects found, small ones too. The split depth is the one that the
-calibration of the training chose. Rows of 400 and 1000 steps are older than the others: of before
-changes to loss and calibration.
+calibration of the training chose. Rows of 400 and 1000 steps are older than the others, of before
+changes to loss and calibration, but for the distance on the plant ovule in 3D.
 
 - Plant ovule: 32 x 128 x 128 voxels, cell walls stained; x 0 to 59 learned, 68 to 127 scored. Every
   second plane of it, each an image of its own, is a layer of cells without gaps in 2D.

@@ -40,6 +40,7 @@ from napari_unet.renumbering import compact_labels
 STEPS = 200
 """Steps of one pixel at most along the flow, as in the paper."""
 CONVERGENCE_DEPTHS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
+"""Depths of the dips of the convergence, which are shallower than those of a distance."""
 WINDOWS = (0.5, 1.0, 2.0)
 """Of the convergence, in median radii of the objects."""
 FLOW_WEIGHT = 5.0
