@@ -15,6 +15,7 @@ from napari_unet.inference.results import Prediction
 from napari_unet.instances.maps import BOUNDARY, outline_distance, prepare_maps
 from napari_unet.metrics import InstanceScores
 from napari_unet.training.scoring import score_predictions
+from napari_unet.training.stroke_calibration import estimate_least_size, estimate_threshold
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
 AREA_THRESHOLDS = tuple(n / 20 for n in range(2, 17))
@@ -31,7 +32,12 @@ RADIUS_SHARES = (1.0, 0.5)  # of the radius of a typical piece of foreground
 MAX_RADIUS_PIXELS = 200.0  # the bound of `Decoding.shape_radius`
 
 
-def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece]) -> Decoding:
+def calibrate(
+    predictions: Sequence[Prediction],
+    pieces: Sequence[ValidationPiece],
+    *,
+    outlines_known: bool = True,
+) -> Decoding:
     """The best way to split, thresholds and smallest size, one after the other.
 
     The settings are judged by the AP at IoU 0.5 to 0.9, averaged, of the objects of all pieces
@@ -48,6 +54,9 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
         Of an instance model, one for each piece; the network does not run again.
     pieces : sequence of ValidationPiece
         Not trained on, and, where these have few objects, some that were.
+    outlines_known : bool
+        Whether the labels show where objects end. Strokes do not: then threshold and smallest
+        size come from elsewhere (`napari_unet.training.stroke_calibration`).
 
     Returns
     -------
@@ -65,10 +74,14 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
     searched: tuple[tuple[str, Sequence[float]], ...] = (
         ("split_depth", SPLIT_DEPTHS),
         ("smoothing", SMOOTHINGS_PIXELS if card.instances == BOUNDARY else ()),
-        ("threshold", THRESHOLDS),
+        ("threshold", THRESHOLDS if outlines_known else ()),
         ("min_size", tuple(int(share * small) for share in SIZE_SHARES)),
     )
     learned = card.decoding.model_copy(update={"shape_radius": 0.0})
+    if not outlines_known:
+        threshold = estimate_threshold(predictions, pieces)
+        if threshold is not None:
+            learned = learned.model_copy(update={"threshold": threshold})
     first = evaluate_decoding(learned)
     least_gain = _least_gain(first)
 
@@ -95,7 +108,10 @@ def calibrate(predictions: Sequence[Prediction], pieces: Sequence[ValidationPiec
         shape, reached = improve(shape, reached)
         if reached >= highest + least_gain:
             best = shape
-    return _unbias_areas(best, evaluate_decoding)
+    if outlines_known:
+        return _unbias_areas(best, evaluate_decoding)
+    least_size = estimate_least_size(predictions, pieces, best)
+    return best.model_copy(update={"min_size": least_size})
 
 
 def _mean_ap(scores: InstanceScores) -> float:

@@ -59,6 +59,7 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
     config = setup.config
     run = {"device": config.device, "precision": precision, "threads": config.threads}
     pieces = crop_pieces(setup.data.validation, SCORED_PIXELS)
+    outlines_known = setup.data.distance_known
     if not pieces:
         learned = setup.distance_known or model.card.task == "regression"
         if learned and model.card.task != "semantic":
@@ -66,18 +67,21 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
         # without a learned distance objects are split by shape, whose radius must be found, and
         # classes are balanced; as nothing is held out, on some of the training frames
         frames = make_validation_pieces(setup.data.frames[:CALIBRATION_FRAMES])
-        return _score_model(model, crop_pieces(frames, CALIBRATION_PIXELS), run).model
+        return _score_model(
+            model, crop_pieces(frames, CALIBRATION_PIXELS), run, outlines_known=outlines_known
+        ).model
     # a base that is kept has one decoding for its own images and for the new ones
     further = make_validation_pieces(setup.replay)
     if model.card.task == "instance":
         learned_from = choose_learned_pieces(setup.data, pieces, CALIBRATION_OBJECTS)
         further += crop_pieces(learned_from, CALIBRATION_PIXELS)
-    new = _score_model(model, pieces, run, further)
+    new = _score_model(model, pieces, run, further, outlines_known=outlines_known)
     records = [_make_record(new, None)]
     base = setup.compared
     if base is not None:
         # calibrated too, or it would be at a disadvantage
-        records.append(_make_record(_score_model(base, pieces, run, further), base.card.name))
+        old = _score_model(base, pieces, run, further, outlines_known=outlines_known)
+        records.append(_make_record(old, base.card.name))
     thumbnail = make_thumbnail(new.model, new.predictions[0], pieces[0])
     update: dict[str, Any] = {"scores": tuple(records), "thumbnail": thumbnail}
     return replace(new.model, card=new.model.card.model_copy(update=update))
@@ -88,6 +92,8 @@ def _score_model(
     pieces: Sequence[ValidationPiece],
     run: dict[str, Any],
     further: Sequence[ValidationPiece] = (),
+    *,
+    outlines_known: bool,
 ) -> _ScoredModel:
     """The network runs once for each piece; ``further`` ones count for the decoding alone."""
     predictions = [predict_piece(model, piece, **run) for piece in pieces]
@@ -97,7 +103,9 @@ def _score_model(
         predictions = [shift_scores(each, offsets) for each in predictions]
     elif model.card.task == "instance":
         others = [predict_piece(model, piece, **run) for piece in further]
-        decoding = calibrate([*predictions, *others], [*pieces, *further])
+        decoding = calibrate(
+            [*predictions, *others], [*pieces, *further], outlines_known=outlines_known
+        )
         model = replace(model, card=model.card.model_copy(update={"decoding": decoding}))
     scores = score_predictions(predictions, pieces, looked_at_only=True, **stored_decoding(model))
     pixels = sum(int(np.count_nonzero(_compared(piece))) for piece in pieces)
