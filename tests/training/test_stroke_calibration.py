@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,14 @@ from napari_unet.card import Decoding
 from napari_unet.dataset.validation_pieces import ValidationPiece
 from napari_unet.inference.results import Prediction
 from napari_unet.network.model import Model
+from napari_unet.settings import TrainConfig
 from napari_unet.training.calibration import calibrate
+from napari_unet.training.finalize import finalize_model
+from napari_unet.training.setup import prepare_training
 from napari_unet.training.stroke_calibration import (
     THRESHOLDS,
     estimate_share_threshold,
+    estimate_threshold,
     find_edge_threshold,
 )
 
@@ -33,7 +38,13 @@ Predict = Callable[[Floats], Prediction]
 def predict(bright_model: Callable[..., Model]) -> Predict:
     """What a network would have predicted, from its foreground."""
     card = bright_model().card
-    return lambda maps: Prediction(np.stack([maps, maps]), "CYX", None, card, {})
+    return lambda maps: Prediction(np.stack([maps, maps]), "CYX", (None, None), card, {})
+
+
+def calibrated(prediction: Prediction, piece: ValidationPiece) -> Decoding:
+    """As a training from strokes does it."""
+    threshold = estimate_threshold([prediction], [piece])
+    return calibrate([prediction], [piece], threshold=threshold)
 
 
 def find_distances() -> tuple[Floats, NDArray[np.int32]]:
@@ -44,7 +55,7 @@ def find_distances() -> tuple[Floats, NDArray[np.int32]]:
     return distance.astype(np.float32), np.where(distance <= 0, column + 1, 0).astype(np.int32)
 
 
-def sigmoid(values: Floats) -> Floats:
+def sigmoid(values: NDArray[Any]) -> Floats:
     return np.asarray(special.expit(values), np.float32)
 
 
@@ -78,7 +89,7 @@ def test_outlines_run_where_the_image_is_steepest(predict: Predict, bias: float,
         assert ratio is not None
         return ratio
 
-    found = calibrate([prediction], [piece], outlines_known=False)
+    found = calibrated(prediction, piece)
     assert found.threshold == pytest.approx(1 / (1 + np.exp(-bias)), abs=0.051)
     assert abs(area(found) - 1) < 0.12
     assert not bias or abs(area(Decoding()) - 1) > 0.15
@@ -89,11 +100,11 @@ def test_specks_are_smaller_than_anything_that_was_painted(predict: Predict) -> 
     painted, image = paint(truth), sigmoid(-distance)
     image[36:39, 5::40] = 0.97  # three pixels each, unpainted
     prediction, piece = predict(image), make_piece(image, truth, painted)
-    found = calibrate([prediction], [piece], outlines_known=False)
+    found = calibrated(prediction, piece)
     assert 3 < found.min_size < np.pi * RADIUS**2
     assert nu.decode(prediction, **found.model_dump()).max() == COUNT
     few = make_piece(image, truth, painted & (np.arange(image.shape[1]) < 5 * SPACING))
-    assert calibrate([prediction], [few], outlines_known=False).min_size == 0
+    assert calibrated(prediction, few).min_size == 0
 
 
 @given(
@@ -158,11 +169,32 @@ def test_cells_that_are_steepest_inside_are_judged_by_the_shares(predict: Predic
     odds = 4.0  # objects are that much likelier among the painted pixels
     prediction = predict(sigmoid(np.log(odds) - distance / 3))
     assert find_edge_threshold([prediction], [piece]) is None
-    found = calibrate([prediction], [piece], outlines_known=False)
+    found = calibrated(prediction, piece)
     assert 0.7 < found.threshold < 0.9
 
 
-def test_where_nothing_tells_the_threshold_stays(predict: Predict) -> None:
+def test_nothing_may_tell_of_a_threshold(predict: Predict) -> None:
     flat = np.full((8, 8), 0.95, np.float32)
     piece = make_piece(flat, np.ones((8, 8), np.int32), np.ones((8, 8), bool))
-    assert calibrate([predict(flat)], [piece], outlines_known=False).threshold == 0.5
+    assert estimate_threshold([predict(flat)], [piece]) is None
+
+
+def test_a_training_from_strokes_estimates_and_one_from_outlines_does_not(
+    bright_model: Callable[..., Model],
+) -> None:
+    """The end of a training, with a network that takes bright pixels for objects."""
+    distance, truth = find_distances()
+    image = sigmoid(-distance)
+    labels = np.where(paint(truth), np.where(truth == 0, 99, truth), 0)
+    painted = nu.Example(image, labels, region="painted", background=99)
+    model = bright_model()
+    found = []
+    for example in (painted, nu.Example(image, truth)):
+        config = TrainConfig(task="instance", steps=1, patch=(32, 32))
+        setup = prepare_training([example], base=None, config=config, validation=[example])
+        found.append(finalize_model(model, setup, "float32"))
+    strokes, outlines = (each.card.decoding for each in found)
+    assert 0 < strokes.min_size < np.pi * RADIUS**2
+    assert strokes.threshold in {round(float(t), 2) for t in THRESHOLDS}
+    assert outlines.min_size == 0  # nothing is gained by leaving out
+    assert all(each.card.scores[0].values["AP at IoU 0.5"] == 1 for each in found)

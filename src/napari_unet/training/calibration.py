@@ -15,7 +15,7 @@ from napari_unet.inference.results import Prediction
 from napari_unet.instances.maps import BOUNDARY, outline_distance, prepare_maps
 from napari_unet.metrics import InstanceScores
 from napari_unet.training.scoring import score_predictions
-from napari_unet.training.stroke_calibration import estimate_least_size, estimate_threshold
+from napari_unet.training.stroke_calibration import estimate_least_size
 
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7)
 AREA_THRESHOLDS = tuple(n / 20 for n in range(2, 17))
@@ -36,7 +36,7 @@ def calibrate(
     predictions: Sequence[Prediction],
     pieces: Sequence[ValidationPiece],
     *,
-    outlines_known: bool = True,
+    threshold: float | None = None,
 ) -> Decoding:
     """The best way to split, thresholds and smallest size, one after the other.
 
@@ -54,9 +54,9 @@ def calibrate(
         Of an instance model, one for each piece; the network does not run again.
     pieces : sequence of ValidationPiece
         Not trained on, and, where these have few objects, some that were.
-    outlines_known : bool
-        Whether the labels show where objects end. Strokes do not: then threshold and smallest
-        size come from elsewhere (`napari_unet.training.stroke_calibration`).
+    threshold : float, optional
+        For labels that do not show where objects end, as strokes: taken as it is, and the
+        smallest size is estimated as well (`napari_unet.training.stroke_calibration`).
 
     Returns
     -------
@@ -74,14 +74,12 @@ def calibrate(
     searched: tuple[tuple[str, Sequence[float]], ...] = (
         ("split_depth", SPLIT_DEPTHS),
         ("smoothing", SMOOTHINGS_PIXELS if card.instances == BOUNDARY else ()),
-        ("threshold", THRESHOLDS if outlines_known else ()),
+        ("threshold", THRESHOLDS if threshold is None else ()),
         ("min_size", tuple(int(share * small) for share in SIZE_SHARES)),
     )
     learned = card.decoding.model_copy(update={"shape_radius": 0.0})
-    if not outlines_known:
-        threshold = estimate_threshold(predictions, pieces)
-        if threshold is not None:
-            learned = learned.model_copy(update={"threshold": threshold})
+    if threshold is not None:
+        learned = learned.model_copy(update={"threshold": threshold})
     first = evaluate_decoding(learned)
     least_gain = _least_gain(first)
 
@@ -108,7 +106,7 @@ def calibrate(
         shape, reached = improve(shape, reached)
         if reached >= highest + least_gain:
             best = shape
-    if outlines_known:
+    if threshold is None:
         return _unbias_areas(best, evaluate_decoding)
     least_size = estimate_least_size(predictions, pieces, best)
     return best.model_copy(update={"min_size": least_size})

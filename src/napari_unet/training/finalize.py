@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -30,12 +30,15 @@ from napari_unet.training.class_calibration import (
 from napari_unet.training.learned_pieces import choose_learned_pieces
 from napari_unet.training.scoring import predict_piece, score_predictions
 from napari_unet.training.setup import TrainingSetup
+from napari_unet.training.stroke_calibration import estimate_threshold, find_edge_threshold
 from napari_unet.training.verdict import class_dice, describe_held_out
 
 CALIBRATION_FRAMES = 8  # of those that are trained on, where nothing is held out
 CALIBRATION_OBJECTS = 100  # held out; with fewer, objects that were learned from count too
 CALIBRATION_PIXELS = 4_000_000  # of what is learned from
 SCORED_PIXELS = 16_000_000
+
+EstimateThreshold = Callable[[Sequence[Prediction], Sequence[ValidationPiece]], float | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,10 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
     config = setup.config
     run = {"device": config.device, "precision": precision, "threads": config.threads}
     pieces = crop_pieces(setup.data.validation, SCORED_PIXELS)
-    outlines_known = setup.data.distance_known
+    # strokes show no outline; how a base would take to them is no question of shares
+    strokes = model.card.task == "instance" and not setup.data.distance_known
+    estimate = estimate_threshold if strokes else None
+    estimate_of_base = find_edge_threshold if strokes else None
     if not pieces:
         learned = setup.distance_known or model.card.task == "regression"
         if learned and model.card.task != "semantic":
@@ -68,19 +74,19 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
         # classes are balanced; as nothing is held out, on some of the training frames
         frames = make_validation_pieces(setup.data.frames[:CALIBRATION_FRAMES])
         return _score_model(
-            model, crop_pieces(frames, CALIBRATION_PIXELS), run, outlines_known=outlines_known
+            model, crop_pieces(frames, CALIBRATION_PIXELS), run, estimate=estimate
         ).model
     # a base that is kept has one decoding for its own images and for the new ones
     further = make_validation_pieces(setup.replay)
     if model.card.task == "instance":
         learned_from = choose_learned_pieces(setup.data, pieces, CALIBRATION_OBJECTS)
         further += crop_pieces(learned_from, CALIBRATION_PIXELS)
-    new = _score_model(model, pieces, run, further, outlines_known=outlines_known)
+    new = _score_model(model, pieces, run, further, estimate=estimate)
     records = [_make_record(new, None)]
     base = setup.compared
     if base is not None:
         # calibrated too, or it would be at a disadvantage
-        old = _score_model(base, pieces, run, further, outlines_known=outlines_known)
+        old = _score_model(base, pieces, run, further, estimate=estimate_of_base)
         records.append(_make_record(old, base.card.name))
     thumbnail = make_thumbnail(new.model, new.predictions[0], pieces[0])
     update: dict[str, Any] = {"scores": tuple(records), "thumbnail": thumbnail}
@@ -93,9 +99,12 @@ def _score_model(
     run: dict[str, Any],
     further: Sequence[ValidationPiece] = (),
     *,
-    outlines_known: bool,
+    estimate: EstimateThreshold | None,
 ) -> _ScoredModel:
-    """The network runs once for each piece; ``further`` ones count for the decoding alone."""
+    """The network runs once for each piece; ``further`` ones count for the decoding alone.
+
+    Where the labels show no outlines, the threshold is estimated, or that of the card.
+    """
     predictions = [predict_piece(model, piece, **run) for piece in pieces]
     if model.card.task == "semantic":
         offsets = calibrate_classes(predictions, pieces)
@@ -103,9 +112,9 @@ def _score_model(
         predictions = [shift_scores(each, offsets) for each in predictions]
     elif model.card.task == "instance":
         others = [predict_piece(model, piece, **run) for piece in further]
-        decoding = calibrate(
-            [*predictions, *others], [*pieces, *further], outlines_known=outlines_known
-        )
+        seen, known = [*predictions, *others], [*pieces, *further]
+        threshold = estimate and (estimate(seen, known) or model.card.decoding.threshold)
+        decoding = calibrate(seen, known, threshold=threshold)
         model = replace(model, card=model.card.model_copy(update={"decoding": decoding}))
     scores = score_predictions(predictions, pieces, looked_at_only=True, **stored_decoding(model))
     pixels = sum(int(np.count_nonzero(_compared(piece))) for piece in pieces)
