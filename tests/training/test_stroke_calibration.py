@@ -27,6 +27,7 @@ from napari_unet.training.stroke_calibration import (
     estimate_share_threshold,
     estimate_threshold,
     find_edge_threshold,
+    lack_outlines,
 )
 
 RADIUS, SPACING, COUNT = 8.0, 40, 25
@@ -198,3 +199,15 @@ def test_a_training_from_strokes_estimates_and_one_from_outlines_does_not(
     assert strokes.threshold in {round(float(t), 2) for t in THRESHOLDS}
     assert outlines.min_size == 0  # nothing is gained by leaving out
     assert all(each.card.scores[0].values["AP at IoU 0.5"] == 1 for each in found)
+
+
+def test_rows_show_where_objects_end_and_strokes_do_not() -> None:
+    distance, truth = find_distances()
+    image = sigmoid(-distance)
+    rows = np.zeros(truth.shape, bool)
+    rows[::6] = True
+    assert lack_outlines([make_piece(image, truth, paint(truth))])
+    assert not lack_outlines([make_piece(image, truth, rows)])
+    assert not lack_outlines([make_piece(image, truth, np.ones(truth.shape, bool))])
+    empty = np.zeros_like(truth)
+    assert not lack_outlines([make_piece(image, empty, paint(truth))])  # no object at all

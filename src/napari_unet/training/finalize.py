@@ -30,7 +30,11 @@ from napari_unet.training.class_calibration import (
 from napari_unet.training.learned_pieces import choose_learned_pieces
 from napari_unet.training.scoring import predict_piece, score_predictions
 from napari_unet.training.setup import TrainingSetup
-from napari_unet.training.stroke_calibration import estimate_threshold, find_edge_threshold
+from napari_unet.training.stroke_calibration import (
+    estimate_threshold,
+    find_edge_threshold,
+    lack_outlines,
+)
 from napari_unet.training.verdict import class_dice, describe_held_out
 
 CALIBRATION_FRAMES = 8  # of those that are trained on, where nothing is held out
@@ -62,10 +66,6 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
     config = setup.config
     run = {"device": config.device, "precision": precision, "threads": config.threads}
     pieces = crop_pieces(setup.data.validation, SCORED_PIXELS)
-    # strokes show no outline; how a base would take to them is no question of shares
-    strokes = model.card.task == "instance" and not setup.data.distance_known
-    estimate = estimate_threshold if strokes else None
-    estimate_of_base = find_edge_threshold if strokes else None
     if not pieces:
         learned = setup.distance_known or model.card.task == "regression"
         if learned and model.card.task != "semantic":
@@ -73,20 +73,19 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
         # without a learned distance objects are split by shape, whose radius must be found, and
         # classes are balanced; as nothing is held out, on some of the training frames
         frames = make_validation_pieces(setup.data.frames[:CALIBRATION_FRAMES])
-        return _score_model(
-            model, crop_pieces(frames, CALIBRATION_PIXELS), run, estimate=estimate
-        ).model
+        return _score_model(model, crop_pieces(frames, CALIBRATION_PIXELS), run).model
     # a base that is kept has one decoding for its own images and for the new ones
     further = make_validation_pieces(setup.replay)
     if model.card.task == "instance":
         learned_from = choose_learned_pieces(setup.data, pieces, CALIBRATION_OBJECTS)
         further += crop_pieces(learned_from, CALIBRATION_PIXELS)
-    new = _score_model(model, pieces, run, further, estimate=estimate)
+    new = _score_model(model, pieces, run, further)
     records = [_make_record(new, None)]
     base = setup.compared
     if base is not None:
-        # calibrated too, or it would be at a disadvantage
-        old = _score_model(base, pieces, run, further, estimate=estimate_of_base)
+        # calibrated too, or it would be at a disadvantage; it has not learned from the shares of
+        # strokes, so that these tell nothing of its threshold
+        old = _score_model(base, pieces, run, further, estimate=find_edge_threshold)
         records.append(_make_record(old, base.card.name))
     thumbnail = make_thumbnail(new.model, new.predictions[0], pieces[0])
     update: dict[str, Any] = {"scores": tuple(records), "thumbnail": thumbnail}
@@ -99,11 +98,11 @@ def _score_model(
     run: dict[str, Any],
     further: Sequence[ValidationPiece] = (),
     *,
-    estimate: EstimateThreshold | None,
+    estimate: EstimateThreshold = estimate_threshold,
 ) -> _ScoredModel:
     """The network runs once for each piece; ``further`` ones count for the decoding alone.
 
-    Where the labels show no outlines, the threshold is estimated, or that of the card.
+    Where the labels lack outlines, the threshold is estimated, or else that of the card.
     """
     predictions = [predict_piece(model, piece, **run) for piece in pieces]
     if model.card.task == "semantic":
@@ -113,7 +112,9 @@ def _score_model(
     elif model.card.task == "instance":
         others = [predict_piece(model, piece, **run) for piece in further]
         seen, known = [*predictions, *others], [*pieces, *further]
-        threshold = estimate and (estimate(seen, known) or model.card.decoding.threshold)
+        threshold = None
+        if lack_outlines(known):
+            threshold = estimate(seen, known) or model.card.decoding.threshold
         decoding = calibrate(seen, known, threshold=threshold)
         model = replace(model, card=model.card.model_copy(update={"decoding": decoding}))
     scores = score_predictions(predictions, pieces, looked_at_only=True, **stored_decoding(model))

@@ -22,13 +22,35 @@ from napari_unet.inference.decoding import iter_decode
 from napari_unet.inference.results import Prediction
 from napari_unet.progress import drain
 from napari_unet.training.class_calibration import estimate_shares
+from napari_unet.training.learned_pieces import count_objects
 
 THRESHOLDS = (np.arange(30, 91, 5) / 100).astype(np.float32)  # compared with float32
 SIGMA_PIXELS = 1.0  # of the Gaussian that takes the noise from the images
 ROUNDS = 4  # of the estimate by shares, which hardly changes after the second
+OUTLINE_PIXELS = 2  # of an object, on the average, with which labels show where objects end
 LEAST_OBJECTS = 20  # with paint; fewer tell little of the smallest
 SMALL_OBJECT_PERCENTILE = 1.0  # of the sizes of objects with paint
 SIZE_SHARE = 0.5  # of a small object: what is smaller is no object
+
+
+def lack_outlines(pieces: Sequence[ValidationPiece]) -> bool:
+    """Whether the labels hardly show where objects end, as strokes.
+
+    An outline is known where two neighbouring pixels are, and their labels differ. Strokes meet by
+    chance; objects that were painted up to their border, beside painted background, or rows and
+    columns of labels, show enough to search for a threshold on.
+    """
+    outlines = objects = 0
+    for piece in pieces:
+        labels, known = piece.labels[0], piece.known
+        if known.all():
+            return False
+        for axis in range(labels.ndim):
+            along, sure = np.moveaxis(labels, axis, 0), np.moveaxis(known, axis, 0)
+            differ = (along[1:] != along[:-1]) & sure[1:] & sure[:-1]
+            outlines += int(np.count_nonzero(differ))
+        objects += count_objects(piece)
+    return objects > 0 and outlines < OUTLINE_PIXELS * objects
 
 
 def estimate_threshold(
