@@ -76,7 +76,7 @@ def make_piece(
     return ValidationPiece(image[None], np.where(painted, truth, 0)[None], painted)
 
 
-@pytest.mark.parametrize("bias", [-0.6, 0.0, 1.4])
+@pytest.mark.parametrize("bias", [-0.9, 0.0, 1.4])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_outlines_run_where_the_image_is_steepest(predict: Predict, bias: float, sign: int) -> None:
     """A network that takes objects for more, or less, likely than they are; bright or dark."""

@@ -24,7 +24,7 @@ from napari_unet.progress import drain
 from napari_unet.training.class_calibration import estimate_shares
 from napari_unet.training.learned_pieces import count_objects
 
-THRESHOLDS = (np.arange(30, 91, 5) / 100).astype(np.float32)  # compared with float32
+THRESHOLDS = (np.arange(10, 91, 5) / 100).astype(np.float32)  # compared with float32
 SIGMA_PIXELS = 1.0  # of the Gaussian that takes the noise from the images
 ROUNDS = 4  # of the estimate by shares, which hardly changes after the second
 OUTLINE_PIXELS = 2  # of an object, on the average, with which labels show where objects end
