@@ -6,8 +6,9 @@
     python scripts/train_model.py histology DATA --model nuclei-histology.safetensors --calibrate
 
 Run once more with the same checkpoint, it goes on where it stopped. A model that was still
-getting better at the end of its time is the base of another round. The bundled ``nuclei`` is
-that of `train_nuclei.py`; the recipe of that name goes on from it.
+getting better at the end of its time is the base of another round, which ``--augmentation standard
+--learning-rate 5e-4`` makes a last one, in smaller steps. The bundled ``nuclei`` is that of
+`train_nuclei.py`; the recipe of that name goes on from it.
 """
 
 from __future__ import annotations
@@ -41,11 +42,14 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="written in between; resumed where it is")
     parser.add_argument("--base", help="a bundled model, or the file of an earlier round")
     parser.add_argument("--diameter", type=float, help="of objects as the network sees them")
+    parser.add_argument("--augmentation", choices=("none", "light", "standard", "strong"))
+    parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--model", type=Path, help="score this model instead of training")
     parser.add_argument("--calibrate", action="store_true", help="its decoding anew, on selection")
     arguments = parser.parse_args()
     recipe = find_recipe(arguments.recipe)
+    changes = {name: getattr(arguments, name) for name in ("augmentation", "learning_rate")}
     model = (
         Model.load(arguments.model)
         if arguments.model
@@ -58,6 +62,7 @@ def main() -> None:
             checkpoint=arguments.checkpoint,
             base=arguments.base,
             diameter=arguments.diameter,
+            changes={name: value for name, value in changes.items() if value is not None},
         )
     )
     if arguments.calibrate or (recipe.calibrate and not arguments.model):

@@ -72,13 +72,14 @@ def train_recipe(
     checkpoint: Path | None,
     base: str | Path | None = None,
     diameter: float | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Model:
     """Train, printing each validation; goes on from the checkpoint where there is one.
 
     With ``diameter`` and the setting `match_size` the network sees objects of so many pixels,
-    instead of the diameter that its base was trained on.
+    instead of the diameter that its base was trained on. ``changes`` replace settings.
     """
-    settings = dict(recipe.settings)
+    settings = {**recipe.settings, **(changes or {})}
     base = base or recipe.base
     start = Model.load(base) if base else None
     if start is not None:
