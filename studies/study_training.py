@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))  # the recipes of the bundled models
 
 from training_study.records import Plan, Records
 
@@ -37,6 +38,7 @@ MODULES = {
     "patches": "patches",
     "configuration": "configuration",
     "batches": "batches",
+    "ablation": "ablation",
 }
 
 
