@@ -3,7 +3,8 @@
     python studies/write_training_results.py RESULTS.json
     python studies/write_training_results.py             # from the file beside the page
 
-The results are kept beside the page as training.json; those of bases are in bases.json there.
+The results are kept beside the page as training.json; those of bases are in bases.json there, those
+of ablation.md in ablation.json.
 Tables of batch norm also go to docs/decisions/batch-norm.md, where it has markers for them.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from training_study.ablation_page import TABLES as ABLATION_TABLES
 from training_study.base_page import TABLES as BASE_TABLES
 from training_study.page import fill
 from training_study.records import write_json
@@ -24,6 +26,7 @@ from training_study.records import write_json
 DOCS = Path(__file__).parents[1] / "docs"
 RECORD = DOCS / "results" / "training.json"
 BASES = DOCS / "results" / "bases.json"
+ABLATION = DOCS / "results" / "ablation.json"
 PAGES = (DOCS / "results" / "training.md", DOCS / "decisions" / "batch-norm.md")
 
 
@@ -49,6 +52,8 @@ def main() -> None:
             if BASES.exists():
                 fill(page, json.loads(BASES.read_text()), BASE_TABLES)
             print(page)
+    if ABLATION.exists():
+        fill(ABLATION.with_suffix(".md"), json.loads(ABLATION.read_text()), ABLATION_TABLES)
 
 
 if __name__ == "__main__":
