@@ -33,7 +33,7 @@ from napari_unet.training.setup import prepare_training
 from training_study.records import Outcome, Plan, Run
 
 EXPERIMENT = "ablation"
-RECIPES = ("histology", "nuclei")
+RECIPES = ("histology",)
 STEPS = 400
 PATCH = (128, 128)  # smaller than in the recipes, so that all runs fit into some hours
 AS_IT_IS = "as it is"
