@@ -30,7 +30,11 @@ import napari_unet as nu
 from napari_unet.card import Decoding
 from napari_unet.training.calibration import calibrate
 from napari_unet.training.scoring import make_pieces, predict_piece
-from napari_unet.training.stroke_calibration import estimate_share_threshold, find_edge_threshold
+from napari_unet.training.stroke_calibration import (
+    estimate_share_threshold,
+    find_edge_threshold,
+    limit_threshold,
+)
 
 SHARE = 0.02
 HEAD = ["images", "seed", "threshold", "by", "AP at IoU 0.5", "0.75", "Dice", "area"]
@@ -85,9 +89,10 @@ def main() -> None:
             edge = find_edge_threshold(predictions, pieces)
             share = estimate_share_threshold(predictions, pieces)
             ways = {"strokes": None, "edges": edge, "shares": share}
-            for way, threshold in ways.items():
-                if way != "strokes" and threshold is None:
+            for way, estimate in ways.items():
+                if way != "strokes" and estimate is None:
                     continue
+                threshold = estimate and limit_threshold(estimate, predictions, pieces)
                 decoding = calibrate(predictions, pieces, threshold=threshold)
                 card = model.card.model_copy(update={"decoding": decoding})
                 taken = way == "edges" or (way == "shares" and edge is None)

@@ -18,6 +18,7 @@ from napari_unet.dataset.validation_pieces import (
 from napari_unet.image.overlay import encode_thumbnail
 from napari_unet.inference.decoding import iter_decode
 from napari_unet.inference.results import Prediction
+from napari_unet.instances.maps import DISTANCE
 from napari_unet.metrics import InstanceScores, RegressionScores, Scores, SemanticScores
 from napari_unet.network.model import Model
 from napari_unet.progress import drain
@@ -34,6 +35,7 @@ from napari_unet.training.stroke_calibration import (
     estimate_threshold,
     find_edge_threshold,
     lack_outlines,
+    limit_threshold,
 )
 from napari_unet.training.verdict import class_dice, describe_held_out
 
@@ -76,15 +78,16 @@ def finalize_model(model: Model, setup: TrainingSetup, precision: str) -> Model:
         return _score_model(model, crop_pieces(frames, CALIBRATION_PIXELS), run).model
     # a base that is kept has one decoding for its own images and for the new ones
     further = make_validation_pieces(setup.replay)
+    # how thickly objects were painted tells nothing of a threshold that was learned elsewhere
+    estimate = estimate_threshold if setup.base is None else find_edge_threshold
     if model.card.task == "instance":
         learned_from = choose_learned_pieces(setup.data, pieces, CALIBRATION_OBJECTS)
         further += crop_pieces(learned_from, CALIBRATION_PIXELS)
-    new = _score_model(model, pieces, run, further)
+    new = _score_model(model, pieces, run, further, estimate=estimate)
     records = [_make_record(new, None)]
     base = setup.compared
     if base is not None:
-        # calibrated too, or it would be at a disadvantage; it has not learned from the shares of
-        # strokes, so that these tell nothing of its threshold
+        # calibrated too, or it would be at a disadvantage
         old = _score_model(base, pieces, run, further, estimate=find_edge_threshold)
         records.append(_make_record(old, base.card.name))
     thumbnail = make_thumbnail(new.model, new.predictions[0], pieces[0])
@@ -113,8 +116,9 @@ def _score_model(
         others = [predict_piece(model, piece, **run) for piece in further]
         seen, known = [*predictions, *others], [*pieces, *further]
         threshold = None
-        if lack_outlines(known):
+        if model.card.instances == DISTANCE and lack_outlines(known):
             threshold = estimate(seen, known) or model.card.decoding.threshold
+            threshold = limit_threshold(threshold, seen, known)
         decoding = calibrate(seen, known, threshold=threshold)
         model = replace(model, card=model.card.model_copy(update={"decoding": decoding}))
     scores = score_predictions(predictions, pieces, looked_at_only=True, **stored_decoding(model))

@@ -9,6 +9,7 @@ inside of them, how common objects are among all pixels, as far as the network c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,9 +26,13 @@ from napari_unet.training.class_calibration import estimate_shares
 from napari_unet.training.learned_pieces import count_objects
 
 THRESHOLDS = (np.arange(10, 91, 5) / 100).astype(np.float32)  # compared with float32
+DEFAULT_THRESHOLD = 0.5  # of a card that nothing was calibrated for
 SIGMA_PIXELS = 1.0  # of the Gaussian that takes the noise from the images
 ROUNDS = 4  # of the estimate by shares, which hardly changes after the second
 OUTLINE_PIXELS = 2  # of an object, on the average, with which labels show where objects end
+DIM_SHARE = 0.1  # of the painted objects, whose foreground limits an estimate
+HEIGHT_SHARE = 0.9  # of that foreground: a threshold just below it leaves little of an object
+LEAST_OUTLINE = 0.5  # of the usual length of all outlines; shorter ones are those of few objects
 LEAST_OBJECTS = 20  # with paint; fewer tell little of the smallest
 SMALL_OBJECT_PERCENTILE = 1.0  # of the sizes of objects with paint
 SIZE_SHARE = 0.5  # of a small object: what is smaller is no object
@@ -37,14 +42,12 @@ def lack_outlines(pieces: Sequence[ValidationPiece]) -> bool:
     """Whether the labels hardly show where objects end, as strokes.
 
     An outline is known where two neighbouring pixels are, and their labels differ. Strokes meet by
-    chance; objects that were painted up to their border, beside painted background, or rows and
-    columns of labels, show enough to search for a threshold on.
+    chance; objects that were painted up to their border, beside painted background, rows of labels,
+    or other pieces that are known everywhere show enough to search for a threshold on.
     """
     outlines = objects = 0
     for piece in pieces:
         labels, known = piece.labels[0], piece.known
-        if known.all():
-            return False
         for axis in range(labels.ndim):
             along, sure = np.moveaxis(labels, axis, 0), np.moveaxis(known, axis, 0)
             differ = (along[1:] != along[:-1]) & sure[1:] & sure[:-1]
@@ -74,6 +77,34 @@ def estimate_threshold(
     return estimate_share_threshold(predictions, pieces) if found is None else found
 
 
+def limit_threshold(
+    threshold: float, predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece]
+) -> float:
+    """The threshold, lowered as far as needed for the painted objects not to be lost.
+
+    The foreground of an object is the median of its paint. It is that of a dim one, of those above
+    0.5, that the threshold has to stay well below: else only bright ones would be left.
+
+    Parameters
+    ----------
+    threshold : float
+        An estimate.
+    predictions, pieces
+        As of `estimate_threshold`.
+    """
+    heights = [np.zeros(0)]
+    for prediction, piece in zip(predictions, pieces, strict=True):
+        paint = np.where(piece.known, piece.labels[0], 0)
+        names = np.unique(paint[paint > 0])
+        heights.append(np.asarray(ndimage.median(np.asarray(prediction.scores)[0], paint, names)))
+    found = np.concatenate(heights)
+    found = found[found > DEFAULT_THRESHOLD]
+    if not found.size:
+        return min(threshold, DEFAULT_THRESHOLD)
+    highest = HEIGHT_SHARE * float(np.quantile(found, DIM_SHARE))
+    return min(threshold, max(math.floor(100 * highest) / 100, DEFAULT_THRESHOLD))
+
+
 def find_edge_threshold(
     predictions: Sequence[Prediction], pieces: Sequence[ValidationPiece]
 ) -> float | None:
@@ -91,8 +122,8 @@ def find_edge_threshold(
     Returns
     -------
     float or None
-        One of `THRESHOLDS`; None where it would be the first or the last, as of cells that are
-        steepest inside: then the edges are not those of objects.
+        One of `THRESHOLDS`; None where it would be the first or the last of those that leave most
+        of the outlines, as of cells that are steepest inside: these are not the edges of objects.
     """
     steepness, outlines = np.zeros((2, len(THRESHOLDS)))
     for prediction, piece in zip(predictions, pieces, strict=True):
@@ -101,14 +132,17 @@ def find_edge_threshold(
         image = ndimage.gaussian_filter(piece.image, sigmas)
         for axis in (-2, -1):
             steps = np.abs(np.diff(image, axis=axis)).sum(0).ravel()
-            usual = float(steps.mean()) if steps.size else 0.0
-            if usual > 0:
-                found = _count_crossings(foreground, axis, steps / usual)
+            mean = float(steps.mean()) if steps.size else 0.0
+            if mean > 0:
+                found = _count_crossings(foreground, axis, steps / mean)
                 steepness += found[0]
                 outlines += found[1]
-    best = int(np.argmax(steepness / np.maximum(outlines, 1)))
-    inner = 0 < best < len(THRESHOLDS) - 1
-    return round(float(THRESHOLDS[best]), 2) if inner else None
+    if not outlines.any():
+        return None
+    usual = float(np.median(outlines[outlines > 0]))
+    tried = np.flatnonzero(outlines >= LEAST_OUTLINE * usual)
+    best = int(tried[np.argmax(steepness[tried] / outlines[tried])])
+    return round(float(THRESHOLDS[best]), 2) if tried[0] < best < tried[-1] else None
 
 
 def estimate_share_threshold(
@@ -147,7 +181,7 @@ def estimate_share_threshold(
         share = float(estimate_shares(scores, truth, np.array([1 - mean, mean]))[1])
         ours, others = painted * (1 - share), share * (1 - painted)
         threshold = float(np.clip(ours / (ours + others), THRESHOLDS[0], THRESHOLDS[-1]))
-    return round(threshold, 2)
+    return round(threshold, 2) if math.isfinite(threshold) else None
 
 
 def _even_out(foreground: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
@@ -180,8 +214,8 @@ def estimate_least_size(
 ) -> int:
     """Pixels below which nothing was painted: specks, which strokes cannot tell from objects.
 
-    Half the size of a small one of the objects that are found where one was painted; 0 where there
-    are few.
+    Half the size of a small one of the objects that are found where one was painted; that of the
+    decoding where they are few.
     """
     sizes: list[NDArray[np.intp]] = [np.zeros(0, np.intp)]
     settings: dict[str, Any] = decoding.model_dump()
@@ -191,5 +225,5 @@ def estimate_least_size(
         sizes.append(np.bincount(found.ravel())[hit[hit > 0]])
     counted = np.concatenate(sizes)
     if counted.size < LEAST_OBJECTS:
-        return 0
+        return decoding.min_size
     return int(SIZE_SHARE * np.percentile(counted, SMALL_OBJECT_PERCENTILE))
